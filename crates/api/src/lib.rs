@@ -1,0 +1,2 @@
+//! Kubernetes API types of tcs.intel.com.
+#![forbid(unsafe_code)]

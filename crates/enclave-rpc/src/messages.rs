@@ -1,0 +1,269 @@
+//! The messages of the RPC (CBOR by `minicbor`, numbered fields; a field that a peer does not know is skipped).
+//!
+//! Times are Unix seconds (`i64`) as the *caller* claims them: the enclave trusts no clock and clamps.
+//! Identifiers of issuers are Kubernetes object UIDs as text, at most [`MAX_ISSUER_UID`] bytes.
+
+use crate::RefusalCode;
+use minicbor::{Decode, Encode, bytes::ByteVec};
+
+/// Longest issuer UID accepted, in bytes (a Kubernetes UID has 36).
+pub const MAX_ISSUER_UID: usize = 64;
+
+/// What the controller may ask. There is no request that signs bytes chosen by the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Request {
+    /// Who is there: answered by [`Response::Identity`].
+    #[n(0)]
+    Identity,
+    /// Makes or repeats the offer of an issuer: answered by [`Response::Offer`].
+    #[n(1)]
+    BeginProvisioning(#[n(0)] BeginProvisioning),
+    /// Delivers a wrapped CA key: answered by [`Response::Provisioned`].
+    #[n(2)]
+    CompleteProvisioning(#[n(0)] CompleteProvisioning),
+    /// Asks for a certificate: answered by [`Response::Issued`].
+    #[n(3)]
+    Issue(#[n(0)] Issue),
+    /// Forgets an issuer's offer and CA key: answered by [`Response::Destroyed`], also when there was none.
+    #[n(4)]
+    Destroy(#[n(0)] Destroy),
+    /// What is held for which issuer: answered by [`Response::Health`].
+    #[n(5)]
+    Health(#[n(0)] Health),
+}
+
+/// The answers. Every request is answered exactly once; answers may come out of order.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Response {
+    /// Answer to [`Request::Identity`].
+    #[n(0)]
+    Identity(#[n(0)] Identity),
+    /// Answer to [`Request::BeginProvisioning`].
+    #[n(1)]
+    Offer(#[n(0)] Offer),
+    /// Answer to [`Request::CompleteProvisioning`].
+    #[n(2)]
+    Provisioned(#[n(0)] CaInfo),
+    /// Answer to [`Request::Issue`].
+    #[n(3)]
+    Issued(#[n(0)] Issued),
+    /// Answer to [`Request::Destroy`].
+    #[n(4)]
+    Destroyed,
+    /// Answer to [`Request::Health`].
+    #[n(5)]
+    Health(#[n(0)] HealthReport),
+    /// The request was refused; nothing was changed by it unless the code's documentation says so.
+    #[n(6)]
+    Refused(#[n(0)] Refusal),
+}
+
+/// A refusal: a stable code and one sentence for people. Never carries secrets or request bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// Stable code.
+    #[n(0)]
+    pub code: RefusalCode,
+    /// What happened and what to do, in one sentence.
+    #[n(1)]
+    pub message: String,
+}
+
+/// Fields of [`Request::BeginProvisioning`]. Idempotent per issuer UID: while an offer is open the same offer is
+/// answered again, with the same key and the same quote.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BeginProvisioning {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// The 32-byte nonce hashed into `report_data` (profile `ctk-v1`).
+    #[n(1)]
+    pub nonce: ByteVec,
+}
+
+/// Fields of [`Request::CompleteProvisioning`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CompleteProvisioning {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// The offer answered to, 16 bytes.
+    #[n(1)]
+    pub offer_id: ByteVec,
+    /// The wrapped key: decoded `tls.key`, 384 bytes OAEP then AES-KWP of the PKCS#8.
+    #[n(2)]
+    pub wrapped_key: ByteVec,
+    /// The delivered certificates, DER, in the order of `tls.crt`.
+    #[n(3)]
+    pub chain: Vec<ByteVec>,
+    /// Wrap formats that are acceptable, by name (`kmra-v1-sha256`, `kmra-v1`); empty means all known.
+    #[n(4)]
+    pub formats: Vec<String>,
+    /// Caller's time, Unix seconds.
+    #[n(5)]
+    pub now: i64,
+}
+
+/// Fields of [`Request::Issue`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Issue {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// The PKCS#10 request, DER.
+    #[n(1)]
+    pub request: ByteVec,
+    /// The door through which the request came.
+    #[n(2)]
+    pub door: Door,
+    /// Usages by their Kubernetes names (`digital signature`, `server auth`, …).
+    #[n(3)]
+    pub usages: Vec<String>,
+    /// Lifetime asked for, seconds; `None`: the default.
+    #[n(4)]
+    pub lifetime: Option<u64>,
+    /// Caller's time, Unix seconds.
+    #[n(5)]
+    pub now: i64,
+}
+
+/// Which Kubernetes API asked; chooses the certificate profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+#[non_exhaustive]
+pub enum Door {
+    /// `certificates.k8s.io/v1` `CertificateSigningRequest`.
+    #[n(0)]
+    KubernetesCsr,
+}
+
+/// Fields of [`Request::Destroy`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Destroy {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+}
+
+/// Fields of [`Request::Health`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Health {
+    /// Report this issuer only; `None`: all.
+    #[n(0)]
+    pub issuer_uid: Option<String>,
+}
+
+/// Answer to [`Request::Identity`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Identity {
+    /// Random value chosen at process start, 16 bytes: a new one means that everything in memory is gone.
+    #[n(0)]
+    pub boot_id: ByteVec,
+    /// Version of the program, from its manifest.
+    #[n(1)]
+    pub version: String,
+    /// Platform by name, for example `simulation`.
+    #[n(2)]
+    pub platform: String,
+    /// True if the platform protects nothing.
+    #[n(3)]
+    pub simulated: bool,
+    /// Kind of evidence it makes, as `tcs_evidence::Evidence::kind`.
+    #[n(4)]
+    pub evidence_kind: String,
+    /// How far the key is protected and policy enforced: `enclave`, `token` or `simulated`.
+    #[n(5)]
+    pub assurance: String,
+}
+
+/// Answer to [`Request::BeginProvisioning`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Offer {
+    /// Identifies the offer, 16 random bytes.
+    #[n(0)]
+    pub offer_id: ByteVec,
+    /// The attested public key: DER `SubjectPublicKeyInfo`, RSA-3072.
+    #[n(1)]
+    pub public_key: ByteVec,
+    /// Kind of the evidence.
+    #[n(2)]
+    pub evidence_kind: String,
+    /// The evidence bytes (a raw quote).
+    #[n(3)]
+    pub evidence: ByteVec,
+    /// Refused deliveries that this offer still survives.
+    #[n(4)]
+    pub attempts_left: u32,
+}
+
+/// What is known of a CA whose key the enclave holds.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CaInfo {
+    /// SHA-256 over the DER of the issuing CA certificate, 32 bytes.
+    #[n(0)]
+    pub fingerprint: ByteVec,
+    /// Start of its validity, Unix seconds.
+    #[n(1)]
+    pub not_before: i64,
+    /// End of its validity, Unix seconds.
+    #[n(2)]
+    pub not_after: i64,
+    /// Key algorithm by name: `RSA-3072`, `ECDSA-P256`, …
+    #[n(3)]
+    pub key_algorithm: String,
+    /// Issuing CA first, then its intermediates, DER. A self-signed certificate stands here only if it is the
+    /// issuing CA itself.
+    #[n(4)]
+    pub chain: Vec<ByteVec>,
+    /// Trust anchors, DER: the delivered self-signed certificate or, if none was delivered, the last of the chain.
+    #[n(5)]
+    pub anchors: Vec<ByteVec>,
+    /// The wrap format in which the key arrived (`kmra-v1-sha256`, `kmra-v1`).
+    #[n(6)]
+    pub key_format: String,
+}
+
+/// Answer to [`Request::Issue`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Issued {
+    /// Leaf first, then intermediates; never a self-signed root (conformance B4). DER.
+    #[n(0)]
+    pub chain: Vec<ByteVec>,
+    /// Start of the leaf's validity, Unix seconds.
+    #[n(1)]
+    pub not_before: i64,
+    /// End of the leaf's validity, Unix seconds.
+    #[n(2)]
+    pub not_after: i64,
+}
+
+/// Answer to [`Request::Health`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct HealthReport {
+    /// As in [`Identity::boot_id`].
+    #[n(0)]
+    pub boot_id: ByteVec,
+    /// One entry for each issuer of which anything is held (and asked about).
+    #[n(1)]
+    pub issuers: Vec<IssuerState>,
+}
+
+/// What the enclave holds for one issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct IssuerState {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// The open offer's id, if there is one.
+    #[n(1)]
+    pub offer_id: Option<ByteVec>,
+    /// SHA-256 of the issuing CA certificate, if its key is held; in full by asking for this issuer alone.
+    #[n(2)]
+    pub ca_fingerprint: Option<ByteVec>,
+    /// The CA; only if [`Health::issuer_uid`] named this issuer.
+    #[n(3)]
+    pub ca: Option<CaInfo>,
+}

@@ -1,0 +1,98 @@
+//! Stable codes for everything the enclave refuses.
+
+use core::fmt;
+use minicbor::{Decode, Encode};
+
+macro_rules! refusal_codes {
+    ($($(#[doc = $doc:literal])+ $n:literal $name:ident,)+) => {
+        /// Why a request was refused. Names are stable: they stand in conditions, Events and metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+        #[cbor(index_only)]
+        #[non_exhaustive]
+        pub enum RefusalCode { $($(#[doc = $doc])+ #[n($n)] $name,)+ }
+
+        impl RefusalCode {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code as it stands in conditions, Events and metrics.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// The frame or message could not be decoded, or a field has a wrong shape.
+    0 MalformedMessage,
+    /// The work queue is full; ask again later.
+    1 Busy,
+    /// A fault inside the enclave; nothing of the request was done.
+    2 Internal,
+    /// The enclave holds its largest number of issuers.
+    3 TooManyIssuers,
+    /// Evidence could not be made by the platform.
+    4 EvidenceUnavailable,
+
+    /// No offer with this id is open for the issuer.
+    10 UnknownOffer,
+    /// The offer saw its last refused delivery and is closed; ask for a new one.
+    11 OfferExhausted,
+    /// The issuer already holds a CA key.
+    12 AlreadyProvisioned,
+    /// The wrapped key has an impossible length.
+    13 WrappedKeyLength,
+    /// The wrap does not open with this offer's key (one code for all OAEP and KWP faults).
+    14 WrappedKeyInvalid,
+    /// The format in which the key was wrapped is not allowed for this issuer.
+    15 WrapFormatForbidden,
+    /// What was unwrapped is not an unencrypted PKCS#8 private key.
+    16 PrivateKeyMalformed,
+    /// The private key's algorithm or size is not supported.
+    17 PrivateKeyUnsupported,
+    /// The private key does not belong to the certificate.
+    18 KeyMismatch,
+    /// A delivered certificate cannot be parsed.
+    19 CertificateMalformed,
+    /// The first delivered certificate is not a CA certificate.
+    20 CertificateNotCa,
+    /// The CA certificate (or one above it) has expired.
+    21 CertificateExpired,
+    /// The CA certificate is not valid yet.
+    22 CertificateNotYetValid,
+    /// The CA certificate's key or signature algorithm is not supported or too weak.
+    23 CertificateUnsupported,
+    /// The delivered certificates do not form one chain.
+    24 ChainBroken,
+
+    /// The issuer has no CA key in this enclave.
+    40 NotProvisioned,
+    /// The request cannot be parsed.
+    41 RequestMalformed,
+    /// The request's signature is wrong (proof of possession).
+    42 RequestSignatureInvalid,
+    /// The request's key or signature algorithm is not supported or too weak.
+    43 RequestKeyUnsupported,
+    /// The request asks for a CA certificate.
+    44 RequestForCa,
+    /// A usage is not known.
+    45 UsageUnknown,
+    /// Certificate or CRL signing was asked for.
+    46 UsageForbidden,
+    /// A name in the request is reserved, empty or too long.
+    47 IdentityForbidden,
+    /// The lifetime cannot be met.
+    48 LifetimeInvalid,
+    /// The CA's validity has ended.
+    49 CaExpired,
+    /// The caller's clock lies before the CA's start or the enclave's build.
+    50 ClockTooEarly,
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

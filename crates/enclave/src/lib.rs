@@ -1,0 +1,2 @@
+//! The trusted side: holds CA keys, judges and signs.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The controller of the Trusted Certificate Service.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Wrapped CA key formats.
+#![forbid(unsafe_code)]

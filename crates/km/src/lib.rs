@@ -1,0 +1,2 @@
+//! Tools of the key owner.
+#![forbid(unsafe_code)]

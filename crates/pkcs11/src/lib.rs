@@ -1,0 +1,2 @@
+//! PKCS#11 sessions, objects and wrapping.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! A simulated SGX platform.
+#![forbid(unsafe_code)]

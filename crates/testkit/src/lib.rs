@@ -1,0 +1,2 @@
+//! Starts a real control plane for tests, demo and up.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Appraisal of attestation evidence.
+#![forbid(unsafe_code)]

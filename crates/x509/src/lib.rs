@@ -1,0 +1,2 @@
+//! Certificate requests in, certificates out.
+#![forbid(unsafe_code)]

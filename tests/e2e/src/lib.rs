@@ -1,0 +1,2 @@
+//! End-to-end tests of the Trusted Certificate Service live in tests/.
+#![forbid(unsafe_code)]
