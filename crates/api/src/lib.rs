@@ -1,2 +1,87 @@
-//! Kubernetes API types of tcs.intel.com.
+//! Kubernetes API types of `tcs.intel.com`: custom resources, conditions and reasons, signer names.
+//!
+//! Everything here is data and pure functions; there is no client. The custom resource definitions in
+//! `deployment/crds/` and `docs/quote-attestation-api.md` are generated from these types.
 #![forbid(unsafe_code)]
+
+pub mod conditions;
+pub mod signer;
+pub mod v1alpha1;
+
+/// The API group of all our resources.
+pub const GROUP: &str = "tcs.intel.com";
+
+/// The namespace of the service, of its `QuoteAttestation`s and of the key owner's Secrets.
+pub const SERVICE_NAMESPACE: &str = "tcs-issuer";
+
+/// The service's ServiceAccount in [`SERVICE_NAMESPACE`]; also its field manager.
+pub const SERVICE_ACCOUNT: &str = "tcs-issuer";
+
+/// Names and values of labels that the service puts on what it makes.
+pub mod labels {
+    /// Says which program an object belongs to.
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// The value of [`MANAGED_BY`] on everything of ours; the admission policy looks for it.
+    pub const MANAGED_BY_US: &str = "tcs-issuer";
+    /// UID of the issuer that an object was made for.
+    pub const ISSUER_UID: &str = "tcs.intel.com/issuer-uid";
+    /// Namespace of the issuer that an object was made for.
+    pub const ISSUER_NAMESPACE: &str = "tcs.intel.com/issuer-namespace";
+    /// Name of the issuer that an object was made for.
+    pub const ISSUER_NAME: &str = "tcs.intel.com/issuer-name";
+    /// Present with the value `true` on everything that a simulated platform made.
+    pub const SIMULATED: &str = "tcs.intel.com/simulated";
+}
+
+/// Annotations by which a user asks the service for something.
+pub mod annotations {
+    /// Asks for the next CA before the present one ends. Not served yet.
+    pub const RENEW: &str = "tcs.intel.com/renew";
+    /// Allows a self-signed issuer whose key was lost a new CA; the value is the SHA-256 fingerprint of the old
+    /// certificate in lower-case hex. Not served yet.
+    pub const NEW_CA: &str = "tcs.intel.com/new-ca";
+}
+
+/// Reasons of conditions and Events. They are stable: users' scripts may compare them.
+pub mod reasons {
+    /// First touch of an issuer (conformance A20).
+    pub const INITIALIZING: &str = "Initializing";
+    /// Not ready yet, and it is tried again without anybody's help.
+    pub const PENDING: &str = "Pending";
+    /// The issuer waits for the key owner.
+    pub const AWAITING_KEY: &str = "AwaitingKey";
+    /// What the key owner delivered was refused.
+    pub const KEY_REJECTED: &str = "KeyRejected";
+    /// What the key owner delivered was accepted.
+    pub const KEY_ACCEPTED: &str = "KeyAccepted";
+    /// The issuer signs.
+    pub const READY: &str = "Ready";
+    /// The enclave no longer holds the key of an issuer that was ready.
+    pub const KEY_LOST: &str = "KeyLost";
+    /// The CA certificate has ended.
+    pub const CA_EXPIRED: &str = "CAExpired";
+    /// Another CA than before signs now.
+    pub const CA_REPLACED: &str = "CAReplaced";
+    /// An issuer kind or option that this version does not serve.
+    pub const UNSUPPORTED: &str = "Unsupported";
+    /// No enclave answers.
+    pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
+    /// The platform gives no evidence.
+    pub const NO_EVIDENCE: &str = "NoEvidence";
+    /// The platform cannot seal.
+    pub const NO_SEALING: &str = "NoSealing";
+    /// The Secret of `spec.secretName` is not ours to write.
+    pub const SECRET_CONFLICT: &str = "SecretConflict";
+    /// Of a `QuoteAttestation` condition that the service wrote.
+    pub const TCS_RECONCILE: &str = "TCSReconcile";
+    /// Of a `QuoteAttestation` condition that the key owner, or a controller of theirs, wrote.
+    pub const ATTESTATION_CONTROLLER_RECONCILE: &str = "AttestationControllerReconcile";
+    /// A request waits for its issuer to become ready (Event).
+    pub const WAITING_FOR_ISSUER_READY: &str = "WaitingForIssuerReady";
+    /// A request waits for its issuer to exist (Event).
+    pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
+    /// A request was signed (Event).
+    pub const ISSUED: &str = "Issued";
+    /// A request can never be signed: the reason of its `Failed` condition (conformance B3).
+    pub const SIGNER_VALIDATION_FAILURE: &str = "SignerValidationFailure";
+}

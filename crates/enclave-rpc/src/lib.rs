@@ -1,9 +1,22 @@
 //! The typed RPC between the untrusted controller and the enclave: messages, codec, blocking server and client.
 #![forbid(unsafe_code)]
 
+pub mod codec;
+
+mod client;
+mod endpoint;
+mod error;
 mod messages;
 mod refusal;
+mod server;
 
+pub use client::Client;
+pub use endpoint::Endpoint;
+pub use error::Error;
 pub use messages::*;
 pub use minicbor::bytes::ByteVec;
 pub use refusal::RefusalCode;
+pub use server::{Handler, Server, ServerHandle, ServerOptions};
+
+/// What a [`Client`] fails with.
+pub type ClientError = Error;

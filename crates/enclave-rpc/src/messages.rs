@@ -4,10 +4,13 @@
 //! Identifiers of issuers are Kubernetes object UIDs as text, at most [`MAX_ISSUER_UID`] bytes.
 
 use crate::RefusalCode;
-use minicbor::{Decode, Encode, bytes::ByteVec};
+use minicbor::{Decode, Decoder, Encode, bytes::ByteVec, decode};
 
 /// Longest issuer UID accepted, in bytes (a Kubernetes UID has 36).
 pub const MAX_ISSUER_UID: usize = 64;
+
+/// Most entries of a list in a request; a longer one is refused as it is read.
+pub const MAX_LIST: usize = 64;
 
 /// What the controller may ask. There is no request that signs bytes chosen by the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -98,9 +101,11 @@ pub struct CompleteProvisioning {
     pub wrapped_key: ByteVec,
     /// The delivered certificates, DER, in the order of `tls.crt`.
     #[n(3)]
+    #[cbor(decode_with = "decode_list")]
     pub chain: Vec<ByteVec>,
     /// Wrap formats that are acceptable, by name (`kmra-v1-sha256`, `kmra-v1`); empty means all known.
     #[n(4)]
+    #[cbor(decode_with = "decode_list")]
     pub formats: Vec<String>,
     /// Caller's time, Unix seconds.
     #[n(5)]
@@ -121,6 +126,7 @@ pub struct Issue {
     pub door: Door,
     /// Usages by their Kubernetes names (`digital signature`, `server auth`, …).
     #[n(3)]
+    #[cbor(decode_with = "decode_list")]
     pub usages: Vec<String>,
     /// Lifetime asked for, seconds; `None`: the default.
     #[n(4)]
@@ -266,4 +272,19 @@ pub struct IssuerState {
     /// The CA; only if [`Health::issuer_uid`] named this issuer.
     #[n(3)]
     pub ca: Option<CaInfo>,
+}
+
+/// One byte on the wire can become an entry of 24 in memory: without a cap a small frame grows large here.
+fn decode_list<'b, C, T: Decode<'b, C>>(
+    decoder: &mut Decoder<'b>,
+    context: &mut C,
+) -> Result<Vec<T>, decode::Error> {
+    let mut list = Vec::new();
+    for entry in decoder.array_iter_with(context)? {
+        if list.len() == MAX_LIST {
+            return Err(decode::Error::message("list too long"));
+        }
+        list.push(entry?);
+    }
+    Ok(list)
 }

@@ -1,2 +1,22 @@
 //! The controller of the Trusted Certificate Service.
+//!
+//! Not trusted: it can ask the enclave, never compel it, and whatever it tells the enclave is judged there. Everything that
+//! survives a restart lives in the Kubernetes API. Decisions are pure functions ([`decide`], [`requests`],
+//! [`delivery`]); the rest carries them out.
 #![forbid(unsafe_code)]
+
+pub mod decide;
+pub mod delivery;
+pub mod requests;
+pub mod settings;
+
+mod context;
+mod enclave;
+mod health;
+mod issuers;
+mod metrics;
+mod run;
+mod signing;
+mod sweep;
+
+pub use run::run;

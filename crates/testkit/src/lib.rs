@@ -1,2 +1,36 @@
-//! Starts a real control plane for tests, demo and up.
+//! A real control plane for tests, the demo and `cargo xtask up`.
+//!
+//! [`ensure_control_plane`] finds or builds etcd, kube-apiserver,
+//! kube-controller-manager and kubectl; [`ControlPlane::start`] runs them on
+//! loopback with certificates of their own. What it starts ends with the
+//! value, and also with the process, however that dies.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! let assets = tcs_testkit::ensure_control_plane(|line| eprintln!("{line}"))?;
+//! let dir = std::env::temp_dir().join("control-plane");
+//! let cluster = tcs_testkit::ControlPlane::start(&dir, &assets)?;
+//! tcs_testkit::process::run(cluster.kubectl().args(["get", "namespaces"]))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every call blocks and none needs an async runtime, so all of them may be
+//! used inside one (from `spawn_blocking`, or where blocking is fine).
 #![forbid(unsafe_code)]
+
+pub mod assets;
+pub mod control_plane;
+pub mod document;
+pub mod kubeconfig;
+pub mod node;
+pub mod pki;
+mod private_file;
+pub mod process;
+pub mod programs;
+pub mod stack;
+
+pub use assets::{Assets, ensure_control_plane};
+pub use control_plane::ControlPlane;
+pub use programs::{Programs, repository};
+pub use stack::Stack;

@@ -1,0 +1,165 @@
+//! The grammar of signer names (`spec.signerName` of a `CertificateSigningRequest`).
+
+use crate::GROUP;
+
+/// The issuer that a signer name names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SignerName {
+    /// A `TCSIssuer`.
+    Namespaced {
+        /// Its namespace; a namespace has no dots.
+        namespace: String,
+        /// Its name, which may have dots.
+        name: String,
+    },
+    /// A `TCSClusterIssuer`.
+    Cluster {
+        /// Its name, which may have dots and is never split (W-R4).
+        name: String,
+    },
+}
+
+impl SignerName {
+    /// Reads `tcsissuer.tcs.intel.com/<namespace>.<name>` or `tcsclusterissuer.tcs.intel.com/<name>`, the kind in
+    /// the singular or plural.
+    ///
+    /// Answers `None` for every other signer's name and for a namespace or name that no object can have, so that
+    /// what is read can be looked up as it is.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (domain, path) = text.split_once('/')?;
+        let kind = domain.strip_suffix(GROUP)?.strip_suffix('.')?;
+        match kind {
+            "tcsissuer" | "tcsissuers" => {
+                let (namespace, name) = path.split_once('.')?;
+                (is_label(namespace) && is_subdomain(name))
+                    .then(|| Self::Namespaced { namespace: namespace.into(), name: name.into() })
+            }
+            "tcsclusterissuer" | "tcsclusterissuers" => {
+                is_subdomain(path).then(|| Self::Cluster { name: path.into() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The signer name of a `TCSIssuer` as the user's document spells it: `tcsissuer.tcs.intel.com/<namespace>.<name>`.
+#[must_use]
+pub fn signer_name(namespace: &str, name: &str) -> String {
+    format!("tcsissuer.{GROUP}/{namespace}.{name}")
+}
+
+/// All spellings of a `TCSIssuer`'s signer name that are served, the one of [`signer_name`] first.
+#[must_use]
+pub fn spellings(namespace: &str, name: &str) -> [String; 2] {
+    [signer_name(namespace, name), format!("tcsissuers.{GROUP}/{namespace}.{name}")]
+}
+
+/// The signer name of a `TCSClusterIssuer`: `tcsclusterissuer.tcs.intel.com/<name>`.
+#[must_use]
+pub fn cluster_signer_name(name: &str) -> String {
+    format!("tcsclusterissuer.{GROUP}/{name}")
+}
+
+/// The name of a `TCSIssuer`'s `QuoteAttestation`: `<namespace>.<name>.tcsissuer.tcs.intel.com`.
+///
+/// At most 63 + 1 + 63 + 24 = 151 characters, by the limits on namespaces and (CRD) on issuers' names.
+#[must_use]
+pub fn quote_attestation_name(namespace: &str, name: &str) -> String {
+    format!("{namespace}.{name}.tcsissuer.{GROUP}")
+}
+
+/// A DNS-1123 label: 1 to 63 of `a-z0-9-`, not starting or ending with `-`.
+fn is_label(text: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A DNS-1123 subdomain as the API server checks objects' names: labels with dots between, 253 characters at most.
+/// A label in it has no length limit of its own.
+fn is_subdomain(text: &str) -> bool {
+    let label = |part: &str| {
+        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespaced(namespace: &str, name: &str) -> SignerName {
+        SignerName::Namespaced { namespace: namespace.into(), name: name.into() }
+    }
+
+    #[test]
+    fn both_spellings_of_both_kinds_are_read() {
+        for spelling in spellings("sandbox", "external-ca") {
+            assert_eq!(
+                SignerName::parse(&spelling),
+                Some(namespaced("sandbox", "external-ca")),
+                "{spelling}"
+            );
+        }
+        let cluster = Some(SignerName::Cluster { name: "my-ca".into() });
+        assert_eq!(SignerName::parse("tcsclusterissuer.tcs.intel.com/my-ca"), cluster);
+        assert_eq!(SignerName::parse("tcsclusterissuers.tcs.intel.com/my-ca"), cluster);
+        assert_eq!(SignerName::parse(&cluster_signer_name("my-ca")), cluster);
+    }
+
+    #[test]
+    fn w_r4_a_cluster_issuers_name_with_dots_is_never_split() {
+        let parsed = SignerName::parse("tcsclusterissuer.tcs.intel.com/sandbox.external-ca");
+        assert_eq!(parsed, Some(SignerName::Cluster { name: "sandbox.external-ca".into() }));
+    }
+
+    #[test]
+    fn w_r4_only_the_first_dot_ends_the_namespace() {
+        assert_eq!(SignerName::parse("tcsissuer.tcs.intel.com/ns.a.b.c"), Some(namespaced("ns", "a.b.c")));
+        assert_eq!(SignerName::parse(&signer_name("ns", "a.b")), Some(namespaced("ns", "a.b")));
+    }
+
+    #[test]
+    fn other_names_and_impossible_ones_are_not_ours() {
+        let long = format!("tcsclusterissuer.tcs.intel.com/{}", "a".repeat(254));
+        let names = [
+            "",
+            "/",
+            "tcsissuer.tcs.intel.com",
+            "tcsissuer.tcs.intel.com/",
+            "tcsissuer.tcs.intel.com/name-only",
+            "tcsissuer.tcs.intel.com/.name",
+            "tcsissuer.tcs.intel.com/ns.",
+            "tcsissuer.tcs.intel.com/ns..name",
+            "tcsissuer.tcs.intel.com/ns.name/more",
+            "tcsissuer.tcs.intel.com/Ns.name",
+            "tcsissuer.tcs.intel.com/ns.-name",
+            "tcsclusterissuer.tcs.intel.com/",
+            "tcsclusterissuer.tcs.intel.com/a/b",
+            "tcsissuerss.tcs.intel.com/ns.name",
+            "tcsissuertcs.intel.com/ns.name",
+            "xtcsissuer.tcs.intel.com/ns.name",
+            "kubernetes.io/kube-apiserver-client",
+            "issuers.cert-manager.io/ns.name",
+            "tcs.intel.com/ns.name",
+            long.as_str(),
+        ];
+        for name in names {
+            assert_eq!(SignerName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_documents_names() {
+        assert_eq!(signer_name("sandbox", "external-ca"), "tcsissuer.tcs.intel.com/sandbox.external-ca");
+        assert_eq!(
+            quote_attestation_name("sandbox", "external-ca"),
+            "sandbox.external-ca.tcsissuer.tcs.intel.com"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Frames: `u32` length of the rest ‖ `u8` protocol version ‖ `u64` request id ‖ CBOR message, integers big-endian.
+//!
+//! An answer carries the id of its request. Ids are the client's own; the server only repeats them.
+
+use crate::Error;
+use minicbor::{Decode, Decoder, Encode};
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+/// The protocol version that is spoken.
+pub const VERSION: u8 = 1;
+
+/// The largest frame, in bytes after the length field: 1 MiB of payload and a little for what is around it.
+pub const MAX_FRAME: usize = (1 << 20) + (1 << 16);
+
+/// Version and request id.
+const PREFIX: usize = 1 + 8;
+
+/// How much is made room for before the bytes have come: a peer that only announces costs no memory.
+const CHUNK: usize = 64 << 10;
+
+/// Makes the whole frame of a message.
+///
+/// Fails with [`Error::FrameTooLong`] if the message does not fit.
+pub fn encode<M: Encode<()>>(id: u64, message: &M) -> Result<Vec<u8>, Error> {
+    let mut frame = vec![0; 4];
+    frame.push(VERSION);
+    frame.extend_from_slice(&id.to_be_bytes());
+    minicbor::encode(message, &mut frame).map_err(|_| Error::MessageMalformed)?;
+    let length = frame.len().saturating_sub(4);
+    let announced =
+        u32::try_from(length).ok().filter(|_| length <= MAX_FRAME).ok_or(Error::FrameTooLong(length))?;
+    if let Some(field) = frame.first_chunk_mut::<4>() {
+        *field = announced.to_be_bytes();
+    }
+    Ok(frame)
+}
+
+/// Reads a message out of the body of a frame; nothing may follow it.
+pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
+    let mut decoder = Decoder::new(body);
+    let message = decoder.decode().map_err(|_| Error::MessageMalformed)?;
+    if decoder.position() == body.len() { Ok(message) } else { Err(Error::MessageMalformed) }
+}
+
+/// A frame whose message is not decoded yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The request id.
+    pub id: u64,
+    /// The CBOR message.
+    pub body: Vec<u8>,
+}
+
+/// A frame that cannot be read, with its id if that much could be read, so that it can be answered.
+#[derive(Debug)]
+pub struct BadFrame {
+    /// The id, if it is known.
+    pub id: Option<u64>,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl From<Error> for BadFrame {
+    fn from(error: Error) -> Self {
+        Self { id: None, error }
+    }
+}
+
+/// Reads the next frame; `None` at the end of the stream between two frames.
+///
+/// Between frames it waits for ever (a read timeout of the stream is not an error there). A frame that has begun must
+/// be complete within `patience`, judged whenever a read returns: the stream's read timeout should not be longer.
+pub fn read(stream: &mut impl Read, patience: Duration) -> Result<Option<Frame>, BadFrame> {
+    let mut length = [0; 4];
+    let Some(first) = read_first(stream)? else { return Ok(None) };
+    let deadline = Instant::now() + patience;
+    let [start, rest @ ..] = &mut length;
+    *start = first;
+    read_all(stream, rest, deadline)?;
+    let length = u32::from_be_bytes(length) as usize;
+    let Some(body_length) = length.checked_sub(PREFIX) else {
+        return Err(Error::FrameTooShort(length).into());
+    };
+
+    let (mut version, mut id) = ([0; 1], [0; 8]);
+    read_all(stream, &mut version, deadline)?;
+    read_all(stream, &mut id, deadline)?;
+    let id = u64::from_be_bytes(id);
+    let bad = |error| BadFrame { id: Some(id), error };
+    let [version] = version;
+    if version != VERSION {
+        return Err(bad(Error::VersionUnsupported(version)));
+    }
+    if length > MAX_FRAME {
+        return Err(bad(Error::FrameTooLong(length)));
+    }
+    let mut body = Vec::new();
+    while body.len() < body_length {
+        let read = body.len();
+        body.resize(body_length.min(read.saturating_add(CHUNK)), 0);
+        read_all(stream, body.get_mut(read..).unwrap_or_default(), deadline).map_err(bad)?;
+    }
+    Ok(Some(Frame { id, body }))
+}
+
+fn read_first(stream: &mut impl Read) -> Result<Option<u8>, Error> {
+    let mut first = [0; 1];
+    loop {
+        match stream.read(&mut first) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {
+                let [byte] = first;
+                return Ok(Some(byte));
+            }
+            Err(error) if is_pause(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn read_all(stream: &mut impl Read, mut buffer: &mut [u8], deadline: Instant) -> Result<(), Error> {
+    while !buffer.is_empty() {
+        match stream.read(buffer) {
+            Ok(0) => return Err(Error::Disconnected),
+            Ok(read) => buffer = buffer.get_mut(read..).unwrap_or_default(),
+            Err(error) if is_pause(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !buffer.is_empty() && Instant::now() >= deadline {
+            return Err(Error::FrameStalled);
+        }
+    }
+    Ok(())
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Destroy, Door, Issue, Request, Response};
+    use proptest::prelude::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn request() -> Request {
+        Request::Issue(Issue {
+            issuer_uid: "uid".into(),
+            request: vec![1, 2, 3].into(),
+            door: Door::KubernetesCsr,
+            usages: vec!["server auth".into()],
+            lifetime: Some(600),
+            now: -5,
+        })
+    }
+
+    #[test]
+    fn frames_have_the_documented_layout() {
+        let frame = encode(0x0102, &Request::Identity).unwrap();
+        assert_eq!(
+            &frame[..13],
+            [0, 0, 0, u8::try_from(frame.len() - 4).unwrap(), 1, 0, 0, 0, 0, 0, 0, 1, 2]
+        );
+        let mut stream = frame.as_slice();
+        let read = read(&mut stream, PATIENCE).unwrap().unwrap();
+        assert_eq!((read.id, decode::<Request>(&read.body).unwrap()), (0x0102, Request::Identity));
+        assert!(super::read(&mut stream, PATIENCE).unwrap().is_none());
+    }
+
+    #[test]
+    fn messages_come_back_as_they_went() {
+        let frame = encode(7, &request()).unwrap();
+        assert_eq!(decode::<Request>(&frame[13..]).unwrap(), request());
+        let with_tail = [&frame[13..], &[0]].concat();
+        assert_eq!(decode::<Request>(&with_tail).unwrap_err().code(), "MessageMalformed");
+    }
+
+    #[test]
+    fn bad_frames_are_told_apart_and_keep_their_id() {
+        let code = |bytes: &[u8]| {
+            let bad = read(&mut &*bytes, PATIENCE).unwrap_err();
+            (bad.error.code(), bad.id)
+        };
+        assert_eq!(code(&[0, 0, 0, 8, 1, 0, 0, 0, 0, 0, 0, 0]), ("FrameTooShort", None));
+        assert_eq!(code(&[0, 0, 0, 9, 2, 0, 0, 0, 0, 0, 0, 0, 9]), ("VersionUnsupported", Some(9)));
+        assert_eq!(code(&[255, 255, 255, 255, 1, 0, 0, 0, 0, 0, 0, 0, 9]), ("FrameTooLong", Some(9)));
+        assert_eq!(code(&[0, 0, 0, 10, 1, 0, 0, 0, 0, 0, 0, 0, 9]), ("Disconnected", Some(9)));
+        assert_eq!(code(&[0, 0]), ("Disconnected", None));
+        let long = Request::Destroy(Destroy { issuer_uid: "x".repeat(MAX_FRAME) });
+        assert_eq!(encode(1, &long).unwrap_err().code(), "FrameTooLong");
+    }
+
+    #[test]
+    fn a_frame_that_trickles_is_given_up() {
+        struct Trickle;
+        impl Read for Trickle {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                buffer[0] = 0;
+                Ok(1)
+            }
+        }
+        assert_eq!(read(&mut Trickle, Duration::ZERO).unwrap_err().error.code(), "FrameStalled");
+    }
+
+    #[test]
+    fn lists_in_requests_are_capped_while_they_are_read() {
+        let Request::Issue(mut issue) = request() else { unreachable!() };
+        issue.usages = vec![String::new(); crate::MAX_LIST];
+        let frame = encode(1, &Request::Issue(issue.clone())).unwrap();
+        assert!(decode::<Request>(&frame[13..]).is_ok());
+        issue.usages.push(String::new());
+        let frame = encode(1, &Request::Issue(issue)).unwrap();
+        assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = decode::<Request>(&bytes);
+            let _ = decode::<Response>(&bytes);
+            let mut stream = bytes.as_slice();
+            while let Ok(Some(_)) = read(&mut stream, PATIENCE) {}
+        }
+
+        #[test]
+        fn damaged_requests_are_read_without_panic(at in 0usize..64, byte: u8, cut in 0usize..64) {
+            let mut body = encode(1, &request()).unwrap().split_off(13);
+            if let Some(target) = body.get_mut(at) { *target = byte; }
+            body.truncate(body.len().saturating_sub(cut));
+            let _ = decode::<Request>(&body);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use crate::endpoint::Stream;
+use crate::{RefusalCode, Response, codec};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of answers that may wait for a client that does not read.
+const MAX_UNREAD: usize = 4 << 20;
+
+/// The connections of a server.
+pub(super) struct Connections {
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<u64, Arc<Connection>>,
+    next: u64,
+    closed: bool,
+}
+
+/// One client. Closed when its reader ends, whoever still holds it.
+pub(super) struct Connection {
+    number: u64,
+    stream: Stream,
+    proven: AtomicBool,
+    outbox: Mutex<Outbox>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    /// What the socket did not take at once.
+    unread: Vec<u8>,
+    /// A thread is bringing `unread` to the client.
+    flushing: bool,
+    closed: bool,
+}
+
+impl Connections {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default() }
+    }
+
+    /// Takes a client in, if need be for the oldest one that never said anything.
+    pub(super) fn admit(&self, stream: Stream) -> Option<Arc<Connection>> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return None;
+        }
+        if state.open.len() >= self.capacity {
+            let idle = state.open.values().find(|other| !other.proven.load(Ordering::Relaxed)).cloned()?;
+            state.open.remove(&idle.number);
+            idle.close();
+        }
+        let number = state.next;
+        state.next = number.wrapping_add(1);
+        let connection =
+            Connection { number, stream, proven: AtomicBool::new(false), outbox: Mutex::default() };
+        let connection = Arc::new(connection);
+        state.open.insert(number, Arc::clone(&connection));
+        Some(connection)
+    }
+
+    pub(super) fn end(&self, connection: &Connection) {
+        connection.close();
+        lock(&self.state).open.remove(&connection.number);
+    }
+
+    pub(super) fn close_all(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        for connection in std::mem::take(&mut state.open).values() {
+            connection.close();
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The client has sent a whole frame.
+    pub(super) fn proven(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends an answer without ever waiting for the client: what its socket does not take at once is left to a
+    /// thread, and a client for which too much is left is dropped.
+    pub(super) fn answer(self: &Arc<Self>, id: u64, response: &Response) {
+        let too_long = || super::refused(RefusalCode::Internal, "the answer is too long");
+        let Ok(frame) = codec::encode(id, response).or_else(|_| codec::encode(id, &too_long())) else {
+            return;
+        };
+        let mut outbox = lock(&self.outbox);
+        if outbox.closed {
+            return;
+        }
+        let written = if outbox.flushing { 0 } else { self.stream.write_now(&frame).unwrap_or(usize::MAX) };
+        let Some(rest) = frame.get(written..) else { return self.give_up(&mut outbox) };
+        if rest.is_empty() {
+            return;
+        }
+        if outbox.unread.len().saturating_add(rest.len()) > MAX_UNREAD {
+            return self.give_up(&mut outbox);
+        }
+        outbox.unread.extend_from_slice(rest);
+        if !outbox.flushing {
+            let flusher = Arc::clone(self);
+            outbox.flushing = super::builder("rpc-flush").spawn(move || flusher.flush()).is_ok();
+            if !outbox.flushing {
+                self.give_up(&mut outbox);
+            }
+        }
+    }
+
+    fn flush(&self) {
+        loop {
+            let mut outbox = lock(&self.outbox);
+            let bytes = std::mem::take(&mut outbox.unread);
+            if bytes.is_empty() {
+                outbox.flushing = false;
+                return;
+            }
+            drop(outbox);
+            // The stream's write timeout ends this for a client that reads nothing.
+            if (&self.stream).write_all(&bytes).is_err() {
+                return self.give_up(&mut lock(&self.outbox));
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.give_up(&mut lock(&self.outbox));
+    }
+
+    fn give_up(&self, outbox: &mut Outbox) {
+        outbox.closed = true;
+        outbox.unread = Vec::new();
+        self.stream.close();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

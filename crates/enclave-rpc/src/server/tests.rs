@@ -1,0 +1,335 @@
+use super::*;
+use crate::{BeginProvisioning, Client, ClientError, Destroy, Health, HealthReport, Identity, Issue};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+const WAIT: Duration = Duration::from_mins(1);
+
+/// Answers by what it is asked: `Destroy` waits until the test opens the gate, `Issue` panics.
+struct Scripted {
+    entered: Mutex<Sender<String>>,
+    gate: Mutex<Receiver<()>>,
+    answer_size: usize,
+}
+
+impl Handler for Scripted {
+    fn handle(&self, request: Request) -> Response {
+        match request {
+            Request::Destroy(Destroy { issuer_uid }) => {
+                self.entered.lock().unwrap().send(issuer_uid).unwrap();
+                self.gate.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+                Response::Destroyed
+            }
+            Request::BeginProvisioning(_) => {
+                self.entered.lock().unwrap().send(thread::current().name().unwrap().to_owned()).unwrap();
+                Response::Destroyed
+            }
+            Request::Health(_) => {
+                Response::Health(HealthReport { boot_id: vec![0; self.answer_size].into(), issuers: vec![] })
+            }
+            Request::Identity => Response::Identity(Identity {
+                boot_id: vec![1; 16].into(),
+                version: String::new(),
+                platform: String::new(),
+                simulated: true,
+                evidence_kind: String::new(),
+                assurance: String::new(),
+            }),
+            _ => panic!("as the test asks"),
+        }
+    }
+}
+
+struct Running {
+    endpoint: Endpoint,
+    handle: ServerHandle,
+    thread: Option<thread::JoinHandle<()>>,
+    entered: Receiver<String>,
+    gate: Sender<()>,
+    _dir: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(options: ServerOptions, answer_size: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::bind(&Endpoint::Unix(dir.path().join("s"))).unwrap();
+        let (entered_in, entered) = channel();
+        let (gate, gate_out) = channel();
+        let handler: Arc<dyn Handler> =
+            Arc::new(Scripted { entered: Mutex::new(entered_in), gate: Mutex::new(gate_out), answer_size });
+        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+        let thread = thread::spawn(move || server.run(&handler, &options).unwrap());
+        Self { endpoint, handle, thread: Some(thread), entered, gate, _dir: dir }
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::new(Client::connect(&self.endpoint, WAIT).unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        let Endpoint::Unix(path) = &self.endpoint else { unreachable!() };
+        path.clone()
+    }
+
+    fn raw(&self) -> UnixStream {
+        UnixStream::connect(self.path()).unwrap()
+    }
+
+    fn entered(&self) -> String {
+        self.entered.recv_timeout(WAIT).unwrap()
+    }
+
+    fn stop(&mut self) {
+        self.handle.stop();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            // Workers may still wait at the gate.
+            for _ in 0..64 {
+                let _ = self.gate.send(());
+            }
+            self.stop();
+        }
+    }
+}
+
+fn options(workers: usize, queue: usize) -> ServerOptions {
+    ServerOptions { workers, queue, ..ServerOptions::default() }
+}
+
+fn destroy(uid: &str) -> Request {
+    Request::Destroy(Destroy { issuer_uid: uid.to_owned() })
+}
+
+fn calling(client: &Arc<Client>, request: Request) -> thread::JoinHandle<Result<Response, ClientError>> {
+    let client = Arc::clone(client);
+    thread::spawn(move || client.call(request, WAIT))
+}
+
+fn code(response: Response) -> RefusalCode {
+    let Response::Refused(refusal) = response else { panic!("not refused: {response:?}") };
+    refusal.code
+}
+
+fn is_identity(response: &Response) -> bool {
+    matches!(response, Response::Identity(_))
+}
+
+#[test]
+fn answers_overtake_one_another_on_one_connection() {
+    let server = Running::start(options(2, 8), 0);
+    let client = server.client();
+    let slow = calling(&client, destroy("a"));
+    assert_eq!(server.entered(), "a");
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+    assert!(!slow.is_finished());
+    server.gate.send(()).unwrap();
+    assert_eq!(slow.join().unwrap().unwrap(), Response::Destroyed);
+}
+
+#[test]
+fn a_full_queue_answers_busy_and_recovers() {
+    let server = Running::start(options(1, 1), 0);
+    let client = server.client();
+    let in_work = calling(&client, destroy("a"));
+    assert_eq!(server.entered(), "a");
+    // One waits, one is too much; which of the two is which is the scheduler's choice.
+    let (answers_in, answers) = channel();
+    let calls: Vec<_> = ["b", "c"]
+        .map(|uid| {
+            let (client, answers) = (Arc::clone(&client), answers_in.clone());
+            thread::spawn(move || answers.send(client.call(destroy(uid), WAIT).unwrap()).unwrap())
+        })
+        .into();
+    assert_eq!(code(answers.recv_timeout(WAIT).unwrap()), RefusalCode::Busy);
+    server.gate.send(()).unwrap();
+    server.gate.send(()).unwrap();
+    assert_eq!(answers.recv_timeout(WAIT).unwrap(), Response::Destroyed);
+    assert_eq!(in_work.join().unwrap().unwrap(), Response::Destroyed);
+    for call in calls {
+        call.join().unwrap();
+    }
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn key_generation_has_a_thread_of_its_own() {
+    let server = Running::start(options(1, 8), 0);
+    let client = server.client();
+    let blocked = calling(&client, destroy("a"));
+    assert_eq!(server.entered(), "a");
+    let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into() };
+    assert_eq!(client.call(Request::BeginProvisioning(begin), WAIT).unwrap(), Response::Destroyed);
+    assert_eq!(server.entered(), "rpc-slow");
+    assert!(!blocked.is_finished());
+}
+
+#[test]
+fn a_panic_answers_internal_and_the_worker_lives() {
+    let server = Running::start(options(1, 8), 0);
+    let client = server.client();
+    for _ in 0..3 {
+        let issue = Issue {
+            issuer_uid: String::new(),
+            request: vec![].into(),
+            door: crate::Door::KubernetesCsr,
+            usages: vec![],
+            lifetime: None,
+            now: 0,
+        };
+        assert_eq!(code(client.call(Request::Issue(issue), WAIT).unwrap()), RefusalCode::Internal);
+    }
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn silent_and_halting_clients_do_not_block_others() {
+    let server = Running::start(options(1, 8), 0);
+    let _silent = server.raw();
+    let mut halting = server.raw();
+    halting.write_all(&[0, 0, 1]).unwrap();
+    assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped_and_blocks_nobody() {
+    let server = Running::start(options(1, 8), 1 << 20);
+    let mut deaf = server.raw();
+    let frame = codec::encode(1, &Request::Health(Health::default())).unwrap();
+    // The one worker would hang here at the latest after the socket's buffer is full.
+    while deaf.write_all(&frame).is_ok() {
+        let answer = server.client().call(Request::Identity, WAIT).unwrap();
+        assert!(is_identity(&answer) || code(answer) == RefusalCode::Busy);
+    }
+}
+
+#[test]
+fn large_answers_arrive_whole_when_the_client_reads_late() {
+    let server = Running::start(options(1, 8), 1 << 20);
+    let mut late = server.raw();
+    late.write_all(&codec::encode(1, &Request::Health(Health::default())).unwrap()).unwrap();
+    late.write_all(&codec::encode(2, &Request::Identity).unwrap()).unwrap();
+    // Another client's answer proves that the worker is through with both.
+    server.client().call(Request::Identity, WAIT).unwrap();
+    let first = codec::read(&mut late, WAIT).unwrap().unwrap();
+    assert_eq!(first.id, 1);
+    let Response::Health(report) = codec::decode(&first.body).unwrap() else { panic!() };
+    assert_eq!(report.boot_id.len(), 1 << 20);
+    assert_eq!(codec::read(&mut late, WAIT).unwrap().unwrap().id, 2);
+}
+
+#[test]
+fn an_answer_that_fits_no_frame_becomes_internal() {
+    let server = Running::start(options(1, 8), codec::MAX_FRAME);
+    let client = server.client();
+    assert_eq!(code(client.call(Request::Health(Health::default()), WAIT).unwrap()), RefusalCode::Internal);
+}
+
+#[test]
+fn malformed_frames_are_answered_and_the_connection_is_dropped() {
+    let server = Running::start(options(1, 8), 0);
+    let good = codec::encode(9, &Request::Identity).unwrap();
+    let mut other_version = good.clone();
+    other_version[4] = 2;
+    let mut too_long = good.clone();
+    too_long[..4].copy_from_slice(&u32::MAX.to_be_bytes());
+    let mut garbage = good.clone();
+    garbage[13] = 0xff;
+    for bad in [other_version, too_long, garbage] {
+        let mut stream = server.raw();
+        stream.write_all(&bad).unwrap();
+        let answer = codec::read(&mut stream, WAIT).unwrap().unwrap();
+        assert_eq!(answer.id, 9);
+        assert_eq!(code(codec::decode(&answer.body).unwrap()), RefusalCode::MalformedMessage);
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "dropped");
+    }
+    let mut stream = server.raw();
+    stream.write_all(&[0, 0, 0, 3, 1, 1, 1]).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "no id, no answer");
+    assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn silent_clients_give_way_and_talking_ones_keep_their_place() {
+    let server = Running::start(ServerOptions { connections: 2, ..options(1, 8) }, 0);
+    let talking = server.client();
+    assert!(is_identity(&talking.call(Request::Identity, WAIT).unwrap()));
+    let mut silent = server.raw();
+    let second = server.client();
+    assert!(is_identity(&second.call(Request::Identity, WAIT).unwrap()));
+    assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0, "the silent one was dropped");
+    let third = server.client();
+    assert_eq!(third.call(Request::Identity, WAIT).unwrap_err().code(), "Disconnected");
+    assert!(is_identity(&talking.call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn the_end_of_the_server_ends_pending_calls_at_once() {
+    let mut server = Running::start(options(1, 8), 0);
+    let client = server.client();
+    let in_work = calling(&client, destroy("a"));
+    assert_eq!(server.entered(), "a");
+    let watcher = {
+        let client = Arc::clone(&client);
+        thread::spawn(move || client.wait_closed())
+    };
+    assert!(!client.is_closed());
+    server.handle.stop();
+    assert_eq!(in_work.join().unwrap().unwrap_err().code(), "Disconnected");
+    watcher.join().unwrap();
+    assert!(client.is_closed());
+    assert_eq!(client.call(Request::Identity, WAIT).unwrap_err().code(), "Disconnected");
+    server.gate.send(()).unwrap();
+    server.stop();
+    assert!(!server.path().exists());
+}
+
+#[test]
+fn a_late_answer_is_a_timeout_for_one_call_only() {
+    let server = Running::start(options(1, 8), 0);
+    let client = server.client();
+    assert_eq!(client.call(destroy("a"), Duration::ZERO).unwrap_err().code(), "Timeout");
+    assert_eq!(server.entered(), "a");
+    server.gate.send(()).unwrap();
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+}
+
+#[test]
+fn tcp_works_on_loopback_with_a_port_of_the_kernels_choice() {
+    let server = Server::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+    let (entered, _) = channel();
+    let (_, gate) = channel();
+    let handler: Arc<dyn Handler> =
+        Arc::new(Scripted { entered: Mutex::new(entered), gate: Mutex::new(gate), answer_size: 3 });
+    let thread = thread::spawn(move || server.run(&handler, &options(1, 8)).unwrap());
+    let client = Client::connect(&endpoint, WAIT).unwrap();
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+    handle.stop();
+    thread.join().unwrap();
+    client.wait_closed();
+}
+
+#[test]
+fn many_threads_share_a_client() {
+    let server = Running::start(options(2, 256), 3);
+    let client = server.client();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+                    let health = client.call(Request::Health(Health::default()), WAIT).unwrap();
+                    assert!(matches!(health, Response::Health(_)));
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,174 @@
+//! What every reconciler shares: the client, the enclave, the watch caches and the queues into the reconcilers.
+
+use crate::enclave::EnclaveLink;
+use crate::metrics::Metrics;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt as _};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Marks that the first listing of a kind is complete.
+#[derive(Default)]
+pub struct Synced {
+    /// Issuers.
+    pub issuers: AtomicBool,
+    /// Certificate requests.
+    pub requests: AtomicBool,
+}
+
+/// Shared by all reconcilers.
+pub struct Context {
+    /// Client to the API server.
+    pub client: Client,
+    /// The enclave.
+    pub enclave: EnclaveLink,
+    /// Issuers as watched.
+    pub issuers: Store<TCSIssuer>,
+    /// Cluster issuers as watched.
+    pub cluster_issuers: Store<TCSClusterIssuer>,
+    /// Open requests for our signers as watched.
+    pub requests: Store<CertificateSigningRequest>,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Which caches are filled.
+    pub synced: Synced,
+    /// Asks for a reconcile of an issuer.
+    pub issuer_queue: UnboundedSender<ObjectRef<TCSIssuer>>,
+    /// Asks for a reconcile of a request.
+    pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
+    /// Asks for a sweep of what deleted issuers left.
+    pub sweep_queue: UnboundedSender<()>,
+    /// Statuses written, by issuer UID, until the watch has caught up: a refused delivery must not be tried again
+    /// because the cache is a moment behind.
+    written: Mutex<HashMap<String, (u64, IssuerStatus)>>,
+    /// Why a request waits, by its UID: one Event for one reason.
+    waiting: Mutex<HashMap<String, &'static str>>,
+}
+
+/// What [`Context::new`] is made of.
+pub struct Parts {
+    /// Client to the API server.
+    pub client: Client,
+    /// The enclave.
+    pub enclave: EnclaveLink,
+    /// Issuers as watched.
+    pub issuers: Store<TCSIssuer>,
+    /// Cluster issuers as watched.
+    pub cluster_issuers: Store<TCSClusterIssuer>,
+    /// Open requests for our signers as watched.
+    pub requests: Store<CertificateSigningRequest>,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// Into the issuers' reconciler.
+    pub issuer_queue: UnboundedSender<ObjectRef<TCSIssuer>>,
+    /// Into the requests' reconciler.
+    pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
+    /// Into the sweep.
+    pub sweep_queue: UnboundedSender<()>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { client, enclave, issuers, cluster_issuers, requests, recorder, .. } = parts;
+        Self {
+            client,
+            enclave,
+            issuers,
+            cluster_issuers,
+            requests,
+            recorder,
+            metrics: Metrics::default(),
+            synced: Synced::default(),
+            issuer_queue: parts.issuer_queue,
+            request_queue: parts.request_queue,
+            sweep_queue: parts.sweep_queue,
+            written: Mutex::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// What keeps the service from working, for the readiness probe; empty when nothing does.
+    pub fn not_ready_because(&self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        if !self.synced.issuers.load(Ordering::Acquire) {
+            missing.push("issuers are not listed yet");
+        }
+        if !self.synced.requests.load(Ordering::Acquire) {
+            missing.push("certificate requests are not listed yet");
+        }
+        if self.enclave.connected().is_none() {
+            missing.push("no enclave answers");
+        }
+        missing
+    }
+
+    /// Publishes an Event. Events are help for people: one that cannot be published fails nothing.
+    pub async fn note<K>(&self, object: &K, warning: bool, reason: &str, action: &str, message: &str)
+    where
+        K: Resource<DynamicType = ()> + Sync,
+    {
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        // The API takes at most 1024 bytes.
+        let note = Some(message.chars().take(1000).collect());
+        let event = Event { type_, reason: reason.into(), note, action: action.into(), secondary: None };
+        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::warn!(%error, reason, "an Event could not be published");
+        }
+    }
+
+    /// The newest status known of an issuer: the watch's, or the one written last if the watch is behind it.
+    pub fn newest_status(&self, issuer: &TCSIssuer) -> IssuerStatus {
+        let watched = issuer.status.clone().unwrap_or_default();
+        let Ok(mut written) = self.written.lock() else { return watched };
+        let uid = issuer.uid().unwrap_or_default();
+        match written.get(&uid) {
+            Some((version, status)) if version_of(issuer) < *version => status.clone(),
+            Some(_) => {
+                written.remove(&uid);
+                watched
+            }
+            None => watched,
+        }
+    }
+
+    /// Remembers what a status write answered.
+    pub fn remember_status(&self, answered: &TCSIssuer) {
+        if let Ok(mut written) = self.written.lock() {
+            let status = answered.status.clone().unwrap_or_default();
+            written.insert(answered.uid().unwrap_or_default(), (version_of(answered), status));
+        }
+    }
+
+    /// Whether this is the first time that the request waits for this reason.
+    pub fn starts_waiting(&self, uid: &str, reason: &'static str) -> bool {
+        self.waiting.lock().is_ok_and(|mut waiting| waiting.insert(uid.to_owned(), reason) != Some(reason))
+    }
+
+    /// The request waits no longer.
+    pub fn stops_waiting(&self, uid: &str) {
+        if let Ok(mut waiting) = self.waiting.lock() {
+            waiting.remove(uid);
+        }
+    }
+
+    /// Forgets what is remembered of issuers that are gone.
+    pub fn forget_issuers_except(&self, alive: &dyn Fn(&str) -> bool) {
+        if let Ok(mut written) = self.written.lock() {
+            written.retain(|uid, _| alive(uid));
+        }
+    }
+}
+
+/// Resource versions of one resource can be compared as numbers (KEP-5504).
+fn version_of(issuer: &TCSIssuer) -> u64 {
+    issuer.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,416 @@
+//! What a `TCSIssuer` needs next: `decide(observed, now) → Plan`. Pure; `apply` carries it out.
+//!
+//! The life cycle is that of the design, section 4. Whatever is decided is idempotent: the same observation gives
+//! the same plan, and a plan that was carried out gives an empty one.
+
+mod attestation;
+mod ca_secret;
+
+use crate::delivery::{self, Delivery};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
+use std::time::Duration;
+use tcs_api::v1alpha1::{
+    CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery, TCSIssuer,
+};
+use tcs_api::{conditions, reasons, signer};
+use tcs_enclave_rpc::{CaInfo, Identity, Offer, Refusal, RefusalCode};
+
+pub use attestation::merge_conditions;
+
+/// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
+const REAPPLY: Duration = Duration::from_secs(600);
+/// The one type of delivery of this flow.
+const KMRA: &str = "KMRA";
+
+/// What the enclave said about the issuer.
+#[derive(Clone, Copy, Debug)]
+pub enum EnclaveSeen<'a> {
+    /// No enclave answers.
+    Unavailable,
+    /// It holds the CA key.
+    Holding(&'a Identity, &'a CaInfo),
+    /// It holds no CA key and made (or repeated) this offer.
+    Offering(&'a Identity, &'a Offer),
+    /// It refused to make an offer.
+    Refused(&'a Identity, &'a Refusal),
+}
+
+/// What was found of the Secret that the key owner named.
+#[derive(Clone, Copy)]
+pub enum SecretSeen<'a> {
+    /// Nobody named one yet.
+    NotNamed,
+    /// It is not there.
+    Missing,
+    /// It is there.
+    Found(&'a Secret),
+}
+
+/// Everything a decision rests on.
+#[derive(Clone, Copy)]
+pub struct Observed<'a> {
+    /// The issuer.
+    pub issuer: &'a TCSIssuer,
+    /// Its status: the newest known, which may be newer than the watch's.
+    pub status: &'a IssuerStatus,
+    /// The enclave.
+    pub enclave: EnclaveSeen<'a>,
+    /// The `QuoteAttestation` of the issuer's name, if there is one.
+    pub attestation: Option<&'a QuoteAttestation>,
+    /// The delivery's Secret.
+    pub secret: SecretSeen<'a>,
+    /// How the delivery that this pass handed over was refused.
+    pub refusal: Option<&'a Refusal>,
+}
+
+/// What to do with the `QuoteAttestation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum AttestationStep {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Make it.
+    Create(Box<QuoteAttestation>),
+    /// Put spec and labels back as they were; the status stays.
+    Restore(Box<QuoteAttestation>),
+    /// It belongs to another offer (or to nobody of ours): delete it, then make this one.
+    Recreate(Box<QuoteAttestation>),
+    /// Its work is done.
+    Delete,
+}
+
+/// What an Event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The issuer alone.
+    Issuer,
+    /// The issuer and its `QuoteAttestation`.
+    IssuerAndAttestation,
+}
+
+/// An Event to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Warning instead of Normal.
+    pub warning: bool,
+    /// `CamelCase` reason.
+    pub reason: String,
+    /// One or two sentences.
+    pub message: String,
+    /// Where it is published.
+    pub about: About,
+}
+
+/// What to do, in this order.
+#[derive(Default)]
+pub struct Plan {
+    /// Hand this to the enclave and decide again; nothing else of the plan is carried out then.
+    pub deliver: Option<Delivery>,
+    /// The CA certificate Secret to apply.
+    pub ca_secret: Option<Box<Secret>>,
+    /// The `QuoteAttestation`.
+    pub attestation: AttestationStep,
+    /// Conditions of ours that the `QuoteAttestation` must carry.
+    pub attestation_conditions: Vec<QuoteCondition>,
+    /// The issuer's status.
+    pub status: IssuerStatus,
+    /// Events, after everything else succeeded.
+    pub notes: Vec<Note>,
+    /// Look again after this time, whatever the watches say.
+    pub requeue: Option<Duration>,
+}
+
+/// Decides what an issuer needs next.
+#[must_use]
+pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
+    if seen.issuer.spec.self_sign {
+        let message = "selfSign: true is not served by this version; set selfSign: false in a new issuer and deliver a CA key";
+        return Pass::new(seen, now).not_ready(reasons::UNSUPPORTED, message);
+    }
+    let pass = Pass::new(seen, now);
+    match seen.enclave {
+        EnclaveSeen::Unavailable => pass.not_ready(
+            reasons::ENCLAVE_UNAVAILABLE,
+            "the enclave does not answer; see the logs of container tcs-enclave",
+        ),
+        EnclaveSeen::Refused(identity, refusal) => {
+            let reason = match refusal.code {
+                RefusalCode::EvidenceUnavailable => reasons::NO_EVIDENCE,
+                _ => reasons::ENCLAVE_UNAVAILABLE,
+            };
+            let mut plan = pass.with_identity(identity).not_ready(reason, &refusal.to_string());
+            plan.requeue = Some(Duration::from_secs(30));
+            plan
+        }
+        EnclaveSeen::Holding(identity, ca) => pass.with_identity(identity).holding(ca),
+        EnclaveSeen::Offering(identity, offer) => pass.with_identity(identity).offering(offer),
+    }
+}
+
+/// The name of the Secret that the key owner's entry names, if the key owner says that it is ready.
+#[must_use]
+pub fn named_secret<'a>(attestation: &'a QuoteAttestation, issuer: &TCSIssuer) -> Option<&'a str> {
+    let status = attestation.status.as_ref()?;
+    if !conditions::is_true(&status.conditions, conditions::CA_SECRET_READY) {
+        return None;
+    }
+    Some(attestation::entry_for(status, issuer)?.secret_name.as_str())
+}
+
+/// One decision in the making.
+struct Pass<'a> {
+    seen: &'a Observed<'a>,
+    now: Timestamp,
+    status: IssuerStatus,
+    simulated: bool,
+}
+
+impl<'a> Pass<'a> {
+    fn new(seen: &'a Observed<'a>, now: Timestamp) -> Self {
+        Self { seen, now, status: seen.status.clone(), simulated: seen.status.simulated.unwrap_or(false) }
+    }
+
+    fn with_identity(mut self, identity: &Identity) -> Self {
+        self.status.evidence = Some(identity.evidence_kind.clone());
+        self.status.assurance = Some(identity.assurance.clone());
+        self.status.simulated = Some(identity.simulated);
+        self.simulated = identity.simulated;
+        self
+    }
+
+    fn holding(mut self, ca: &CaInfo) -> Plan {
+        let fingerprint = hex::encode(ca.fingerprint.as_slice());
+        let before = self.status.ca.replace(CaStatus {
+            fingerprint: fingerprint.clone(),
+            not_after: rfc3339(ca.not_after),
+            key_algorithm: ca.key_algorithm.clone(),
+            key_format: ca.key_format.clone(),
+        });
+        self.status.offer = None;
+        self.status.refused_delivery = None;
+        self.status.secret_name = Some(self.seen.issuer.spec.secret_name.clone());
+
+        if self.now.as_second() >= ca.not_after {
+            return self.not_ready(reasons::CA_EXPIRED, "the CA certificate has ended; make a new issuer");
+        }
+        let ca_secret = ca_secret::build(self.seen.issuer, ca);
+        let until_end = u64::try_from(ca.not_after.saturating_sub(self.now.as_second())).unwrap_or(0);
+        let was_ready = is_ready(self.seen.status);
+        let message = format!(
+            "signing as {}; CA certificate in Secret {}, SHA-256 {fingerprint}, until {}",
+            signer::signer_name(&namespace(self.seen.issuer), &self.seen.issuer.name_any()),
+            self.seen.issuer.spec.secret_name,
+            rfc3339(ca.not_after),
+        );
+        let mut notes = Vec::new();
+        if let Some(old) = before.filter(|old| old.fingerprint != fingerprint) {
+            let message = format!("the CA changed from SHA-256 {} to {fingerprint}", old.fingerprint);
+            notes.push(Note { warning: true, reason: "CAReplaced".into(), message, about: About::Issuer });
+        }
+        if !was_ready {
+            let message = format!("{message} (key delivered as {})", ca.key_format);
+            notes.push(Note { warning: false, reason: "KeyAccepted".into(), message, about: About::Issuer });
+        }
+        let attestation =
+            if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
+        let mut plan = self.finish("True", reasons::READY, &message, notes);
+        plan.ca_secret = Some(Box::new(ca_secret));
+        plan.attestation = attestation;
+        plan.requeue = Some(REAPPLY.min(Duration::from_secs(until_end.saturating_add(1))));
+        plan
+    }
+
+    fn offering(mut self, offer: &Offer) -> Plan {
+        let seen = self.seen;
+        let offer_id = hex::encode(offer.offer_id.as_slice());
+        let wanted = attestation::build(seen.issuer, offer, self.simulated);
+        let step = attestation::compare(seen.attestation, wanted);
+        self.status.offer =
+            Some(OfferStatus { id: offer_id.clone(), quote_attestation: attestation::name(seen.issuer) });
+        let stale = |refused: &mut RefusedDelivery| refused.offer != offer_id;
+        self.status.refused_delivery.take_if(stale);
+
+        // What stands in an object of another offer says nothing about this one.
+        let current =
+            seen.attestation.filter(|_| matches!(step, AttestationStep::Keep | AttestationStep::Restore(_)));
+        let verdict = current.map_or(Verdict::Waiting, |current| self.judge_delivery(current, &offer_id));
+        let init = attestation::init_condition(self.now);
+        let mut plan = match verdict {
+            Verdict::Waiting => {
+                self.status.refused_delivery = None;
+                self.waiting()
+            }
+            Verdict::Deliver(delivery) => return Plan { deliver: Some(delivery), ..Plan::default() },
+            Verdict::Refused { code, message } => self.refused(&code, &message),
+        };
+        plan.attestation_conditions.insert(0, init);
+        plan.attestation = step;
+        plan
+    }
+
+    fn judge_delivery(&mut self, attestation: &QuoteAttestation, offer_id: &str) -> Verdict {
+        let issuer = self.seen.issuer;
+        let refused = |code: &str, message: String| Verdict::Refused { code: code.to_owned(), message };
+        let Some(name) = named_secret(attestation, issuer) else { return Verdict::Waiting };
+        let entry = attestation.status.as_ref().and_then(|status| attestation::entry_for(status, issuer));
+        let kind = entry.and_then(|entry| entry.secret_type.as_deref()).unwrap_or_default();
+        if kind != KMRA {
+            return refused(
+                "SecretTypeUnsupported",
+                format!("secretType is '{kind}'; the one served is {KMRA}"),
+            );
+        }
+        let secret = match self.seen.secret {
+            SecretSeen::Found(secret) => secret,
+            SecretSeen::NotNamed | SecretSeen::Missing => {
+                return refused(
+                    "SecretNotFound",
+                    format!("there is no Secret '{name}' in namespace tcs-issuer"),
+                );
+            }
+        };
+        let seal = RefusedDelivery {
+            offer: offer_id.to_owned(),
+            secret_uid: secret.uid().unwrap_or_default(),
+            secret_resource_version: secret.resource_version().unwrap_or_default(),
+            code: String::new(),
+        };
+        if let Some(refusal) = self.seen.refusal {
+            let code = refusal.code.as_str();
+            self.status.refused_delivery = Some(RefusedDelivery { code: code.to_owned(), ..seal });
+            return refused(code, refusal.message.clone());
+        }
+        let before = self.status.refused_delivery.as_ref();
+        if let Some(before) = before.filter(|before| before.is_of(&seal)) {
+            let known =
+                ready_condition(self.seen.status).filter(|ready| ready.reason == reasons::KEY_REJECTED);
+            // The message was composed when the delivery was refused; keep it word for word.
+            return Verdict::Refused {
+                code: before.code.clone(),
+                message: known
+                    .map_or_else(|| "this delivery was refused before".into(), |ready| ready.message.clone()),
+            };
+        }
+        self.status.refused_delivery = None;
+        match delivery::read(secret) {
+            Ok(delivery) => Verdict::Deliver(delivery),
+            Err(error) => refused(error.code(), error.to_string()),
+        }
+    }
+
+    fn waiting(self) -> Plan {
+        let name = attestation::name(self.seen.issuer);
+        let how = format!(
+            "check QuoteAttestation tcs-issuer/{name} with km-attest, then deliver the CA key (kubectl get \
+             quoteattestations.tcs.intel.com -n tcs-issuer {name} -o yaml)"
+        );
+        let (reason, message) = match self.seen.status.ca.as_ref() {
+            None => (reasons::AWAITING_KEY, format!("waiting for the CA key: {how}")),
+            Some(ca) => (
+                reasons::KEY_LOST,
+                format!(
+                    "the enclave no longer holds the key of the CA with SHA-256 {}; its certificate stays published. To \
+                     go on, {how}",
+                    ca.fingerprint
+                ),
+            ),
+        };
+        self.not_ready(reason, &message)
+    }
+
+    fn refused(self, code: &str, message: &str) -> Plan {
+        let text = if message.starts_with(code) {
+            message.to_owned()
+        } else {
+            format!(
+                "{code}: {message}. Nothing was kept; correct the Secret or the QuoteAttestation's status and it is tried again"
+            )
+        };
+        let condition = attestation::key_accepted_false(code, &text, self.now);
+        let mut plan = self.not_ready(reasons::KEY_REJECTED, &text);
+        plan.attestation_conditions.push(condition);
+        for note in &mut plan.notes {
+            note.about = About::IssuerAndAttestation;
+        }
+        plan
+    }
+
+    fn not_ready(self, reason: &str, message: &str) -> Plan {
+        let normal = matches!(reason, reasons::AWAITING_KEY);
+        let before = ready_condition(self.seen.status);
+        let changed = before.is_none_or(|b| b.reason != reason || b.message != self.say(message));
+        let notes = if changed {
+            let (reason, message) = (reason.to_owned(), message.to_owned());
+            vec![Note { warning: !normal, reason, message, about: About::Issuer }]
+        } else {
+            Vec::new()
+        };
+        self.finish("False", reason, message, notes)
+    }
+
+    fn finish(mut self, ready: &str, reason: &str, message: &str, notes: Vec<Note>) -> Plan {
+        let condition = Condition {
+            type_: conditions::READY.into(),
+            status: ready.into(),
+            reason: reason.into(),
+            message: self.say(message),
+            observed_generation: self.seen.issuer.metadata.generation,
+            last_transition_time: Time(self.now),
+        };
+        conditions::set(&mut self.status.conditions, condition);
+        Plan { status: self.status, notes, ..Plan::default() }
+    }
+
+    /// Every surface says when nothing is protected.
+    fn say(&self, message: &str) -> String {
+        const MARK: &str = "SIMULATED PLATFORM, protects nothing: ";
+        if self.simulated && !message.starts_with(MARK) {
+            format!("{MARK}{message}")
+        } else {
+            message.to_owned()
+        }
+    }
+}
+
+enum Verdict {
+    Waiting,
+    Deliver(Delivery),
+    Refused { code: String, message: String },
+}
+
+/// The Ready condition of a status.
+#[must_use]
+pub fn ready_condition(status: &IssuerStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == conditions::READY)
+}
+
+/// Whether the Ready condition is True.
+#[must_use]
+pub fn is_ready(status: &IssuerStatus) -> bool {
+    ready_condition(status).is_some_and(|ready| ready.status == "True")
+}
+
+/// The plan that says the CA certificate Secret could not be written.
+#[must_use]
+pub fn secret_refused(seen: &Observed<'_>, why: &str, now: Timestamp) -> Plan {
+    let name = &seen.issuer.spec.secret_name;
+    let message =
+        format!("Secret {name} is not ours to write: {why}. Delete it or choose another secretName");
+    let mut plan = Pass::new(seen, now).not_ready(reasons::SECRET_CONFLICT, &message);
+    plan.requeue = Some(Duration::from_secs(30));
+    plan
+}
+
+fn namespace(issuer: &TCSIssuer) -> String {
+    issuer.namespace().unwrap_or_default()
+}
+
+fn rfc3339(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::ByteString;
+use std::collections::BTreeMap;
+use tcs_api::v1alpha1::{IssuerSpec, QuoteAttestationStatus, SecretEntry};
+use tcs_enclave_rpc::ByteVec;
+
+const SIGNER: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
+
+fn issuer() -> TCSIssuer {
+    let spec =
+        IssuerSpec { secret_name: "external-ca-secret".into(), self_sign: false, labels: BTreeMap::new() };
+    let mut issuer = TCSIssuer::new("external-ca", spec);
+    issuer.metadata.namespace = Some("sandbox".into());
+    issuer.metadata.uid = Some("11111111-1111-1111-1111-111111111111".into());
+    issuer.metadata.generation = Some(1);
+    issuer
+}
+
+fn identity(simulated: bool) -> Identity {
+    Identity {
+        boot_id: ByteVec::from(vec![1; 16]),
+        version: "0".into(),
+        platform: "test".into(),
+        simulated,
+        evidence_kind: "sgx-quote-v3".into(),
+        assurance: "enclave".into(),
+    }
+}
+
+fn offer(key: u8) -> Offer {
+    Offer {
+        offer_id: ByteVec::from(vec![key; 16]),
+        public_key: ByteVec::from(vec![key; 20]),
+        evidence_kind: "sgx-quote-v3".into(),
+        evidence: ByteVec::from(vec![key; 30]),
+        attempts_left: 16,
+    }
+}
+
+fn ca(fingerprint: u8) -> CaInfo {
+    CaInfo {
+        fingerprint: ByteVec::from(vec![fingerprint; 32]),
+        not_before: 0,
+        not_after: 1_000_000,
+        key_algorithm: "RSA-4096".into(),
+        chain: vec![ByteVec::from(vec![1])],
+        anchors: vec![ByteVec::from(vec![1])],
+        key_format: "kmra-v1".into(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1000).unwrap()
+}
+
+fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
+    let mut attestation = attestation::build(issuer, offer, false);
+    attestation.metadata.uid = Some("qa".into());
+    attestation
+}
+
+/// What the document's `curl` leaves behind.
+fn patched(mut attestation: QuoteAttestation, secret: &str, kind: &str) -> QuoteAttestation {
+    let ready = QuoteCondition {
+        type_: Some("CASecretReady".into()),
+        status: Some("true".into()),
+        ..QuoteCondition::default()
+    };
+    let entry = SecretEntry { secret_name: secret.into(), secret_type: Some(kind.into()) };
+    attestation.status = Some(QuoteAttestationStatus {
+        conditions: vec![ready],
+        secrets: BTreeMap::from([(SIGNER.to_owned(), entry)]),
+    });
+    attestation
+}
+
+fn secret(version: &str) -> Secret {
+    let pem = STANDARD.encode("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n");
+    let mut secret = Secret::default();
+    secret.metadata.uid = Some("s".into());
+    secret.metadata.resource_version = Some(version.into());
+    secret.data = Some(BTreeMap::from([
+        ("tls.key".to_owned(), ByteString(STANDARD.encode([9; 400]).into_bytes())),
+        ("tls.crt".to_owned(), ByteString(pem.into_bytes())),
+    ]));
+    secret
+}
+
+struct Scene {
+    issuer: TCSIssuer,
+    status: IssuerStatus,
+    identity: Identity,
+    offer: Option<Offer>,
+    ca: Option<CaInfo>,
+    attestation: Option<QuoteAttestation>,
+    secret: Option<Secret>,
+    refusal: Option<Refusal>,
+}
+
+impl Scene {
+    fn offering(key: u8) -> Self {
+        Self {
+            issuer: issuer(),
+            status: IssuerStatus::default(),
+            identity: identity(false),
+            offer: Some(offer(key)),
+            ca: None,
+            attestation: None,
+            secret: None,
+            refusal: None,
+        }
+    }
+
+    fn holding(fingerprint: u8) -> Self {
+        Self { offer: None, ca: Some(ca(fingerprint)), ..Self::offering(1) }
+    }
+
+    fn decide(&self) -> Plan {
+        let enclave = match (&self.ca, &self.offer) {
+            (Some(ca), _) => EnclaveSeen::Holding(&self.identity, ca),
+            (None, Some(offer)) => EnclaveSeen::Offering(&self.identity, offer),
+            (None, None) => EnclaveSeen::Unavailable,
+        };
+        let seen = Observed {
+            issuer: &self.issuer,
+            status: &self.status,
+            enclave,
+            attestation: self.attestation.as_ref(),
+            secret: self.secret.as_ref().map_or(SecretSeen::Missing, SecretSeen::Found),
+            refusal: self.refusal.as_ref(),
+        };
+        decide(&seen, now())
+    }
+}
+
+fn reason(plan: &Plan) -> &str {
+    ready_condition(&plan.status).map_or("", |ready| ready.reason.as_str())
+}
+
+#[test]
+fn a_new_issuer_gets_an_attestation_with_the_documents_layers() {
+    let plan = Scene::offering(1).decide();
+    assert_eq!(reason(&plan), reasons::AWAITING_KEY);
+    let AttestationStep::Create(made) = plan.attestation else { panic!() };
+    assert_eq!(made.name_any(), "sandbox.external-ca.tcsissuer.tcs.intel.com");
+    assert_eq!(made.namespace().as_deref(), Some("tcs-issuer"));
+    assert_eq!(
+        made.spec.quote.0,
+        STANDARD.encode([1u8; 30]).into_bytes(),
+        "text, encoded once more by the API"
+    );
+    assert!(made.spec.public_key.0.starts_with(b"-----BEGIN PUBLIC KEY-----\n"));
+    assert_eq!(made.spec.signer_names, [SIGNER]);
+    assert_eq!(made.spec.nonce, None);
+    assert_eq!(plan.attestation_conditions[0].type_.as_deref(), Some("Init"));
+    assert!(
+        made.metadata.owner_references.is_none(),
+        "an owner in another namespace would have it collected"
+    );
+}
+
+#[test]
+fn the_same_observation_gives_no_second_event_and_no_new_status() {
+    let mut scene = Scene::offering(1);
+    scene.attestation = Some(published(&scene.issuer, &offer(1)));
+    let first = scene.decide();
+    assert_eq!(first.notes.len(), 1);
+    scene.status = first.status;
+    let second = scene.decide();
+    assert!(second.notes.is_empty());
+    assert_eq!(second.status, scene.status, "x03: an equal status is not written");
+    assert_eq!(second.attestation, AttestationStep::Keep);
+}
+
+#[test]
+fn w_s6_a_foreign_attestation_is_never_believed() {
+    let mut scene = Scene::offering(1);
+    // Made beforehand by somebody, complete with a status that would deliver their key.
+    scene.attestation = Some(patched(published(&scene.issuer, &offer(2)), "theirs", "KMRA"));
+    scene.secret = Some(secret("1"));
+    let plan = scene.decide();
+    assert!(plan.deliver.is_none());
+    assert!(matches!(plan.attestation, AttestationStep::Recreate(_)));
+    assert_eq!(reason(&plan), reasons::AWAITING_KEY);
+}
+
+#[test]
+fn an_altered_attestation_is_restored_and_keeps_the_key_owners_entries() {
+    let mut scene = Scene::offering(1);
+    let mut altered = patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA");
+    altered.spec.signer_names = vec!["tcsissuer.tcs.intel.com/evil.ca".into()];
+    altered.metadata.labels = None;
+    scene.attestation = Some(altered.clone());
+    scene.secret = Some(secret("1"));
+    assert!(scene.decide().deliver.is_some(), "the delivery answers this very offer");
+    scene.refusal = Some(Refusal { code: RefusalCode::WrappedKeyInvalid, message: "no".into() });
+    let AttestationStep::Restore(restored) = scene.decide().attestation else { panic!() };
+    assert_eq!(restored.spec.signer_names, [SIGNER]);
+    assert_eq!(restored.status, altered.status);
+    assert_eq!(restored.labels().get("tcs.intel.com/issuer-uid"), scene.issuer.uid().as_ref());
+}
+
+#[test]
+fn the_documents_patch_delivers() {
+    let mut scene = Scene::offering(1);
+    scene.attestation = Some(patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA"));
+    assert_eq!(named_secret(scene.attestation.as_ref().unwrap(), &scene.issuer), Some("wrapped-key"));
+    scene.secret = Some(secret("1"));
+    let delivery = scene.decide().deliver.unwrap();
+    assert_eq!((delivery.wrapped_key.len(), delivery.chain.len()), (400, 1));
+}
+
+#[test]
+fn the_last_entry_of_a_type_counts() {
+    let mut scene = Scene::offering(1);
+    let mut attestation = patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA");
+    let off = QuoteCondition {
+        type_: Some("CASecretReady".into()),
+        status: Some("False".into()),
+        ..QuoteCondition::default()
+    };
+    attestation.status.as_mut().unwrap().conditions.push(off);
+    scene.attestation = Some(attestation);
+    scene.secret = Some(secret("1"));
+    let plan = scene.decide();
+    assert!(plan.deliver.is_none());
+    assert_eq!(reason(&plan), reasons::AWAITING_KEY);
+}
+
+#[test]
+fn each_wrong_delivery_has_its_code() {
+    let base = |secret_name: &str, kind: &str| {
+        let mut scene = Scene::offering(1);
+        scene.attestation = Some(patched(published(&scene.issuer, &offer(1)), secret_name, kind));
+        scene.secret = Some(secret("1"));
+        scene
+    };
+    let code_of = |scene: &Scene| {
+        let plan = scene.decide();
+        assert_eq!(reason(&plan), reasons::KEY_REJECTED);
+        assert_eq!(plan.notes.len(), 1);
+        assert!(plan.notes[0].warning);
+        let last = plan.attestation_conditions.last().unwrap();
+        assert_eq!(last.type_.as_deref(), Some("KeyAccepted"));
+        assert_eq!(last.status.as_deref(), Some("False"));
+        last.reason.clone().unwrap()
+    };
+    assert_eq!(code_of(&base("wrapped-key", "Opaque")), "SecretTypeUnsupported");
+    let mut missing = base("wrapped-key", "KMRA");
+    missing.secret = None;
+    assert_eq!(code_of(&missing), "SecretNotFound");
+    for (field, code) in [("tls.key", "MissingKey"), ("tls.crt", "MissingCertificate")] {
+        let mut scene = base("wrapped-key", "KMRA");
+        scene.secret.as_mut().unwrap().data.as_mut().unwrap().remove(field);
+        assert_eq!(code_of(&scene), code);
+    }
+    let mut refused = base("wrapped-key", "KMRA");
+    refused.refusal = Some(Refusal { code: RefusalCode::KeyMismatch, message: "other key".into() });
+    assert_eq!(code_of(&refused), "KeyMismatch");
+}
+
+#[test]
+fn w_r2_a_refused_delivery_is_tried_again_exactly_when_the_secret_changes() {
+    let mut scene = Scene::offering(1);
+    scene.attestation = Some(patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA"));
+    scene.secret = Some(secret("1"));
+    scene.refusal = Some(Refusal { code: RefusalCode::WrappedKeyInvalid, message: "does not open".into() });
+    let refused = scene.decide();
+    scene.status = refused.status;
+    scene.refusal = None;
+
+    // A restarted controller knows it from the status alone, and says the same.
+    let again = scene.decide();
+    assert!(again.deliver.is_none());
+    assert_eq!(again.status, scene.status);
+    assert!(again.notes.is_empty());
+
+    scene.secret = Some(secret("2"));
+    assert!(scene.decide().deliver.is_some());
+    // Another offer is another delivery, too.
+    scene.secret = Some(secret("1"));
+    scene.offer = Some(offer(3));
+    scene.attestation = Some(patched(published(&scene.issuer, &offer(3)), "wrapped-key", "KMRA"));
+    assert!(scene.decide().deliver.is_some());
+}
+
+#[test]
+fn ready_publishes_the_certificate_and_removes_the_attestation() {
+    let mut scene = Scene::holding(7);
+    scene.attestation = Some(published(&scene.issuer, &offer(1)));
+    let plan = scene.decide();
+    assert_eq!(reason(&plan), reasons::READY);
+    assert_eq!(plan.attestation, AttestationStep::Delete);
+    assert_eq!(plan.status.ca.as_ref().unwrap().fingerprint, "07".repeat(32));
+    assert_eq!(plan.status.ca.as_ref().unwrap().not_after, "1970-01-12T13:46:40Z");
+    let secret = plan.ca_secret.unwrap();
+    assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/tls"));
+    let data = secret.data.unwrap();
+    assert_eq!(data["tls.key"].0, b"");
+    assert!(data["tls.crt"].0.starts_with(b"-----BEGIN CERTIFICATE-----"));
+    assert!(data["ca.crt"].0.starts_with(b"-----BEGIN CERTIFICATE-----"));
+    assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, scene.issuer.uid().unwrap());
+}
+
+#[test]
+fn w_r1_a_lost_key_is_said_and_a_new_offer_made() {
+    let mut scene = Scene::holding(7);
+    scene.status = scene.decide().status;
+    scene.ca = None;
+    scene.offer = Some(offer(4));
+    let plan = scene.decide();
+    assert_eq!(reason(&plan), reasons::KEY_LOST);
+    assert!(plan.notes[0].warning && plan.notes[0].message.contains(&"07".repeat(32)));
+    assert!(matches!(plan.attestation, AttestationStep::Create(_)));
+    assert!(plan.ca_secret.is_none(), "W-D10: the published certificate stays as it is");
+    assert!(plan.status.ca.is_some());
+}
+
+#[test]
+fn another_ca_after_a_lost_one_is_announced_with_both_fingerprints() {
+    let mut scene = Scene::holding(7);
+    scene.status = scene.decide().status;
+    scene.ca = Some(ca(8));
+    let plan = scene.decide();
+    let note = plan.notes.iter().find(|note| note.reason == "CAReplaced").unwrap();
+    assert!(note.message.contains(&"07".repeat(32)) && note.message.contains(&"08".repeat(32)));
+}
+
+#[test]
+fn what_is_not_served_says_so() {
+    let mut scene = Scene::offering(1);
+    scene.issuer.spec.self_sign = true;
+    let plan = scene.decide();
+    assert_eq!(reason(&plan), reasons::UNSUPPORTED);
+    assert_eq!(plan.attestation, AttestationStep::Keep);
+    scene = Scene::offering(1);
+    scene.offer = None;
+    assert_eq!(reason(&scene.decide()), reasons::ENCLAVE_UNAVAILABLE);
+}
+
+#[test]
+fn a_simulated_platform_is_said_on_every_surface() {
+    let mut scene = Scene::offering(1);
+    scene.identity = identity(true);
+    let plan = scene.decide();
+    assert_eq!(plan.status.simulated, Some(true));
+    assert!(ready_condition(&plan.status).unwrap().message.starts_with("SIMULATED PLATFORM"));
+    let AttestationStep::Create(made) = plan.attestation else { panic!() };
+    assert_eq!(made.labels().get("tcs.intel.com/simulated").map(String::as_str), Some("true"));
+}
+
+#[test]
+fn an_expired_ca_is_not_ready() {
+    let mut scene = Scene::holding(7);
+    scene.ca.as_mut().unwrap().not_after = 1000;
+    assert_eq!(reason(&scene.decide()), reasons::CA_EXPIRED);
+}
+
+#[test]
+fn our_conditions_are_merged_and_the_key_owners_stay_where_they_are() {
+    let init = attestation::init_condition(now());
+    let refused = attestation::key_accepted_false("KeyMismatch", "m", now());
+    let mut status = patched(published(&issuer(), &offer(1)), "wrapped-key", "KMRA").status.unwrap();
+    let theirs = status.conditions[0].clone();
+    assert!(merge_conditions(&mut status, &[init.clone(), refused.clone()]));
+    assert_eq!(status.conditions[0], theirs);
+    assert_eq!(status.conditions.len(), 3);
+    assert!(!merge_conditions(&mut status, &[init.clone(), refused]), "nothing to write the second time");
+    assert!(merge_conditions(&mut status, std::slice::from_ref(&init)));
+    assert_eq!(status.conditions, [theirs, init], "a KeyAccepted that no longer holds goes");
+}

@@ -1,0 +1,319 @@
+//! Reconciles `TCSIssuer`s: observes, lets [`crate::decide`] decide, carries the plan out.
+
+use crate::context::Context;
+use crate::decide::{
+    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, decide, is_ready, merge_conditions,
+    named_secret, ready_condition, secret_refused,
+};
+use crate::delivery::Delivery;
+use crate::enclave::{Connected, EnclaveError};
+use crate::metrics::Metrics;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
+use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
+use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal};
+
+/// The name under which we apply.
+pub const FIELD_MANAGER: &str = "tcs-issuer";
+
+/// Why a reconcile ended early; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The API server said no, or could not be reached.
+    #[error("the API server: {0}")]
+    Api(#[from] kube::Error),
+    /// The enclave failed under a call.
+    #[error("the enclave: {0}")]
+    Enclave(#[from] EnclaveError),
+}
+
+/// How soon a failed reconcile is tried again.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+enum Enclave {
+    Unavailable,
+    Holding(Identity, CaInfo),
+    Offering(Identity, Offer),
+    Refused(Identity, Refusal),
+}
+
+/// One pass over one issuer.
+pub async fn reconcile(issuer: Arc<TCSIssuer>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    if issuer.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let plan = settle(&issuer, &context).await?;
+    // Deleted while we worked: what this pass made has to go, too.
+    if context.issuers.get(&ObjectRef::from_obj(&*issuer)).is_none_or(|now| now.uid() != issuer.uid()) {
+        let _ = context.sweep_queue.send(());
+    }
+    Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
+}
+
+async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, ReconcileError> {
+    let uid = issuer.uid().unwrap_or_default();
+    let attestations: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let name = signer::quote_attestation_name(&issuer.namespace().unwrap_or_default(), &issuer.name_any());
+    let status = context.newest_status(issuer);
+
+    let connected = if issuer.spec.self_sign { None } else { context.enclave.settled().await };
+    let mut enclave = observe_enclave(connected.as_ref(), &uid).await?;
+    let attestation = attestations.get_opt(&name).await?;
+    let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
+    let secret = match named {
+        Some(named) if !named.is_empty() => Some(secrets.get_opt(named).await?),
+        Some(_) => Some(None),
+        None => None,
+    };
+    let mut refusal = None;
+    loop {
+        let seen = Observed {
+            issuer,
+            status: &status,
+            enclave: match &enclave {
+                Enclave::Unavailable => EnclaveSeen::Unavailable,
+                Enclave::Holding(identity, ca) => EnclaveSeen::Holding(identity, ca),
+                Enclave::Offering(identity, offer) => EnclaveSeen::Offering(identity, offer),
+                Enclave::Refused(identity, refusal) => EnclaveSeen::Refused(identity, refusal),
+            },
+            attestation: attestation.as_ref(),
+            secret: match &secret {
+                None => SecretSeen::NotNamed,
+                Some(None) => SecretSeen::Missing,
+                Some(Some(secret)) => SecretSeen::Found(secret),
+            },
+            refusal: refusal.as_ref(),
+        };
+        let mut plan = decide(&seen, now());
+        if let (Some(delivery), Some(connected), Enclave::Offering(identity, offer)) =
+            (plan.deliver.take(), &connected, &enclave)
+        {
+            match hand_over(connected, &uid, offer, delivery).await? {
+                Ok(ca) => {
+                    Metrics::count(&context.metrics.accepted, &ca.key_format);
+                    tracing::info!(issuer = %issuer.name_any(), format = ca.key_format, "CA key accepted");
+                    enclave = Enclave::Holding(identity.clone(), ca);
+                }
+                Err(refused) => {
+                    Metrics::count(&context.metrics.refused, refused.code.as_str());
+                    refusal = Some(refused);
+                }
+            }
+            continue;
+        }
+        carry_out(&mut plan, &seen, context, &attestations).await?;
+        return Ok(plan);
+    }
+}
+
+async fn observe_enclave(connected: Option<&Connected>, uid: &str) -> Result<Enclave, EnclaveError> {
+    let Some(connected) = connected else { return Ok(Enclave::Unavailable) };
+    let identity = connected.identity.clone();
+    if let Some(ca) = connected.holdings_of(uid).await?.and_then(|state| state.ca) {
+        return Ok(Enclave::Holding(identity, ca));
+    }
+    match connected.offer(uid).await {
+        Ok(offer) => Ok(Enclave::Offering(identity, offer)),
+        Err(EnclaveError::Refused(refusal)) => Ok(Enclave::Refused(identity, refusal)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn hand_over(
+    connected: &Connected,
+    uid: &str,
+    offer: &Offer,
+    delivery: Delivery,
+) -> Result<Result<CaInfo, Refusal>, EnclaveError> {
+    let request = CompleteProvisioning {
+        issuer_uid: uid.to_owned(),
+        offer_id: offer.offer_id.clone(),
+        wrapped_key: ByteVec::from(delivery.wrapped_key),
+        chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
+        formats: Vec::new(),
+        now: now().as_second(),
+    };
+    match connected.deliver(request).await {
+        Ok(ca) => Ok(Ok(ca)),
+        Err(EnclaveError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn carry_out(
+    plan: &mut Plan,
+    seen: &Observed<'_>,
+    context: &Context,
+    attestations: &Api<QuoteAttestation>,
+) -> Result<(), ReconcileError> {
+    if let Some(secret) = plan.ca_secret.take() {
+        if let Some(why) = apply_ca_secret(&secret, context).await? {
+            *plan = secret_refused(seen, &why, now());
+        }
+    }
+    // A Ready issuer says so before its QuoteAttestation goes, so that nobody sees neither.
+    let deleting = matches!(plan.attestation, AttestationStep::Delete);
+    if deleting {
+        write_status(&plan.status, seen, context).await?;
+    }
+    let current = step_attestation(plan, seen, attestations).await?;
+    let wanted = &plan.attestation_conditions;
+    if let (Some(mut current), false) = (current, wanted.is_empty()) {
+        if merge_conditions(current.status.get_or_insert_default(), wanted) {
+            // A PUT of the object as read: a conflict means that the key owner wrote, and the watch calls us again.
+            attestations.replace_status(&current.name_any(), &PostParams::default(), &current).await?;
+        }
+    }
+    if !deleting {
+        write_status(&plan.status, seen, context).await?;
+    }
+    for note in &plan.notes {
+        let issuer = seen.issuer;
+        context.note(issuer, note.warning, &note.reason, "Reconcile", &note.message).await;
+        if let (About::IssuerAndAttestation, Some(attestation)) = (note.about, seen.attestation) {
+            context.note(attestation, note.warning, &note.reason, "Reconcile", &note.message).await;
+        }
+    }
+    Ok(())
+}
+
+/// Creates or takes over the Secret by server-side apply; why the API server refused, if it did.
+async fn apply_ca_secret(secret: &Secret, context: &Context) -> Result<Option<String>, kube::Error> {
+    let namespace = secret.namespace().unwrap_or_default();
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    match secrets.patch(&secret.name_any(), &parameters, &Patch::Apply(secret)).await {
+        Ok(_) => Ok(None),
+        Err(kube::Error::Api(answer))
+            if answer.is_forbidden()
+                || answer.is_invalid()
+                || answer.is_conflict()
+                || answer.is_not_found() =>
+        {
+            Ok(Some(answer.message.clone()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the `QuoteAttestation` what the plan says; the object as it is now, if conditions may be due.
+async fn step_attestation(
+    plan: &Plan,
+    seen: &Observed<'_>,
+    api: &Api<QuoteAttestation>,
+) -> Result<Option<QuoteAttestation>, ReconcileError> {
+    let post = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    match &plan.attestation {
+        AttestationStep::Keep => Ok(seen.attestation.cloned()),
+        AttestationStep::Create(wanted) => Ok(Some(api.create(&post, wanted).await?)),
+        AttestationStep::Restore(wanted) => Ok(Some(api.replace(&wanted.name_any(), &post, wanted).await?)),
+        AttestationStep::Recreate(wanted) => {
+            delete(seen.attestation, api).await?;
+            Ok(Some(api.create(&post, wanted).await?))
+        }
+        AttestationStep::Delete => {
+            delete(seen.attestation, api).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Deletes exactly the object that was looked at.
+pub async fn delete(
+    found: Option<&QuoteAttestation>,
+    api: &Api<QuoteAttestation>,
+) -> Result<(), kube::Error> {
+    let Some(found) = found else { return Ok(()) };
+    let preconditions = Preconditions { uid: found.uid(), resource_version: None };
+    let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    match api.delete(&found.name_any(), &parameters).await {
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+async fn write_status(
+    status: &IssuerStatus,
+    seen: &Observed<'_>,
+    context: &Context,
+) -> Result<(), kube::Error> {
+    if status == seen.status {
+        return Ok(());
+    }
+    let issuer = seen.issuer;
+    let api: Api<TCSIssuer> =
+        Api::namespaced(context.client.clone(), &issuer.namespace().unwrap_or_default());
+    let body = json!({
+        "apiVersion": TCSIssuer::api_version(&()),
+        "kind": TCSIssuer::kind(&()),
+        // A re-created issuer of the same name is another one: the UID makes the write miss it.
+        "metadata": { "uid": issuer.uid() },
+        "status": status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(&issuer.name_any(), &parameters, &Patch::Apply(&body)).await {
+        Ok(answered) => {
+            context.remember_status(&answered);
+            Ok(())
+        }
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says of a cluster issuer that it is not served yet.
+pub async fn reconcile_cluster(
+    issuer: Arc<TCSClusterIssuer>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let mut status = issuer.status.clone().unwrap_or_default();
+    let message = "TCSClusterIssuer is not served by this version; use a TCSIssuer with selfSign: false";
+    let condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+        type_: conditions::READY.into(),
+        status: "False".into(),
+        reason: reasons::UNSUPPORTED.into(),
+        message: message.into(),
+        observed_generation: issuer.metadata.generation,
+        last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()),
+    };
+    if ready_condition(&status).is_some_and(|c| {
+        c.reason == condition.reason && c.observed_generation == condition.observed_generation
+    }) {
+        return Ok(Action::await_change());
+    }
+    conditions::set(&mut status.conditions, condition);
+    let api: Api<TCSClusterIssuer> = Api::all(context.client.clone());
+    let body = json!({
+        "apiVersion": TCSClusterIssuer::api_version(&()),
+        "kind": TCSClusterIssuer::kind(&()),
+        "status": status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch_status(&issuer.name_any(), &parameters, &Patch::Apply(&body)).await?;
+    context.note(&*issuer, true, reasons::UNSUPPORTED, "Reconcile", message).await;
+    Ok(Action::await_change())
+}
+
+/// Whether an issuer as watched signs.
+pub fn signs(issuer: &TCSIssuer) -> bool {
+    issuer.metadata.deletion_timestamp.is_none() && issuer.status.as_ref().is_some_and(is_ready)
+}
+
+/// The shell's clock.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the controller's one clock; decisions take `now` as a parameter"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,78 @@
+//! Metrics of our own (W-D12), in the `OpenMetrics` text form. Labels are bounded: codes and outcomes, never names.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// A stable code.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Code {
+    /// The code's text.
+    pub code: String,
+}
+
+/// All metrics of the controller.
+pub struct Metrics {
+    registry: Registry,
+    /// Certificates published.
+    pub issued: Counter,
+    /// Certificates signed whose request had changed meanwhile, so that they were thrown away.
+    pub discarded: Counter,
+    /// Requests marked Failed, by code.
+    pub failed: Family<Code, Counter>,
+    /// Deliveries refused, by code.
+    pub refused: Family<Code, Counter>,
+    /// Deliveries accepted, by wrap format: `kmra-v1` is the legacy form with SHA-1.
+    pub accepted: Family<Code, Counter>,
+    /// Reconciles that ended in an error.
+    pub errors: Counter,
+    /// 1 while the enclave is connected.
+    pub enclave_up: Gauge,
+    /// 1 if the enclave's platform protects nothing.
+    pub simulated: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tcs");
+        let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
+        let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
+        let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
+        registry.register("certificates_issued", "Certificates published", issued.clone());
+        registry.register(
+            "certificates_discarded",
+            "Certificates signed for a request that had changed",
+            discarded.clone(),
+        );
+        registry.register("requests_failed", "Requests marked Failed, by code", failed.clone());
+        registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
+        registry.register(
+            "deliveries_accepted",
+            "CA key deliveries accepted, by wrap format",
+            accepted.clone(),
+        );
+        registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
+        registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
+        Self { registry, issued, discarded, failed, refused, accepted, errors, enclave_up, simulated }
+    }
+}
+
+impl Metrics {
+    /// Counts one more of a code.
+    pub fn count(family: &Family<Code, Counter>, code: &str) {
+        family.get_or_create(&Code { code: code.to_owned() }).inc();
+    }
+
+    /// The exposition text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

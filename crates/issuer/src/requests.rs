@@ -1,0 +1,127 @@
+//! What a `CertificateSigningRequest` needs next (conformance B2–B4). Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::certificates::v1::{
+    CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tcs_api::signer::SignerName;
+use tcs_enclave_rpc::RefusalCode;
+
+/// What to do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Not ours, not approved, denied, failed or already answered: never touched.
+    Leave,
+    /// Ours and approved, for this signer.
+    Consider(SignerName),
+}
+
+/// Whether a request is ours to consider. Only an approved, undecided request is (B2).
+#[must_use]
+pub fn triage(request: &CertificateSigningRequest) -> Step {
+    let Some(signer) = SignerName::parse(&request.spec.signer_name) else { return Step::Leave };
+    let status = request.status.as_ref();
+    let has = |kind: &str| {
+        let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        conditions.iter().any(|condition| condition.type_ == kind)
+    };
+    let answered = status.and_then(|status| status.certificate.as_ref()).is_some_and(|c| !c.0.is_empty());
+    if answered || has("Denied") || has("Failed") || !has("Approved") {
+        return Step::Leave;
+    }
+    Step::Consider(signer)
+}
+
+/// Whether a refusal is the request's own fault, so that only a new request can help.
+#[must_use]
+pub fn is_requests_fault(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::RequestMalformed
+            | RefusalCode::RequestSignatureInvalid
+            | RefusalCode::RequestKeyUnsupported
+            | RefusalCode::RequestForCa
+            | RefusalCode::UsageUnknown
+            | RefusalCode::UsageForbidden
+            | RefusalCode::IdentityForbidden
+            | RefusalCode::LifetimeInvalid
+    )
+}
+
+/// The object with its certificate: leaf first (B4). Everything else, the resourceVersion above all, stays as read,
+/// so that a PUT of it can only reach the very object that was judged.
+#[must_use]
+pub fn with_certificate(request: &CertificateSigningRequest, pem: Vec<u8>) -> CertificateSigningRequest {
+    let mut answered = request.clone();
+    answered.status.get_or_insert_with(CertificateSigningRequestStatus::default).certificate =
+        Some(ByteString(pem));
+    answered
+}
+
+/// The object with `Failed`=True and a stable reason (B3).
+#[must_use]
+pub fn with_failure(
+    request: &CertificateSigningRequest,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> CertificateSigningRequest {
+    let mut failed = request.clone();
+    let status = failed.status.get_or_insert_with(CertificateSigningRequestStatus::default);
+    status.conditions.get_or_insert_default().push(CertificateSigningRequestCondition {
+        type_: "Failed".into(),
+        status: "True".into(),
+        reason: Some(reason.into()),
+        message: Some(message.into()),
+        last_update_time: Some(Time(now)),
+        last_transition_time: Some(Time(now)),
+    });
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::certificates::v1::CertificateSigningRequestSpec;
+
+    fn request(signer: &str, conditions: &[&str], certificate: Option<&[u8]>) -> CertificateSigningRequest {
+        let conditions = conditions.iter().map(|kind| CertificateSigningRequestCondition {
+            type_: (*kind).into(),
+            status: "True".into(),
+            ..CertificateSigningRequestCondition::default()
+        });
+        CertificateSigningRequest {
+            spec: CertificateSigningRequestSpec { signer_name: signer.into(), ..Default::default() },
+            status: Some(CertificateSigningRequestStatus {
+                conditions: Some(conditions.collect()),
+                certificate: certificate.map(|bytes| ByteString(bytes.to_vec())),
+            }),
+            ..CertificateSigningRequest::default()
+        }
+    }
+
+    const OURS: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
+
+    #[test]
+    fn b02_signs_only_approved_undecided() {
+        assert!(matches!(triage(&request(OURS, &["Approved"], None)), Step::Consider(_)));
+        assert_eq!(triage(&request(OURS, &[], None)), Step::Leave);
+        assert_eq!(triage(&request(OURS, &["Approved", "Denied"], None)), Step::Leave);
+        assert_eq!(triage(&request(OURS, &["Approved", "Failed"], None)), Step::Leave);
+        assert_eq!(triage(&request(OURS, &["Approved"], Some(b"-"))), Step::Leave);
+        assert_eq!(triage(&request("example.com/other", &["Approved"], None)), Step::Leave);
+    }
+
+    #[test]
+    fn b03_failure_condition_shape() {
+        let failed =
+            with_failure(&request(OURS, &["Approved"], None), "RequestForCa", "no", Timestamp::UNIX_EPOCH);
+        let conditions = failed.status.unwrap().conditions.unwrap();
+        let last = conditions.last().unwrap();
+        assert_eq!((last.type_.as_str(), last.status.as_str()), ("Failed", "True"));
+        assert_eq!(last.reason.as_deref(), Some("RequestForCa"));
+        assert_eq!(conditions[0].type_, "Approved", "an approval is never altered");
+    }
+}

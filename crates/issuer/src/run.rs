@@ -1,0 +1,379 @@
+//! Wires watches, queues and reconcilers together and runs until told to stop.
+
+use crate::context::{Context, Parts};
+use crate::enclave::EnclaveLink;
+use crate::issuers::{self, ReconcileError};
+use crate::requests::{Step, triage};
+use crate::settings::Settings;
+use crate::{health, signing, sweep};
+use anyhow::Context as _;
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Config as ApplierConfig, applier};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tcs_api::SERVICE_NAMESPACE;
+use tcs_api::signer::SignerName;
+use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Passes over issuers at the same time.
+const ISSUER_CONCURRENCY: u16 = 8;
+/// Passes over requests at the same time; signing itself is the enclave's, with one worker per core.
+const REQUEST_CONCURRENCY: u16 = 16;
+
+/// Runs the controller until `stop`; any part that ends early ends all.
+pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let probes = TcpListener::bind(settings.health_bind_address).await.context("health-bind-address")?;
+    let metrics = TcpListener::bind(settings.metrics_bind_address).await.context("metrics-bind-address")?;
+    tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
+    let client = Client::try_default().await.context("no way to reach the Kubernetes API")?;
+    let enclave = EnclaveLink::start(settings.enclave, stop.clone());
+
+    let (issuers, issuer_writer) = reflector::store();
+    let (cluster_issuers, cluster_writer) = reflector::store();
+    let (requests, request_writer) = reflector::store();
+    let (issuer_queue, issuer_refs) = unbounded_channel();
+    let (cluster_queue, cluster_refs) = unbounded_channel();
+    let (request_queue, request_refs) = unbounded_channel();
+    let (sweep_queue, sweeps) = unbounded_channel();
+    let instance = std::env::var("POD_NAME").ok();
+    let recorder =
+        Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
+    let context = Arc::new(Context::new(Parts {
+        client: client.clone(),
+        enclave: enclave.clone(),
+        issuers,
+        cluster_issuers,
+        requests,
+        recorder,
+        issuer_queue,
+        request_queue,
+        sweep_queue,
+    }));
+
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let spawn = |tasks: &mut JoinSet<_>, task: BoxFuture<'static, anyhow::Result<()>>| {
+        let stop = stop.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(task).await.unwrap_or(Ok(())) });
+    };
+    let api = Api::all(client.clone());
+    spawn(
+        &mut tasks,
+        watch_issuers(watcher(api, watcher::Config::default()), issuer_writer, Arc::clone(&context)).boxed(),
+    );
+    let api: Api<TCSClusterIssuer> = Api::all(client.clone());
+    let trigger = move |found: ObjectRef<TCSClusterIssuer>| {
+        let _ = cluster_queue.send(found);
+    };
+    spawn(&mut tasks, watch_into(watcher(api, watcher::Config::default()), cluster_writer, trigger).boxed());
+    let api = Api::all(client.clone());
+    spawn(
+        &mut tasks,
+        watch_requests(watcher(api, watcher::Config::default()), request_writer, Arc::clone(&context))
+            .boxed(),
+    );
+    let api = Api::namespaced(client.clone(), SERVICE_NAMESPACE);
+    spawn(
+        &mut tasks,
+        watch_attestations(watcher(api, watcher::Config::default()), Arc::clone(&context)).boxed(),
+    );
+    let api = Api::namespaced(client.clone(), SERVICE_NAMESPACE);
+    spawn(&mut tasks, watch_secrets(watcher(api, watcher::Config::default()), Arc::clone(&context)).boxed());
+    spawn(&mut tasks, watch_enclave(enclave, Arc::clone(&context)).boxed());
+    spawn(&mut tasks, sweep_on(sweeps, Arc::clone(&context)).boxed());
+
+    let store = context.issuers.clone();
+    spawn(
+        &mut tasks,
+        drive(issuer_refs, store, ISSUER_CONCURRENCY, Arc::clone(&context), |object, context| {
+            issuers::reconcile(object, context).boxed()
+        })
+        .boxed(),
+    );
+    let store = context.cluster_issuers.clone();
+    spawn(
+        &mut tasks,
+        drive(cluster_refs, store, ISSUER_CONCURRENCY, Arc::clone(&context), |object, context| {
+            issuers::reconcile_cluster(object, context).boxed()
+        })
+        .boxed(),
+    );
+    let store = context.requests.clone();
+    spawn(
+        &mut tasks,
+        drive(request_refs, store, REQUEST_CONCURRENCY, Arc::clone(&context), |object, context| {
+            signing::reconcile(object, context).boxed()
+        })
+        .boxed(),
+    );
+    let serving = health::serve_probes(probes, Arc::clone(&context), stop.clone());
+    spawn(&mut tasks, serving.map(|ended| ended.context("probes")).boxed());
+    let serving = health::serve_metrics(metrics, Arc::clone(&context), stop.clone());
+    spawn(&mut tasks, serving.map(|ended| ended.context("metrics")).boxed());
+
+    let first = tasks.join_next().await;
+    let told = stop.is_cancelled();
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    match first {
+        Some(Ok(Ok(()))) | None if told => Ok(()),
+        Some(Ok(Ok(()))) | None => anyhow::bail!("a part of the controller ended by itself"),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+/// Feeds a queue of references through a reconciler; never two passes over one object at a time.
+async fn drive<K>(
+    refs: UnboundedReceiver<ObjectRef<K>>,
+    store: Store<K>,
+    concurrency: u16,
+    context: Arc<Context>,
+    reconcile: fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, ReconcileError>>,
+) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    let queue =
+        futures::stream::unfold(refs, |mut refs| async move { refs.recv().await.map(|next| (next, refs)) })
+            .map(Ok::<_, Infallible>);
+    let on_error = |object: Arc<K>, error: &ReconcileError, context: Arc<Context>| {
+        context.metrics.errors.inc();
+        tracing::warn!(object = %object.name_any(), %error, "reconcile failed, trying again");
+        Action::requeue(issuers::RETRY)
+    };
+    let config = ApplierConfig::default().concurrency(concurrency);
+    applier(reconcile, on_error, context, store, queue, config)
+        .for_each(|outcome| async move {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "reconcile");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// Mirrors a watch into a store and calls `trigger` for everything that came.
+async fn watch_into<K>(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+    mut writer: Writer<K>,
+    trigger: impl Fn(ObjectRef<K>) + Send,
+) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    let mut stream = std::pin::pin!(tidy(stream));
+    while let Some(event) = next(&mut stream).await {
+        writer.apply_watcher_event(&event);
+        if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = &event {
+            trigger(ObjectRef::from_obj(object));
+        }
+        if let watcher::Event::InitDone = event {
+            for object in writer.as_reader().state() {
+                trigger(ObjectRef::from_obj(&*object));
+            }
+        }
+    }
+    anyhow::bail!("a watch ended")
+}
+
+async fn watch_issuers(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<TCSIssuer>>> + Send,
+    mut writer: Writer<TCSIssuer>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    let mut stream = std::pin::pin!(tidy(stream));
+    while let Some(event) = next(&mut stream).await {
+        writer.apply_watcher_event(&event);
+        match &event {
+            watcher::Event::Apply(issuer) => {
+                let _ = context.issuer_queue.send(ObjectRef::from_obj(issuer));
+                wake_requests(&context, Some(issuer));
+            }
+            watcher::Event::Delete(_) => {
+                let _ = context.sweep_queue.send(());
+            }
+            watcher::Event::InitDone => {
+                // Objects that went while nobody watched show only by their absence.
+                context.synced.issuers.store(true, Ordering::Release);
+                let _ = context.sweep_queue.send(());
+                wake_issuers(&context);
+                wake_requests(&context, None);
+            }
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        }
+    }
+    anyhow::bail!("the watch of issuers ended")
+}
+
+/// Keeps open requests for our signers only: others' and answered ones cost no memory.
+async fn watch_requests(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<CertificateSigningRequest>>> + Send,
+    mut writer: Writer<CertificateSigningRequest>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    let mut stream = std::pin::pin!(tidy(stream));
+    while let Some(event) = next(&mut stream).await {
+        match event {
+            watcher::Event::Apply(request) if triage(&request) == Step::Leave => {
+                context.stops_waiting(&request.uid().unwrap_or_default());
+                writer.apply_watcher_event(&watcher::Event::Delete(request));
+            }
+            watcher::Event::InitApply(request) if triage(&request) == Step::Leave => {}
+            watcher::Event::Apply(request) => {
+                let reference = ObjectRef::from_obj(&request);
+                writer.apply_watcher_event(&watcher::Event::Apply(request));
+                let _ = context.request_queue.send(reference);
+            }
+            watcher::Event::Delete(request) => {
+                context.stops_waiting(&request.uid().unwrap_or_default());
+                writer.apply_watcher_event(&watcher::Event::Delete(request));
+            }
+            event => {
+                let done = matches!(event, watcher::Event::InitDone);
+                writer.apply_watcher_event(&event);
+                if done {
+                    context.synced.requests.store(true, Ordering::Release);
+                    wake_requests(&context, None);
+                }
+            }
+        }
+    }
+    anyhow::bail!("the watch of certificate requests ended")
+}
+
+/// An object of an issuer's name, changed or gone, calls the issuer; its labels may be what was altered.
+async fn watch_attestations(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<QuoteAttestation>>> + Send,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    let mut stream = std::pin::pin!(tidy(stream));
+    while let Some(event) = next(&mut stream).await {
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::Delete(object) => {
+                let found = context.issuers.state().into_iter().find(|issuer| {
+                    let namespace = issuer.namespace().unwrap_or_default();
+                    tcs_api::signer::quote_attestation_name(&namespace, &issuer.name_any())
+                        == object.name_any()
+                });
+                if let Some(issuer) = found {
+                    let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
+                }
+            }
+            watcher::Event::InitDone => wake_issuers(&context),
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        }
+    }
+    anyhow::bail!("the watch of QuoteAttestations ended")
+}
+
+/// Metadata only: the content is read once, when a delivery names the Secret.
+async fn watch_secrets(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<Secret>>>> + Send,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    let mut stream = std::pin::pin!(tidy(stream));
+    while let Some(event) = next(&mut stream).await {
+        // Any issuer still without a key may have been promised this Secret; there are few of those.
+        if matches!(event, watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) {
+            for issuer in context.issuers.state().iter().filter(|issuer| !issuers::signs(issuer)) {
+                let _ = context.issuer_queue.send(ObjectRef::from_obj(&**issuer));
+            }
+        }
+    }
+    anyhow::bail!("the watch of Secrets ended")
+}
+
+/// An enclave that came, went or was replaced concerns every issuer.
+async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
+    loop {
+        let connected = link.connected();
+        context.metrics.enclave_up.set(i64::from(connected.is_some()));
+        if let Some(connected) = connected {
+            context.metrics.simulated.set(i64::from(connected.identity.simulated));
+            let _ = context.sweep_queue.send(());
+        }
+        if context.synced.issuers.load(Ordering::Acquire) {
+            wake_issuers(&context);
+        }
+        link.changed().await;
+    }
+}
+
+async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> anyhow::Result<()> {
+    while queue.recv().await.is_some() {
+        while queue.try_recv().is_ok() {}
+        if !context.synced.issuers.load(Ordering::Acquire) {
+            continue; // an empty cache would make everything look deleted; the first listing asks again
+        }
+        if let Err(error) = sweep::sweep(&context).await {
+            tracing::warn!(%error, "the sweep failed, trying again");
+            let again = context.sweep_queue.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(issuers::RETRY).await;
+                let _ = again.send(());
+            });
+        }
+    }
+    anyhow::bail!("the sweep's queue ended")
+}
+
+fn wake_issuers(context: &Context) {
+    for issuer in context.issuers.state() {
+        let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
+    }
+}
+
+/// Calls the open requests that wait for this issuer, or all.
+fn wake_requests(context: &Context, issuer: Option<&TCSIssuer>) {
+    if issuer.is_some_and(|issuer| !issuers::signs(issuer)) {
+        return;
+    }
+    for request in context.requests.state() {
+        let concerned = issuer.is_none_or(|issuer| {
+            matches!(SignerName::parse(&request.spec.signer_name), Some(SignerName::Namespaced { namespace, name })
+                if issuer.namespace().as_deref() == Some(&namespace) && issuer.name_any() == name)
+        });
+        if concerned {
+            let _ = context.request_queue.send(ObjectRef::from_obj(&*request));
+        }
+    }
+}
+
+/// Retries with back-off and drops what only the API server needs.
+fn tidy<K: Resource<DynamicType = ()> + Clone + Send + 'static>(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send {
+    stream.default_backoff().modify(|object| object.meta_mut().managed_fields = None)
+}
+
+/// The next event; errors are logged, the stream's back-off handles them.
+async fn next<K>(
+    stream: &mut (impl Stream<Item = watcher::Result<watcher::Event<K>>> + Unpin),
+) -> Option<watcher::Event<K>> {
+    loop {
+        match stream.try_next().await {
+            Ok(event) => return event,
+            Err(error) => {
+                tracing::warn!(%error, "a watch failed, trying again");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}

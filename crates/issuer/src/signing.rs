@@ -1,0 +1,143 @@
+//! Answers approved `CertificateSigningRequest`s. One status write per request and no reads (design, section 7).
+
+use crate::context::Context;
+use crate::delivery;
+use crate::enclave::EnclaveError;
+use crate::issuers::{ReconcileError, now, signs};
+use crate::metrics::Metrics;
+use crate::requests::{Step, is_requests_fault, triage, with_certificate, with_failure};
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kube::api::PostParams;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt as _};
+use pem_rfc7468::LineEnding;
+use std::sync::Arc;
+use tcs_api::signer::SignerName;
+use tcs_api::v1alpha1::TCSIssuer;
+use tcs_enclave_rpc::{ByteVec, Door, Issue};
+
+/// One pass over one request.
+pub async fn reconcile(
+    request: Arc<CertificateSigningRequest>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let Step::Consider(signer) = triage(&request) else { return Ok(Action::await_change()) };
+    let issuer = match issuer_for(&signer, &context) {
+        Ok(issuer) => issuer,
+        Err(wait) => return Ok(wait_for(&request, &context, &wait).await),
+    };
+    let Some(der) = delivery::read_request(&request.spec.request.0) else {
+        return fail(&request, &context, "RequestMalformed", "spec.request is not a PEM CERTIFICATE REQUEST")
+            .await;
+    };
+    let Some(connected) = context.enclave.connected() else {
+        return Ok(wait_for(&request, &context, &Wait::for_ready("the enclave does not answer")).await);
+    };
+    let issue = Issue {
+        issuer_uid: issuer.uid().unwrap_or_default(),
+        request: ByteVec::from(der),
+        door: Door::KubernetesCsr,
+        usages: request.spec.usages.clone().unwrap_or_default(),
+        lifetime: request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
+        now: now().as_second(),
+    };
+    match connected.issue(issue).await {
+        Ok(issued) => publish(&request, &context, &issued.chain).await,
+        Err(EnclaveError::Refused(refusal)) if is_requests_fault(refusal.code) => {
+            fail(&request, &context, refusal.code.as_str(), &refusal.message).await
+        }
+        Err(EnclaveError::Refused(refusal)) => {
+            // The issuer's fault or the moment's: the issuer is looked at again, and its change wakes us.
+            let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
+            wait_for(&request, &context, &Wait::for_ready(&refusal.to_string())).await;
+            Ok(Action::requeue(std::time::Duration::from_secs(5)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Wait {
+    reason: &'static str,
+    message: String,
+}
+
+impl Wait {
+    fn for_ready(message: &str) -> Self {
+        Self { reason: "WaitingForIssuerReady", message: message.to_owned() }
+    }
+}
+
+fn issuer_for(signer: &SignerName, context: &Context) -> Result<Arc<TCSIssuer>, Wait> {
+    let (namespace, name) = match signer {
+        SignerName::Namespaced { namespace, name } => (namespace, name),
+        SignerName::Cluster { name } => {
+            return Err(Wait::for_ready(&format!(
+                "TCSClusterIssuer {name}: cluster issuers are not served yet"
+            )));
+        }
+    };
+    match context.issuers.get(&ObjectRef::new(name).within(namespace)) {
+        Some(issuer) if signs(&issuer) => Ok(issuer),
+        Some(_) => Err(Wait::for_ready(&format!("TCSIssuer {namespace}/{name} is not Ready"))),
+        None => {
+            let message = format!("there is no TCSIssuer {namespace}/{name}");
+            Err(Wait { reason: "WaitingForIssuerExist", message })
+        }
+    }
+}
+
+/// Waiting writes nothing into the request: it says so in one Event, and the watches go on.
+async fn wait_for(request: &CertificateSigningRequest, context: &Context, wait: &Wait) -> Action {
+    if context.starts_waiting(&request.uid().unwrap_or_default(), wait.reason) {
+        context.note(request, false, wait.reason, "Sign", &wait.message).await;
+    }
+    Action::await_change()
+}
+
+async fn publish(
+    request: &CertificateSigningRequest,
+    context: &Context,
+    chain: &[ByteVec],
+) -> Result<Action, ReconcileError> {
+    let pem: String = chain
+        .iter()
+        .filter_map(|der| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der.as_slice()).ok())
+        .collect();
+    if put(with_certificate(request, pem.into_bytes()), context).await? {
+        context.metrics.issued.inc();
+        context.note(request, false, "Issued", "Sign", "certificate issued").await;
+    }
+    Ok(Action::await_change())
+}
+
+async fn fail(
+    request: &CertificateSigningRequest,
+    context: &Context,
+    code: &str,
+    message: &str,
+) -> Result<Action, ReconcileError> {
+    if put(with_failure(request, code, message, now()), context).await? {
+        Metrics::count(&context.metrics.failed, code);
+        context.note(request, true, code, "Sign", message).await;
+    }
+    Ok(Action::await_change())
+}
+
+/// PUT of the very object that was judged. A conflict or its absence means that it changed or was replaced: the result
+/// is thrown away, and the watch brings the new state (B11).
+async fn put(object: CertificateSigningRequest, context: &Context) -> Result<bool, ReconcileError> {
+    let api: Api<CertificateSigningRequest> = Api::all(context.client.clone());
+    let outcome = api.replace_status(&object.name_any(), &PostParams::default(), &object).await;
+    match outcome {
+        Ok(_) => {
+            context.stops_waiting(&object.uid().unwrap_or_default());
+            Ok(true)
+        }
+        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
+            context.metrics.discarded.inc();
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

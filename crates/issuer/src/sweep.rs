@@ -1,0 +1,44 @@
+//! Removes what deleted issuers left: offers and CA keys in the enclave, `QuoteAttestation`s in our namespace.
+//!
+//! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
+
+use crate::context::Context;
+use crate::issuers::{ReconcileError, delete};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use std::collections::HashSet;
+use tcs_api::v1alpha1::QuoteAttestation;
+use tcs_api::{SERVICE_NAMESPACE, labels};
+
+/// One sweep. Only objects that carry our label are looked at: what somebody else put there is not ours to delete.
+pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
+    // Leftovers first, issuers second: an issuer made in between is in the second list.
+    let api: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let ours = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_US));
+    let attestations = api.list(&ours).await?;
+    let connected = context.enclave.connected();
+    let held = match &connected {
+        Some(connected) => connected.holdings().await?,
+        None => Vec::new(),
+    };
+    let alive: HashSet<String> = context.issuers.state().iter().filter_map(|issuer| issuer.uid()).collect();
+    context.forget_issuers_except(&|uid| alive.contains(uid));
+
+    for state in held.iter().filter(|state| !alive.contains(&state.issuer_uid)) {
+        if let Some(connected) = &connected {
+            connected.destroy(&state.issuer_uid).await?;
+            tracing::info!(issuer_uid = state.issuer_uid, "forgot a deleted issuer's offer and key");
+        }
+    }
+    for attestation in &attestations {
+        let owner = attestation.labels().get(labels::ISSUER_UID);
+        if owner.is_none_or(|uid| !alive.contains(uid)) {
+            delete(Some(attestation), &api).await?;
+            tracing::info!(
+                attestation = attestation.name_any(),
+                "deleted a deleted issuer's QuoteAttestation"
+            );
+        }
+    }
+    Ok(())
+}

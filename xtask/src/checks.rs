@@ -1,0 +1,76 @@
+//! `test`: all tests and checks, one after the other, each named with its time.
+
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+use std::time::Instant;
+use tcs_testkit::repository;
+
+/// Everything that must hold. Simulated builds have a target folder of their own.
+const STEPS: [(&str, &[&str]); 9] = [
+    ("format", &["fmt", "--all", "--check"]),
+    ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    (
+        "lints, simulation",
+        &[
+            "clippy",
+            "-p",
+            "tcs-enclave",
+            "-p",
+            "tcs-km",
+            "--features",
+            "tcs-enclave/simulation,tcs-km/simulation",
+            "--target-dir",
+            "target/simulation",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    ("generated files", &["xtask", "generate", "--check"]),
+    ("tests", &["test", "--workspace", "--exclude", "tcs-e2e"]),
+    (
+        "tests, simulation",
+        &[
+            "test",
+            "-p",
+            "tcs-enclave",
+            "-p",
+            "tcs-km",
+            "--features",
+            "tcs-enclave/simulation,tcs-km/simulation",
+            "--target-dir",
+            "target/simulation",
+        ],
+    ),
+    ("end to end", &["test", "-p", "tcs-e2e"]),
+    ("documentation", &["doc", "--workspace", "--no-deps"]),
+    ("demo", &["xtask", "demo"]),
+];
+
+/// Runs every step, also after one failed, and fails if any did.
+pub fn run() -> Result<()> {
+    crate::setup::ensure()?;
+    tcs_testkit::ensure_control_plane(crate::progress)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut report = Vec::new();
+    let mut failed = 0;
+    for (name, arguments) in STEPS {
+        eprintln!("\n==== {name}: cargo {}", arguments.join(" "));
+        let begun = Instant::now();
+        let mut command = Command::new(&cargo);
+        command.current_dir(repository()).args(arguments);
+        // SoftHSM2 was made sure of above, so a test that would skip for want of it fails instead.
+        command.env("TCS_REQUIRE_SOFTHSM", "1").env("RUSTDOCFLAGS", "-D warnings");
+        let status = command.status().with_context(|| format!("run cargo {}", arguments.join(" ")))?;
+        let seconds = begun.elapsed().as_secs();
+        report.push(format!("{} {name} ({seconds} s)", if status.success() { "ok  " } else { "FAIL" }));
+        failed += usize::from(!status.success());
+    }
+    println!("\n{}", report.join("\n"));
+    println!("steps: {} passed, {failed} failed", STEPS.len() - failed);
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", STEPS.len());
+    }
+    Ok(())
+}
