@@ -1,6 +1,8 @@
 //! Repository tasks: `cargo xtask demo | up | down | test | generate | control-plane`.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod arrows;
 mod checks;
 mod demo;
 mod generate;

@@ -21,7 +21,7 @@ use tcs_enclave_rpc::{CaInfo, Identity, Offer, Refusal, RefusalCode};
 pub use attestation::merge_conditions;
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
-const REAPPLY: Duration = Duration::from_secs(600);
+const REAPPLY: Duration = Duration::from_mins(10);
 /// The one type of delivery of this flow.
 const KMRA: &str = "KMRA";
 

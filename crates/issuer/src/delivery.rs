@@ -95,6 +95,7 @@ fn pem_blocks(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The first PEM block of a `CertificateSigningRequest`, DER: label `CERTIFICATE REQUEST`, text before it is skipped.
+#[must_use]
 pub fn read_request(pem: &[u8]) -> Option<Vec<u8>> {
     let mut blocks = pem_blocks(pem, "CERTIFICATE REQUEST")?;
     (!blocks.is_empty()).then(|| blocks.swap_remove(0))

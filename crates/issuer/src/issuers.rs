@@ -155,10 +155,10 @@ async fn carry_out(
     context: &Context,
     attestations: &Api<QuoteAttestation>,
 ) -> Result<(), ReconcileError> {
-    if let Some(secret) = plan.ca_secret.take() {
-        if let Some(why) = apply_ca_secret(&secret, context).await? {
-            *plan = secret_refused(seen, &why, now());
-        }
+    if let Some(secret) = plan.ca_secret.take()
+        && let Some(why) = apply_ca_secret(&secret, context).await?
+    {
+        *plan = secret_refused(seen, &why, now());
     }
     // A Ready issuer says so before its QuoteAttestation goes, so that nobody sees neither.
     let deleting = matches!(plan.attestation, AttestationStep::Delete);
@@ -166,15 +166,16 @@ async fn carry_out(
         write_status(&plan.status, seen, context).await?;
     }
     let current = step_attestation(plan, seen, attestations).await?;
-    let wanted = &plan.attestation_conditions;
-    if let (Some(mut current), false) = (current, wanted.is_empty()) {
-        if merge_conditions(current.status.get_or_insert_default(), wanted) {
-            // A PUT of the object as read: a conflict means that the key owner wrote, and the watch calls us again.
-            attestations.replace_status(&current.name_any(), &PostParams::default(), &current).await?;
-        }
-    }
     if !deleting {
         write_status(&plan.status, seen, context).await?;
+    }
+    // Last, because it may conflict with the key owner's writes: what was refused is remembered by then. A PUT of the object
+    // as read; a conflict means that the key owner wrote, and the pass is made again.
+    if let Some(mut current) = current
+        && !plan.attestation_conditions.is_empty()
+        && merge_conditions(current.status.get_or_insert_default(), &plan.attestation_conditions)
+    {
+        attestations.replace_status(&current.name_any(), &PostParams::default(), &current).await?;
     }
     for note in &plan.notes {
         let issuer = seen.issuer;

@@ -138,13 +138,15 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     }
 }
 
+type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, ReconcileError>>;
+
 /// Feeds a queue of references through a reconciler; never two passes over one object at a time.
 async fn drive<K>(
     refs: UnboundedReceiver<ObjectRef<K>>,
     store: Store<K>,
     concurrency: u16,
     context: Arc<Context>,
-    reconcile: fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, ReconcileError>>,
+    reconcile: Reconcile<K>,
 ) -> anyhow::Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,

@@ -34,7 +34,7 @@ pub async fn reconcile(
     let Some(connected) = context.enclave.connected() else {
         return Ok(wait_for(&request, &context, &Wait::for_ready("the enclave does not answer")).await);
     };
-    let issue = Issue {
+    let ask = Issue {
         issuer_uid: issuer.uid().unwrap_or_default(),
         request: ByteVec::from(der),
         door: Door::KubernetesCsr,
@@ -42,8 +42,8 @@ pub async fn reconcile(
         lifetime: request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
         now: now().as_second(),
     };
-    match connected.issue(issue).await {
-        Ok(issued) => publish(&request, &context, &issued.chain).await,
+    match connected.issue(ask).await {
+        Ok(answer) => publish(&request, &context, &answer.chain).await,
         Err(EnclaveError::Refused(refusal)) if is_requests_fault(refusal.code) => {
             fail(&request, &context, refusal.code.as_str(), &refusal.message).await
         }

@@ -1,2 +1,6 @@
-//! Tools of the key owner.
+//! Tools of the key owner: the libraries behind km-attest and km-wrap.
 #![forbid(unsafe_code)]
+
+pub mod attest;
+pub mod exit;
+pub mod wrap;

@@ -1,2 +1,30 @@
-//! PKCS#11 sessions, objects and wrapping.
+//! PKCS#11 tokens of the key owner, over `cryptoki`.
+//!
+//! [`Module::load`] loads a library, [`Module::login`] finds a token by its
+//! label and logs in, [`Token::wrap_for`] has the token wrap a private key for
+//! the public key of a quote. Everything lives in session objects: nothing is
+//! left in the token.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), tcs_pkcs11::Error> {
+//! # let (spki, pkcs8) = (&[][..], &[][..]);
+//! let module = tcs_pkcs11::Module::load("/usr/lib/softhsm/libsofthsm2.so".as_ref())?;
+//! let token = module.login("SgxOperator", &"123456789".to_owned().into())?;
+//! let blob = token.wrap_for(spki, pkcs8)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Written for SoftHSM2 2.6.1 and hardware of its kind (crypto-and-x509
+//! section 2 of the project's reference).
 #![deny(unsafe_code)]
+
+mod error;
+mod key;
+mod module;
+mod token;
+
+pub use error::Error;
+pub use module::Module;
+pub use secrecy::SecretString;
+pub use token::Token;

@@ -1,5 +1,6 @@
 //! Runs the shell blocks of a Markdown page, so that the page cannot drift from what works.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -49,7 +50,7 @@ pub fn run(blocks: &[String], mut shell: Command, scratch: &Path) -> Result<()> 
             .map(|(n, line)| format!("{} {line}", if n == 0 { "$" } else { ">" }))
             .collect();
         std::fs::write(&shown, format!("\n{}\n", typed.join("\n")))?;
-        script += &format!("cat '{}'\nsource '{}'\n", shown.display(), file.display());
+        writeln!(script, "cat '{}'\nsource '{}'", shown.display(), file.display())?;
     }
     let status = shell.arg("-c").arg(script).stdin(Stdio::null()).status()?;
     if !status.success() {

@@ -117,19 +117,16 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str, now: Timesta
 pub fn merge_conditions(status: &mut QuoteAttestationStatus, wanted: &[QuoteCondition]) -> bool {
     let mut changed = false;
     for want in wanted {
-        match status.conditions.iter_mut().rfind(|have| have.type_ == want.type_) {
-            Some(have) => {
-                let same =
-                    have.status == want.status && have.reason == want.reason && have.message == want.message;
-                if !same {
-                    have.clone_from(want);
-                    changed = true;
-                }
-            }
-            None => {
-                status.conditions.push(want.clone());
-                changed = true;
-            }
+        let Some(have) = status.conditions.iter_mut().rfind(|have| have.type_ == want.type_) else {
+            status.conditions.push(want.clone());
+            changed = true;
+            continue;
+        };
+        // The time alone is no news.
+        let same = have.status == want.status && have.reason == want.reason && have.message == want.message;
+        if !same {
+            have.clone_from(want);
+            changed = true;
         }
     }
     let refused = wanted.iter().any(|want| want.type_.as_deref() == Some(conditions::KEY_ACCEPTED));

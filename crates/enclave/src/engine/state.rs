@@ -1,0 +1,283 @@
+//! What is held for whom. The lock is held for look-ups only: never while a key is made, unwrapped or used.
+
+use crate::keys::QuoteKey;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Most issuers held at a time.
+pub(super) const MAX_ISSUERS: usize = 1024;
+
+/// Refused deliveries after which an offer is closed (design, section 4).
+pub(super) const MAX_ATTEMPTS: u32 = 16;
+
+/// An offer: one key pair for one issuer, and the evidence over it.
+pub(super) struct Offer {
+    pub(super) id: [u8; 16],
+    pub(super) nonce: [u8; 32],
+    pub(super) key: QuoteKey,
+    pub(super) evidence: tcs_evidence::Evidence,
+}
+
+/// What is held, by issuer UID. `C` is a CA with its key.
+pub(super) struct State<C> {
+    tables: Mutex<Tables<C>>,
+    made: Condvar,
+}
+
+struct Tables<C> {
+    issuers: BTreeMap<String, Held<C>>,
+    /// Whose offer is being made, and by which turn.
+    making: HashMap<String, u64>,
+    turns: u64,
+}
+
+/// What is held for one issuer.
+pub(super) struct Held<C> {
+    pub(super) offer: Option<OpenOffer>,
+    /// The last offer that ended by too many refusals, to tell its late deliveries so.
+    exhausted: Option<[u8; 16]>,
+    pub(super) ca: Option<Arc<C>>,
+}
+
+#[derive(Clone)]
+pub(super) struct OpenOffer {
+    pub(super) offer: Arc<Offer>,
+    pub(super) attempts_left: u32,
+}
+
+/// The answer to who wants an offer.
+pub(super) enum Begin<'s, C> {
+    /// There is one.
+    Open(OpenOffer),
+    /// Make one, and hand it in.
+    Make(Turn<'s, C>),
+    /// The issuer holds a CA.
+    Provisioned,
+    /// No room for another issuer.
+    Full,
+}
+
+/// The right to make the offer of an issuer. Given back when dropped.
+pub(super) struct Turn<'s, C> {
+    state: &'s State<C>,
+    issuer: String,
+    number: u64,
+}
+
+/// Why there is no offer to deliver to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoOffer {
+    Unknown,
+    Exhausted,
+    Provisioned,
+}
+
+impl<C> State<C> {
+    pub(super) fn new() -> Self {
+        let tables = Tables { issuers: BTreeMap::new(), making: HashMap::new(), turns: 0 };
+        Self { tables: Mutex::new(tables), made: Condvar::new() }
+    }
+
+    /// The issuer's offer, or the turn to make it; waits while another thread is making it.
+    pub(super) fn begin(&self, issuer: &str) -> Begin<'_, C> {
+        let mut tables = self.lock();
+        loop {
+            if let Some(held) = tables.issuers.get(issuer) {
+                if held.ca.is_some() {
+                    return Begin::Provisioned;
+                }
+                if let Some(open) = &held.offer {
+                    return Begin::Open(open.clone());
+                }
+            }
+            if !tables.making.contains_key(issuer) {
+                break;
+            }
+            tables = self.made.wait(tables).unwrap_or_else(PoisonError::into_inner);
+        }
+        let held = tables.issuers.len().saturating_add(tables.making.len());
+        if held >= MAX_ISSUERS && !tables.issuers.contains_key(issuer) {
+            return Begin::Full;
+        }
+        tables.turns = tables.turns.wrapping_add(1);
+        let number = tables.turns;
+        tables.making.insert(issuer.to_owned(), number);
+        Begin::Make(Turn { state: self, issuer: issuer.to_owned(), number })
+    }
+
+    /// The open offer with this id.
+    pub(super) fn offer(&self, issuer: &str, id: &[u8]) -> Result<Arc<Offer>, NoOffer> {
+        let tables = self.lock();
+        let held = tables.issuers.get(issuer).ok_or(NoOffer::Unknown)?;
+        held.open(id).map(|open| Arc::clone(&open.offer))
+    }
+
+    /// Counts one attempt to open a wrap with this offer's key, before it is made; says how many are left after it.
+    pub(super) fn attempt(&self, issuer: &str, offer: &Offer) -> Result<u32, NoOffer> {
+        let mut tables = self.lock();
+        let held = tables.issuers.get_mut(issuer).ok_or(NoOffer::Unknown)?;
+        let left = held.open(&offer.id)?.attempts_left.checked_sub(1).ok_or(NoOffer::Exhausted)?;
+        if let Some(open) = &mut held.offer {
+            open.attempts_left = left;
+        }
+        Ok(left)
+    }
+
+    /// Closes an offer after its last refused delivery.
+    pub(super) fn exhaust(&self, issuer: &str, offer: &Offer) {
+        let mut tables = self.lock();
+        let Some(held) = tables.issuers.get_mut(issuer) else { return };
+        if held.open(&offer.id).is_ok() {
+            held.offer = None;
+            held.exhausted = Some(offer.id);
+        }
+    }
+
+    /// Ends the offer with the CA that was delivered to it; refused if the offer has ended meanwhile.
+    pub(super) fn accept(&self, issuer: &str, offer: &Offer, ca: Arc<C>) -> Result<(), NoOffer> {
+        let mut tables = self.lock();
+        let held = tables.issuers.get_mut(issuer).ok_or(NoOffer::Unknown)?;
+        held.open(&offer.id)?;
+        *held = Held { offer: None, exhausted: None, ca: Some(ca) };
+        Ok(())
+    }
+
+    /// The issuer's CA.
+    pub(super) fn ca(&self, issuer: &str) -> Option<Arc<C>> {
+        self.lock().issuers.get(issuer)?.ca.clone()
+    }
+
+    /// Forgets everything of an issuer, also an offer that is just being made.
+    pub(super) fn destroy(&self, issuer: &str) {
+        let mut tables = self.lock();
+        let forgotten = tables.issuers.remove(issuer);
+        tables.making.remove(issuer);
+        drop(tables);
+        self.made.notify_all();
+        // Keys are wiped here, outside the lock.
+        drop(forgotten);
+    }
+
+    /// Shows every issuer of which an offer or a CA is held, or only the one named.
+    pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, &Held<C>)) {
+        let tables = self.lock();
+        let mut show_held = |issuer: &str, held: &Held<C>| {
+            if held.offer.is_some() || held.ca.is_some() {
+                show(issuer, held);
+            }
+        };
+        match only {
+            Some(issuer) => {
+                if let Some(held) = tables.issuers.get(issuer) {
+                    show_held(issuer, held);
+                }
+            }
+            None => tables.issuers.iter().for_each(|(issuer, held)| show_held(issuer, held)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables<C>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Turn<'_, C> {
+    /// Hands the offer in; `None` if the issuer was destroyed meanwhile.
+    pub(super) fn finish(self, offer: Offer) -> Option<OpenOffer> {
+        let mut tables = self.state.lock();
+        if tables.making.get(&self.issuer) != Some(&self.number) {
+            return None;
+        }
+        let open = OpenOffer { offer: Arc::new(offer), attempts_left: MAX_ATTEMPTS };
+        let held = Held { offer: Some(open.clone()), exhausted: None, ca: None };
+        tables.issuers.insert(self.issuer.clone(), held);
+        Some(open)
+    }
+}
+
+impl<C> Drop for Turn<'_, C> {
+    fn drop(&mut self) {
+        let mut tables = self.state.lock();
+        if tables.making.get(&self.issuer) == Some(&self.number) {
+            tables.making.remove(&self.issuer);
+        }
+        drop(tables);
+        self.state.made.notify_all();
+    }
+}
+
+impl<C> Held<C> {
+    fn open(&self, id: &[u8]) -> Result<&OpenOffer, NoOffer> {
+        match &self.offer {
+            Some(open) if open.offer.id == id => Ok(open),
+            _ if self.ca.is_some() => Err(NoOffer::Provisioned),
+            _ if self.exhausted.as_ref().is_some_and(|exhausted| exhausted == id) => Err(NoOffer::Exhausted),
+            _ => Err(NoOffer::Unknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tcs_evidence::Evidence;
+
+    fn offer(id: u8) -> Offer {
+        Offer {
+            id: [id; 16],
+            nonce: [0; 32],
+            key: QuoteKey::generate().unwrap(),
+            evidence: Evidence::SgxQuote(vec![]),
+        }
+    }
+
+    fn turn<'s>(state: &'s State<()>, issuer: &str) -> Turn<'s, ()> {
+        let Begin::Make(turn) = state.begin(issuer) else { panic!("no turn") };
+        turn
+    }
+
+    #[test]
+    fn issuers_are_bounded_and_those_in_the_making_count() {
+        let state = State::new();
+        let turns: Vec<_> = (0..MAX_ISSUERS).map(|number| turn(&state, &number.to_string())).collect();
+        assert!(matches!(state.begin("one more"), Begin::Full));
+        drop(turns);
+        drop(turn(&state, "one more"));
+    }
+
+    #[test]
+    fn an_issuer_destroyed_while_its_offer_is_made_gets_none() {
+        let state = State::new();
+        let making = turn(&state, "a");
+        state.destroy("a");
+        let again = turn(&state, "a");
+        assert!(making.finish(offer(1)).is_none());
+        let open = again.finish(offer(2)).unwrap();
+        assert_eq!(state.offer("a", &[2; 16]).unwrap().id, open.offer.id);
+        assert_eq!(state.offer("a", &[1; 16]).err(), Some(NoOffer::Unknown));
+    }
+
+    #[test]
+    fn a_failed_maker_lets_the_next_one_try() {
+        let state = State::<()>::new();
+        let making = turn(&state, "a");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| matches!(state.begin("a"), Begin::Make(_)));
+            drop(making);
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn only_an_open_offer_can_be_accepted_and_only_once() {
+        let state = State::new();
+        let open = turn(&state, "a").finish(offer(1)).unwrap().offer;
+        let other = turn(&state, "b").finish(offer(2)).unwrap().offer;
+        assert_eq!(state.accept("a", &other, Arc::new(())), Err(NoOffer::Unknown));
+        assert_eq!(state.accept("a", &open, Arc::new(())), Ok(()));
+        assert_eq!(state.accept("a", &open, Arc::new(())), Err(NoOffer::Provisioned));
+        assert!(matches!(state.begin("a"), Begin::Provisioned));
+        state.destroy("a");
+        assert_eq!(state.accept("a", &open, Arc::new(())), Err(NoOffer::Unknown));
+    }
+}

@@ -1,0 +1,61 @@
+use std::io;
+
+/// Everything that can fail in this crate outside of answering requests (whose refusals are
+/// [`tcs_enclave_rpc::RefusalCode`]s).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No platform has this name.
+    #[error("platform `{0}` is not known; this program knows: {known}", known = crate::platform::KNOWN)]
+    PlatformUnknown(String),
+    /// The platform exists, but this build leaves it out.
+    #[error("platform `{0}` is not in this build; it needs the cargo feature `{0}`")]
+    PlatformNotBuilt(&'static str),
+    /// The platform's folder was not named.
+    #[error("platform `{0}` needs a folder: give --platform-dir")]
+    PlatformFolderMissing(&'static str),
+    /// A platform folder was named for a platform that has none.
+    #[error("platform `{0}` takes no --platform-dir")]
+    PlatformFolderUnused(&'static str),
+    /// The platform cannot be reached or read.
+    #[error("the platform is not available ({what}): {source}")]
+    PlatformUnavailable {
+        /// What was tried.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The simulated platform's folder is not usable, or it made no quote.
+    #[error("the simulated platform failed: {0}")]
+    Simulation(String),
+    /// The platform's evidence is not what it should be.
+    #[error("the platform's evidence is unusable: {0}")]
+    EvidenceUnusable(&'static str),
+    /// A primitive of the cryptographic library failed.
+    #[error("the cryptographic library failed ({0})")]
+    Crypto(&'static str),
+}
+
+impl Error {
+    /// Whether the command line asked for something that cannot be.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        use Error::{PlatformFolderMissing, PlatformFolderUnused, PlatformNotBuilt, PlatformUnknown};
+        matches!(self, PlatformUnknown(_) | PlatformNotBuilt(_) | PlatformFolderMissing(_) | PlatformFolderUnused(_))
+    }
+
+    /// Stable name of the case.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PlatformUnknown(_) => "PlatformUnknown",
+            Self::PlatformNotBuilt(_) => "PlatformNotBuilt",
+            Self::PlatformFolderMissing(_) => "PlatformFolderMissing",
+            Self::PlatformFolderUnused(_) => "PlatformFolderUnused",
+            Self::PlatformUnavailable { .. } => "PlatformUnavailable",
+            Self::Simulation(_) => "Simulation",
+            Self::EvidenceUnusable(_) => "EvidenceUnusable",
+            Self::Crypto(_) => "Crypto",
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The enclave's program: reads its command line, hardens itself, serves.
+#![forbid(unsafe_code)]
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tcs_enclave::{Engine, VERSION, hardening, platform};
+use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerOptions};
+
+/// The trusted side of the Trusted Certificate Service: holds CA keys, judges certificate requests, signs.
+#[derive(Parser)]
+#[command(name = "tcs-enclave", version = VERSION)]
+struct Arguments {
+    /// Where to listen: `unix:/path` or a loopback address such as `127.0.0.1:7443`.
+    #[arg(long)]
+    listen: Endpoint,
+    /// The platform that this program runs on; there is no default.
+    #[arg(long)]
+    platform: String,
+    /// Folder of the simulated platform.
+    #[arg(long)]
+    platform_dir: Option<PathBuf>,
+    /// Threads that answer requests; one a core by default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let platform = match platform::open(&arguments.platform, arguments.platform_dir.as_deref()) {
+        Ok(platform) => platform,
+        Err(error) if error.is_usage() => Arguments::command().error(ErrorKind::InvalidValue, error).exit(),
+        Err(error) => return Err(error.into()),
+    };
+    for missing in hardening::harden() {
+        eprintln!("tcs-enclave: {missing}");
+    }
+    if platform.is_simulated() {
+        eprintln!("tcs-enclave: *** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***");
+    }
+    let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform)?);
+    let server = Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    eprintln!("tcs-enclave: {VERSION}, platform {}, listening on {}", arguments.platform, server.endpoint());
+    let mut options = ServerOptions::default();
+    if let Some(workers) = arguments.workers {
+        options.workers = workers.into();
+    }
+    server.run(&engine, &options)?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+use super::TeePlatform;
+use crate::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use tcs_evidence::Evidence;
+
+/// Where Gramine shows its attestation files.
+const TREE: &str = "/dev/attestation";
+/// Gramine makes no longer quote.
+const MAX_QUOTE: usize = 8192;
+/// Quote v3: `report_data` in the report body, and the length of the signature that ends the quote.
+const REPORT_DATA: std::ops::Range<usize> = 368..432;
+const SIGNATURE_LENGTH: std::ops::Range<usize> = 432..436;
+
+/// SGX under Gramine, through its attestation files (platform reference, section 3).
+///
+/// Written from Gramine's source; never run on SGX hardware.
+pub struct Gramine {
+    tree: PathBuf,
+    /// The files are the whole process's: what one thread writes, another would have quoted.
+    turn: Mutex<()>,
+}
+
+impl Gramine {
+    /// The platform of the running process.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::at(TREE)
+    }
+
+    /// The same with its files elsewhere.
+    #[must_use]
+    pub fn at(tree: impl AsRef<Path>) -> Self {
+        Self { tree: tree.as_ref().to_owned(), turn: Mutex::new(()) }
+    }
+
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // One write of all 64 bytes: each write replaces the whole value. Errors of quoting show when `quote` is opened.
+        fs::write(self.tree.join("user_report_data"), report_data)
+            .map_err(|source| Error::PlatformUnavailable { what: "writing user_report_data", source })?;
+        fs::read(self.tree.join("quote"))
+            .map_err(|source| Error::PlatformUnavailable { what: "reading the quote", source })
+    }
+}
+
+impl Default for Gramine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TeePlatform for Gramine {
+    fn name(&self) -> &'static str {
+        "gramine"
+    }
+
+    fn evidence_kind(&self) -> &'static str {
+        Evidence::SgxQuote(Vec::new()).kind()
+    }
+
+    fn is_simulated(&self) -> bool {
+        false
+    }
+
+    fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        let mut quote = self.quote(report_data)?;
+        trim(&mut quote)?;
+        if quote.get(REPORT_DATA) != Some(report_data.as_slice()) {
+            return Err(Error::EvidenceUnusable("the quote is over other report data than asked"));
+        }
+        Ok(Evidence::SgxQuote(quote))
+    }
+}
+
+/// Cuts off what follows the signature.
+fn trim(quote: &mut Vec<u8>) -> Result<(), Error> {
+    let unusable = Error::EvidenceUnusable("the quote's length is impossible");
+    if quote.len() > MAX_QUOTE {
+        return Err(unusable);
+    }
+    let field = quote.get(SIGNATURE_LENGTH).and_then(|field| <[u8; 4]>::try_from(field).ok());
+    let end = field.and_then(|field| usize::try_from(u32::from_le_bytes(field)).ok()?.checked_add(SIGNATURE_LENGTH.end));
+    match end {
+        Some(end) if end > SIGNATURE_LENGTH.end && end <= quote.len() => quote.truncate(end),
+        _ => return Err(unusable),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: [u8; 64] = [7; 64];
+
+    /// A tree whose quote was made over `report_data`.
+    fn tree(report_data: [u8; 64], signature: u32, tail: usize) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut quote = vec![0; 368];
+        quote.extend_from_slice(&report_data);
+        quote.extend_from_slice(&signature.to_le_bytes());
+        quote.extend_from_slice(&vec![1; tail]);
+        fs::write(dir.path().join("quote"), quote).unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_quote_is_trimmed_and_the_report_data_written_whole() {
+        let dir = tree(ASKED, 10, 300);
+        let evidence = Gramine::at(dir.path()).evidence(&ASKED).unwrap();
+        assert_eq!(evidence.bytes().len(), 446);
+        assert_eq!(fs::read(dir.path().join("user_report_data")).unwrap(), ASKED);
+    }
+
+    #[test]
+    fn a_quote_over_something_else_is_refused() {
+        let code = |dir: &tempfile::TempDir| Gramine::at(dir.path()).evidence(&ASKED).unwrap_err().code();
+        assert_eq!(code(&tree([8; 64], 10, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(ASKED, 11, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(ASKED, 0, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(ASKED, u32::MAX, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(ASKED, 9000, 9000)), "EvidenceUnusable");
+        assert_eq!(code(&tempfile::tempdir().unwrap()), "PlatformUnavailable");
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a key was not wrapped or unwrapped.
+
+use crate::{MAX_LEN, MIN_LEN, OAEP_LEN, WrapFormat};
+
+/// Why a key was not wrapped or unwrapped. Texts never carry key material.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The wrapped key has an impossible length.
+    #[error(
+        "the wrapped key has {len} bytes; {MIN_LEN} to {MAX_LEN} are possible, in blocks of 8 after the first {OAEP_LEN}"
+    )]
+    WrappedKeyLength {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The wrap does not open with this key. One error for all faults of OAEP and KWP,
+    /// so that no answer helps to guess at the padding.
+    #[error("the wrapped key does not open with the key of this quote")]
+    WrappedKeyInvalid,
+    /// The wrap opens, but only in a format that the setting does not allow.
+    #[error("the key was wrapped as {format}, which the setting of allowed wrap formats forbids")]
+    WrapFormatForbidden {
+        /// The format in which it opened.
+        format: WrapFormat,
+    },
+    /// The private key is not exactly one unencrypted PKCS#8 structure.
+    #[error("the private key is not an unencrypted PKCS#8 structure but {found}")]
+    PrivateKeyMalformed {
+        /// What it was instead.
+        found: &'static str,
+    },
+    /// The private key cannot be delivered.
+    #[error("the private key is not supported: {what}")]
+    PrivateKeyUnsupported {
+        /// Why.
+        what: &'static str,
+    },
+    /// The quote's public key cannot be parsed.
+    #[error("the public key is malformed: {what}")]
+    PublicKeyMalformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The quote's public key is weaker than the wire demands.
+    #[error("the public key is RSA-{bits}; RSA-3072 is needed")]
+    PublicKeyTooSmall {
+        /// Length of the modulus in bits.
+        bits: usize,
+    },
+    /// The quote's public key is not of the kind the wire knows.
+    #[error("the public key is not supported: {what}; RSA-3072 is needed")]
+    PublicKeyUnsupported {
+        /// Why.
+        what: &'static str,
+    },
+    /// No wrap format has this name.
+    #[error("unknown wrap format; kmra-v1-sha256 and kmra-v1 are known")]
+    UnknownFormat,
+    /// The cryptographic library failed where it cannot with sound input.
+    #[error("the cryptographic library failed")]
+    Internal,
+}
+
+impl Error {
+    /// The stable name of the case, as it stands in conditions, Events and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WrappedKeyLength { .. } => "WrappedKeyLength",
+            Self::WrappedKeyInvalid => "WrappedKeyInvalid",
+            Self::WrapFormatForbidden { .. } => "WrapFormatForbidden",
+            Self::PrivateKeyMalformed { .. } => "PrivateKeyMalformed",
+            Self::PrivateKeyUnsupported { .. } => "PrivateKeyUnsupported",
+            Self::PublicKeyMalformed { .. } => "PublicKeyMalformed",
+            Self::PublicKeyTooSmall { .. } => "PublicKeyTooSmall",
+            Self::PublicKeyUnsupported { .. } => "PublicKeyUnsupported",
+            Self::UnknownFormat => "UnknownFormat",
+            Self::Internal => "Internal",
+        }
+    }
+}

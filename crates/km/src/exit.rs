@@ -1,0 +1,49 @@
+//! Exit statuses, the same for every tool of the key owner.
+
+use std::process::ExitCode;
+
+/// Class of the end of a tool, so that a script can tell what to do without reading texts.
+///
+/// The numbers are stable. Which check failed stands, by a code of its own, in the one line on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Success,
+    /// 1: anything that no other class names.
+    Other,
+    /// 2: wrong options.
+    Usage,
+    /// 3: refused by verification: the evidence is not genuine, not bound to the key, or under an untrusted root.
+    Verification,
+    /// 4: refused by policy: another enclave identity than configured, or none configured.
+    Policy,
+    /// 5: collateral (certificates, revocation lists, TCB info) could not be had.
+    Collateral,
+    /// 6: the PKCS#11 module, its token or the PIN.
+    Token,
+    /// 7: a key file that is not what it should be.
+    KeyInput,
+}
+
+impl Exit {
+    /// The exit status.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::Verification => 3,
+            Self::Policy => 4,
+            Self::Collateral => 5,
+            Self::Token => 6,
+            Self::KeyInput => 7,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}

@@ -1,0 +1,1 @@
+//! Wrapping a CA key for the key of a quote.

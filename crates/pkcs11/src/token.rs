@@ -1,0 +1,126 @@
+//! A session with a token, logged in.
+
+use crate::Error;
+use crate::error::{answer, describe};
+use crate::key::{PrivateKey, public_key};
+use cryptoki::error::RvError;
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+
+/// Length of `C1` in bytes: the modulus of RSA-3072.
+const OAEP_LEN: usize = 384;
+
+/// A token to which this process is logged in. Dropping it logs out and closes the session,
+/// which destroys whatever was made in it.
+pub struct Token {
+    session: Session,
+}
+
+impl Token {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session }
+    }
+
+    /// Has the token wrap a private key for the public key of a quote, in the format `kmra-v1`.
+    ///
+    /// `quote_public_spki` is a `SubjectPublicKeyInfo` (DER) of RSA-3072,
+    /// `private_pkcs8` one unencrypted PKCS#8 structure (DER) of an RSA key or
+    /// a P-256, P-384 or P-521 key. The result is 384 bytes RSAES-OAEP
+    /// (SHA-1: all that SoftHSM2 2.6.1 knows) of an AES-256 key made in the
+    /// token, then AES-KWP (RFC 5649) of the token's own PKCS#8 of the private
+    /// key, which SoftHSM2 pads with up to 7 zero bytes.
+    ///
+    /// Four session objects are made and destroyed, the private key among
+    /// them: keys in a token are not extractable, so it is imported as one
+    /// that is (provisioning-protocol section 7).
+    pub fn wrap_for(&self, quote_public_spki: &[u8], private_pkcs8: &[u8]) -> Result<Vec<u8>, Error> {
+        let quote_key = public_key(quote_public_spki)?;
+        let private_key = PrivateKey::parse(private_pkcs8)?;
+
+        let quote_key = self.import(&quote_key)?;
+        let kek = self.hold(self.session.generate_key(&Mechanism::AesKeyGen, &kek_template()))?;
+        let private_key = self.import(private_key.template())?;
+
+        let c2 = self.wrap(&Mechanism::AesKeyWrapPad, &kek, &private_key)?;
+        let oaep = PkcsOaepParams::new(MechanismType::SHA1, PkcsMgfType::MGF1_SHA1, PkcsOaepSource::empty());
+        let c1 = self.wrap(&Mechanism::RsaPkcsOaep(oaep), &quote_key, &kek)?;
+        if c1.len() != OAEP_LEN || !c2.len().is_multiple_of(8) {
+            return Err(Error::TokenFailed { cause: "C_WrapKey gave a wrap of a wrong length".to_owned() });
+        }
+        Ok([c1, c2].concat())
+    }
+
+    fn import(&self, template: &[Attribute]) -> Result<SessionObject<'_>, Error> {
+        self.hold(self.session.create_object(template))
+    }
+
+    fn hold(&self, made: Result<ObjectHandle, cryptoki::error::Error>) -> Result<SessionObject<'_>, Error> {
+        let handle = made.map_err(|error| operation_error(&error))?;
+        Ok(SessionObject { session: &self.session, handle })
+    }
+
+    fn wrap(
+        &self,
+        mechanism: &Mechanism<'_>,
+        by: &SessionObject<'_>,
+        key: &SessionObject<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        self.session.wrap_key(mechanism, by.handle, key.handle).map_err(|error| operation_error(&error))
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        // Closing the session would do for SoftHSM2; a token that is gone cannot be told anything.
+        let _ = self.session.logout();
+    }
+}
+
+/// An object of the session, destroyed at the end of the scope also when a later step fails.
+struct SessionObject<'a> {
+    session: &'a Session,
+    handle: ObjectHandle,
+}
+
+impl Drop for SessionObject<'_> {
+    fn drop(&mut self) {
+        // What cannot be destroyed ends with its session.
+        let _ = self.session.destroy_object(self.handle);
+    }
+}
+
+/// The AES key that wraps the private key. It must be extractable, since it is wrapped itself.
+fn kek_template() -> [Attribute; 8] {
+    [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::AES),
+        Attribute::ValueLen(32.into()),
+        Attribute::Token(false),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(true),
+        Attribute::Wrap(true),
+    ]
+}
+
+/// Tells "cannot" from "failed" (crypto-and-x509 2.7).
+fn operation_error(error: &cryptoki::error::Error) -> Error {
+    let cause = describe(error);
+    match answer(error) {
+        Some(
+            RvError::MechanismInvalid
+            | RvError::MechanismParamInvalid
+            | RvError::ArgumentsBad
+            | RvError::AttributeTypeInvalid
+            | RvError::AttributeValueInvalid
+            | RvError::CurveNotSupported
+            | RvError::KeySizeRange
+            | RvError::KeyNotWrappable
+            | RvError::KeyUnextractable
+            | RvError::FunctionNotSupported,
+        ) => Error::TokenCannotWrap { cause },
+        _ => Error::TokenFailed { cause },
+    }
+}

@@ -1,0 +1,352 @@
+//! A whole stack for tests: control plane, manifests applied, controller and enclave running, a key owner's tools.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tcs_testkit::node::NodeStandIn;
+use tcs_testkit::process::{Lifetime, Signal, run, wait_for};
+use tcs_testkit::{Stack, repository};
+
+/// Generous: the machine may be busy; nothing here waits for time to pass.
+pub const SOON: Duration = Duration::from_secs(60);
+
+pub struct Bed {
+    pub stack: Stack,
+    pub node: NodeStandIn,
+    pub dir: PathBuf,
+}
+
+/// A CA of the key owner: files with the private key and the certificate.
+pub struct Ca {
+    pub key: PathBuf,
+    pub certificate: PathBuf,
+}
+
+/// Tests that disturb nobody share one bed; its processes end with this one.
+pub fn shared() -> &'static Bed {
+    static SHARED: OnceLock<Bed> = OnceLock::new();
+    SHARED.get_or_init(Bed::new)
+}
+
+/// A name that no other test uses.
+pub fn unique(stem: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{stem}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Bed {
+    /// Everything up, and the controller ready.
+    pub fn new() -> Self {
+        let bed = Self::bare();
+        bed.kubectl(&["apply", "-f", "deployment/crds/"]);
+        bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);
+        wait_for(SOON, "the controller to be ready", || Ok(bed.ready().then_some(()))).unwrap_or_else(
+            |error| {
+                panic!(
+                    "{error:#}\n{}\n{}\n{}",
+                    bed.log("node"),
+                    bed.log("tcs-issuer"),
+                    bed.log("tcs-enclave")
+                )
+            },
+        );
+        bed
+    }
+
+    /// The control plane and the stand-in, with nothing applied.
+    pub fn bare() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let dir = tempfile::Builder::new().prefix("tcs-e2e-").tempdir().unwrap().keep();
+        let stack = Stack::start(&dir, Lifetime::WithParent, |line| eprintln!("{line}")).unwrap();
+        let node = stack.node();
+        Self { stack, node, dir }
+    }
+
+    pub fn ready(&self) -> bool {
+        self.node.address(":8081").is_some_and(|address| http_status(&address, "/readyz") == Some(200))
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.stack.layout.node().join(format!("{name}.log"))).unwrap_or_default()
+    }
+
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.try_kubectl(arguments).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    pub fn try_kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        run(self.stack.cluster.kubectl().current_dir(repository()).args(arguments))
+    }
+
+    /// Applies objects as the administrator.
+    pub fn apply(&self, objects: &Value) {
+        self.try_apply(objects).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
+    pub fn try_apply(&self, objects: &Value) -> anyhow::Result<String> {
+        pipe(self.stack.cluster.kubectl().args(["apply", "-f", "-"]), &objects.to_string())
+    }
+
+    pub fn get(&self, arguments: &[&str]) -> Value {
+        self.try_get(arguments).unwrap_or(Value::Null)
+    }
+
+    pub fn try_get(&self, arguments: &[&str]) -> Option<Value> {
+        let all = [&["get", "-o", "json"], arguments].concat();
+        serde_json::from_str(&self.try_kubectl(&all).ok()?).ok()
+    }
+
+    /// A namespace with an issuer in it.
+    pub fn issuer(&self, name: &str) -> Issuer<'_> {
+        let namespace = unique("ns");
+        self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+        self.apply(&issuer_object(&namespace, name));
+        Issuer { bed: self, namespace, name: name.to_owned() }
+    }
+
+    /// Makes a CA with the openssl command, as the document does.
+    pub fn ca(&self, stem: &str, key: &[&str], more: &[&str]) -> Ca {
+        let dir = self.dir.join(unique(stem));
+        fs::create_dir_all(&dir).unwrap();
+        let ca = Ca { key: dir.join("ca-private.pem"), certificate: dir.join("ca-cert.pem") };
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-nodes", "-sha256", "-subj", "/CN=SGX.intel.com"]).args(key);
+        command.arg("-keyout").arg(&ca.key).arg("-out").arg(&ca.certificate);
+        if !more.contains(&"-days") {
+            command.args(["-days", "365"]);
+        }
+        run(command.args(more)).unwrap();
+        ca
+    }
+
+    pub fn p256_ca(&self) -> Ca {
+        self.ca("ca", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], &[])
+    }
+
+    /// Ends a container's program as a crash would, and waits for its successor.
+    pub fn crash(&self, container: &str) {
+        let pid = self.node.pid(container).expect("the program runs");
+        let identity = tcs_testkit::process::Identity::of(pid).unwrap();
+        identity.signal(Signal::KILL).unwrap();
+        wait_for(SOON, "a successor", || Ok(self.node.pid(container).filter(|now| *now != pid))).unwrap();
+    }
+
+    /// A kubectl with the token of a ServiceAccount.
+    pub fn kubectl_as(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> impl Fn(&[&str]) -> anyhow::Result<String> + use<> {
+        let kubeconfig = self.stack.cluster.service_account_kubeconfig(namespace, account).unwrap();
+        let program = self.stack.cluster.kubectl_as(&kubeconfig).get_program().to_owned();
+        move |arguments: &[&str]| {
+            run(Command::new(&program)
+                .arg("--kubeconfig")
+                .arg(&kubeconfig)
+                .current_dir(repository())
+                .args(arguments))
+        }
+    }
+}
+
+pub fn issuer_object(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "tcs.intel.com/v1alpha1",
+        "kind": "TCSIssuer",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"secretName": format!("{name}-secret"), "selfSign": false},
+    })
+}
+
+/// An issuer under test.
+pub struct Issuer<'a> {
+    pub bed: &'a Bed,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Issuer<'_> {
+    pub fn attestation_name(&self) -> String {
+        format!("{}.{}.tcsissuer.tcs.intel.com", self.namespace, self.name)
+    }
+
+    pub fn signer(&self) -> String {
+        format!("tcsissuer.tcs.intel.com/{}.{}", self.namespace, self.name)
+    }
+
+    /// The Secret that the tests deliver in.
+    pub fn secret(&self) -> String {
+        format!("wrapped-{}", self.namespace)
+    }
+
+    pub fn object(&self) -> Value {
+        self.bed.get(&["tcsissuers.tcs.intel.com", "-n", &self.namespace, &self.name])
+    }
+
+    pub fn attestation(&self) -> Option<Value> {
+        self.bed.try_get(&["quoteattestations.tcs.intel.com", "-n", "tcs-issuer", &self.attestation_name()])
+    }
+
+    /// Status, reason and message of Ready.
+    pub fn readiness(&self) -> (String, String, String) {
+        let object = self.object();
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let ready =
+            conditions.iter().find(|condition| condition["type"] == "Ready").cloned().unwrap_or_default();
+        let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"), text("message"))
+    }
+
+    /// Waits until Ready has this reason; its message.
+    pub fn wait_reason(&self, reason: &str) -> String {
+        let what = format!("{}/{} to be {reason}", self.namespace, self.name);
+        let found = wait_for(SOON, &what, || {
+            let (_, now, message) = self.readiness();
+            Ok((now == reason).then_some(message))
+        });
+        found.unwrap_or_else(|error| {
+            panic!(
+                "{error:#}; it is {:?}\n{}\n{}",
+                self.readiness(),
+                self.bed.log("tcs-issuer"),
+                self.bed.log("tcs-enclave")
+            )
+        })
+    }
+
+    /// Waits for an attestation with its Init condition.
+    pub fn wait_attestation(&self) -> Value {
+        wait_for(SOON, "the QuoteAttestation", || {
+            Ok(self
+                .attestation()
+                .filter(|a| a["status"]["conditions"].as_array().is_some_and(|c| !c.is_empty())))
+        })
+        .unwrap_or_else(|error| {
+            panic!("{error:#}\n{}\n{}", self.bed.log("tcs-issuer"), self.bed.log("tcs-enclave"))
+        })
+    }
+
+    /// Fields of the attestation as files, decoded once as in the document.
+    pub fn published(&self) -> (PathBuf, PathBuf) {
+        let attestation = self.wait_attestation();
+        let dir = self.bed.dir.join(unique("published"));
+        fs::create_dir_all(&dir).unwrap();
+        let field = |name: &str, file: &str| {
+            let path = dir.join(file);
+            fs::write(&path, decode(attestation["spec"][name].as_str().unwrap())).unwrap();
+            path
+        };
+        (field("publicKey", "public.key"), field("quote", "quote.data"))
+    }
+
+    /// km-wrap in memory; one line of base64.
+    pub fn wrap(&self, key: &Path) -> String {
+        let (public_key, _) = self.published();
+        let mut command = Command::new(self.bed.stack.layout.bin().join("km-wrap"));
+        let line = run(command.arg("--pubkey").arg(public_key).arg("--privkey").arg(key)).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Writes the delivery's Secret.
+    pub fn put_secret(&self, key: Option<&str>, certificate: Option<&str>) {
+        let mut data = serde_json::Map::new();
+        for (name, value) in [("tls.key", key), ("tls.crt", certificate)] {
+            if let Some(value) = value {
+                data.insert(name.into(), value.into());
+            }
+        }
+        // Replaced as a whole: a field left out is gone.
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": self.secret(), "namespace": "tcs-issuer"}, "stringData": data,
+        });
+        let kubectl =
+            |verb| pipe(self.bed.stack.cluster.kubectl().args([verb, "-f", "-"]), &secret.to_string());
+        if kubectl("replace").is_err() {
+            kubectl("create").unwrap();
+        }
+    }
+
+    /// The document's JSON Patch.
+    pub fn patch_status(&self, secret: &str, kind: &str) {
+        let patch = json!([
+            {"op": "add", "path": "/status/secrets",
+             "value": {self.signer(): {"secretName": secret, "secretType": kind}}},
+            {"op": "add", "path": "/status/conditions/-",
+             "value": {"type": "CASecretReady", "status": "true",
+                       "reason": "AttestationControllerReconcile", "message": "Quote verification success"}},
+        ]);
+        self.bed.kubectl(&[
+            "patch",
+            "quoteattestations.tcs.intel.com",
+            "-n",
+            "tcs-issuer",
+            &self.attestation_name(),
+            "--subresource=status",
+            "--type=json",
+            "-p",
+            &patch.to_string(),
+        ]);
+    }
+
+    /// A whole, right delivery.
+    pub fn deliver(&self, ca: &Ca) {
+        let key = self.wrap(&ca.key);
+        self.put_secret(Some(&key), Some(&certificate_text(&ca.certificate)));
+        self.patch_status(&self.secret(), "KMRA");
+    }
+
+    pub fn deliver_until_ready(&self, ca: &Ca) {
+        self.deliver(ca);
+        self.wait_reason("Ready");
+    }
+
+    pub fn events(&self) -> String {
+        self.bed.kubectl(&["get", "events", "-n", &self.namespace, "-o", "json"])
+    }
+}
+
+/// What `base64 -w 0 < file` prints.
+pub fn certificate_text(path: &Path) -> String {
+    encode(&fs::read(path).unwrap())
+}
+
+pub fn encode(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+pub fn decode(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+}
+
+/// Runs a command with this standard input.
+pub fn pipe(command: &mut Command, input: &str) -> anyhow::Result<String> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().unwrap().write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The status line's code of a GET.
+pub fn http_status(address: &str, path: &str) -> Option<u16> {
+    http_get(address, path)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// A GET over plain HTTP; the whole answer.
+pub fn http_get(address: &str, path: &str) -> Option<String> {
+    use std::io::Read as _;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}

@@ -1,0 +1,117 @@
+//! One control plane for the tests of the API itself: CRDs and manifest applied, no program of ours running.
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tcs_testkit::process::{run, wait_for};
+use tcs_testkit::{ControlPlane, ensure_control_plane};
+
+/// How long the API server may take to act on what it was given.
+const SETTLE: Duration = Duration::from_mins(1);
+
+/// The shared control plane. Its programs end with this process.
+pub fn cluster() -> &'static ControlPlane {
+    static CLUSTER: OnceLock<ControlPlane> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let assets = ensure_control_plane(|line| eprintln!("{line}")).unwrap();
+        let control_plane = ControlPlane::start(&own_folder(), &assets).unwrap();
+        for path in ["deployment/crds/", "deployment/tcs_issuer.yaml"] {
+            let path = repository().join(path);
+            run(control_plane.kubectl().args(["apply", "--filename"]).arg(path)).unwrap();
+        }
+        let wait =
+            ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
+        run(control_plane.kubectl().args(wait)).unwrap();
+        wait_for_policy(&control_plane);
+        control_plane
+    })
+}
+
+/// kubectl as the administrator; its standard output.
+pub fn kubectl(arguments: &[&str]) -> String {
+    run(cluster().kubectl().args(arguments)).unwrap()
+}
+
+/// kubectl with a manifest on its standard input, as somebody; standard output, or standard error of a failure.
+pub fn apply_as(kubeconfig: &Path, verb: &str, manifest: &serde_json::Value) -> Result<String, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), manifest.to_string()).unwrap();
+    answer(cluster().kubectl_as(kubeconfig).args([verb, "--filename"]).arg(file.path()))
+}
+
+/// As [`apply_as`], as the administrator.
+pub fn apply(verb: &str, manifest: &serde_json::Value) -> Result<String, String> {
+    apply_as(&cluster().admin_kubeconfig(), verb, manifest)
+}
+
+/// Standard output of a success, standard error of a failure.
+pub fn answer(command: &mut Command) -> Result<String, String> {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// A new namespace with a ServiceAccount; the account's kubeconfig.
+pub fn namespace_with_account(namespace: &str, account: &str) -> PathBuf {
+    kubectl(&["create", "namespace", namespace]);
+    kubectl(&["create", "serviceaccount", account, "--namespace", namespace]);
+    cluster().service_account_kubeconfig(namespace, account).unwrap()
+}
+
+/// The kubeconfig of the service's own account.
+pub fn service() -> PathBuf {
+    static SERVICE: OnceLock<PathBuf> = OnceLock::new();
+    SERVICE.get_or_init(|| cluster().service_account_kubeconfig("tcs-issuer", "tcs-issuer").unwrap()).clone()
+}
+
+/// A client that acts as the user of a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// Whether the user of a kubeconfig has a right, as `kubectl auth can-i` says.
+pub fn can_i(kubeconfig: &Path, question: &str) -> bool {
+    let mut command = cluster().kubectl_as(kubeconfig);
+    let output = command.args(["auth", "can-i"]).args(question.split_whitespace()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.split_whitespace().next() {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => panic!("{question}: {}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// An admission policy takes effect a moment after it was written.
+fn wait_for_policy(control_plane: &ControlPlane) {
+    let service = control_plane.service_account_kubeconfig("tcs-issuer", "tcs-issuer").unwrap();
+    wait_for(SETTLE, "the admission policy", || {
+        let probe = ["create", "secret", "generic", "probe", "--namespace=default", "--dry-run=server"];
+        let refused = answer(control_plane.kubectl_as(&service).args(probe)).err();
+        Ok(refused.filter(|error| error.contains("ValidatingAdmissionPolicy")))
+    })
+    .unwrap();
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A folder for this process, and those of processes that are gone removed: a static is never dropped.
+fn own_folder() -> PathBuf {
+    const PREFIX: &str = "control-plane-";
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(parent).unwrap() {
+        let path = entry.unwrap().path();
+        let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another process may be removing it too.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+    parent.join(format!("{PREFIX}{}", std::process::id()))
+}

@@ -1,0 +1,19 @@
+//! Tests against a real API server, with the real controller, enclave and tools (simulated platform).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test may fail by panicking, and clippy's own exemption does not reach functions that tests share"
+)]
+
+mod bed;
+mod cluster;
+mod crds;
+mod delivery;
+mod document;
+mod lifecycle;
+mod rbac;
+mod restart;
+mod signing;

@@ -1,0 +1,398 @@
+//! Rights and admission with real `ServiceAccounts` (acceptance 1.7, conformance B10).
+
+use crate::cluster::{
+    answer, apply, apply_as, can_i, client, cluster, kubectl, namespace_with_account, service,
+};
+use crate::crds::attestation;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use std::path::Path;
+use tcs_api::v1alpha1::QuoteAttestation;
+
+const ATTESTATION_VERBS: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
+/// The Secret with a CA certificate as the service applies it.
+fn ca_secret(name: &str, issuer_uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": { "name": name, "labels": {
+            "app.kubernetes.io/managed-by": "tcs-issuer",
+            "tcs.intel.com/issuer-uid": issuer_uid,
+        } },
+        "data": { "tls.key": "", "tls.crt": "Y2VydA==", "ca.crt": "Y2VydA==" },
+    })
+}
+
+fn without(mut value: Value, pointer: &str, key: &str) -> Value {
+    value.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key).unwrap();
+    value
+}
+
+fn with(mut value: Value, pointer: &str, key: &str, new: &str) -> Value {
+    value.pointer_mut(pointer).unwrap()[key] = json!(new);
+    value
+}
+
+fn secrets(client: &kube::Client, namespace: &str) -> Api<Secret> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+async fn server_side_apply(api: &Api<Secret>, object: &Value) -> Result<Secret, kube::Error> {
+    let name = object["metadata"]["name"].as_str().unwrap();
+    api.patch(name, &PatchParams::apply("tcs-issuer").force(), &Patch::Apply(object)).await
+}
+
+/// A refusal by our policy, and nothing of the object in it.
+fn assert_refused_by_policy<T: std::fmt::Debug>(outcome: Result<T, kube::Error>, what: &str) {
+    let error = outcome.expect_err(what).to_string();
+    assert!(error.contains("ValidatingAdmissionPolicy 'tcs-issuer-secrets'"), "{what}: {error}");
+    assert!(!error.contains("aHVzaA") && !error.contains("hush"), "{what}: {error}");
+}
+
+#[test]
+fn a_workloads_account_cannot_write_quote_attestations() {
+    let workload = namespace_with_account("workload", "workload");
+    for verb in ATTESTATION_VERBS {
+        for namespace in ["workload", "tcs-issuer"] {
+            assert!(
+                !can_i(&workload, &format!("{verb} quoteattestations.tcs.intel.com -n {namespace}")),
+                "{verb}"
+            );
+            let status =
+                format!("{verb} quoteattestations.tcs.intel.com --subresource=status -n {namespace}");
+            assert!(!can_i(&workload, &status), "{verb}");
+        }
+    }
+    let error =
+        apply_as(&workload, "create", &attestation("planted", &json!({ "signerName": "a" }))).unwrap_err();
+    assert!(error.contains("forbidden"), "{error}");
+}
+
+#[test]
+fn the_standard_roles_serve_issuers_and_only_show_quote_attestations() {
+    let editor = namespace_with_account("edited", "editor");
+    let viewer = namespace_with_account("viewed", "viewer");
+    kubectl(&[
+        "create",
+        "rolebinding",
+        "e",
+        "-n",
+        "edited",
+        "--clusterrole=edit",
+        "--serviceaccount=edited:editor",
+    ]);
+    kubectl(&[
+        "create",
+        "rolebinding",
+        "v",
+        "-n",
+        "viewed",
+        "--clusterrole=view",
+        "--serviceaccount=viewed:viewer",
+    ]);
+    for verb in ["get", "list", "watch"] {
+        assert!(can_i(&editor, &format!("{verb} tcsissuers.tcs.intel.com -n edited")), "{verb}");
+        assert!(can_i(&viewer, &format!("{verb} tcsissuers.tcs.intel.com -n viewed")), "{verb}");
+        assert!(can_i(&editor, &format!("{verb} quoteattestations.tcs.intel.com -n edited")), "{verb}");
+        assert!(can_i(&viewer, &format!("{verb} quoteattestations.tcs.intel.com -n viewed")), "{verb}");
+    }
+    for verb in ATTESTATION_VERBS {
+        assert!(can_i(&editor, &format!("{verb} tcsissuers.tcs.intel.com -n edited")), "{verb}");
+        assert!(!can_i(&viewer, &format!("{verb} tcsissuers.tcs.intel.com -n viewed")), "{verb}");
+        assert!(
+            !can_i(&editor, &format!("{verb} tcsissuers.tcs.intel.com --subresource=status -n edited")),
+            "{verb}"
+        );
+        for (who, namespace) in [(&editor, "edited"), (&viewer, "viewed")] {
+            assert!(!can_i(who, &format!("{verb} quoteattestations.tcs.intel.com -n {namespace}")), "{verb}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_owners_role_does_the_documents_steps_again_and_again() {
+    let owner = key_owner("key-owner-steps");
+    let name = "owned.external-ca.tcsissuer.tcs.intel.com";
+    apply(
+        "create",
+        &attestation(name, &json!({ "signerNames": ["tcsissuer.tcs.intel.com/owned.external-ca"] })),
+    )
+    .unwrap();
+    let admin: Api<QuoteAttestation> =
+        Api::namespaced(client(&cluster().admin_kubeconfig()).await, "tcs-issuer");
+    let init = json!({ "status": { "conditions": [{ "type": "Init", "status": "True" }] } });
+    admin.patch_status(name, &PatchParams::default(), &Patch::Merge(init)).await.unwrap();
+
+    let as_owner = |arguments: &[&str]| answer(cluster().kubectl_as(&owner).args(arguments));
+    as_owner(&["get", "quoteattestations.tcs.intel.com", "-n", "tcs-issuer"]).unwrap();
+    let key = as_owner(&[
+        "get",
+        "quoteattestations.tcs.intel.com",
+        "-n",
+        "tcs-issuer",
+        name,
+        "-o",
+        "jsonpath={.spec.publicKey}",
+    ]);
+    assert_eq!(key.unwrap(), "cHVibGlj");
+    let patch = r#"[{"op":"add","path":"/status/secrets","value":{"tcsissuer.tcs.intel.com/owned.external-ca":
+        {"secretName":"wrapped-key","secretType":"KMRA"}}},
+        {"op":"add","path":"/status/conditions/-","value":{"type":"CASecretReady","status":"true"}}]"#;
+    let create = [
+        "create",
+        "secret",
+        "generic",
+        "-n",
+        "tcs-issuer",
+        "wrapped-key",
+        "--from-literal=tls.key=a",
+        "--from-literal=tls.crt=b",
+    ];
+    for _ in 0..2 {
+        as_owner(&create).unwrap();
+        as_owner(&[
+            "patch",
+            "quoteattestations.tcs.intel.com",
+            name,
+            "-n",
+            "tcs-issuer",
+            "--subresource=status",
+            "--type=json",
+            "-p",
+            patch,
+        ])
+        .unwrap();
+        let replacement = as_owner(&[&create[..], &["--dry-run=client", "-o", "json"]].concat()).unwrap();
+        apply_as(&owner, "replace", &serde_json::from_str(&replacement).unwrap()).unwrap();
+        apply_as(&owner, "apply", &serde_json::from_str(&replacement).unwrap()).unwrap();
+        as_owner(&["get", "secret", "wrapped-key", "-n", "tcs-issuer"]).unwrap();
+        as_owner(&["delete", "secret", "wrapped-key", "-n", "tcs-issuer"]).unwrap();
+    }
+}
+
+#[test]
+fn the_key_owners_role_allows_nothing_else() {
+    let owner = key_owner("key-owner-limits");
+    for verb in ATTESTATION_VERBS {
+        assert!(!can_i(&owner, &format!("{verb} quoteattestations.tcs.intel.com -n tcs-issuer")), "{verb}");
+    }
+    for question in [
+        "update quoteattestations.tcs.intel.com --subresource=status -n tcs-issuer",
+        "list secrets -n tcs-issuer",
+        "watch secrets -n tcs-issuer",
+        "deletecollection secrets -n tcs-issuer",
+        "get secrets/another -n tcs-issuer",
+        "update secrets/another -n tcs-issuer",
+        "patch secrets/another -n tcs-issuer",
+        "delete secrets/another -n tcs-issuer",
+        "get secrets/wrapped-key -n default",
+        "create secrets -n default",
+        "get quoteattestations.tcs.intel.com -n default",
+        "get tcsissuers.tcs.intel.com -n tcs-issuer",
+        "create pods -n tcs-issuer",
+        "create serviceaccounts --subresource=token -n tcs-issuer",
+        "get certificatesigningrequests.certificates.k8s.io",
+        "update certificatesigningrequests.certificates.k8s.io --subresource=approval",
+    ] {
+        assert!(!can_i(&owner, question), "{question}");
+    }
+}
+
+#[tokio::test]
+async fn w_s9_the_service_neither_reads_nor_takes_over_a_foreign_secret() {
+    kubectl(&["create", "namespace", "foreign"]);
+    let ours = ca_secret("ours", "uid-1");
+    let own_labels = &ours["metadata"]["labels"];
+    let hush = "aHVzaA==";
+    let foreign = [
+        ("opaque", json!({ "type": "Opaque", "data": { "password": hush } })),
+        ("tls", json!({ "type": "kubernetes.io/tls", "data": { "tls.key": hush, "tls.crt": hush } })),
+        ("unlabelled", json!({ "type": "kubernetes.io/tls", "data": { "tls.key": "", "tls.crt": hush } })),
+        (
+            "labelled",
+            json!({ "type": "Opaque", "data": { "tls.key": "" , "x": hush }, "metadata": { "labels": own_labels } }),
+        ),
+        (
+            "with-key",
+            json!({ "type": "kubernetes.io/tls", "data": { "tls.key": hush, "tls.crt": hush }, "metadata": { "labels": own_labels } }),
+        ),
+    ];
+    let client = client(&service()).await;
+    let api = secrets(&client, "foreign");
+    for (name, mut object) in foreign {
+        object["apiVersion"] = json!("v1");
+        object["kind"] = json!("Secret");
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["namespace"] = json!("foreign");
+        apply("create", &object).unwrap();
+        let before = kubectl(&["get", "secret", name, "-n", "foreign", "-o", "json"]);
+
+        let empty = api.patch(name, &PatchParams::default(), &Patch::Merge(json!({}))).await;
+        assert_refused_by_policy(empty, &format!("empty merge patch of {name}"));
+        let empty = Patch::Json::<()>(serde_json::from_value(json!([])).unwrap());
+        assert_refused_by_policy(
+            api.patch(name, &PatchParams::default(), &empty).await,
+            &format!("empty JSON patch of {name}"),
+        );
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        assert_refused_by_policy(
+            api.patch(name, &dry, &Patch::Merge(json!({}))).await,
+            &format!("dry run on {name}"),
+        );
+        // Refused by the policy or, where it changes the type, by the API server.
+        server_side_apply(&api, &with(ours.clone(), "/metadata", "name", name)).await.unwrap_err();
+        let takeover =
+            Patch::Merge(json!({ "metadata": { "labels": own_labels }, "data": { "tls.key": "" } }));
+        assert_refused_by_policy(
+            api.patch(name, &PatchParams::default(), &takeover).await,
+            &format!("takeover of {name}"),
+        );
+
+        assert_eq!(kubectl(&["get", "secret", name, "-n", "foreign", "-o", "json"]), before);
+        assert!(api.get(name).await.is_err());
+        assert!(api.delete(name, &kube::api::DeleteParams::default()).await.is_err());
+    }
+    assert!(api.list(&kube::api::ListParams::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_service_writes_its_own_ca_secrets_and_only_such() {
+    kubectl(&["create", "namespace", "published"]);
+    let client = client(&service()).await;
+    let api = secrets(&client, "published");
+    let good = ca_secret("ca", "uid-1");
+    server_side_apply(&api, &good).await.expect("create");
+    server_side_apply(&api, &good).await.expect("the same again");
+    server_side_apply(&api, &with(good.clone(), "/data", "tls.crt", "bmV3"))
+        .await
+        .expect("a new certificate");
+
+    let another = with(good.clone(), "/metadata/labels", "tcs.intel.com/issuer-uid", "uid-2");
+    assert_refused_by_policy(server_side_apply(&api, &another).await, "another issuer's");
+    let merge = |change: Value| Patch::Merge(change);
+    for (what, change) in [
+        ("a key", json!({ "data": { "tls.key": "a2V5" } })),
+        ("no label", json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": null } } })),
+        ("no issuer", json!({ "metadata": { "labels": { "tcs.intel.com/issuer-uid": null } } })),
+    ] {
+        assert_refused_by_policy(api.patch("ca", &PatchParams::default(), &merge(change)).await, what);
+    }
+
+    for (what, object) in [
+        ("Opaque", with(good.clone(), "", "type", "Opaque")),
+        ("a key", with(good.clone(), "/data", "tls.key", "a2V5")),
+        ("no label", without(good.clone(), "/metadata/labels", "app.kubernetes.io/managed-by")),
+        ("another's label", with(good.clone(), "/metadata/labels", "app.kubernetes.io/managed-by", "x")),
+        ("no issuer", without(good.clone(), "/metadata/labels", "tcs.intel.com/issuer-uid")),
+        ("no labels", without(good.clone(), "/metadata", "labels")),
+    ] {
+        let object = with(object, "/metadata", "name", "bad");
+        assert_refused_by_policy(server_side_apply(&api, &object).await, &format!("apply, {what}"));
+        let secret: Secret = serde_json::from_value(object).unwrap();
+        assert_refused_by_policy(
+            api.create(&PostParams::default(), &secret).await,
+            &format!("create, {what}"),
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_service_makes_no_token_secret_anywhere() {
+    namespace_with_account("tokens", "victim");
+    let client = client(&service()).await;
+    for (namespace, account) in [("tokens", "victim"), ("tcs-issuer", "tcs-issuer")] {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": { "name": "token", "annotations": { "kubernetes.io/service-account.name": account } },
+        });
+        let secret: Secret = serde_json::from_value(object.clone()).unwrap();
+        let api = secrets(&client, namespace);
+        assert_refused_by_policy(api.create(&PostParams::default(), &secret).await, namespace);
+        assert_refused_by_policy(server_side_apply(&api, &object).await, namespace);
+    }
+    let api = secrets(&client, "tcs-issuer");
+    let sealed = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": { "name": "sealed" }, "data": { "blob": "AAAA" },
+    });
+    server_side_apply(&api, &sealed).await.expect("in its own namespace it writes what it needs");
+    for verb in
+        ["create serviceaccounts --subresource=token", "delete secrets", "create pods", "impersonate users"]
+    {
+        assert!(!can_i(&service(), &format!("{verb} -n tcs-issuer")), "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn b10_the_service_signs_for_every_spelling_and_approves_nothing() {
+    let approver = namespace_with_account("approvers", "approver");
+    kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "approver",
+        "--clusterrole=tcs-issuer-approver",
+        "--serviceaccount=approvers:approver",
+    ]);
+    let service_client = client(&service()).await;
+    let api: Api<CertificateSigningRequest> = Api::all(service_client);
+    let ours = ["tcsissuer", "tcsissuers", "tcsclusterissuer", "tcsclusterissuers"];
+    let signers = ours.iter().map(|kind| (format!("{kind}.tcs.intel.com/a.b"), true));
+    let foreign = ["example.com/signer", "kubernetes.io/kube-apiserver-client", "tcs.intel.com/a.b"];
+    for (number, (signer, served)) in signers.chain(foreign.map(|name| (name.to_owned(), false))).enumerate()
+    {
+        let name = format!("b10-{number}");
+        apply("create", &request(&name, &signer)).unwrap();
+        let approve = |kubeconfig: &Path| {
+            answer(cluster().kubectl_as(kubeconfig).args(["certificate", "approve", &name]))
+        };
+        let error = approve(&service()).unwrap_err();
+        assert!(error.contains("forbidden"), "{signer}: {error}");
+        assert_eq!(approve(&approver).is_ok(), served, "{signer}");
+
+        let mut object = api.get(&name).await.unwrap();
+        let failed = json!([{ "type": "Failed", "status": "True", "reason": "Test" }]);
+        let status = object.status.get_or_insert_default();
+        status.conditions.get_or_insert_default().extend(serde_json::from_value::<Vec<_>>(failed).unwrap());
+        let written = api.replace_status(&name, &PostParams::default(), &object).await;
+        assert_eq!(written.is_ok(), served, "{signer}: {written:?}");
+    }
+    for verb in ["update", "patch"] {
+        assert!(!can_i(
+            &service(),
+            &format!("{verb} certificatesigningrequests.certificates.k8s.io --subresource=approval")
+        ));
+    }
+    for verb in ["create", "update", "patch", "delete"] {
+        assert!(
+            !can_i(&service(), &format!("{verb} certificatesigningrequests.certificates.k8s.io")),
+            "{verb}"
+        );
+        assert!(!can_i(&service(), &format!("{verb} tcsissuers.tcs.intel.com -A")), "{verb}");
+    }
+}
+
+/// A ServiceAccount with the key owner's role.
+fn key_owner(namespace: &str) -> std::path::PathBuf {
+    let owner = namespace_with_account(namespace, "owner");
+    let account = format!("--serviceaccount={namespace}:owner");
+    kubectl(&["create", "rolebinding", namespace, "-n", "tcs-issuer", "--role=tcs-key-owner", &account]);
+    owner
+}
+
+fn request(name: &str, signer: &str) -> Value {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let csr =
+        rcgen::CertificateParams::new(vec!["a.example".into()]).unwrap().serialize_request(&key).unwrap();
+    json!({
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": { "name": name },
+        "spec": {
+            "request": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, csr.pem().unwrap()),
+            "signerName": signer,
+            "usages": ["client auth"],
+        },
+    })
+}
