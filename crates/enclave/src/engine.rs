@@ -1,18 +1,26 @@
 //! Answers requests: state, provisioning and issuing.
 
+mod issuing;
+mod provisioning;
+mod refusals;
 mod state;
 
+use crate::keys::{self, CaKey};
 use crate::platform::TeePlatform;
-use crate::{Error, VERSION, keys};
-use state::{Held, State};
+use crate::{Error, VERSION};
+use state::State;
 use tcs_enclave_rpc::{
-    ByteVec, CaInfo, Health, HealthReport, Identity, IssuerState, MAX_ISSUER_UID, Refusal, RefusalCode, Request, Response,
+    CaInfo, Handler, Health, HealthReport, Identity, IssuerState, MAX_ISSUER_UID, Refusal, RefusalCode,
+    Request, Response,
 };
+use tcs_keywrap::WrapFormat;
+use tcs_x509::CaChain;
 
 /// The enclave's engine. Nothing of it survives the process.
 pub struct Engine {
     platform: Box<dyn TeePlatform>,
     boot_id: [u8; 16],
+    state: State<Ca>,
 }
 
 impl Engine {
@@ -20,6 +28,100 @@ impl Engine {
     ///
     /// Fails if the system gives no random numbers.
     pub fn new(platform: Box<dyn TeePlatform>) -> Result<Self, Error> {
-        Ok(Self { platform, boot_id: keys::random()? })
+        Ok(Self { platform, boot_id: keys::random()?, state: State::new() })
+    }
+
+    fn answer(&self, request: &Request) -> Result<Response, Refusal> {
+        match request {
+            Request::Identity => Ok(Response::Identity(self.identity())),
+            Request::BeginProvisioning(begin) => self.begin(begin).map(Response::Offer),
+            Request::CompleteProvisioning(complete) => self.complete(complete).map(Response::Provisioned),
+            Request::Issue(issue) => self.issue(issue).map(Response::Issued),
+            Request::Destroy(destroy) => {
+                check_uid(&destroy.issuer_uid)?;
+                self.state.destroy(&destroy.issuer_uid);
+                Ok(Response::Destroyed)
+            }
+            Request::Health(health) => self.health(health).map(Response::Health),
+            _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        let simulated = self.platform.is_simulated();
+        Identity {
+            boot_id: self.boot_id.to_vec().into(),
+            version: VERSION.to_owned(),
+            platform: self.platform.name().to_owned(),
+            simulated,
+            evidence_kind: self.platform.evidence_kind().to_owned(),
+            assurance: if simulated { "simulated" } else { "enclave" }.to_owned(),
+        }
+    }
+
+    fn health(&self, request: &Health) -> Result<HealthReport, Refusal> {
+        let only = request.issuer_uid.as_deref();
+        if let Some(uid) = only {
+            check_uid(uid)?;
+        }
+        let mut issuers = Vec::new();
+        self.state.visit(only, |uid, held| {
+            issuers.push(IssuerState {
+                issuer_uid: uid.to_owned(),
+                offer_id: held.offer.as_ref().map(|open| open.offer.id.to_vec().into()),
+                ca_fingerprint: held.ca.as_ref().map(|ca| ca.info.fingerprint.clone()),
+                ca: held.ca.as_ref().filter(|_| only.is_some()).map(|ca| ca.info.clone()),
+            });
+        });
+        Ok(HealthReport { boot_id: self.boot_id.to_vec().into(), issuers })
     }
 }
+
+impl Handler for Engine {
+    fn handle(&self, request: Request) -> Response {
+        self.answer(&request).unwrap_or_else(Response::Refused)
+    }
+}
+
+/// A CA whose key is held.
+struct Ca {
+    key: CaKey,
+    chain: CaChain,
+    info: CaInfo,
+}
+
+impl Ca {
+    fn new(key: CaKey, chain: CaChain, format: WrapFormat) -> Self {
+        let issuing = chain.issuing();
+        let info = CaInfo {
+            fingerprint: issuing.fingerprint().to_vec().into(),
+            not_before: chain.not_before(),
+            not_after: chain.not_after(),
+            key_algorithm: issuing.key_algorithm(),
+            chain: chain.chain().map(|certificate| certificate.der().to_vec().into()).collect(),
+            anchors: vec![chain.anchor().der().to_vec().into()],
+            key_format: format.as_str().to_owned(),
+        };
+        Self { key, chain, info }
+    }
+}
+
+fn refuse(code: RefusalCode, message: &str) -> Refusal {
+    Refusal { code, message: message.to_owned() }
+}
+
+/// Any text would do as a key; this keeps what cannot be a UID out of logs and maps.
+fn check_uid(uid: &str) -> Result<(), Refusal> {
+    let graphic = uid.bytes().all(|byte| byte.is_ascii_graphic());
+    if graphic && (1..=MAX_ISSUER_UID).contains(&uid.len()) {
+        Ok(())
+    } else {
+        Err(refuse(
+            RefusalCode::MalformedMessage,
+            "the issuer's UID must be 1 to 64 printable ASCII characters",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,10 @@ impl Error {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         use Error::{PlatformFolderMissing, PlatformFolderUnused, PlatformNotBuilt, PlatformUnknown};
-        matches!(self, PlatformUnknown(_) | PlatformNotBuilt(_) | PlatformFolderMissing(_) | PlatformFolderUnused(_))
+        matches!(
+            self,
+            PlatformUnknown(_) | PlatformNotBuilt(_) | PlatformFolderMissing(_) | PlatformFolderUnused(_)
+        )
     }
 
     /// Stable name of the case.

@@ -4,7 +4,9 @@ use crate::Error;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
+};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::OctetStringRef;
@@ -76,17 +78,20 @@ impl CaKey {
         if algorithm.oid == rfc5912::ID_EC_PUBLIC_KEY {
             let curve = algorithm.parameters_oid().map_err(|_| KeyFault::Unsupported)?;
             let algorithm = ecdsa_algorithm(curve).ok_or(KeyFault::Unsupported)?;
-            return EcdsaKeyPair::from_pkcs8(algorithm, der).map(Self::Ecdsa).map_err(|_| KeyFault::Malformed);
+            return EcdsaKeyPair::from_pkcs8(algorithm, der)
+                .map(Self::Ecdsa)
+                .map_err(|_| KeyFault::Malformed);
         }
         if algorithm.oid == rfc8410::ID_ED_25519 {
             return Ed25519KeyPair::from_pkcs8(der).map(Self::Ed25519).map_err(|_| KeyFault::Malformed);
         }
         Err(KeyFault::Unsupported)
     }
+}
 
-    /// Signs: RSA PKCS#1 v1.5 with SHA-256, ECDSA with the curve's hash (DER), Ed25519.
-    pub(crate) fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::Crypto("signing");
+impl tcs_x509::Signer for CaKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, tcs_x509::Error> {
+        let failed = |_| tcs_x509::Error::Signing;
         match self {
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
@@ -100,16 +105,6 @@ impl CaKey {
             }
             Self::Ed25519(key) => Ok(key.try_sign(message).map_err(failed)?.as_ref().to_vec()),
         }
-    }
-
-    /// The public half, DER `SubjectPublicKeyInfo`.
-    pub(crate) fn spki(&self) -> Result<Vec<u8>, Error> {
-        let spki: Result<PublicKeyX509Der<'_>, _> = match self {
-            Self::Rsa(key) => key.public_key().as_der(),
-            Self::Ecdsa(key) => key.public_key().as_der(),
-            Self::Ed25519(key) => key.public_key().as_der(),
-        };
-        Ok(spki.map_err(|_| Error::Crypto("encoding a public key"))?.as_ref().to_vec())
     }
 }
 
@@ -140,6 +135,19 @@ fn pkcs8_algorithm(der: &[u8]) -> der::Result<AlgorithmIdentifierRef<'_>> {
 }
 
 #[cfg(test)]
+impl CaKey {
+    /// The public half, DER `SubjectPublicKeyInfo`.
+    pub(crate) fn spki(&self) -> Result<Vec<u8>, Error> {
+        let spki: Result<PublicKeyX509Der<'_>, _> = match self {
+            Self::Rsa(key) => key.public_key().as_der(),
+            Self::Ecdsa(key) => key.public_key().as_der(),
+            Self::Ed25519(key) => key.public_key().as_der(),
+        };
+        Ok(spki.map_err(|_| Error::Crypto("encoding a public key"))?.as_ref().to_vec())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use aws_lc_rs::encoding::Pkcs8V1Der;
@@ -167,22 +175,23 @@ mod tests {
             let der = EcdsaKeyPair::generate(algorithm).unwrap().to_pkcs8v1().unwrap();
             let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
             let public = UnparsedPublicKey::new(verify, key.spki().unwrap());
-            public.verify(message, &key.sign_message(message).unwrap()).unwrap();
+            public.verify(message, &key.sign(message).unwrap()).unwrap();
         }
         let der = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
         let public = UnparsedPublicKey::new(&signature::ED25519, key.spki().unwrap());
-        public.verify(message, &key.sign_message(message).unwrap()).unwrap();
+        public.verify(message, &key.sign(message).unwrap()).unwrap();
 
         let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
         let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key.spki().unwrap());
-        public.verify(message, &key.sign_message(message).unwrap()).unwrap();
+        public.verify(message, &key.sign(message).unwrap()).unwrap();
     }
 
     #[test]
     fn what_is_no_pkcs8_is_malformed_and_other_algorithms_are_unsupported() {
-        let good = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap().to_pkcs8v1().unwrap();
+        let good =
+            EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap().to_pkcs8v1().unwrap();
         let good = good.as_ref();
         let with = |from: &[u8], to: &[u8]| {
             let at = good.windows(from.len()).position(|window| window == from).unwrap();

@@ -37,10 +37,13 @@ fn main() -> anyhow::Result<()> {
         eprintln!("tcs-enclave: {missing}");
     }
     if platform.is_simulated() {
-        eprintln!("tcs-enclave: *** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***");
+        eprintln!(
+            "tcs-enclave: *** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***"
+        );
     }
     let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform)?);
-    let server = Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let server =
+        Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
     eprintln!("tcs-enclave: {VERSION}, platform {}, listening on {}", arguments.platform, server.endpoint());
     let mut options = ServerOptions::default();
     if let Some(workers) = arguments.workers {

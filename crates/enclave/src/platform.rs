@@ -65,7 +65,8 @@ mod tests {
         assert_eq!(code("gramine", Some("/x")), "PlatformFolderUnused");
         assert_eq!(code("", None), "PlatformUnknown");
         assert_eq!(code("sgx", None), "PlatformUnknown");
-        let expected = if cfg!(feature = "simulation") { "PlatformFolderMissing" } else { "PlatformNotBuilt" };
+        let expected =
+            if cfg!(feature = "simulation") { "PlatformFolderMissing" } else { "PlatformNotBuilt" };
         assert_eq!(code("simulation", None), expected);
     }
 }

@@ -158,12 +158,11 @@ fn open(
 ) -> Option<Zeroizing<Vec<u8>>> {
     let mut kek = Zeroizing::new(vec![0u8; key.min_output_size()]);
     let kek = key.decrypt(format.oaep(), c1, &mut kek, None).ok()?;
-    // A token would take 16 bytes as an AES-128 key and nobody would notice (crypto-and-x509 1.1).
-    if kek.len() != KEK_LEN {
-        return None;
-    }
     let mut payload = Zeroizing::new(vec![0u8; c2.len()]);
-    let len = AesKek::new(&AES_256, kek).ok()?.unwrap_with_padding(c2, &mut payload).ok()?.len();
+    // Takes exactly 32 bytes. A token would take 16 as an AES-128 key, and nobody would notice
+    // (crypto-and-x509 1.1).
+    let kek = AesKek::new(&AES_256, kek).ok()?;
+    let len = kek.unwrap_with_padding(c2, &mut payload).ok()?.len();
     payload.truncate(len);
     Some(payload)
 }

@@ -1,2 +1,30 @@
-//! Certificate requests in, certificates out.
+//! Certificate requests in, certificates out: PKCS#10 parsing with proof of possession, the leaf profile, the judgement
+//! of the final to-be-signed certificate, chain and CA checks. Pure: bytes and `now` come in, values come out.
+//!
+//! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate, judge *that* (parsed
+//! anew), sign it, assemble, verify the signature with the CA certificate's key. Subject, subject alternative names and
+//! public key are carried byte for byte.
+//!
+//! Rules and their sources: crypto-and-x509 reference, section 4; RFC 5280; RFC 2986.
 #![forbid(unsafe_code)]
+
+mod algorithm;
+mod ca;
+mod certificate;
+mod encode;
+mod error;
+mod extension;
+mod leaf;
+mod name;
+mod request;
+mod san;
+mod usage;
+
+pub use ca::{CaCertificate, CaChain};
+pub use error::Error;
+pub use leaf::{
+    DEFAULT_LIFETIME, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble,
+    issue, verify_issued,
+};
+pub use request::{CertificateRequest, MAX_REQUEST};
+pub use usage::Usage;

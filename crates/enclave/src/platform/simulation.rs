@@ -39,7 +39,7 @@ impl TeePlatform for Simulation {
     }
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
-        let quote = self.platform.quote(&self.mrenclave, report_data);
+        let quote = self.platform.quote(self.mrenclave, *report_data);
         quote.map(Evidence::SgxQuote).map_err(|error| Error::Simulation(error.to_string()))
     }
 }

@@ -4,6 +4,7 @@ use crate::cluster::{
     answer, apply, apply_as, can_i, client, cluster, kubectl, namespace_with_account, service,
 };
 use crate::crds::attestation;
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -357,6 +358,15 @@ async fn b10_the_service_signs_for_every_spelling_and_approves_nothing() {
         status.conditions.get_or_insert_default().extend(serde_json::from_value::<Vec<_>>(failed).unwrap());
         let written = api.replace_status(&name, &PostParams::default(), &object).await;
         assert_eq!(written.is_ok(), served, "{signer}: {written:?}");
+    }
+    for (verb, expected) in [("sign", true), ("approve", false), ("attest", false)] {
+        let review = json!({ "spec": { "resourceAttributes": {
+            "group": "certificates.k8s.io", "resource": "signers", "verb": verb, "name": "tcsissuer.tcs.intel.com/*",
+        } } });
+        let review: SelfSubjectAccessReview = serde_json::from_value(review).unwrap();
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(client(&service()).await);
+        let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
+        assert_eq!(answer.status.is_some_and(|status| status.allowed), expected, "{verb}");
     }
     for verb in ["update", "patch"] {
         assert!(!can_i(

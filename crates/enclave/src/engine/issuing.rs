@@ -1,0 +1,51 @@
+//! From a certificate request to a certificate.
+
+use super::{Ca, Engine, refusals, refuse};
+use crate::{RELEASE_DATE, keys};
+use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
+use tcs_x509::{CertificateRequest, LeafRequest, Usage, issue};
+
+impl Engine {
+    pub(super) fn issue(&self, ask: &Issue) -> Result<Issued, Refusal> {
+        super::check_uid(&ask.issuer_uid)?;
+        match ask.door {
+            Door::KubernetesCsr => {}
+            _ => return Err(refuse(RefusalCode::MalformedMessage, "this version does not know the door")),
+        }
+        let not_provisioned =
+            || refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer");
+        let ca = self.state.ca(&ask.issuer_uid).ok_or_else(not_provisioned)?;
+        let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
+        let usages = usages.map_err(refusals::x509)?;
+        let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
+        let leaf = LeafRequest {
+            request: &request,
+            usages: &usages,
+            lifetime: ask.lifetime,
+            now: ask.now,
+            serial: serial()?,
+            clock_floor: RELEASE_DATE,
+        };
+        let leaf = issue(&leaf, &ca.chain, &ca.key).map_err(refusals::x509)?;
+        Ok(Issued {
+            chain: std::iter::once(ByteVec::from(leaf.der)).chain(intermediates(&ca)).collect(),
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+        })
+    }
+}
+
+/// 128 random bits, never zero (conformance B8).
+fn serial() -> Result<[u8; 16], Refusal> {
+    loop {
+        let serial = keys::random().map_err(refusals::internal)?;
+        if serial != [0; 16] {
+            return Ok(serial);
+        }
+    }
+}
+
+/// Never the self-signed root (conformance B4).
+fn intermediates(ca: &Ca) -> impl Iterator<Item = ByteVec> {
+    ca.chain.chain().filter(|above| !above.is_self_issued()).map(|above| above.der().to_vec().into())
+}

@@ -1,0 +1,141 @@
+//! From the offer to the CA key.
+
+use super::state::{Begin, NoOffer, Offer, OpenOffer};
+use super::{Ca, Engine, refusals, refuse};
+use crate::RELEASE_DATE;
+use crate::keys::{self, CaKey, QuoteKey};
+use std::sync::Arc;
+use tcs_enclave_rpc::{BeginProvisioning, CaInfo, CompleteProvisioning, Refusal, RefusalCode};
+use tcs_keywrap::WrapFormat;
+use tcs_x509::{CaChain, Signer as _};
+
+impl Engine {
+    pub(super) fn begin(&self, request: &BeginProvisioning) -> Result<tcs_enclave_rpc::Offer, Refusal> {
+        super::check_uid(&request.issuer_uid)?;
+        let nonce: [u8; 32] = request
+            .nonce
+            .as_slice()
+            .try_into()
+            .map_err(|_| refuse(RefusalCode::MalformedMessage, "the nonce must have 32 bytes"))?;
+        let open = match self.state.begin(&request.issuer_uid) {
+            Begin::Open(open) if open.offer.nonce == nonce => open,
+            Begin::Open(_) => {
+                return Err(refuse(
+                    RefusalCode::MalformedMessage,
+                    "the issuer's open offer was made with another nonce",
+                ));
+            }
+            Begin::Provisioned => {
+                return Err(refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"));
+            }
+            Begin::Full => {
+                return Err(refuse(
+                    RefusalCode::TooManyIssuers,
+                    "the enclave holds as many issuers as it can",
+                ));
+            }
+            Begin::Make(turn) => turn.finish(self.make_offer(nonce)?).ok_or_else(|| {
+                refuse(RefusalCode::UnknownOffer, "the issuer was destroyed while its offer was made")
+            })?,
+        };
+        Ok(self.show_offer(&open))
+    }
+
+    fn make_offer(&self, nonce: [u8; 32]) -> Result<Offer, Refusal> {
+        let key = QuoteKey::generate().map_err(refusals::internal)?;
+        let id = keys::random().map_err(refusals::internal)?;
+        let report_data =
+            tcs_evidence::report_data::ctk_v1(key.spki(), &nonce).map_err(refusals::internal)?;
+        let evidence = self
+            .platform
+            .evidence(&report_data)
+            .map_err(|error| refuse(RefusalCode::EvidenceUnavailable, &error.to_string()))?;
+        Ok(Offer { id, nonce, key, evidence })
+    }
+
+    fn show_offer(&self, open: &OpenOffer) -> tcs_enclave_rpc::Offer {
+        let offer = &open.offer;
+        tcs_enclave_rpc::Offer {
+            offer_id: offer.id.to_vec().into(),
+            public_key: offer.key.spki().to_vec().into(),
+            evidence_kind: offer.evidence.kind().to_owned(),
+            evidence: offer.evidence.bytes().to_vec().into(),
+            attempts_left: open.attempts_left,
+        }
+    }
+
+    /// Faults that show without the private key come first and are not counted; whatever touches the wrap is.
+    pub(super) fn complete(&self, request: &CompleteProvisioning) -> Result<CaInfo, Refusal> {
+        let uid = &request.issuer_uid;
+        super::check_uid(uid)?;
+        let formats = formats(&request.formats)?;
+        let offer = self.state.offer(uid, &request.offer_id).map_err(no_offer)?;
+        tcs_keywrap::check_length(&request.wrapped_key).map_err(refusals::keywrap)?;
+        if request.now < RELEASE_DATE {
+            return Err(refuse(
+                RefusalCode::ClockTooEarly,
+                "the clock lies before the release of this program",
+            ));
+        }
+        let delivered: Vec<&[u8]> = request.chain.iter().map(|der| der.as_slice()).collect();
+        let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
+
+        let left = self.state.attempt(uid, &offer).map_err(no_offer)?;
+        let counted = |refusal| self.counted(uid, &offer, left, refusal);
+        let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
+        let ca = Arc::new(Ca::new(key, chain, format));
+        self.state.accept(uid, &offer, Arc::clone(&ca)).map_err(no_offer)?;
+        Ok(ca.info.clone())
+    }
+
+    /// A refusal after the wrap was touched: says what is left of the offer, and closes it when nothing is.
+    fn counted(&self, issuer: &str, offer: &Offer, left: u32, refusal: Refusal) -> Refusal {
+        let message = if left == 0 {
+            self.state.exhaust(issuer, offer);
+            format!(
+                "{}; that was the last attempt, the offer is closed: attest and wrap again",
+                refusal.message
+            )
+        } else {
+            format!("{}; {left} more attempts", refusal.message)
+        };
+        Refusal { message, ..refusal }
+    }
+}
+
+/// Opens the wrap and proves that the key in it is the certificate's. The PKCS#8 is wiped on every way out.
+fn open_key(
+    offer: &Offer,
+    wrapped: &[u8],
+    formats: &[WrapFormat],
+    chain: &CaChain,
+) -> Result<(CaKey, WrapFormat), Refusal> {
+    let unwrapped = tcs_keywrap::unwrap(offer.key.private(), wrapped, formats).map_err(refusals::keywrap)?;
+    let key = CaKey::from_pkcs8(&unwrapped.pkcs8).map_err(refusals::key)?;
+    // The only proof of "same key" that holds for every algorithm (crypto reference, 2.5).
+    let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
+    let signature = key.sign(&challenge).map_err(refusals::internal)?;
+    if !chain.verifies(&challenge, &signature) {
+        return Err(refuse(RefusalCode::KeyMismatch, "the private key does not belong to the certificate"));
+    }
+    Ok((key, unwrapped.format))
+}
+
+fn formats(names: &[String]) -> Result<Vec<WrapFormat>, Refusal> {
+    if names.is_empty() {
+        return Ok(WrapFormat::ALL.to_vec());
+    }
+    let unknown = |_| refuse(RefusalCode::MalformedMessage, "a wrap format is not known");
+    names.iter().map(|name| name.parse().map_err(unknown)).collect()
+}
+
+fn no_offer(reason: NoOffer) -> Refusal {
+    match reason {
+        NoOffer::Unknown => refuse(RefusalCode::UnknownOffer, "the issuer has no such open offer"),
+        NoOffer::Exhausted => refuse(
+            RefusalCode::OfferExhausted,
+            "the offer is closed after its last attempt: attest and wrap again",
+        ),
+        NoOffer::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
+    }
+}

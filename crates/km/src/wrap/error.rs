@@ -1,0 +1,133 @@
+//! Why `km-wrap` refused.
+
+use crate::exit::Exit;
+use std::path::PathBuf;
+
+/// Why `km-wrap` refused. Texts carry neither PINs nor key material.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// SHA-256 was asked of a token.
+    #[error("--format kmra-v1-sha256 does not work with --module: tokens know OAEP with SHA-1 only")]
+    FormatNotInToken,
+    /// The public key file cannot be read.
+    #[error("cannot read the public key file {}: {cause}", path.display())]
+    PublicKeyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The public key file holds no PEM public key.
+    #[error("{} holds no PEM public key: {found}", path.display())]
+    PublicKeyMalformed {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// The private key file cannot be read.
+    #[error("cannot read the private key file {}: {cause}", path.display())]
+    PrivateKeyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The private key file holds no sound PEM private key.
+    #[error("{} holds no usable PEM private key: {found}", path.display())]
+    PrivateKeyMalformed {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// The private key is encrypted with a password.
+    #[error("the private key in {} is encrypted", path.display())]
+    PrivateKeyEncrypted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The private key is of a kind that cannot be wrapped here.
+    #[error("the private key cannot be wrapped here: {what}")]
+    PrivateKeyUnsupported {
+        /// Which kind, and why.
+        what: &'static str,
+    },
+    /// No PIN was given and nobody can be asked, or it is empty.
+    #[error("no PIN for the token {label:?}")]
+    PinMissing {
+        /// The token.
+        label: String,
+    },
+    /// The PIN cannot be read from where it should come from.
+    #[error("cannot read the PIN from {source_name}: {cause}")]
+    PinUnreadable {
+        /// The file, the environment variable or the terminal.
+        source_name: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// The wrap itself refused.
+    #[error(transparent)]
+    Wrap(#[from] tcs_keywrap::Error),
+    /// The token refused.
+    #[error(transparent)]
+    Token(#[from] tcs_pkcs11::Error),
+}
+
+impl Error {
+    /// The stable name of the case.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::FormatNotInToken => "FormatNotInToken",
+            Self::PublicKeyUnreadable { .. } => "PublicKeyUnreadable",
+            Self::PublicKeyMalformed { .. } => "PublicKeyMalformed",
+            Self::PrivateKeyUnreadable { .. } => "PrivateKeyUnreadable",
+            Self::PrivateKeyMalformed { .. } => "PrivateKeyMalformed",
+            Self::PrivateKeyEncrypted { .. } => "PrivateKeyEncrypted",
+            Self::PrivateKeyUnsupported { .. } => "PrivateKeyUnsupported",
+            Self::PinMissing { .. } => "PinMissing",
+            Self::PinUnreadable { .. } => "PinUnreadable",
+            Self::Wrap(error) => error.code(),
+            Self::Token(error) => error.code(),
+        }
+    }
+
+    /// The class of the exit status.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.code() {
+            "FormatNotInToken" => Exit::Usage,
+            "Internal" => Exit::Other,
+            code if code.starts_with("PublicKey") || code.starts_with("PrivateKey") => Exit::KeyInput,
+            _ => Exit::Token,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self.code() {
+            "FormatNotInToken" => "leave --format away, or leave --module away to wrap in memory",
+            "PublicKeyUnreadable" => "give --pubkey the file that km-attest verified",
+            "PublicKeyMalformed" | "PublicKeyTooSmall" | "PublicKeyUnsupported" => {
+                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation"
+            }
+            "PrivateKeyUnreadable" => "give --privkey a file that you may read",
+            "PrivateKeyMalformed" => "give --privkey the CA's private key in PEM, as openssl writes it",
+            "PrivateKeyEncrypted" => "decrypt it (openssl pkey -in FILE -out NEW), wrap that and delete it",
+            "PrivateKeyUnsupported" => "use an RSA key of 2048 to 4096 bits or a P-256 or P-384 key",
+            "PinMissing" => "use --pin-file, set KM_WRAP_PIN, or run it in a terminal",
+            "PinUnreadable" => "check the file or the terminal",
+            "ModuleUnavailable" => "check --module; for SoftHSM2 also SOFTHSM2_CONF and its token directory",
+            "TokenNotFound" => "check --token, and for SoftHSM2 SOFTHSM2_CONF",
+            "TokenAmbiguous" => "give one of them another label",
+            "PinIncorrect" => "check the PIN; it was tried once",
+            "PinUnusable" => "unlock or set the PIN with the tools of the token",
+            "TokenCannotWrap" => "wrap in memory: leave --module, --token and the PIN away",
+            _ => "try again; if it stays, report it",
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Key files: PEM in, DER out.
+
+use super::Error;
+use super::pem::{Block, blocks};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+};
+use der::asn1::ObjectIdentifier;
+use der::{Decode, SliceReader};
+use spki::AlgorithmIdentifierRef;
+use std::io::Read;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Longest file that is read, in bytes. An RSA-8192 key in PEM has about 7 KiB.
+pub(super) const MAX_FILE_LEN: usize = 64 * 1024;
+
+/// rsaEncryption, RFC 8017 appendix A.1.
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// id-ecPublicKey, RFC 5480 section 2.1.1.
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// id-Ed25519, RFC 8410 section 3.
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+static CURVES: [&EcdsaSigningAlgorithm; 3] =
+    [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];
+
+/// A private key that was checked to be one.
+pub(super) struct PrivateKey {
+    /// Exactly one unencrypted PKCS#8 structure in DER.
+    pub pkcs8: Zeroizing<Vec<u8>>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    Ec,
+    Ed25519,
+}
+
+impl PrivateKey {
+    /// Refuses what no token of this wire can unwrap, before a token is asked (crypto-and-x509 1.2).
+    pub(super) fn check_for_token(&self) -> Result<(), Error> {
+        match self.kind {
+            Kind::Rsa | Kind::Ec => Ok(()),
+            Kind::Ed25519 => {
+                Err(Error::PrivateKeyUnsupported { what: "it is an Ed25519 key, which tokens cannot wrap" })
+            }
+        }
+    }
+}
+
+/// Reads the quote's public key as `SubjectPublicKeyInfo` DER and checks that it is RSA-3072.
+pub(super) fn read_public_key(path: &Path) -> Result<Vec<u8>, Error> {
+    let text = read_text(path)
+        .map_err(|cause| Error::PublicKeyUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
+    let malformed = |found: String| Error::PublicKeyMalformed { path: path.to_owned(), found };
+    let found: Vec<Block<'_>> = blocks(&text).collect();
+    let [block] = found.as_slice() else {
+        return Err(malformed(format!("it has {} PEM blocks and must have one", found.len())));
+    };
+    if block.label != "PUBLIC KEY" {
+        return Err(malformed(format!("it is a {:?} and must be a \"PUBLIC KEY\"", block.label)));
+    }
+    let der = block.decode().ok_or_else(|| malformed("its base64 is damaged".to_owned()))?;
+    tcs_keywrap::check_public_key(&der)?;
+    Ok(der.to_vec())
+}
+
+/// Reads a private key in PKCS#8, PKCS#1 or SEC1 and gives it as PKCS#8.
+pub(super) fn read_private_key(path: &Path) -> Result<PrivateKey, Error> {
+    let text = read_text(path)
+        .map_err(|cause| Error::PrivateKeyUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
+    let malformed = |found: String| Error::PrivateKeyMalformed { path: path.to_owned(), found };
+    // `openssl ecparam -genkey` writes the curve before the key, and certificates may stand beside it.
+    let mut keys = blocks(&text).filter(|block| block.label.ends_with("PRIVATE KEY"));
+    let block = match (keys.next(), keys.next()) {
+        (Some(block), None) => block,
+        (Some(_), Some(_)) => return Err(malformed("it has more than one private key".to_owned())),
+        (None, _) => return Err(malformed(other_content(&text))),
+    };
+    if block.label == "ENCRYPTED PRIVATE KEY" || block.has_encryption_header() {
+        return Err(Error::PrivateKeyEncrypted { path: path.to_owned() });
+    }
+    let der = block.decode().ok_or_else(|| malformed("its base64 is damaged".to_owned()))?;
+    match block.label {
+        "PRIVATE KEY" => from_pkcs8(der),
+        "RSA PRIVATE KEY" => from_pkcs1(&der),
+        "EC PRIVATE KEY" => from_sec1(&der),
+        other => Err(Fault::Malformed(format!("it is an {other:?}, which is not known here"))),
+    }
+    .map_err(|fault| match fault {
+        Fault::Malformed(found) => malformed(found),
+        Fault::Unsupported(what) => Error::PrivateKeyUnsupported { what },
+    })
+}
+
+enum Fault {
+    Malformed(String),
+    Unsupported(&'static str),
+}
+
+fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, Fault> {
+    tcs_keywrap::check_pkcs8(&der).map_err(|error| Fault::Malformed(error.to_string()))?;
+    let algorithm = algorithm(&der).ok_or_else(|| Fault::Malformed("its algorithm is damaged".to_owned()))?;
+    let kind = match algorithm {
+        RSA => rsa::KeyPair::from_pkcs8(&der).map(|_| Kind::Rsa).map_err(|error| rsa_fault(&error))?,
+        EC if CURVES.iter().any(|curve| EcdsaKeyPair::from_pkcs8(curve, &der).is_ok()) => Kind::Ec,
+        EC => return Err(ec_fault()),
+        ED25519 if Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).is_ok() => Kind::Ed25519,
+        ED25519 => return Err(Fault::Malformed("its Ed25519 key is not sound".to_owned())),
+        _ => return Err(Fault::Unsupported("it is neither RSA nor an elliptic curve key of a known kind")),
+    };
+    Ok(PrivateKey { pkcs8: der, kind })
+}
+
+fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, Fault> {
+    let key = rsa::KeyPair::from_der(der).map_err(|error| rsa_fault(&error))?;
+    let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
+        .map_err(|_| Fault::Malformed("it cannot be written as PKCS#8".to_owned()))?;
+    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), kind: Kind::Rsa })
+}
+
+fn from_sec1(der: &[u8]) -> Result<PrivateKey, Fault> {
+    let pkcs8 = CURVES
+        .iter()
+        .find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok()?.to_pkcs8v1().ok())
+        .ok_or_else(ec_fault)?;
+    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), kind: Kind::Ec })
+}
+
+fn algorithm(pkcs8: &[u8]) -> Option<ObjectIdentifier> {
+    let mut reader = SliceReader::new(pkcs8).ok()?;
+    // Only the beginning of the structure is of interest, so its end is not read.
+    der::Header::decode(&mut reader).ok()?;
+    u8::decode(&mut reader).ok()?;
+    Some(AlgorithmIdentifierRef::decode(&mut reader).ok()?.oid)
+}
+
+fn rsa_fault(error: &aws_lc_rs::error::KeyRejected) -> Fault {
+    // The library tells these two apart by their documented texts only.
+    match error.to_string().as_str() {
+        "TooSmall" => Fault::Unsupported("its RSA modulus is shorter than 2048 bits"),
+        "TooLarge" => Fault::Unsupported("its RSA modulus is longer than 8192 bits"),
+        _ => Fault::Malformed("its RSA key is not sound".to_owned()),
+    }
+}
+
+fn ec_fault() -> Fault {
+    Fault::Malformed("it is not a sound key on P-256, P-384 or P-521".to_owned())
+}
+
+/// What a file without a private key holds, for the one who mixed up two files.
+fn other_content(text: &str) -> String {
+    match blocks(text).next() {
+        Some(block) => format!("it is a {:?}", block.label),
+        None => "it has no PEM block".to_owned(),
+    }
+}
+
+fn read_text(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    let bytes = read_file(path, MAX_FILE_LEN)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| std::io::Error::other("it is not a text file; PEM is needed"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Reads a whole file of at most `max` bytes into memory that is wiped.
+pub(super) fn read_file(path: &Path, max: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let too_long = || std::io::Error::other(format!("it is longer than {max} bytes"));
+    let limit = u64::try_from(max).map_err(|_| too_long())?.saturating_add(1);
+    // All at once: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(max.saturating_add(64)));
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > max { Err(too_long()) } else { Ok(bytes) }
+}

@@ -1,0 +1,5 @@
+//! The tools as their users run them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![forbid(unsafe_code)]
+
+mod wrap;

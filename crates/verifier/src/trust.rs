@@ -1,0 +1,76 @@
+//! The root certificates that verification can start from.
+
+use crate::Error;
+use der::{Decode, Encode};
+use x509_cert::Certificate;
+
+/// Intel SGX Root CA, valid 2018-05-21 to 2049-12-31, SHA-256
+/// 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3. Published at
+/// <https://certificates.trustedservices.intel.com/IntelSGXRootCA.der>; these bytes are those that the crate dcap-qvl
+/// 0.7.1 ships as `src/TrustedRootCA.der`.
+const INTEL_ROOT: &[u8] = include_bytes!("intel-sgx-root-ca.der");
+
+/// Where every certificate chain must end.
+#[derive(Clone, Debug)]
+pub struct TrustRoot {
+    certificate: Vec<u8>,
+    simulated: bool,
+}
+
+impl TrustRoot {
+    /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the policy.
+    #[must_use]
+    pub fn intel() -> Self {
+        Self { certificate: INTEL_ROOT.to_vec(), simulated: false }
+    }
+
+    /// The root of a simulated platform (DER): **protects nothing**. Enclaves in debug mode are accepted under it.
+    ///
+    /// This crate has no feature for it, so that there is one verifier only; a program calls this solely in builds with
+    /// its own feature `simulation`, after the user has asked for it twice. A certificate with Intel's key is refused:
+    /// else Intel's root could be made to accept debug enclaves.
+    pub fn simulated(certificate: &[u8]) -> Result<Self, Error> {
+        let key = public_key(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
+        if public_key(INTEL_ROOT).is_none_or(|intel| intel == key) {
+            return Err(Error::TrustRootUnusable("it has the key of Intel's root"));
+        }
+        Ok(Self { certificate: certificate.to_vec(), simulated: true })
+    }
+
+    /// True for everything but Intel's root.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+}
+
+/// The DER `SubjectPublicKeyInfo` of a certificate.
+pub(crate) fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
+    Certificate::from_der(certificate).ok()?.tbs_certificate().subject_public_key_info().to_der().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intels_root_is_the_published_one() {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, TrustRoot::intel().certificate());
+        assert_eq!(hex::encode(digest), "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3");
+        assert!(!TrustRoot::intel().is_simulated());
+    }
+
+    #[test]
+    fn intels_root_is_never_taken_for_a_simulated_one() {
+        assert_eq!(TrustRoot::simulated(INTEL_ROOT).unwrap_err().code(), "TrustRootUnusable");
+        // The same key in another certificate: one bit of the signature differs.
+        let mut other = INTEL_ROOT.to_vec();
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(TrustRoot::simulated(&other).unwrap_err().code(), "TrustRootUnusable");
+        assert_eq!(TrustRoot::simulated(b"").unwrap_err().code(), "TrustRootUnusable");
+    }
+}

@@ -1,0 +1,261 @@
+//! CA certificates as delivered, and their chain (crypto-and-x509 reference, 4.4; RFC 5280, 6.1).
+
+use crate::algorithm::{Fault, PublicKey};
+use crate::certificate::Certificate;
+use crate::extension::{
+    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
+    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
+};
+use crate::{Error, name};
+use aws_lc_rs::digest::{SHA256, digest};
+use der::asn1::ObjectIdentifier;
+
+/// More than any chain in the field.
+const MAX_CHAIN: usize = 8;
+/// Critical extensions that are understood here. Others, name constraints among them, refuse the certificate: a
+/// constraint that is not honoured must not be ignored.
+const UNDERSTOOD: [ObjectIdentifier; 7] = [
+    BASIC_CONSTRAINTS,
+    KEY_USAGE,
+    EXTENDED_KEY_USAGE,
+    CERTIFICATE_POLICIES,
+    SUBJECT_ALT_NAME,
+    SUBJECT_KEY_ID,
+    AUTHORITY_KEY_ID,
+];
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
+
+/// A certificate that is allowed to sign certificates.
+#[derive(Clone, Debug)]
+pub struct CaCertificate {
+    der: Vec<u8>,
+    tbs: Vec<u8>,
+    signature: Vec<u8>,
+    algorithm: Vec<u8>,
+    issuer: Vec<u8>,
+    subject: Vec<u8>,
+    key: PublicKey,
+    key_id: Option<Vec<u8>>,
+    path_length: Option<u8>,
+    not_before: i64,
+    not_after: i64,
+}
+
+impl CaCertificate {
+    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints CA:TRUE, keyCertSign where key usage
+    /// is present, a subject, a supported key. Validity and signature are the chain's matter.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
+        let certificate = Certificate::parse(bytes).map_err(Error::CertificateMalformed)?;
+        let tbs = &certificate.tbs;
+        let malformed = |_| Error::CertificateMalformed("an extension cannot be read");
+        let constraints = tbs.extension(BASIC_CONSTRAINTS).map(|e| basic_constraints(e.value)).transpose();
+        let constraints = constraints.map_err(malformed)?.unwrap_or_default();
+        if !constraints.ca {
+            return Err(Error::CertificateNotCa("it has no basicConstraints CA:TRUE"));
+        }
+        let usage = tbs.extension(KEY_USAGE).map(|e| key_usage(e.value)).transpose().map_err(malformed)?;
+        if usage.is_some_and(|bits| !bits.contains(&KEY_CERT_SIGN)) {
+            return Err(Error::CertificateNotCa("its key usage does not allow signing certificates"));
+        }
+        if name::is_empty(tbs.subject) {
+            return Err(Error::CertificateMalformed("its subject is empty"));
+        }
+        if tbs.extension(NAME_CONSTRAINTS).is_some() {
+            return Err(Error::CertificateUnsupported("name constraints are not honoured yet"));
+        }
+        if tbs.extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.id)) {
+            return Err(Error::CertificateUnsupported("a critical extension is not known"));
+        }
+        let key = PublicKey::from_spki(tbs.spki).map_err(key_error)?;
+        let key_id = tbs.extension(SUBJECT_KEY_ID).map(|e| octets(e.value)).transpose().map_err(malformed)?;
+        Ok(Self {
+            der: bytes.to_vec(),
+            tbs: certificate.tbs_raw.to_vec(),
+            signature: certificate.signature.to_vec(),
+            algorithm: crate::encode::der(&certificate.algorithm)?,
+            issuer: tbs.issuer.to_vec(),
+            subject: tbs.subject.to_vec(),
+            key,
+            key_id,
+            path_length: constraints.path_length,
+            not_before: tbs.not_before,
+            not_after: tbs.not_after,
+        })
+    }
+
+    /// The certificate, DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// SHA-256 over the DER.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut fingerprint = [0; 32];
+        for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, &self.der).as_ref()) {
+            *to = *from;
+        }
+        fingerprint
+    }
+
+    /// The subject, DER `Name`.
+    #[must_use]
+    pub fn subject_raw(&self) -> &[u8] {
+        &self.subject
+    }
+
+    /// Whether issuer and subject are the same.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// The key algorithm by name, for example `RSA-4096`, `ECDSA-P256`, `Ed25519`.
+    #[must_use]
+    pub fn key_algorithm(&self) -> String {
+        self.key.kind().name()
+    }
+
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The contents of the subject key identifier.
+    pub(crate) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
+    }
+
+    fn check_validity(&self, now: i64) -> Result<(), Error> {
+        if now < self.not_before {
+            return Err(Error::CertificateNotYetValid);
+        }
+        if now > self.not_after {
+            return Err(Error::CertificateExpired);
+        }
+        Ok(())
+    }
+
+    fn is_signed_by(&self, above: &Self) -> Result<(), Error> {
+        let algorithm: spki::AlgorithmIdentifierRef<'_> =
+            der::Decode::from_der(&self.algorithm).map_err(|_| Error::Encoding)?;
+        above.key.verify_with(&algorithm, &self.tbs, &self.signature).map_err(key_error)
+    }
+}
+
+/// The issuing CA and what stands above it.
+#[derive(Clone, Debug)]
+pub struct CaChain {
+    issuing: CaCertificate,
+    /// From the one that signed the issuing CA upwards.
+    above: Vec<CaCertificate>,
+    /// The self-signed certificate above the chain, if one was delivered and is not the issuing CA itself.
+    root: Option<CaCertificate>,
+    not_after: i64,
+}
+
+impl CaChain {
+    /// Takes the certificates as delivered, DER: the issuing CA first, the rest in any order; at most 8, duplicates dropped.
+    /// Each must be a CA's and valid at `now` (Unix seconds), signed by the next, and allowed by the path lengths above it.
+    pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
+        if certificates.len() > MAX_CHAIN {
+            return Err(Error::ChainBroken("more than 8 certificates"));
+        }
+        let mut rest = Vec::new();
+        for certificate in certificates {
+            let bytes = certificate.as_ref();
+            if rest.iter().all(|seen: &CaCertificate| seen.der != bytes) {
+                rest.push(CaCertificate::from_der(bytes)?);
+            }
+        }
+        for certificate in &rest {
+            certificate.check_validity(now)?;
+        }
+        Self::order(rest)
+    }
+
+    fn order(mut rest: Vec<CaCertificate>) -> Result<Self, Error> {
+        if rest.is_empty() {
+            return Err(Error::CertificateMalformed("there is none"));
+        }
+        let issuing = rest.remove(0);
+        let mut above: Vec<CaCertificate> = Vec::new();
+        loop {
+            let top = above.last().unwrap_or(&issuing);
+            let next = rest.iter().position(|next| next.subject == top.issuer);
+            let Some(at) = next.filter(|_| !top.is_self_issued()) else { break };
+            let next = rest.remove(at);
+            top.is_signed_by(&next)?;
+            above.push(next);
+        }
+        if !rest.is_empty() {
+            return Err(Error::ChainBroken(
+                "a certificate is not above the issuing CA; deliver the issuing CA first",
+            ));
+        }
+        for (below, certificate) in (1usize..).zip(&above) {
+            if certificate.path_length.is_some_and(|allowed| usize::from(allowed) < below) {
+                return Err(Error::ChainBroken("a path length does not allow the CAs below it"));
+            }
+        }
+        let not_after =
+            above.iter().fold(issuing.not_after, |end, certificate| end.min(certificate.not_after));
+        let top = above.last().unwrap_or(&issuing);
+        if top.is_self_issued() {
+            top.is_signed_by(top)?;
+        }
+        let root = above.pop_if(|top| top.is_self_issued());
+        Ok(Self { issuing, above, root, not_after })
+    }
+
+    /// The issuing CA.
+    #[must_use]
+    pub fn issuing(&self) -> &CaCertificate {
+        // The constructor never leaves the chain empty.
+        &self.issuing
+    }
+
+    /// Issuing CA, then intermediates; a self-signed certificate only if it is the issuing CA itself.
+    pub fn chain(&self) -> impl Iterator<Item = &CaCertificate> {
+        std::iter::once(&self.issuing).chain(&self.above)
+    }
+
+    /// What verifiers should trust: the delivered self-signed certificate or, if there was none, the last of the chain.
+    #[must_use]
+    pub fn anchor(&self) -> &CaCertificate {
+        self.root.as_ref().or(self.above.last()).unwrap_or(&self.issuing)
+    }
+
+    /// Start of the issuing CA's validity, Unix seconds.
+    #[must_use]
+    pub fn not_before(&self) -> i64 {
+        self.issuing.not_before
+    }
+
+    /// The earliest end of any certificate of the chain, Unix seconds.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Verifies a signature made with the issuing CA's key: the one proof that a private key belongs to the certificate that works
+    /// for every algorithm.
+    /// Fails with `Signing`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+        self.issuing.key.verify(message, signature).map_err(|_| Error::Signing)
+    }
+}
+
+/// The contents of an OCTET STRING.
+fn octets(value: &[u8]) -> der::Result<Vec<u8>> {
+    let octets: &der::asn1::OctetStringRef = der::Decode::from_der(value)?;
+    Ok(octets.as_bytes().to_vec())
+}
+
+fn key_error(fault: Fault) -> Error {
+    match fault {
+        Fault::Malformed(why) => Error::CertificateMalformed(why),
+        Fault::Unsupported(why) => Error::CertificateUnsupported(why),
+        Fault::Signature => Error::ChainBroken("a signature does not verify"),
+    }
+}

@@ -1,0 +1,50 @@
+//! Putting DER values together.
+
+use crate::Error;
+use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, UintRef, UtcTime};
+use der::{DateTime, Encode, Tag, TagNumber};
+use std::time::Duration;
+
+/// The last year that `UTCTime` can hold (RFC 5280, 4.1.2.5).
+const LAST_UTC_YEAR: u16 = 2049;
+
+/// A value with this tag and these contents.
+pub fn tlv(tag: Tag, contents: &[u8]) -> Result<Vec<u8>, Error> {
+    der(&AnyRef::new(tag, contents).map_err(|_| Error::Encoding)?)
+}
+
+/// A SEQUENCE of encoded parts.
+pub fn sequence(parts: &[&[u8]]) -> Result<Vec<u8>, Error> {
+    tlv(Tag::Sequence, &parts.concat())
+}
+
+/// `[number] EXPLICIT` around an encoded value.
+pub fn explicit(number: u32, value: &[u8]) -> Result<Vec<u8>, Error> {
+    tlv(Tag::ContextSpecific { constructed: true, number: TagNumber(number) }, value)
+}
+
+/// A non-negative INTEGER from big-endian bytes, in its shortest form.
+pub fn unsigned(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    der(&UintRef::new(bytes).map_err(|_| Error::Encoding)?)
+}
+
+/// A BIT STRING without unused bits.
+pub fn bits(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    der(&BitStringRef::from_bytes(bytes).map_err(|_| Error::Encoding)?)
+}
+
+/// `UTCTime` until 2049, `GeneralizedTime` from 2050; Unix seconds.
+pub fn time(seconds: i64) -> Result<Vec<u8>, Error> {
+    let since_1970 = Duration::from_secs(u64::try_from(seconds).map_err(|_| Error::Encoding)?);
+    let when = DateTime::from_unix_duration(since_1970).map_err(|_| Error::Encoding)?;
+    if when.year() <= LAST_UTC_YEAR {
+        der(&UtcTime::from_date_time(when).map_err(|_| Error::Encoding)?)
+    } else {
+        der(&GeneralizedTime::from_date_time(when))
+    }
+}
+
+/// Any encodable value.
+pub fn der(value: &impl Encode) -> Result<Vec<u8>, Error> {
+    value.to_der().map_err(|_| Error::Encoding)
+}

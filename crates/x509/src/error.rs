@@ -1,0 +1,90 @@
+/// Why something was refused. Texts carry no bytes of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request is not a PKCS#10 request in DER, or holds something contradictory.
+    #[error("the certificate request cannot be read: {0}")]
+    RequestMalformed(&'static str),
+    /// The request is not signed by its own key.
+    #[error("the certificate request is not signed by the key that it holds")]
+    RequestSignatureInvalid,
+    /// The request's key or signature is too weak or of another kind than supported.
+    #[error("the certificate request's key or signature is not supported: {0}")]
+    RequestKeyUnsupported(&'static str),
+    /// The request asks for a CA certificate.
+    #[error("the request asks for a CA certificate (basicConstraints CA:TRUE), and none is issued here")]
+    RequestForCa,
+    /// A usage name is not one of Kubernetes'.
+    #[error("a usage is not known")]
+    UsageUnknown,
+    /// Certificate or CRL signing was asked for.
+    #[error("'cert sign' and 'crl sign' are never issued here; ask without them")]
+    UsageForbidden,
+    /// A name is empty, reserved or not acceptable.
+    #[error("the requested identity is refused: {0}")]
+    IdentityForbidden(&'static str),
+    /// The lifetime cannot be met.
+    #[error("the requested lifetime is shorter than 600 seconds")]
+    LifetimeInvalid,
+    /// The CA's validity has ended.
+    #[error("the CA certificate has ended")]
+    CaExpired,
+    /// The clock is before the CA's start or this release.
+    #[error("the clock is before the CA certificate's start or before this release")]
+    ClockTooEarly,
+    /// A CA certificate cannot be read.
+    #[error("a CA certificate cannot be read: {0}")]
+    CertificateMalformed(&'static str),
+    /// The certificate is not a CA's.
+    #[error("the certificate is not a CA certificate: {0}")]
+    CertificateNotCa(&'static str),
+    /// A CA certificate has ended.
+    #[error("a CA certificate has ended")]
+    CertificateExpired,
+    /// A CA certificate is not valid yet.
+    #[error("a CA certificate is not valid yet")]
+    CertificateNotYetValid,
+    /// A CA certificate holds something that is not supported.
+    #[error("a CA certificate is not supported: {0}")]
+    CertificateUnsupported(&'static str),
+    /// The certificates do not form one chain.
+    #[error("the CA certificates do not form one chain: {0}")]
+    ChainBroken(&'static str),
+    /// The certificate that would be signed is not what the profile allows, or what was signed is not what was judged.
+    #[error("the certificate would not be what was asked and allowed: {0}")]
+    Judgement(&'static str),
+    /// The signer failed.
+    #[error("the certificate could not be signed")]
+    Signing,
+    /// A value cannot be encoded.
+    #[error("a value cannot be encoded")]
+    Encoding,
+}
+
+impl Error {
+    /// Stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RequestMalformed(_) => "RequestMalformed",
+            Self::RequestSignatureInvalid => "RequestSignatureInvalid",
+            Self::RequestKeyUnsupported(_) => "RequestKeyUnsupported",
+            Self::RequestForCa => "RequestForCa",
+            Self::UsageUnknown => "UsageUnknown",
+            Self::UsageForbidden => "UsageForbidden",
+            Self::IdentityForbidden(_) => "IdentityForbidden",
+            Self::LifetimeInvalid => "LifetimeInvalid",
+            Self::CaExpired => "CaExpired",
+            Self::ClockTooEarly => "ClockTooEarly",
+            Self::CertificateMalformed(_) => "CertificateMalformed",
+            Self::CertificateNotCa(_) => "CertificateNotCa",
+            Self::CertificateExpired => "CertificateExpired",
+            Self::CertificateNotYetValid => "CertificateNotYetValid",
+            Self::CertificateUnsupported(_) => "CertificateUnsupported",
+            Self::ChainBroken(_) => "ChainBroken",
+            Self::Judgement(_) => "Judgement",
+            Self::Signing => "Signing",
+            Self::Encoding => "Encoding",
+        }
+    }
+}

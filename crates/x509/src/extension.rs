@@ -1,0 +1,110 @@
+//! X.509 extensions as they stand in requests and certificates.
+
+use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Reader, SliceReader, Tag};
+
+pub const SUBJECT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+pub const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+pub const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+pub const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");
+pub const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+
+/// Bit numbers of keyUsage (RFC 5280, 4.2.1.3).
+pub const KEY_CERT_SIGN: u8 = 5;
+pub const CRL_SIGN: u8 = 6;
+
+/// More than any certificate or request in the field holds.
+const MAX_EXTENSIONS: usize = 64;
+
+/// One extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension<'a> {
+    pub id: ObjectIdentifier,
+    pub critical: bool,
+    pub value: &'a [u8],
+}
+
+/// Why extensions could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Malformed,
+    Duplicate,
+    TooMany,
+}
+
+impl Fault {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Malformed => "its extensions are malformed",
+            Self::Duplicate => "an extension stands there twice",
+            Self::TooMany => "it has more than 64 extensions",
+        }
+    }
+}
+
+impl From<der::Error> for Fault {
+    fn from(_: der::Error) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Reads `Extensions ::= SEQUENCE OF Extension` into `into`; an identifier may stand there once only.
+pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(), Fault> {
+    let mut reader = SliceReader::new(sequence)?;
+    reader.sequence(|inner| {
+        while !inner.is_finished() {
+            let extension = one(inner)?;
+            if into.len() >= MAX_EXTENSIONS {
+                return Err(Fault::TooMany);
+            }
+            if into.iter().any(|seen| seen.id == extension.id) {
+                return Err(Fault::Duplicate);
+            }
+            into.push(extension);
+        }
+        Ok(())
+    })?;
+    Ok(reader.finish()?)
+}
+
+fn one<'a>(reader: &mut SliceReader<'a>) -> der::Result<Extension<'a>> {
+    reader.sequence(|inner| {
+        let id = ObjectIdentifier::decode(inner)?;
+        // An explicit FALSE is not DER, but common enough to be accepted everywhere.
+        let critical = if Tag::peek(inner)? == Tag::Boolean { bool::decode(inner)? } else { false };
+        let value = <&OctetStringRef>::decode(inner)?.as_bytes();
+        Ok(Extension { id, critical, value })
+    })
+}
+
+/// What `basicConstraints` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BasicConstraints {
+    pub ca: bool,
+    pub path_length: Option<u8>,
+}
+
+/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`.
+pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
+    let mut reader = SliceReader::new(value)?;
+    let constraints = reader.sequence(|inner| {
+        let mut constraints = BasicConstraints::default();
+        if !inner.is_finished() && Tag::peek(inner)? == Tag::Boolean {
+            constraints.ca = bool::decode(inner)?;
+        }
+        if !inner.is_finished() {
+            constraints.path_length = Some(u8::decode(inner)?);
+        }
+        Ok::<_, der::Error>(constraints)
+    })?;
+    reader.finish()?;
+    Ok(constraints)
+}
+
+/// The bits of `keyUsage` that are set, by number.
+pub fn key_usage(value: &[u8]) -> der::Result<Vec<u8>> {
+    let bits = BitStringRef::from_der(value)?;
+    Ok((0u8..).zip(bits.bits()).filter_map(|(number, set)| set.then_some(number)).take(16).collect())
+}

@@ -1,0 +1,224 @@
+//! The leaf profile: building, judging, signing and checking a certificate (crypto-and-x509 reference, 4.3; conformance
+//! B5 to B8).
+
+use crate::certificate::{Certificate, TbsCertificate};
+use crate::extension::{
+    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
+    SUBJECT_ALT_NAME, basic_constraints, key_usage,
+};
+use crate::{CaChain, CertificateRequest, Error, Usage, encode, usage};
+use der::Tag;
+use der::asn1::ObjectIdentifier;
+
+/// When no lifetime is asked for: 90 days, in seconds.
+pub const DEFAULT_LIFETIME: u64 = 90 * 86_400;
+/// The floor's longest lifetime: 365 days, in seconds. More is asked in vain: it is cut.
+pub const LONGEST_LIFETIME: u64 = 365 * 86_400;
+/// The shortest lifetime that Kubernetes knows, in seconds; less is refused.
+pub const SHORTEST_LIFETIME: u64 = 600;
+
+/// For clocks that lag: certificates begin this many seconds early.
+const BACKDATE: i64 = 300;
+/// From this lifetime on the back-dating is taken from the end (conformance B5).
+const LONG: i64 = 8 * 3600;
+
+/// Signs with a CA key.
+pub trait Signer {
+    /// Signs with the algorithm that follows the key: RSA PKCS#1 v1.5 with SHA-256, ECDSA with the curve's hash as DER
+    /// `SEQUENCE { r, s }`, Ed25519.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error>;
+}
+
+/// What a certificate is asked for.
+pub struct LeafRequest<'a> {
+    /// The verified request.
+    pub request: &'a CertificateRequest,
+    /// The usages; none means digital signature and key encipherment (B6).
+    pub usages: &'a [Usage],
+    /// Lifetime in seconds; `None`: [`DEFAULT_LIFETIME`].
+    pub lifetime: Option<u64>,
+    /// The caller's time, Unix seconds.
+    pub now: i64,
+    /// Random bytes of the serial number.
+    pub serial: [u8; 16],
+    /// No certificate is made before this time, Unix seconds.
+    pub clock_floor: i64,
+}
+
+/// A certificate and its validity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedLeaf {
+    /// The certificate, DER.
+    pub der: Vec<u8>,
+    /// Unix seconds.
+    pub not_before: i64,
+    /// Unix seconds.
+    pub not_after: i64,
+}
+
+/// A to-be-signed certificate, DER.
+pub struct Tbs {
+    der: Vec<u8>,
+    not_before: i64,
+    not_after: i64,
+}
+
+/// Builds, judges, signs, assembles and verifies.
+pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result<IssuedLeaf, Error> {
+    let tbs = Tbs::build(ask, ca)?;
+    tbs.judge(ask, ca)?;
+    let signature = signer.sign(tbs.der())?;
+    let der = assemble(&tbs, ca, &signature)?;
+    verify_issued(&der, &tbs, ca)?;
+    Ok(IssuedLeaf { der, not_before: tbs.not_before, not_after: tbs.not_after })
+}
+
+impl Tbs {
+    /// Builds the to-be-signed certificate. What may not be asked for is refused here, never trimmed.
+    pub fn build(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
+        let request = ask.request;
+        if request.asks_ca() {
+            return Err(Error::RequestForCa);
+        }
+        if request.asks_signing_usage() || ask.usages.iter().any(|usage| usage.is_signing()) {
+            return Err(Error::UsageForbidden);
+        }
+        let (not_before, not_after) = validity(ask, ca)?;
+        let mut serial = ask.serial;
+        if serial == [0; 16] {
+            return Err(Error::Encoding);
+        }
+        // A non-zero leading byte keeps the length, and with it the randomness, the same for all.
+        if let Some(first) = serial.first_mut().filter(|first| **first == 0) {
+            *first = 1;
+        }
+        let version = encode::explicit(0, &encode::unsigned(&[2])?)?;
+        let serial = encode::unsigned(&serial)?;
+        let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+        let times = encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?;
+        let extensions = encode::explicit(3, &extensions(ask, ca)?)?;
+        let parts: [&[u8]; 8] = [
+            &version,
+            &serial,
+            &algorithm,
+            ca.issuing().subject_raw(),
+            &times,
+            request.subject_raw(),
+            request.spki_raw(),
+            &extensions,
+        ];
+        Ok(Self { der: encode::sequence(&parts)?, not_before, not_after })
+    }
+
+    /// The DER to sign.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Judges the final bytes, parsed anew, whatever built them (conformance x02): no CA, no signing usage, subject, names and key
+    /// exactly the request's, nothing but the extensions of the profile, validity inside the floor and the CA's.
+    pub fn judge(&self, ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(), Error> {
+        const PROFILE: [ObjectIdentifier; 5] =
+            [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS, AUTHORITY_KEY_ID, SUBJECT_ALT_NAME];
+        let tbs = TbsCertificate::parse(&self.der).map_err(Error::Judgement)?;
+        let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
+        let unreadable = |_| Error::Judgement("an extension cannot be read");
+        let constraints = tbs.extension(BASIC_CONSTRAINTS).ok_or(Error::Judgement("no basicConstraints"))?;
+        judge(constraints.critical, "basicConstraints is not critical")?;
+        judge(!basic_constraints(constraints.value).map_err(unreadable)?.ca, "it is a CA certificate")?;
+        if let Some(usage) = tbs.extension(KEY_USAGE) {
+            let bits = key_usage(usage.value).map_err(unreadable)?;
+            let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
+            judge(usage.critical && !signs, "the key usage would allow signing")?;
+        }
+        judge(tbs.extensions.iter().all(|e| PROFILE.contains(&e.id)), "an extension is not of the profile")?;
+        judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
+        judge(tbs.subject == ask.request.subject_raw(), "the subject is another")?;
+        judge(tbs.spki == ask.request.spki_raw(), "the key is another")?;
+        let names = tbs.extension(SUBJECT_ALT_NAME);
+        judge(names.map(|e| e.value) == ask.request.san_raw(), "the alternative names are others")?;
+        judge(
+            names.is_none_or(|e| e.critical == ask.request.is_subject_empty()),
+            "criticality of the names",
+        )?;
+        judge(tbs.serial.len() == 16, "the serial number is not 16 bytes")?;
+        let longest = i64::try_from(LONGEST_LIFETIME).unwrap_or(i64::MAX).saturating_add(BACKDATE);
+        judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
+        judge(tbs.not_before < tbs.not_after, "its validity is empty")?;
+        judge(tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(), "it would outlive the CA")
+    }
+}
+
+/// Puts certificate and signature together, DER.
+pub fn assemble(tbs: &Tbs, ca: &CaChain, signature: &[u8]) -> Result<Vec<u8>, Error> {
+    let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+    encode::sequence(&[&tbs.der, &algorithm, &encode::bits(signature)?])
+}
+
+/// Checks that a certificate is over the very bytes that were judged and that its signature verifies: a wrong key or a fault in the
+/// signing arithmetic never leaves.
+pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
+    let certificate = Certificate::parse(der).map_err(Error::Judgement)?;
+    if certificate.tbs_raw != tbs.der {
+        return Err(Error::Signing);
+    }
+    ca.verify(certificate.tbs_raw, certificate.signature)
+}
+
+/// `NotBefore` and `NotAfter` (B5), never outside the CA's.
+fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
+    if ask.now < ask.clock_floor || ask.now < ca.not_before() {
+        return Err(Error::ClockTooEarly);
+    }
+    let lifetime = ask.lifetime.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+    if lifetime < SHORTEST_LIFETIME {
+        return Err(Error::LifetimeInvalid);
+    }
+    if ask.now >= ca.not_after() {
+        return Err(Error::CaExpired);
+    }
+    let lifetime = i64::try_from(lifetime).map_err(|_| Error::LifetimeInvalid)?;
+    let from_end = if lifetime >= LONG { BACKDATE } else { 0 };
+    let end = ask
+        .now
+        .checked_add(lifetime)
+        .and_then(|end| end.checked_sub(from_end))
+        .ok_or(Error::LifetimeInvalid)?;
+    Ok((ask.now.saturating_sub(BACKDATE).max(ca.not_before()), end.min(ca.not_after())))
+}
+
+/// keyUsage, extKeyUsage, basicConstraints, authorityKeyIdentifier, subjectAltName: in this order.
+fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
+    const DEFAULT: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
+    let usages = if ask.usages.is_empty() { &DEFAULT } else { ask.usages };
+    let mut all = Vec::new();
+    if let Some(value) = usage::key_usage(usages)? {
+        all.push(extension(KEY_USAGE, true, &value)?);
+    }
+    if let Some(value) = usage::extended_key_usage(usages)? {
+        all.push(extension(EXTENDED_KEY_USAGE, false, &value)?);
+    }
+    all.push(extension(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);
+    // Copied, never computed: it must equal what the CA certificate says.
+    let issuer_is_subject = ca.issuing().subject_raw() == ask.request.subject_raw();
+    if let Some(id) = ca.issuing().key_id().filter(|_| !issuer_is_subject) {
+        let id = encode::tlv(Tag::ContextSpecific { constructed: false, number: der::TagNumber(0) }, id)?;
+        all.push(extension(AUTHORITY_KEY_ID, false, &encode::sequence(&[&id])?)?);
+    }
+    if let Some(names) = ask.request.san_raw() {
+        all.push(extension(SUBJECT_ALT_NAME, ask.request.is_subject_empty(), names)?);
+    }
+    let parts: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+    encode::sequence(&parts)
+}
+
+fn extension(id: ObjectIdentifier, critical: bool, value: &[u8]) -> Result<Vec<u8>, Error> {
+    let id = encode::der(&id)?;
+    let value = encode::tlv(Tag::OctetString, value)?;
+    if critical {
+        encode::sequence(&[&id, &encode::der(&true)?, &value])
+    } else {
+        encode::sequence(&[&id, &value])
+    }
+}

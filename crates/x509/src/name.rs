@@ -1,0 +1,104 @@
+//! Distinguished names: carried byte for byte, looked at for what they claim.
+
+use crate::Error;
+use der::asn1::{AnyRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader, Tag};
+
+/// An empty name, `SEQUENCE {}`.
+const EMPTY: &[u8] = &[0x30, 0x00];
+/// More than any name in the field.
+const MAX_NAME: usize = 16 * 1024;
+const MAX_ATTRIBUTES: usize = 128;
+/// Kubernetes gives identities of this form meaning; no workload may carry one.
+const RESERVED_PREFIX: &str = "system:";
+
+/// Whether a raw name is empty.
+pub fn is_empty(raw: &[u8]) -> bool {
+    raw == EMPTY
+}
+
+/// Checks that a subject can be read as Go reads it and claims nothing reserved.
+pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
+    if raw.len() > MAX_NAME {
+        return Err(Error::IdentityForbidden("the subject is longer than 16 KiB"));
+    }
+    for text in attribute_values(raw)? {
+        if text.contains('\0') {
+            return Err(Error::IdentityForbidden("the subject holds a NUL character"));
+        }
+        if text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX) {
+            return Err(Error::IdentityForbidden(
+                "names that begin with 'system:' are reserved for Kubernetes",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn attribute_values(raw: &[u8]) -> Result<Vec<String>, Error> {
+    let malformed = |_: der::Error| Error::RequestMalformed("the subject cannot be read");
+    let mut values = Vec::new();
+    let mut reader = SliceReader::new(raw).map_err(malformed)?;
+    let mut faulty = None;
+    let read = reader.sequence(|names| {
+        while !names.is_finished() {
+            let set = AnyRef::decode(names)?;
+            if set.header().tag() != Tag::Set {
+                return Err(set.header().tag().value_error().into());
+            }
+            let mut attributes = SliceReader::new(set.value())?;
+            if attributes.is_finished() {
+                faulty = Some("the subject holds an empty set");
+            }
+            while !attributes.is_finished() {
+                let value = attributes.sequence(|pair| {
+                    <ObjectIdentifier>::decode(pair)?;
+                    AnyRef::decode(pair)
+                })?;
+                match text_of(value) {
+                    Some(text) => values.push(text),
+                    None => faulty = Some("the subject holds a value that is no valid string"),
+                }
+                if values.len() > MAX_ATTRIBUTES {
+                    faulty = Some("the subject has more than 128 attributes");
+                    values.clear();
+                }
+            }
+        }
+        Ok::<_, der::Error>(())
+    });
+    read.and_then(|()| reader.finish()).map_err(malformed)?;
+    faulty.map_or(Ok(values), |why| Err(Error::RequestMalformed(why)))
+}
+
+/// The text of a string value, if it is valid for its type (as Go's `encoding/asn1` and its re-parse see it).
+fn text_of(value: AnyRef<'_>) -> Option<String> {
+    let bytes = value.value();
+    let all = |good: fn(u8) -> bool| bytes.iter().copied().all(good);
+    let latin = || bytes.iter().map(|byte| char::from(*byte)).collect();
+    match value.header().tag() {
+        Tag::PrintableString => all(is_printable).then(latin),
+        Tag::Utf8String => String::from_utf8(bytes.to_vec()).ok(),
+        Tag::Ia5String => bytes.is_ascii().then(latin),
+        Tag::NumericString => all(|byte| byte.is_ascii_digit() || byte == b' ').then(latin),
+        Tag::TeletexString => Some(latin()),
+        Tag::BmpString => bmp(bytes),
+        _ => None,
+    }
+}
+
+/// Go lets `*` and `&` pass in a `PrintableString`, because certificates in the field hold them.
+fn is_printable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&byte)
+}
+
+/// UTF-16 without surrogates and without the characters that are none.
+fn bmp(bytes: &[u8]) -> Option<String> {
+    if !bytes.len().is_multiple_of(2) {
+        return None;
+    }
+    let units =
+        bytes.chunks_exact(2).map(|pair| pair.iter().fold(0u32, |unit, byte| (unit << 8) | u32::from(*byte)));
+    let none = |unit: u32| (0xfdd0..=0xfdef).contains(&unit) || unit >= 0xfffe;
+    units.map(|unit| char::from_u32(unit).filter(|_| !none(unit))).collect()
+}

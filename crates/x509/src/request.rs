@@ -1,0 +1,163 @@
+//! PKCS#10 certification requests (RFC 2986).
+
+use crate::algorithm::{Fault as KeyFault, PublicKey};
+use crate::extension::{self, Extension, Fault};
+use crate::{Error, name, san};
+use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber};
+use spki::AlgorithmIdentifierRef;
+
+/// Longest request accepted, in bytes.
+pub const MAX_REQUEST: usize = 1024 * 1024;
+
+/// `extensionRequest`, PKCS#9.
+const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+const ATTRIBUTES: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+
+/// A request that proved possession of its key, and whose key and names can be accepted.
+#[derive(Clone, Debug)]
+pub struct CertificateRequest {
+    subject: Vec<u8>,
+    spki: Vec<u8>,
+    san: Option<Vec<u8>>,
+    asks_ca: bool,
+    key_usage: Vec<u8>,
+}
+
+impl CertificateRequest {
+    /// Parses and verifies a DER request of at most [`MAX_REQUEST`] bytes.
+    ///
+    /// Fails with `RequestMalformed`, `RequestKeyUnsupported`, `RequestSignatureInvalid` or `IdentityForbidden`.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_REQUEST {
+            return Err(Error::RequestMalformed("it is longer than 1 MiB"));
+        }
+        let mut reader = SliceReader::new(bytes)?;
+        let (info, algorithm, signature) = reader.sequence(|inner| {
+            let info = inner.tlv_bytes()?;
+            let algorithm = AlgorithmIdentifierRef::decode(inner)?;
+            Ok::<_, der::Error>((info, algorithm, BitStringRef::decode(inner)?))
+        })?;
+        reader.finish()?;
+        let Info { subject, spki, attributes } = read_info(info)?;
+        let extensions = requested_extensions(attributes)?;
+
+        let key = PublicKey::from_spki(spki).map_err(key_error)?;
+        let signature = signature.as_bytes().ok_or(Error::RequestMalformed("its signature is cut"))?;
+        key.verify_with(&algorithm, info, signature).map_err(key_error)?;
+        Self::judge_names(subject, spki, &extensions)
+    }
+
+    fn judge_names(subject: &[u8], spki: &[u8], extensions: &[Extension<'_>]) -> Result<Self, Error> {
+        name::check_subject(subject)?;
+        let value =
+            |id| extensions.iter().find(|extension| extension.id == id).map(|extension| extension.value);
+        let san = value(extension::SUBJECT_ALT_NAME);
+        if let Some(san) = san {
+            san::check(san)?;
+        } else if name::is_empty(subject) {
+            return Err(Error::IdentityForbidden(
+                "neither a subject nor a subject alternative name is asked for",
+            ));
+        }
+        let unreadable = |_| Error::RequestMalformed("a requested extension cannot be read");
+        let constraints = value(extension::BASIC_CONSTRAINTS).map(extension::basic_constraints).transpose();
+        let key_usage = value(extension::KEY_USAGE).map(extension::key_usage).transpose();
+        Ok(Self {
+            subject: subject.to_vec(),
+            spki: spki.to_vec(),
+            san: san.map(<[u8]>::to_vec),
+            asks_ca: constraints.map_err(unreadable)?.unwrap_or_default().ca,
+            key_usage: key_usage.map_err(unreadable)?.unwrap_or_default(),
+        })
+    }
+
+    /// The subject, DER `Name`, byte for byte.
+    #[must_use]
+    pub fn subject_raw(&self) -> &[u8] {
+        &self.subject
+    }
+
+    /// Whether the subject has no attributes.
+    #[must_use]
+    pub fn is_subject_empty(&self) -> bool {
+        name::is_empty(&self.subject)
+    }
+
+    /// The public key, DER `SubjectPublicKeyInfo`, byte for byte.
+    #[must_use]
+    pub fn spki_raw(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The value of the requested subjectAltName extension, byte for byte.
+    #[must_use]
+    pub fn san_raw(&self) -> Option<&[u8]> {
+        self.san.as_deref()
+    }
+
+    /// Whether CA:TRUE is asked for.
+    #[must_use]
+    pub fn asks_ca(&self) -> bool {
+        self.asks_ca
+    }
+
+    /// Whether the requested key usage holds keyCertSign or cRLSign.
+    #[must_use]
+    pub fn asks_signing_usage(&self) -> bool {
+        self.key_usage.iter().any(|bit| matches!(*bit, extension::KEY_CERT_SIGN | extension::CRL_SIGN))
+    }
+}
+
+/// Raw parts of a `CertificationRequestInfo`.
+struct Info<'a> {
+    subject: &'a [u8],
+    spki: &'a [u8],
+    /// The contents of the set of attributes.
+    attributes: &'a [u8],
+}
+
+/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`: subject, key and
+/// the contents of the attributes. The version's value is not looked at, as nowhere in the field.
+fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
+    let mut reader = SliceReader::new(info)?;
+    let parts = reader.sequence(|inner| {
+        IntRef::decode(inner)?;
+        let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
+        Ok::<_, der::Error>((subject, spki, AnyRef::decode(inner)?))
+    })?;
+    reader.finish()?;
+    let (subject, spki, attributes) = parts;
+    if attributes.header().tag() != ATTRIBUTES {
+        return Err(Error::RequestMalformed("it has no attributes field"));
+    }
+    Ok(Info { subject, spki, attributes: attributes.value() })
+}
+
+/// The extensions of all extensionRequest attributes; of each its first value.
+fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> {
+    let mut extensions = Vec::new();
+    let mut reader = SliceReader::new(attributes)?;
+    while !reader.is_finished() {
+        let (id, values) = reader.sequence(|inner| {
+            Ok::<_, der::Error>((ObjectIdentifier::decode(inner)?, AnyRef::decode(inner)?))
+        })?;
+        if values.header().tag() != Tag::Set {
+            return Err(Error::RequestMalformed("an attribute has no set of values"));
+        }
+        if id == EXTENSION_REQUEST {
+            let first = SliceReader::new(values.value())?.tlv_bytes()?;
+            let read = extension::read(first, &mut extensions);
+            read.map_err(|fault: Fault| Error::RequestMalformed(fault.text()))?;
+        }
+    }
+    Ok(extensions)
+}
+
+fn key_error(fault: KeyFault) -> Error {
+    match fault {
+        KeyFault::Malformed(why) => Error::RequestMalformed(why),
+        KeyFault::Unsupported(why) => Error::RequestKeyUnsupported(why),
+        KeyFault::Signature => Error::RequestSignatureInvalid,
+    }
+}

@@ -1,0 +1,174 @@
+//! Subject alternative names (RFC 5280, 4.2.1.6): carried byte for byte, checked here.
+
+use crate::Error;
+use der::asn1::AnyRef;
+use der::{Decode, Reader, SliceReader, Tag};
+
+/// More names than any workload has.
+const MAX_NAMES: usize = 1000;
+/// Longest single name, in bytes: a DNS name has at most 253, a SPIFFE ID 2048.
+const MAX_NAME: usize = 2048;
+
+/// Checks the value of a subjectAltName extension: `GeneralNames ::= SEQUENCE SIZE (1..MAX) OF GeneralName`.
+pub fn check(value: &[u8]) -> Result<(), Error> {
+    let malformed = |_| Error::RequestMalformed("the subject alternative names cannot be read");
+    let mut reader = SliceReader::new(value).map_err(malformed)?;
+    let mut count = 0usize;
+    reader.sequence(|names| {
+        while !names.is_finished() {
+            let name = AnyRef::decode(names).map_err(malformed)?;
+            count = count.saturating_add(1);
+            if count > MAX_NAMES {
+                return Err(Error::IdentityForbidden("more than 1000 subject alternative names"));
+            }
+            check_one(name)?;
+        }
+        Ok(())
+    })?;
+    reader.finish().map_err(malformed)?;
+    if count == 0 {
+        return Err(Error::IdentityForbidden("the list of subject alternative names is empty"));
+    }
+    Ok(())
+}
+
+impl From<der::Error> for Error {
+    fn from(_: der::Error) -> Self {
+        Self::RequestMalformed("it is not DER")
+    }
+}
+
+fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
+    let Tag::ContextSpecific { constructed, number } = name.header().tag() else {
+        return Err(Error::RequestMalformed("a subject alternative name has a wrong tag"));
+    };
+    let value = name.value();
+    if value.len() > MAX_NAME {
+        return Err(Error::IdentityForbidden("a subject alternative name is longer than 2048 bytes"));
+    }
+    let good = match (number.value(), constructed) {
+        (1, false) => is_email(value),
+        (2, false) => is_dns(value),
+        (6, false) => is_uri(value),
+        (7, false) => matches!(value.len(), 4 | 16),
+        // otherName, directoryName, registeredID: carried as they are.
+        (0 | 4, true) | (8, false) => true,
+        _ => return Err(Error::RequestMalformed("a subject alternative name has a wrong tag")),
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(Error::IdentityForbidden("a subject alternative name is not valid for its kind"))
+    }
+}
+
+fn is_visible(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e)
+}
+
+fn is_dns(value: &[u8]) -> bool {
+    !value.is_empty() && value.len() <= 253 && value.iter().copied().all(is_visible)
+}
+
+fn is_email(value: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = value.split(|byte| *byte == b'@').collect();
+    value.iter().copied().all(is_visible)
+        && matches!(parts.as_slice(), [user, host] if !user.is_empty() && is_host(host))
+}
+
+/// An absolute URI (RFC 3986) whose authority, if it has one, is a host with an optional port. Stricter than Go, which
+/// also takes relative references, user information and IP literals: nothing that Go refuses passes.
+fn is_uri(value: &[u8]) -> bool {
+    let Some(colon) = value.iter().position(|byte| *byte == b':') else { return false };
+    let (scheme, rest) = value.split_at(colon);
+    let starts_well = scheme.first().is_some_and(u8::is_ascii_alphabetic);
+    let scheme_good = scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    let Some(rest) = rest.get(1..) else { return false };
+    if !starts_well || !scheme_good || !escapes_are_whole(rest) {
+        return false;
+    }
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(byte);
+    if !rest.iter().all(allowed) || rest.split(|byte| *byte == b'#').count() > 2 {
+        return false;
+    }
+    let Some(after) = rest.strip_prefix(b"//") else { return !rest.is_empty() };
+    let end = after.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(after.len());
+    let authority = after.get(..end).unwrap_or_default();
+    let mut halves = authority.splitn(2, |byte| *byte == b':');
+    let host = halves.next().unwrap_or_default();
+    let port = halves.next();
+    is_host(host)
+        && port.is_none_or(|port| !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit))
+}
+
+fn is_host(host: &[u8]) -> bool {
+    let label = |label: &[u8]| {
+        !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+    };
+    host.split(|byte| *byte == b'.').all(label)
+}
+
+fn escapes_are_whole(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let hex = rest.get(at..).and_then(|escape| escape.get(1..3));
+        if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+            return false;
+        }
+        rest = rest.get(at..).and_then(|escape| escape.get(3..)).unwrap_or_default();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_of_the_field_pass_and_odd_ones_do_not() {
+        for good in
+            ["spiffe://cluster.local/ns/a/sa/b", "https://example.com:8443/x?y=%20#z", "urn:uuid:f81d4fae"]
+        {
+            assert!(is_uri(good.as_bytes()), "{good}");
+        }
+        let bad = [
+            "",
+            "relative/path",
+            "//host/x",
+            "https://",
+            "https://-bad_.host..x/",
+            "https://a/%zz",
+            "https://a/%2",
+            "https://user@host/",
+            "https://[::1]/",
+            "https://a:b/",
+            "https://a b/",
+            "1x://a/",
+            "https://a/#x#y",
+        ];
+        for bad in bad {
+            assert!(!is_uri(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_checked_by_their_kind() {
+        let san = |tag: u8, value: &[u8]| {
+            let length = u8::try_from(value.len()).unwrap();
+            let mut bytes = vec![0x30, length + 2, tag, length];
+            bytes.extend(value);
+            check(&bytes)
+        };
+        assert!(san(0x82, b"a.example").is_ok());
+        assert!(san(0x82, b"*.example").is_ok());
+        assert!(san(0x82, b"a\0b").is_err(), "NUL");
+        assert!(san(0x82, b"").is_err());
+        assert!(san(0x81, b"a@b.example").is_ok());
+        assert!(san(0x81, b"a.example").is_err());
+        assert!(san(0x87, &[1, 2, 3, 4]).is_ok());
+        assert!(san(0x87, &[1, 2, 3, 4, 5]).is_err());
+        assert!(san(0x83, b"x").is_err(), "x400Address");
+        assert!(check(&[0x30, 0]).is_err(), "empty list");
+        assert!(check(&[0x30, 2, 0x82]).is_err(), "cut off");
+    }
+}

@@ -1,0 +1,193 @@
+use crate::{Ca, DAY, NOW, ask, ca, issued, plain, request, sign_with};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+use std::process::Command;
+use tcs_x509::{CertificateRequest, Error, LONGEST_LIFETIME, Signer, Tbs, Usage, issue};
+
+fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'static str> {
+    let parsed = CertificateRequest::from_der(&request(change));
+    parsed
+        .and_then(|request| issued(&ca(&rcgen::PKCS_ECDSA_P256_SHA256), &request, None))
+        .err()
+        .map(Error::code)
+}
+
+/// Judged by the openssl command under its strict rules; its text form.
+fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (anchor, file) = (dir.path().join("ca.pem"), dir.path().join("leaf.pem"));
+    std::fs::write(&anchor, &ca.pem).unwrap();
+    std::fs::write(
+        &file,
+        pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, leaf).unwrap(),
+    )
+    .unwrap();
+    let at = NOW.to_string();
+    let mut verify = Command::new("openssl");
+    verify.args(["verify", "-x509_strict", "-attime", &at, "-CAfile"]).arg(&anchor).arg(&file);
+    let output = verify.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&file).output().unwrap();
+    String::from_utf8(text.stdout).unwrap()
+}
+
+#[test]
+fn every_kind_of_ca_key_signs_what_openssl_accepts() {
+    let algorithms = [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+        &rcgen::PKCS_ED25519,
+        &rcgen::PKCS_RSA_SHA256,
+    ];
+    for algorithm in algorithms {
+        let ca = ca(algorithm);
+        let leaf = issued(&ca, &plain(), None).unwrap();
+        let text = openssl_accepts(&ca, &leaf.der);
+        assert!(text.contains("CA:FALSE") && text.contains("DNS:a.example"), "{text}");
+        assert!(
+            text.contains("Digital Signature\n") && text.contains("TLS Web Server Authentication"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn b05_lifetime_rules() {
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let window = |lifetime| {
+        let leaf = issued(&ca, &plain(), lifetime).unwrap();
+        (leaf.not_before - NOW, leaf.not_after - NOW)
+    };
+    assert_eq!(window(None), (-300, 90 * DAY - 300));
+    assert_eq!(window(Some(600)), (-300, 600));
+    assert_eq!(window(Some(8 * 3600)), (-300, 8 * 3600 - 300));
+    assert_eq!(window(Some(8 * 3600 - 1)), (-300, 8 * 3600 - 1));
+    assert_eq!(window(Some(u64::MAX)), (-300, 365 * DAY - 300), "cut to {LONGEST_LIFETIME}");
+    assert_eq!(issued(&ca, &plain(), Some(599)).unwrap_err(), Error::LifetimeInvalid);
+    assert_eq!(issued(&ca, &plain(), Some(0)).unwrap_err(), Error::LifetimeInvalid);
+}
+
+#[test]
+fn w_d7_never_past_the_cas_end_nor_before_its_start() {
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let chain = ca.chain();
+    let request = plain();
+    let at = |now| {
+        let mut ask = ask(&request, &[], Some(30 * 86_400));
+        (ask.now, ask.clock_floor) = (now, 0);
+        issue(&ask, &chain, &ca)
+    };
+    let leaf = at(chain.not_after() - DAY).unwrap();
+    assert_eq!(leaf.not_after, chain.not_after());
+    assert_eq!(at(chain.not_before()).unwrap().not_before, chain.not_before());
+    assert_eq!(at(chain.not_after()).unwrap_err(), Error::CaExpired);
+    assert_eq!(at(chain.not_before() - 1).unwrap_err(), Error::ClockTooEarly);
+    let mut early = ask(&request, &[], None);
+    early.clock_floor = NOW + 1;
+    assert_eq!(issue(&early, &chain, &ca).unwrap_err(), Error::ClockTooEarly);
+}
+
+#[test]
+fn b07_w_d8_ca_bit_and_signing_usages_are_refused_never_trimmed() {
+    let unconstrained = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    assert_eq!(refused(|p| p.is_ca = unconstrained), Some("RequestForCa"));
+    for usage in [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign] {
+        assert_eq!(
+            refused(|p| p.key_usages = vec![KeyUsagePurpose::DigitalSignature, usage]),
+            Some("UsageForbidden")
+        );
+    }
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    for usage in [Usage::CertSign, Usage::CrlSign] {
+        let asked = [Usage::DigitalSignature, usage];
+        assert_eq!(issue(&ask(&request, &asked, None), &ca.chain(), &ca).unwrap_err(), Error::UsageForbidden);
+    }
+    // CA:FALSE and other usages in the request are fine, and ignored.
+    let others = request_with(|p| {
+        p.is_ca = IsCa::ExplicitNoCa;
+        p.key_usages = vec![KeyUsagePurpose::KeyAgreement];
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    });
+    let leaf = issued(&ca, &others, None).unwrap();
+    let text = openssl_accepts(&ca, &leaf.der);
+    assert!(!text.contains("Key Agreement") && !text.contains("Code Signing"), "{text}");
+}
+
+fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateRequest {
+    CertificateRequest::from_der(&request(change)).unwrap()
+}
+
+#[test]
+fn b06_empty_usages_have_a_default() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let leaf = issue(&ask(&request, &[], None), &ca.chain(), &ca).unwrap();
+    let text = openssl_accepts(&ca, &leaf.der);
+    assert!(
+        text.contains("Digital Signature, Key Encipherment") && !text.contains("Extended Key Usage"),
+        "{text}"
+    );
+}
+
+#[test]
+fn reserved_and_empty_identities_are_refused() {
+    let named = |kind: DnType, value: &'static str| {
+        move |p: &mut rcgen::CertificateParams| p.distinguished_name.push(kind, value)
+    };
+    assert_eq!(refused(named(DnType::OrganizationName, "system:masters")), Some("IdentityForbidden"));
+    assert_eq!(refused(named(DnType::CommonName, "system:node:n1")), Some("IdentityForbidden"));
+    assert_eq!(refused(named(DnType::OrganizationalUnitName, " System:anything")), Some("IdentityForbidden"));
+    assert_eq!(refused(named(DnType::OrganizationName, "ecosystem:fine")), None);
+    let nobody = |p: &mut rcgen::CertificateParams| {
+        p.distinguished_name = rcgen::DistinguishedName::new();
+        p.subject_alt_names.clear();
+    };
+    assert_eq!(refused(nobody), Some("IdentityForbidden"));
+    // An empty subject with a name is an identity, and its SAN is critical then.
+    let only_san = request_with(|p| p.distinguished_name = rcgen::DistinguishedName::new());
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let text = openssl_accepts(&ca, &issued(&ca, &only_san, None).unwrap().der);
+    assert!(text.contains("X509v3 Subject Alternative Name: critical"), "{text}");
+}
+
+#[test]
+fn b08_serials_are_the_random_bytes_positive_and_never_short() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let mut shown = Vec::new();
+    for first in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+        let mut ask = ask(&request, &[], None);
+        ask.serial[0] = first;
+        let text = openssl_accepts(&ca, &issue(&ask, &ca.chain(), &ca).unwrap().der);
+        assert!(!text.contains("(Negative)"), "{text}");
+        shown
+            .push(text.lines().skip_while(|line| !line.contains("Serial")).nth(1).unwrap().trim().to_owned());
+    }
+    assert!(shown[1].starts_with("01:a5") && shown[3].starts_with("80:a5"), "{shown:?}");
+    assert_eq!(shown[0], shown[1], "a leading zero byte would shorten it");
+    let mut zero = ask(&request, &[], None);
+    zero.serial = [0; 16];
+    assert!(issue(&zero, &ca.chain(), &ca).is_err());
+}
+
+/// Signs something else than it was given.
+struct Faulty<'a>(&'a Ca);
+impl Signer for Faulty<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut changed = message.to_vec();
+        changed[20] ^= 1;
+        Ok(sign_with(&self.0.pair, &changed))
+    }
+}
+
+#[test]
+fn x02_what_is_judged_is_what_is_signed() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let other = plain();
+    let tbs = Tbs::build(&ask(&request, &[], None), &ca.chain()).unwrap();
+    assert!(tbs.judge(&ask(&request, &[], None), &ca.chain()).is_ok());
+    // Another request's identity under the same bytes.
+    assert!(matches!(tbs.judge(&ask(&other, &[], None), &ca.chain()), Err(Error::Judgement(_))));
+
+    assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
+    let stranger = crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &stranger).unwrap_err(), Error::Signing);
+}

@@ -1,0 +1,114 @@
+use base64::Engine as _;
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tcs_x509::CertificateRequest;
+
+/// Requests that Go accepts (mode raw) and we refuse, each with its code and why.
+const STRICTER: &[(&str, &str, &str)] = &[
+    ("14-key-rsa1024-sha256", "RequestKeyUnsupported", "RSA keys have at least 2048 bits"),
+    ("15-key-rsa2048-sha1", "RequestKeyUnsupported", "SHA-1"),
+    ("17-key-p256-sha1", "RequestKeyUnsupported", "SHA-1"),
+    ("50-subj-empty-set", "RequestMalformed", "RFC 5280: a set holds at least one attribute"),
+    ("51-subj-nul-in-cn", "IdentityForbidden", "NUL in a name reads differently in different programs"),
+    ("82-huge-20000-dns", "IdentityForbidden", "at most 1000 names"),
+    ("87-san-dns-nul", "IdentityForbidden", "NUL in a name"),
+    ("91-san-uri-relative", "IdentityForbidden", "RFC 5280: a URI is absolute"),
+    ("96-san-empty-seq", "IdentityForbidden", "RFC 5280: at least one name"),
+];
+
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/csr")
+}
+
+/// The PEM body without judging the PEM form: decoding PEM is the controller's.
+fn der(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = String::from_utf8_lossy(pem).into_owned();
+    let begin = text.find("-----BEGIN CERTIFICATE REQUEST-----")?;
+    let body = text.get(begin..)?.lines().skip(1);
+    let body: String =
+        body.take_while(|line| !line.starts_with("-----END")).filter(|line| !line.contains(':')).collect();
+    let dense: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+    base64::engine::general_purpose::STANDARD.decode(dense).ok()
+}
+
+fn verdicts() -> Vec<(String, Value)> {
+    let all: Vec<Value> =
+        serde_json::from_slice(&std::fs::read(folder().join("verdicts.json")).unwrap()).unwrap();
+    all.into_iter().map(|v| (v["file"].as_str().unwrap().trim_end_matches(".pem").to_owned(), v)).collect()
+}
+
+/// Cases about the PEM form alone (numbers 99 to 116) are the controller's.
+fn is_about_pem(name: &str) -> bool {
+    name.split_once("-pem-").is_some()
+}
+
+#[test]
+fn a17_x02_nothing_that_go_refuses_is_accepted() {
+    let stricter: BTreeMap<&str, &str> = STRICTER.iter().map(|(name, code, _)| (*name, *code)).collect();
+    let mut wrong = Vec::new();
+    let mut accepted = 0;
+    for (name, verdict) in verdicts() {
+        if is_about_pem(&name) {
+            continue;
+        }
+        let pem = std::fs::read(folder().join(format!("{name}.pem"))).unwrap();
+        let ours = der(&pem).map(|der| CertificateRequest::from_der(&der));
+        let go = verdict["cert_manager_1_14_raw"]["ok"].as_bool().unwrap();
+        match (ours, go, stricter.get(name.as_str())) {
+            (Some(Ok(_)), true, None) => accepted += 1,
+            (Some(Err(error)), true, Some(code)) if error.code() == *code => {}
+            (Some(Err(_)) | None, false, None) => {}
+            (ours, ..) => wrong.push(format!("{name}: Go {go}, ours {:?}", ours.map(|o| o.map(|_| ())))),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(accepted > 30, "{accepted}");
+}
+
+#[test]
+fn a17_subject_and_sans_are_the_requests_bytes() {
+    for (name, _) in verdicts() {
+        let pem = std::fs::read(folder().join(format!("{name}.pem"))).unwrap();
+        let Some(bytes) = der(&pem) else { continue };
+        let Ok(request) = CertificateRequest::from_der(&bytes) else { continue };
+        let found = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(found(request.subject_raw()) && found(request.spki_raw()), "{name}");
+        assert!(request.san_raw().is_none_or(found), "{name}");
+        let ca = crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let leaf = crate::issued(&ca, &request, None).unwrap_or_else(|error| {
+            assert_eq!(error.code(), "RequestForCa", "{name}");
+            tcs_x509::IssuedLeaf { der: bytes.clone(), not_before: 0, not_after: 0 }
+        });
+        let carried = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
+        assert!(carried(request.subject_raw()) && carried(request.spki_raw()), "{name}");
+        assert!(request.san_raw().is_none_or(carried), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn mutated_requests_never_panic_and_never_verify(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in 0usize..40) {
+        let pem = std::fs::read(folder().join("19-san-all-kinds.pem")).unwrap();
+        let good = der(&pem).unwrap();
+        let mut bytes = good.clone();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        bytes.truncate(good.len() - cut.min(good.len()));
+        if bytes != good {
+            // The signature covers everything that is taken over.
+            if let Ok(request) = CertificateRequest::from_der(&bytes) {
+                let original = CertificateRequest::from_der(&good).unwrap();
+                prop_assert_eq!(request.subject_raw(), original.subject_raw());
+                prop_assert_eq!(request.san_raw(), original.san_raw());
+                prop_assert_eq!(request.spki_raw(), original.spki_raw());
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = CertificateRequest::from_der(&bytes);
+        let _ = tcs_x509::CaCertificate::from_der(&bytes);
+    }
+}
