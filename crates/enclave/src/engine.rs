@@ -34,15 +34,17 @@ impl Engine {
     fn answer(&self, request: &Request) -> Result<Response, Refusal> {
         match request {
             Request::Identity => Ok(Response::Identity(self.identity())),
-            Request::BeginProvisioning(begin) => self.begin(begin).map(Response::Offer),
-            Request::CompleteProvisioning(complete) => self.complete(complete).map(Response::Provisioned),
-            Request::Issue(issue) => self.issue(issue).map(Response::Issued),
+            Request::BeginProvisioning(begin) => self.begin_provisioning(begin).map(Response::Offer),
+            Request::CompleteProvisioning(complete) => {
+                self.complete_provisioning(complete).map(Response::Provisioned)
+            }
+            Request::Issue(issue) => self.issue_leaf(issue).map(Response::Issued),
             Request::Destroy(destroy) => {
                 check_uid(&destroy.issuer_uid)?;
                 self.state.destroy(&destroy.issuer_uid);
                 Ok(Response::Destroyed)
             }
-            Request::Health(health) => self.health(health).map(Response::Health),
+            Request::Health(health) => self.report_health(health).map(Response::Health),
             _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
         }
     }
@@ -59,7 +61,7 @@ impl Engine {
         }
     }
 
-    fn health(&self, request: &Health) -> Result<HealthReport, Refusal> {
+    fn report_health(&self, request: &Health) -> Result<HealthReport, Refusal> {
         let only = request.issuer_uid.as_deref();
         if let Some(uid) = only {
             check_uid(uid)?;

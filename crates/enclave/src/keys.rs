@@ -4,9 +4,7 @@ use crate::Error;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
-};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::OctetStringRef;
@@ -135,23 +133,20 @@ fn pkcs8_algorithm(der: &[u8]) -> der::Result<AlgorithmIdentifierRef<'_>> {
 }
 
 #[cfg(test)]
-impl CaKey {
-    /// The public half, DER `SubjectPublicKeyInfo`.
-    pub(crate) fn spki(&self) -> Result<Vec<u8>, Error> {
-        let spki: Result<PublicKeyX509Der<'_>, _> = match self {
-            Self::Rsa(key) => key.public_key().as_der(),
-            Self::Ecdsa(key) => key.public_key().as_der(),
-            Self::Ed25519(key) => key.public_key().as_der(),
-        };
-        Ok(spki.map_err(|_| Error::Crypto("encoding a public key"))?.as_ref().to_vec())
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use aws_lc_rs::encoding::Pkcs8V1Der;
-    use aws_lc_rs::signature::UnparsedPublicKey;
+    use aws_lc_rs::signature::{KeyPair as _, UnparsedPublicKey};
+    use tcs_x509::Signer as _;
+
+    fn spki(key: &CaKey) -> Vec<u8> {
+        let spki: Result<PublicKeyX509Der<'_>, _> = match key {
+            CaKey::Rsa(key) => key.public_key().as_der(),
+            CaKey::Ecdsa(key) => key.public_key().as_der(),
+            CaKey::Ed25519(key) => key.public_key().as_der(),
+        };
+        spki.unwrap().as_ref().to_vec()
+    }
 
     fn fault(der: &[u8]) -> Option<KeyFault> {
         CaKey::from_pkcs8(der).err()
@@ -174,17 +169,17 @@ mod tests {
         ] {
             let der = EcdsaKeyPair::generate(algorithm).unwrap().to_pkcs8v1().unwrap();
             let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-            let public = UnparsedPublicKey::new(verify, key.spki().unwrap());
+            let public = UnparsedPublicKey::new(verify, spki(&key));
             public.verify(message, &key.sign(message).unwrap()).unwrap();
         }
         let der = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-        let public = UnparsedPublicKey::new(&signature::ED25519, key.spki().unwrap());
+        let public = UnparsedPublicKey::new(&signature::ED25519, spki(&key));
         public.verify(message, &key.sign(message).unwrap()).unwrap();
 
         let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-        let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key.spki().unwrap());
+        let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki(&key));
         public.verify(message, &key.sign(message).unwrap()).unwrap();
     }
 

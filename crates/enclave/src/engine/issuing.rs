@@ -6,7 +6,7 @@ use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
 use tcs_x509::{CertificateRequest, LeafRequest, Usage, issue};
 
 impl Engine {
-    pub(super) fn issue(&self, ask: &Issue) -> Result<Issued, Refusal> {
+    pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
         super::check_uid(&ask.issuer_uid)?;
         match ask.door {
             Door::KubernetesCsr => {}

@@ -10,7 +10,10 @@ use tcs_keywrap::WrapFormat;
 use tcs_x509::{CaChain, Signer as _};
 
 impl Engine {
-    pub(super) fn begin(&self, request: &BeginProvisioning) -> Result<tcs_enclave_rpc::Offer, Refusal> {
+    pub(super) fn begin_provisioning(
+        &self,
+        request: &BeginProvisioning,
+    ) -> Result<tcs_enclave_rpc::Offer, Refusal> {
         super::check_uid(&request.issuer_uid)?;
         let nonce: [u8; 32] = request
             .nonce
@@ -38,7 +41,7 @@ impl Engine {
                 refuse(RefusalCode::UnknownOffer, "the issuer was destroyed while its offer was made")
             })?,
         };
-        Ok(self.show_offer(&open))
+        Ok(show_offer(&open))
     }
 
     fn make_offer(&self, nonce: [u8; 32]) -> Result<Offer, Refusal> {
@@ -53,19 +56,8 @@ impl Engine {
         Ok(Offer { id, nonce, key, evidence })
     }
 
-    fn show_offer(&self, open: &OpenOffer) -> tcs_enclave_rpc::Offer {
-        let offer = &open.offer;
-        tcs_enclave_rpc::Offer {
-            offer_id: offer.id.to_vec().into(),
-            public_key: offer.key.spki().to_vec().into(),
-            evidence_kind: offer.evidence.kind().to_owned(),
-            evidence: offer.evidence.bytes().to_vec().into(),
-            attempts_left: open.attempts_left,
-        }
-    }
-
     /// Faults that show without the private key come first and are not counted; whatever touches the wrap is.
-    pub(super) fn complete(&self, request: &CompleteProvisioning) -> Result<CaInfo, Refusal> {
+    pub(super) fn complete_provisioning(&self, request: &CompleteProvisioning) -> Result<CaInfo, Refusal> {
         let uid = &request.issuer_uid;
         super::check_uid(uid)?;
         let formats = formats(&request.formats)?;
@@ -103,6 +95,17 @@ impl Engine {
     }
 }
 
+fn show_offer(open: &OpenOffer) -> tcs_enclave_rpc::Offer {
+    let offer = &open.offer;
+    tcs_enclave_rpc::Offer {
+        offer_id: offer.id.to_vec().into(),
+        public_key: offer.key.spki().to_vec().into(),
+        evidence_kind: offer.evidence.kind().to_owned(),
+        evidence: offer.evidence.bytes().to_vec().into(),
+        attempts_left: open.attempts_left,
+    }
+}
+
 /// Opens the wrap and proves that the key in it is the certificate's. The PKCS#8 is wiped on every way out.
 fn open_key(
     offer: &Offer,
@@ -115,7 +118,7 @@ fn open_key(
     // The only proof of "same key" that holds for every algorithm (crypto reference, 2.5).
     let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
     let signature = key.sign(&challenge).map_err(refusals::internal)?;
-    if !chain.verifies(&challenge, &signature) {
+    if chain.verify(&challenge, &signature).is_err() {
         return Err(refuse(RefusalCode::KeyMismatch, "the private key does not belong to the certificate"));
     }
     Ok((key, unwrapped.format))

@@ -80,7 +80,7 @@ pub enum Error {
         cause: String,
     },
     /// The verifier refused.
-    #[error("{}: {0}", check(.0))]
+    #[error("{check}: {0}", check = check(.0))]
     Refused(tcs_verifier::Error),
     /// Standard output cannot be written.
     #[error("cannot write the result: {0}")]

@@ -113,7 +113,7 @@ fn wraps_every_kind_of_key_and_leaves_nothing() {
         let scalar_at = 36;
         let short = std::iter::repeat_with(|| ec(&P256)).find(|pkcs8| pkcs8[scalar_at] == 0).unwrap();
         assert_eq!(short[scalar_at - 2..scalar_at], [4, 32], "the scalar is an OCTET STRING of 32 bytes");
-        assert_eq!(open(&short)[scalar_at - 2..scalar_at + 32], short[scalar_at - 2..scalar_at + 32]);
+        assert!(open(&short).ends_with(&short[scalar_at - 2..scalar_at + 32]));
     });
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tcs_testkit::process::{run, wait_for};
-use tcs_testkit::{ControlPlane, ensure_control_plane};
+use tcs_testkit::{ControlPlane, ensure_control_plane, repository};
 
 /// How long the API server may take to act on what it was given.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -16,18 +16,22 @@ const SETTLE: Duration = Duration::from_mins(1);
 pub fn cluster() -> &'static ControlPlane {
     static CLUSTER: OnceLock<ControlPlane> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let assets = ensure_control_plane(|line| eprintln!("{line}")).unwrap();
-        let control_plane = ControlPlane::start(&own_folder(), &assets).unwrap();
-        for path in ["deployment/crds/", "deployment/tcs_issuer.yaml"] {
-            let path = repository().join(path);
-            run(control_plane.kubectl().args(["apply", "--filename"]).arg(path)).unwrap();
-        }
-        let wait =
-            ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
-        run(control_plane.kubectl().args(wait)).unwrap();
+        let control_plane = fresh_control_plane(&own_folder());
         wait_for_policy(&control_plane);
         control_plane
     })
+}
+
+/// A control plane with our CRDs and manifest that ends with the value, for tests that take it apart.
+pub fn fresh_control_plane(dir: &Path) -> ControlPlane {
+    let assets = ensure_control_plane(|line| eprintln!("{line}")).unwrap();
+    let control_plane = ControlPlane::start(dir, &assets).unwrap();
+    for path in ["deployment/crds/", "deployment/tcs_issuer.yaml"] {
+        run(control_plane.kubectl().args(["apply", "--filename"]).arg(repository().join(path))).unwrap();
+    }
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
+    run(control_plane.kubectl().args(wait)).unwrap();
+    control_plane
 }
 
 /// kubectl as the administrator; its standard output.
@@ -95,10 +99,6 @@ fn wait_for_policy(control_plane: &ControlPlane) {
         Ok(refused.filter(|error| error.contains("ValidatingAdmissionPolicy")))
     })
     .unwrap();
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 /// A folder for this process, and those of processes that are gone removed: a static is never dropped.

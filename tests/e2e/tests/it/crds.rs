@@ -1,10 +1,13 @@
 //! The custom resources on a real API server.
 
-use crate::cluster::{apply, client, cluster, kubectl};
+use crate::cluster::{apply, client, cluster, fresh_control_plane, kubectl};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tcs_api::conditions;
 use tcs_api::v1alpha1::{QuoteAttestation, QuoteCondition, TCSIssuer};
+use tcs_testkit::document::{self, shell_blocks};
+use tcs_testkit::process::run;
+use tcs_testkit::repository;
 
 fn issuer(namespace: &str, name: &str, spec: &Value) -> Value {
     json!({
@@ -218,4 +221,58 @@ async fn the_union_schema_takes_what_the_originals_versions_wrote() {
         let error = apply("create", &attestation("refused", &spec)).unwrap_err();
         assert!(error.contains(expected), "{expected}: {error}");
     }
+}
+
+#[test]
+fn the_uninstall_page_leaves_nothing_and_takes_the_key_owners_secret_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let control_plane = fresh_control_plane(dir.path());
+    let kubectl = |arguments: &[&str]| run(control_plane.kubectl().args(arguments)).unwrap();
+    let apply = |manifest: &Value| {
+        let file = dir.path().join("manifest.json");
+        std::fs::write(&file, manifest.to_string()).unwrap();
+        kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    };
+    kubectl(&["create", "namespace", "sandbox"]);
+    apply(&issuer("sandbox", "external-ca", &json!({ "secretName": "ca", "selfSign": false })));
+    let uid =
+        kubectl(&["get", "tcsissuer", "external-ca", "-n", "sandbox", "-o", "jsonpath={.metadata.uid}"]);
+    // As the service makes it; there is none here.
+    apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {
+            "name": "ca", "namespace": "sandbox", "labels": { "app.kubernetes.io/managed-by": "tcs-issuer" },
+            "ownerReferences": [{ "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSIssuer",
+                                  "name": "external-ca", "uid": uid }],
+        },
+        "data": { "tls.key": "", "tls.crt": "" },
+    }));
+    apply(&attestation("sandbox.external-ca.tcsissuer.tcs.intel.com", &json!({ "signerName": "a" })));
+    kubectl(&["create", "secret", "generic", "wrapped-key", "-n", "tcs-issuer", "--from-literal=tls.key=a"]);
+
+    let page = std::fs::read_to_string(repository().join("docs/uninstall.md")).unwrap();
+    let blocks = shell_blocks(&page);
+    let namespace = blocks.iter().position(|block| block.contains("delete namespace")).unwrap();
+    let shell = || {
+        let kubectl = control_plane.kubectl().get_program().to_owned();
+        let folder = std::path::Path::new(&kubectl).parent().unwrap().display().to_string();
+        let mut shell = std::process::Command::new("bash");
+        shell
+            .current_dir(repository())
+            .env("KUBECONFIG", control_plane.admin_kubeconfig())
+            .env("HOME", dir.path());
+        shell.env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()));
+        shell
+    };
+    document::run(&blocks[..namespace], shell(), &dir.path().join("before")).unwrap();
+    kubectl(&["get", "secret", "wrapped-key", "-n", "tcs-issuer"]);
+    document::run(&blocks[namespace..], shell(), &dir.path().join("after")).unwrap();
+
+    // The page has waited: were it still there, nobody would ever delete it.
+    assert_eq!(kubectl(&["get", "secret", "ca", "-n", "sandbox", "--ignore-not-found"]), "");
+    let kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,\
+                 validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let left = kubectl(&["get", kinds, "-o", "name"]);
+    let ours: Vec<_> = left.lines().filter(|name| name.contains("tcs")).collect();
+    assert!(ours.is_empty(), "{ours:?}");
 }

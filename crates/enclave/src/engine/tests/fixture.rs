@@ -1,0 +1,216 @@
+//! A platform that only pretends, certificates and keys, and an engine to ask.
+
+use crate::platform::TeePlatform;
+use crate::{Engine, Error, RELEASE_DATE};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, date_time_ymd,
+};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tcs_enclave_rpc::{
+    BeginProvisioning, CaInfo, CompleteProvisioning, Destroy, Door, Handler, Health, HealthReport, Issue,
+    Issued, Offer, Refusal, RefusalCode, Request, Response,
+};
+use tcs_evidence::Evidence;
+use tcs_keywrap::WrapFormat;
+
+/// Ten days after the release; every certificate here is valid then unless it says otherwise.
+pub const NOW: i64 = RELEASE_DATE + 10 * 86_400;
+pub const NONCE: [u8; 32] = tcs_evidence::report_data::FIXED_NONCE;
+
+/// Its evidence is the report data itself.
+#[derive(Default)]
+pub struct Pretence {
+    pub broken: Arc<AtomicBool>,
+}
+
+impl TeePlatform for Pretence {
+    fn name(&self) -> &'static str {
+        "pretence"
+    }
+    fn evidence_kind(&self) -> &'static str {
+        "sgx-quote-v3"
+    }
+    fn is_simulated(&self) -> bool {
+        true
+    }
+    fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Error::EvidenceUnusable("as the test asks"));
+        }
+        Ok(Evidence::SgxQuote(report_data.to_vec()))
+    }
+}
+
+pub fn engine() -> Engine {
+    Engine::new(Box::new(Pretence::default())).unwrap()
+}
+
+/// Asks as the controller would; every request and answer takes its way through the codec.
+pub trait Ask {
+    fn ask(&self, request: Request) -> Response;
+
+    fn outcome(&self, request: Request) -> Result<Response, Refusal> {
+        match self.ask(request) {
+            Response::Refused(refusal) => Err(refusal),
+            response => Ok(response),
+        }
+    }
+
+    fn begin(&self, issuer: &str) -> Result<Offer, RefusalCode> {
+        let request = BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into() };
+        match self.outcome(Request::BeginProvisioning(request)).map_err(|refusal| refusal.code)? {
+            Response::Offer(offer) => Ok(offer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn deliver(&self, delivery: CompleteProvisioning) -> Result<CaInfo, Refusal> {
+        match self.outcome(Request::CompleteProvisioning(delivery))? {
+            Response::Provisioned(ca) => Ok(ca),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn issue(&self, issue: Issue) -> Result<Issued, RefusalCode> {
+        match self.outcome(Request::Issue(issue)).map_err(|refusal| refusal.code)? {
+            Response::Issued(issued) => Ok(issued),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn health(&self, issuer: Option<&str>) -> HealthReport {
+        match self.ask(Request::Health(Health { issuer_uid: issuer.map(str::to_owned) })) {
+            Response::Health(report) => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn destroy(&self, issuer: &str) {
+        assert_eq!(self.ask(Request::Destroy(Destroy { issuer_uid: issuer.into() })), Response::Destroyed);
+    }
+
+    /// Brings an issuer to where it can sign.
+    fn provision(&self, issuer: &str, ca: &TestCa) -> CaInfo {
+        let offer = self.begin(issuer).unwrap();
+        self.deliver(ca.delivery(issuer, &offer)).unwrap()
+    }
+}
+
+impl Ask for Engine {
+    fn ask(&self, request: Request) -> Response {
+        self.handle(request)
+    }
+}
+
+/// A CA of a key owner.
+pub struct TestCa {
+    pub key: KeyPair,
+    pub params: CertificateParams,
+    /// Delivered certificates, issuing CA first.
+    pub chain: Vec<Vec<u8>>,
+}
+
+impl TestCa {
+    pub fn new() -> Self {
+        Self::with_key(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap())
+    }
+
+    pub fn with_key(key: KeyPair) -> Self {
+        Self::build(key, |_| {})
+    }
+
+    pub fn build(key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "Test CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.not_before = date_time_ymd(2026, 10, 1);
+        params.not_after = date_time_ymd(2036, 10, 1);
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { key, params, chain: vec![certificate.der().to_vec()] }
+    }
+
+    /// A CA below this one, delivered with it.
+    pub fn below(&self) -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = self.params.clone();
+        let depth = self.chain.len();
+        params.distinguished_name.push(DnType::CommonName, format!("Test CA {depth} below"));
+        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap();
+        let chain = std::iter::once(certificate.der().to_vec()).chain(self.chain.clone()).collect();
+        Self { key, params, chain }
+    }
+
+    pub fn wrap(&self, offer: &Offer, format: WrapFormat) -> Vec<u8> {
+        tcs_keywrap::wrap(&offer.public_key, format, self.key.serialized_der()).unwrap()
+    }
+
+    pub fn delivery(&self, issuer: &str, offer: &Offer) -> CompleteProvisioning {
+        CompleteProvisioning {
+            issuer_uid: issuer.into(),
+            offer_id: offer.offer_id.clone(),
+            wrapped_key: self.wrap(offer, WrapFormat::KmraV1Sha256).into(),
+            chain: self.chain.iter().map(|der| der.clone().into()).collect(),
+            formats: vec![],
+            now: NOW,
+        }
+    }
+}
+
+/// A request for `workload.example`, changed as the test likes.
+pub fn csr(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = CertificateParams::new(["workload.example".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "workload");
+    change(&mut params);
+    params.serialize_request(&key).unwrap().der().to_vec()
+}
+
+pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
+    Issue {
+        issuer_uid: issuer.into(),
+        request: request.into(),
+        door: Door::KubernetesCsr,
+        usages: vec!["digital signature".into(), "server auth".into()],
+        lifetime: Some(3600),
+        now: NOW,
+    }
+}
+
+/// `openssl verify`: an independent judge of a leaf-first chain under these anchors.
+pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>]) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, certificates: &[Vec<u8>]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, certificates.concat()).unwrap();
+        path
+    };
+    let (leaf, above) = chain.split_first().unwrap();
+    let pem_all = |all: Vec<&[u8]>| all.into_iter().map(pem).collect::<Vec<_>>();
+    let anchors = file("anchors", &pem_all(anchors.iter().map(AsRef::as_ref).collect()));
+    let leaf = file("leaf", &[pem(leaf.as_ref())]);
+    let mut command = Command::new("openssl");
+    command
+        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-attime", &NOW.to_string(), "-CAfile"])
+        .arg(anchors);
+    if !above.is_empty() {
+        let above = file("above", &pem_all(above.iter().map(AsRef::as_ref).collect()));
+        command.arg("-untrusted").arg(above);
+    }
+    command.arg(leaf).stdout(Stdio::null()).status().unwrap().success()
+}
+
+fn pem(certificate: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("openssl")
+        .args(["x509", "-inform", "DER"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), certificate).unwrap();
+    child.wait_with_output().unwrap().stdout
+}

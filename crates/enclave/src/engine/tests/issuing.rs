@@ -1,0 +1,70 @@
+use super::fixture::{Ask, NOW, TestCa, csr, engine, issue};
+use crate::{Engine, RELEASE_DATE};
+use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
+use tcs_enclave_rpc::{Issue, RefusalCode};
+
+fn ready() -> Engine {
+    let engine = engine();
+    engine.provision("uid", &TestCa::new());
+    engine
+}
+
+#[test]
+fn nothing_is_signed_that_should_not_be() {
+    use RefusalCode as R;
+    let engine = ready();
+    let good = issue("uid", csr(|_| {}));
+    let code = |ask: Issue| engine.issue(ask).unwrap_err();
+    let with = |request: Vec<u8>| Issue { request: request.into(), ..good.clone() };
+    let usages = |names: &[&str]| Issue {
+        usages: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..good.clone()
+    };
+
+    assert_eq!(code(Issue { issuer_uid: "other".into(), ..good.clone() }), R::NotProvisioned);
+    assert_eq!(code(with(vec![])), R::RequestMalformed);
+    assert_eq!(code(with(vec![0x30; 100])), R::RequestMalformed);
+    let mut forged = csr(|_| {});
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(matches!(code(with(forged)), R::RequestSignatureInvalid));
+    let ca = csr(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    assert_eq!(code(with(ca)), R::RequestForCa);
+    let signing = csr(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+    assert_eq!(code(with(signing)), R::UsageForbidden);
+    assert_eq!(code(usages(&["cert sign"])), R::UsageForbidden);
+    assert_eq!(code(usages(&["server auth", "crl sign"])), R::UsageForbidden);
+    assert_eq!(code(usages(&["serverAuth"])), R::UsageUnknown);
+    let nameless = csr(|params| {
+        params.subject_alt_names.clear();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+    });
+    assert_eq!(code(with(nameless)), R::IdentityForbidden);
+    assert_eq!(code(Issue { lifetime: Some(599), ..good.clone() }), R::LifetimeInvalid);
+    assert_eq!(code(Issue { now: RELEASE_DATE - 1, ..good.clone() }), R::ClockTooEarly);
+    assert_eq!(code(Issue { now: i64::MIN, ..good.clone() }), R::ClockTooEarly);
+    assert_eq!(code(Issue { now: i64::MAX, ..good.clone() }), R::CaExpired);
+    engine.issue(good).unwrap();
+}
+
+#[test]
+fn lifetimes_stay_inside_the_floor_and_the_ca() {
+    let engine = engine();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let ca = TestCa::build(key, |params| params.not_after = date_time_ymd(2028, 1, 1));
+    let end = engine.provision("uid", &ca).not_after;
+    let lifetime = |lifetime, now| {
+        let issued = engine.issue(Issue { lifetime, now, ..issue("uid", csr(|_| {})) }).unwrap();
+        (issued.not_after - now, issued.not_after)
+    };
+    assert!(lifetime(None, NOW).0 <= 90 * 86_400);
+    assert!(lifetime(Some(u64::MAX), NOW).0 <= 365 * 86_400);
+    assert_eq!(lifetime(Some(86_400), end - 3600).1, end);
+}
+
+#[test]
+fn no_two_certificates_share_a_serial_number() {
+    let engine = ready();
+    let request = issue("uid", csr(|_| {}));
+    let one = engine.issue(request.clone()).unwrap();
+    assert_ne!(one.chain, engine.issue(request).unwrap().chain);
+}

@@ -1,0 +1,83 @@
+use aws_lc_rs::digest::{SHA256, digest};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tcs_enclave_rpc::{BeginProvisioning, Client, Endpoint, Request, Response};
+use tcs_evidence::{SgxQuoteV3, report_data};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tcs-enclave");
+const WAIT: Duration = Duration::from_mins(1);
+
+struct Running {
+    child: Child,
+    /// What it said until it listened.
+    said: String,
+    endpoint: Endpoint,
+}
+
+impl Running {
+    fn start(listen: &str, platform: &std::path::Path) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["--platform", "simulation", "--workers", "2", "--listen", listen, "--platform-dir"])
+            .arg(platform)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let line = line.unwrap();
+            said += &format!("{line}\n");
+            if let Some((_, endpoint)) = line.split_once("listening on ") {
+                let endpoint = endpoint.parse().unwrap();
+                return Self { child, said, endpoint };
+            }
+        }
+        panic!("ended before it listened: {said}");
+    }
+
+    fn ask(&self, request: Request) -> Response {
+        Client::connect(&self.endpoint, WAIT).unwrap().call(request, WAIT).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a platform's collateral is made for the present")]
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+}
+
+#[test]
+fn the_quote_is_over_the_programs_file_and_the_offered_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = dir.path().join("platform");
+    tcs_sgx_sim::Platform::create(&platform, now()).unwrap();
+    let socket = format!("unix:{}", dir.path().join("s").display());
+    for listen in [socket.as_str(), "127.0.0.1:0", socket.as_str()] {
+        let enclave = Running::start(listen, &platform);
+        assert!(enclave.said.contains("SIMULATED"), "{}", enclave.said);
+        let Response::Identity(identity) = enclave.ask(Request::Identity) else { panic!() };
+        assert_eq!((identity.platform.as_str(), identity.simulated), ("simulation", true));
+        assert!(identity.version.ends_with("+simulation"));
+
+        let nonce = report_data::FIXED_NONCE;
+        let begin = BeginProvisioning { issuer_uid: "uid".into(), nonce: nonce.to_vec().into() };
+        let Response::Offer(offer) = enclave.ask(Request::BeginProvisioning(begin)) else { panic!() };
+        let quote = SgxQuoteV3::parse(&offer.evidence).unwrap();
+        let file = digest(&SHA256, &std::fs::read(PROGRAM).unwrap());
+        assert_eq!(quote.mrenclave().as_slice(), file.as_ref());
+        assert!(quote.is_debug(), "a simulated enclave says that it protects nothing");
+        assert_eq!(quote.report_data(), report_data::ctk_v1(&offer.public_key, &nonce).unwrap());
+
+        // The aim for memory at rest.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", enclave.child.id())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(resident < 25 << 10, "{resident} KiB");
+    }
+}

@@ -1,0 +1,256 @@
+//! `km-attest`: the real program on quotes of a simulated platform.
+//!
+//! Without the feature `simulation` it must refuse all of them; with it
+//! (`cargo test -p tcs-km --features simulation --target-dir target/simulation`) it judges them like genuine ones.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tcs_evidence::report_data::{FIXED_NONCE, ctk_v1};
+use tempfile::TempDir;
+
+const PINNED: [u8; 32] = [0x5a; 32];
+const BOUND: &str = "Public key hash verification successful\n";
+const KEY: &str = include_str!("../data/attest-one.pem");
+const OTHER_KEY: &str = include_str!("../data/attest-other.pem");
+
+/// A folder with a public key, a quote that binds it, collateral and root of the platform, and settings.
+struct Bench {
+    dir: TempDir,
+    quote: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let platform =
+            tcs_sgx_sim::Platform::create(&dir.path().join("platform"), now.try_into().unwrap()).unwrap();
+        let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
+        let quote = platform.quote(PINNED, ctk_v1(&spki, &FIXED_NONCE).unwrap()).unwrap();
+        let bench = Self { dir, quote };
+        bench.write("key.pem", KEY);
+        bench.write("quote", STANDARD.encode(&bench.quote));
+        bench.configure(&bench.identity(), COLLATERAL, SIMULATION);
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn identity(&self) -> String {
+        format!("[[identity]]\nmrenclave = \"{}\"\n", hex::encode(PINNED))
+    }
+
+    fn configure(&self, identity: &str, collateral: &str, simulation: &str) {
+        self.write("attest.toml", format!("{identity}{collateral}{simulation}"));
+    }
+
+    /// From another folder than that of the settings, whose file names are relative to it.
+    fn run(&self, more: &[&str]) -> Output {
+        self.command(more).arg("--config").arg(self.path("attest.toml")).output().unwrap()
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_km-attest"));
+        command.arg("--pubkey").arg(self.path("key.pem")).arg("--quote").arg(self.path("quote"));
+        command.args(more).env_remove("KM_ATTEST_CONFIG").current_dir(Path::new("/"));
+        command
+    }
+}
+
+const COLLATERAL: &str = "[collateral]\nfile = \"platform/public/collateral.json\"\n";
+const SIMULATION: &str = "[simulation]\nroot = \"platform/public/root.der\"\nallow = true\n";
+
+/// One error line, its code, the exit status and what went to standard output before.
+fn assert_refused(output: &Output, status: i32, code: &str, stdout: &str) {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("km-attest: warning: ")).collect();
+    assert_eq!(errors.len(), 1, "{stderr}");
+    assert!(errors[0].starts_with(&format!("km-attest: error[{code}]: ")), "{stderr}");
+    assert_eq!(String::from_utf8(output.stdout.clone()).unwrap(), stdout, "{stderr}");
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+}
+
+#[test]
+fn mistakes_have_a_status_and_a_code_of_their_own() {
+    let bench = Bench::new();
+    bench.configure("", "", "");
+    assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
+    assert_refused(&bench.command(&[]).output().unwrap(), 5, "CollateralNotConfigured", BOUND);
+    bench.configure("", "[collateral]\nfile = \"absent.json\"\n", "");
+    assert_refused(&bench.run(&[]), 5, "CollateralUnreadable", BOUND);
+    bench.configure("", "[collateral]\nfile = \"attest.toml\"\n", "");
+    assert_refused(&bench.run(&[]), 5, "CollateralMalformed", BOUND);
+    bench.configure("", "", "nonsense = 1\n");
+    assert_refused(&bench.run(&[]), 2, "ConfigMalformed", "");
+    let absent = bench.command(&[]).env("KM_ATTEST_CONFIG", bench.path("absent")).output().unwrap();
+    assert_refused(&absent, 2, "ConfigUnreadable", "");
+    assert_eq!(bench.run(&["--nonsense"]).status.code(), Some(2));
+
+    bench.configure("", COLLATERAL, "");
+    bench.write("key.pem", "no key");
+    assert_refused(&bench.run(&[]), 7, "PublicKeyMalformed", "");
+    // An Ed25519 key (RFC 8410, section 10.1).
+    let ed25519 = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    bench.write("key.pem", format!("-----BEGIN PUBLIC KEY-----\n{ed25519}\n-----END PUBLIC KEY-----\n"));
+    assert_refused(&bench.run(&[]), 7, "PublicKeyMalformed", "");
+    std::fs::remove_file(bench.path("key.pem")).unwrap();
+    assert_refused(&bench.run(&[]), 7, "PublicKeyUnreadable", "");
+
+    bench.write("key.pem", KEY);
+    for wrong in [b"no quote!".to_vec(), b"AAAA".to_vec(), bench.quote[..4000].to_vec(), Vec::new()] {
+        bench.write("quote", wrong);
+        assert_refused(&bench.run(&[]), 3, "QuoteMalformed", "");
+    }
+    bench.write("quote", vec![b'A'; 40_000]);
+    assert_refused(&bench.run(&[]), 1, "QuoteUnreadable", "");
+}
+
+#[test]
+fn a_simulated_quote_is_refused_where_the_root_is_intels() {
+    let bench = Bench::new();
+    bench.configure(&bench.identity(), COLLATERAL, "");
+    assert_refused(&bench.run(&[]), 3, "UntrustedRoot", BOUND);
+    assert_refused(&bench.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
+}
+
+#[test]
+fn another_public_key_is_refused_before_anything_else() {
+    let bench = Bench::new();
+    bench.configure("", "", "");
+    bench.write("key.pem", OTHER_KEY);
+    assert_refused(&bench.run(&[]), 3, "BindingMismatch", "");
+}
+
+#[cfg(not(feature = "simulation"))]
+mod without_the_feature {
+    use super::*;
+
+    #[test]
+    fn settings_for_a_simulated_root_are_refused() {
+        let bench = Bench::new();
+        for simulation in [SIMULATION, "[simulation]\n", "[simulation]\nallow = false\n"] {
+            bench.configure(&bench.identity(), COLLATERAL, simulation);
+            assert_refused(&bench.run(&[]), 3, "SimulationNotBuiltIn", "");
+        }
+    }
+
+    #[test]
+    fn the_version_does_not_speak_of_simulation() {
+        let version = Bench::new().run(&["--version"]).stdout;
+        assert_eq!(version, format!("km-attest {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
+    }
+}
+
+#[cfg(feature = "simulation")]
+mod with_the_feature {
+    use super::*;
+
+    const SUCCESS: &str = "Public key hash verification successful\nSGX_QL_QV_RESULT_OK\n\
+        Quote is correct, platform contains latest TCB.\nQuote verification successful\n";
+
+    fn assert_accepted(output: &Output) -> String {
+        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(String::from_utf8(output.stdout.clone()).unwrap(), SUCCESS, "{stderr}");
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
+    }
+
+    #[test]
+    fn a_good_quote_gives_exactly_four_lines_and_a_warning() {
+        let bench = Bench::new();
+        let stderr = assert_accepted(&bench.run(&[]));
+        assert!(stderr.starts_with("km-attest: warning: SIMULATION"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        // The settings by environment; raw bytes; text with line ends.
+        let by_environment = bench.command(&[]).env("KM_ATTEST_CONFIG", bench.path("attest.toml")).output();
+        assert_accepted(&by_environment.unwrap());
+        bench.write("quote", &bench.quote);
+        assert_accepted(&bench.run(&[]));
+        let text = STANDARD.encode(&bench.quote);
+        bench.write(
+            "quote",
+            text.as_bytes().chunks(64).map(|line| [line, b"\r\n"].concat()).collect::<Vec<_>>().concat(),
+        );
+        assert_accepted(&bench.run(&[]));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused() {
+        let bench = Bench::new();
+        // Header's QE SVN, MRENCLAVE, signature, QE report.
+        for (at, code) in [
+            (8, "SignatureInvalid"),
+            (112, "SignatureInvalid"),
+            (440, "SignatureInvalid"),
+            (600, "SignatureInvalid"),
+        ] {
+            let mut quote = bench.quote.clone();
+            quote[at] ^= 1;
+            bench.write("quote", STANDARD.encode(quote));
+            assert_refused(&bench.run(&["--any-identity"]), 3, code, BOUND);
+        }
+        let mut quote = bench.quote.clone();
+        quote[368] ^= 1;
+        bench.write("quote", STANDARD.encode(quote));
+        assert_refused(&bench.run(&[]), 3, "BindingMismatch", "");
+    }
+
+    #[test]
+    fn another_identity_and_none_are_refused_by_policy() {
+        let bench = Bench::new();
+        bench.configure(
+            &format!("[[identity]]\nmrenclave = \"{}\"\n", "00".repeat(32)),
+            COLLATERAL,
+            SIMULATION,
+        );
+        assert_refused(&bench.run(&[]), 4, "IdentityMismatch", BOUND);
+        bench.configure("", COLLATERAL, SIMULATION);
+        assert_refused(&bench.run(&[]), 4, "NoIdentityConfigured", BOUND);
+        let stderr = assert_accepted(&bench.run(&["--any-identity"]));
+        assert!(stderr.contains(&hex::encode(PINNED)), "{stderr}");
+        assert!(stderr.lines().all(|line| line.starts_with("km-attest: warning: ")), "{stderr}");
+    }
+
+    #[test]
+    fn both_settings_are_needed() {
+        let bench = Bench::new();
+        for simulation in [
+            "[simulation]\nroot = \"platform/public/root.der\"\nallow = false\n",
+            "[simulation]\nroot = \"platform/public/root.der\"\n",
+            "[simulation]\nallow = true\n",
+        ] {
+            bench.configure(&bench.identity(), COLLATERAL, simulation);
+            assert_refused(&bench.run(&[]), 3, "SimulationNotEnabled", "");
+        }
+        bench.configure(&bench.identity(), COLLATERAL, "[simulation]\nroot = \"absent\"\nallow = true\n");
+        assert_refused(&bench.run(&[]), 3, "SimulatedRootUnreadable", "");
+        bench.configure(
+            &bench.identity(),
+            COLLATERAL,
+            "[simulation]\nroot = \"attest.toml\"\nallow = true\n",
+        );
+        assert_refused(&bench.run(&[]), 3, "TrustRootUnusable", "");
+    }
+
+    #[test]
+    fn missing_collateral_is_refused() {
+        let bench = Bench::new();
+        bench.configure(&bench.identity(), "", SIMULATION);
+        assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
+    }
+
+    #[test]
+    fn the_version_speaks_of_simulation() {
+        let version = String::from_utf8(Bench::new().run(&["--version"]).stdout).unwrap();
+        assert!(version.ends_with("+simulation\n"), "{version}");
+    }
+}
