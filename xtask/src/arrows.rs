@@ -144,7 +144,8 @@ fn pure_crates_touch_nothing_outside() {
                     folders.push(path);
                     continue;
                 }
-                if path.file_stem().is_some_and(|stem| stem == "tests") {
+                let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+                if is_test || path.extension().is_none_or(|ending| ending != "rs") {
                     continue;
                 }
                 files += 1;

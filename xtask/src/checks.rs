@@ -74,3 +74,26 @@ pub fn run() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The original's CI built an image and never ran a test.
+    #[test]
+    fn w_d15_ci_runs_every_test_there_is() {
+        let ci = std::fs::read_to_string(repository().join(".ci/run")).unwrap();
+        assert!(ci.contains("cargo xtask test"));
+        let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+        assert!(readme.contains("cargo xtask test") && readme.contains("cargo xtask demo"));
+        let runs = |words: &[&str]| {
+            STEPS.iter().any(|(_, arguments)| words.iter().all(|word| arguments.contains(word)))
+        };
+        assert!(runs(&["test", "--workspace"]) && runs(&["test", "tcs-e2e"]));
+        assert!(runs(&["test", "tcs-enclave/simulation,tcs-km/simulation"]));
+        assert!(
+            runs(&["clippy", "--workspace"]) && runs(&["fmt", "--check"]) && runs(&["generate", "--check"])
+        );
+        assert!(runs(&["doc"]) && runs(&["demo"]));
+    }
+}

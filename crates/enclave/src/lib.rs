@@ -14,6 +14,12 @@ mod keys;
 pub use engine::Engine;
 pub use error::Error;
 
+/// Writes a line to standard error, and bears that nobody reads it.
+pub fn log(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "tcs-enclave: {line}");
+}
+
 /// Version of the program; names a build that can simulate.
 #[cfg(feature = "simulation")]
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+simulation");

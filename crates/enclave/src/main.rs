@@ -4,6 +4,7 @@
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use tcs_enclave::{Engine, VERSION, hardening, platform};
 use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerOptions};
@@ -26,7 +27,17 @@ struct Arguments {
     workers: Option<u16>,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tcs_enclave::log(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let platform = match platform::open(&arguments.platform, arguments.platform_dir.as_deref()) {
         Ok(platform) => platform,
@@ -34,17 +45,21 @@ fn main() -> anyhow::Result<()> {
         Err(error) => return Err(error.into()),
     };
     for missing in hardening::harden() {
-        eprintln!("tcs-enclave: {missing}");
+        tcs_enclave::log(missing);
     }
     if platform.is_simulated() {
-        eprintln!(
-            "tcs-enclave: *** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***"
+        tcs_enclave::log(
+            "*** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***",
         );
     }
     let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform)?);
     let server =
         Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
-    eprintln!("tcs-enclave: {VERSION}, platform {}, listening on {}", arguments.platform, server.endpoint());
+    tcs_enclave::log(format_args!(
+        "{VERSION}, platform {}, listening on {}",
+        arguments.platform,
+        server.endpoint()
+    ));
     let mut options = ServerOptions::default();
     if let Some(workers) = arguments.workers {
         options.workers = workers.into();

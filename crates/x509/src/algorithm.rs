@@ -72,7 +72,7 @@ impl Kind {
 }
 
 /// A public key that is strong enough.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     kind: Kind,
     /// `RSAPublicKey`, the uncompressed point, or the 32 bytes of an Edwards point.

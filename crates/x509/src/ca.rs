@@ -42,16 +42,17 @@ pub struct CaCertificate {
 }
 
 impl CaCertificate {
-    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints CA:TRUE, keyCertSign where key usage
-    /// is present, a subject, a supported key. Validity and signature are the chain's matter.
+    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints critical and CA:TRUE, keyCertSign
+    /// where key usage is present, a readable subject, a supported key. Validity and signature are the chain's matter.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         let certificate = Certificate::parse(bytes).map_err(Error::CertificateMalformed)?;
         let tbs = &certificate.tbs;
         let malformed = |_| Error::CertificateMalformed("an extension cannot be read");
-        let constraints = tbs.extension(BASIC_CONSTRAINTS).map(|e| basic_constraints(e.value)).transpose();
-        let constraints = constraints.map_err(malformed)?.unwrap_or_default();
+        let no_ca = Error::CertificateNotCa("it has no critical basicConstraints CA:TRUE");
+        let constraints = tbs.extension(BASIC_CONSTRAINTS).filter(|e| e.critical).ok_or(no_ca)?;
+        let constraints = basic_constraints(constraints.value).map_err(malformed)?;
         if !constraints.ca {
-            return Err(Error::CertificateNotCa("it has no basicConstraints CA:TRUE"));
+            return Err(no_ca);
         }
         let usage = tbs.extension(KEY_USAGE).map(|e| key_usage(e.value)).transpose().map_err(malformed)?;
         if usage.is_some_and(|bits| !bits.contains(&KEY_CERT_SIGN)) {
@@ -59,6 +60,10 @@ impl CaCertificate {
         }
         if name::is_empty(tbs.subject) {
             return Err(Error::CertificateMalformed("its subject is empty"));
+        }
+        // It becomes the issuer of every leaf.
+        if !name::is_readable(tbs.subject) {
+            return Err(Error::CertificateMalformed("its subject cannot be read"));
         }
         if tbs.extension(NAME_CONSTRAINTS).is_some() {
             return Err(Error::CertificateUnsupported("name constraints are not honoured yet"));
@@ -115,6 +120,12 @@ impl CaCertificate {
     #[must_use]
     pub fn key_algorithm(&self) -> String {
         self.key.kind().name()
+    }
+
+    /// Whether this is the certificate's public key, given as DER `SubjectPublicKeyInfo`.
+    #[must_use]
+    pub fn matches_public_key(&self, spki: &[u8]) -> bool {
+        PublicKey::from_spki(spki).is_ok_and(|key| key == self.key)
     }
 
     pub(crate) fn key(&self) -> &PublicKey {
@@ -211,7 +222,6 @@ impl CaChain {
     /// The issuing CA.
     #[must_use]
     pub fn issuing(&self) -> &CaCertificate {
-        // The constructor never leaves the chain empty.
         &self.issuing
     }
 

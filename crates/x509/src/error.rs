@@ -88,3 +88,10 @@ impl Error {
         }
     }
 }
+
+/// DER that is read with a plain `?` is a request's; readers of certificates name their own fault.
+impl From<der::Error> for Error {
+    fn from(_: der::Error) -> Self {
+        Self::RequestMalformed("it is not DER")
+    }
+}

@@ -69,9 +69,26 @@ pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(),
     Ok(reader.finish()?)
 }
 
+/// An OBJECT IDENTIFIER with arcs in their shortest form and below 2³¹, as Go reads it. `der` checks neither, and identifiers of
+/// subject attributes are carried over: Go could not read the certificate.
+pub fn object_id(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
+    let id = ObjectIdentifier::decode(reader)?;
+    let mut arc_begins = true;
+    let shortest = id.as_bytes().iter().all(|byte| {
+        let padding = arc_begins && *byte == 0x80;
+        arc_begins = byte & 0x80 == 0;
+        !padding
+    });
+    if shortest && id.arcs().all(|arc| arc <= i32::MAX.unsigned_abs()) {
+        Ok(id)
+    } else {
+        Err(Tag::ObjectIdentifier.value_error().into())
+    }
+}
+
 fn one<'a>(reader: &mut SliceReader<'a>) -> der::Result<Extension<'a>> {
     reader.sequence(|inner| {
-        let id = ObjectIdentifier::decode(inner)?;
+        let id = object_id(inner)?;
         // An explicit FALSE is not DER, but common enough to be accepted everywhere.
         let critical = if Tag::peek(inner)? == Tag::Boolean { bool::decode(inner)? } else { false };
         let value = <&OctetStringRef>::decode(inner)?.as_bytes();

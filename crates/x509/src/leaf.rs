@@ -22,6 +22,9 @@ const BACKDATE: i64 = 300;
 /// From this lifetime on the back-dating is taken from the end (conformance B5).
 const LONG: i64 = 8 * 3600;
 
+/// When no usage is asked for (conformance B6).
+const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
+
 /// Signs with a CA key.
 pub trait Signer {
     /// Signs with the algorithm that follows the key: RSA PKCS#1 v1.5 with SHA-256, ECDSA with the curve's hash as DER
@@ -39,7 +42,7 @@ pub struct LeafRequest<'a> {
     pub lifetime: Option<u64>,
     /// The caller's time, Unix seconds.
     pub now: i64,
-    /// Random bytes of the serial number.
+    /// The serial number, big-endian: 16 random bytes, not all zero.
     pub serial: [u8; 16],
     /// No certificate is made before this time, Unix seconds.
     pub clock_floor: i64,
@@ -84,16 +87,12 @@ impl Tbs {
             return Err(Error::UsageForbidden);
         }
         let (not_before, not_after) = validity(ask, ca)?;
-        let mut serial = ask.serial;
-        if serial == [0; 16] {
+        // RFC 5280, 4.1.2.2: positive.
+        if ask.serial == [0; 16] {
             return Err(Error::Encoding);
         }
-        // A non-zero leading byte keeps the length, and with it the randomness, the same for all.
-        if let Some(first) = serial.first_mut().filter(|first| **first == 0) {
-            *first = 1;
-        }
         let version = encode::explicit(0, &encode::unsigned(&[2])?)?;
-        let serial = encode::unsigned(&serial)?;
+        let serial = encode::unsigned(&ask.serial)?;
         let algorithm = ca.issuing().key().kind().signature_algorithm()?;
         let times = encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?;
         let extensions = encode::explicit(3, &extensions(ask, ca)?)?;
@@ -117,13 +116,14 @@ impl Tbs {
     }
 
     /// Judges the final bytes, parsed anew, whatever built them (conformance x02): no CA, no signing usage, subject, names and key
-    /// exactly the request's, nothing but the extensions of the profile, validity inside the floor and the CA's.
+    /// exactly the request's, the usages asked for, nothing but the extensions of the profile, validity inside the floor and the CA's.
     pub fn judge(&self, ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(), Error> {
         const PROFILE: [ObjectIdentifier; 5] =
             [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS, AUTHORITY_KEY_ID, SUBJECT_ALT_NAME];
         let tbs = TbsCertificate::parse(&self.der).map_err(Error::Judgement)?;
         let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
         let unreadable = |_| Error::Judgement("an extension cannot be read");
+        let value = |id| tbs.extension(id).map(|e| e.value);
         let constraints = tbs.extension(BASIC_CONSTRAINTS).ok_or(Error::Judgement("no basicConstraints"))?;
         judge(constraints.critical, "basicConstraints is not critical")?;
         judge(!basic_constraints(constraints.value).map_err(unreadable)?.ca, "it is a CA certificate")?;
@@ -132,20 +132,24 @@ impl Tbs {
             let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
             judge(usage.critical && !signs, "the key usage would allow signing")?;
         }
+        judge(value(KEY_USAGE) == usage::key_usage(ask.usages())?.as_deref(), "the key usage is another")?;
+        let extended = usage::extended_key_usage(ask.usages())?;
+        judge(value(EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages are others")?;
         judge(tbs.extensions.iter().all(|e| PROFILE.contains(&e.id)), "an extension is not of the profile")?;
         judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
         judge(tbs.subject == ask.request.subject_raw(), "the subject is another")?;
         judge(tbs.spki == ask.request.spki_raw(), "the key is another")?;
-        let names = tbs.extension(SUBJECT_ALT_NAME);
-        judge(names.map(|e| e.value) == ask.request.san_raw(), "the alternative names are others")?;
-        judge(
-            names.is_none_or(|e| e.critical == ask.request.is_subject_empty()),
-            "criticality of the names",
-        )?;
-        judge(tbs.serial.len() == 16, "the serial number is not 16 bytes")?;
-        let longest = i64::try_from(LONGEST_LIFETIME).unwrap_or(i64::MAX).saturating_add(BACKDATE);
-        judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
+        judge(value(SUBJECT_ALT_NAME) == ask.request.san_raw(), "the alternative names are others")?;
+        let critical =
+            tbs.extension(SUBJECT_ALT_NAME).is_none_or(|e| e.critical == ask.request.is_subject_empty());
+        judge(critical, "criticality of the names")?;
+        judge(tbs.serial.len() <= 16 && number(tbs.serial) == number(&ask.serial), "the serial is another")?;
+        let times = (tbs.not_before, tbs.not_after);
+        judge(times == (self.not_before, self.not_after), "the validity is another than reported")?;
         judge(tbs.not_before < tbs.not_after, "its validity is empty")?;
+        let longest = i64::try_from(LONGEST_LIFETIME).unwrap_or(i64::MAX);
+        judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
+        judge(tbs.not_before >= ask.clock_floor, "it would begin before the clock's floor")?;
         judge(tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(), "it would outlive the CA")
     }
 }
@@ -166,7 +170,19 @@ pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
     ca.verify(certificate.tbs_raw, certificate.signature)
 }
 
-/// `NotBefore` and `NotAfter` (B5), never outside the CA's.
+impl LeafRequest<'_> {
+    /// The usages, or their default.
+    fn usages(&self) -> &[Usage] {
+        if self.usages.is_empty() { &DEFAULT_USAGES } else { self.usages }
+    }
+}
+
+/// A number of at most 16 bytes, big-endian.
+fn number(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
+}
+
+/// `NotBefore` and `NotAfter` (B5), never outside the CA's nor before the clock's floor.
 fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
     if ask.now < ask.clock_floor || ask.now < ca.not_before() {
         return Err(Error::ClockTooEarly);
@@ -185,18 +201,17 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
         .checked_add(lifetime)
         .and_then(|end| end.checked_sub(from_end))
         .ok_or(Error::LifetimeInvalid)?;
-    Ok((ask.now.saturating_sub(BACKDATE).max(ca.not_before()), end.min(ca.not_after())))
+    let start = ask.now.saturating_sub(BACKDATE).max(ca.not_before()).max(ask.clock_floor);
+    Ok((start, end.min(ca.not_after())))
 }
 
 /// keyUsage, extKeyUsage, basicConstraints, authorityKeyIdentifier, subjectAltName: in this order.
 fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
-    const DEFAULT: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
-    let usages = if ask.usages.is_empty() { &DEFAULT } else { ask.usages };
     let mut all = Vec::new();
-    if let Some(value) = usage::key_usage(usages)? {
+    if let Some(value) = usage::key_usage(ask.usages())? {
         all.push(extension(KEY_USAGE, true, &value)?);
     }
-    if let Some(value) = usage::extended_key_usage(usages)? {
+    if let Some(value) = usage::extended_key_usage(ask.usages())? {
         all.push(extension(EXTENDED_KEY_USAGE, false, &value)?);
     }
     all.push(extension(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);

@@ -1,7 +1,8 @@
 //! Distinguished names: carried byte for byte, looked at for what they claim.
 
 use crate::Error;
-use der::asn1::{AnyRef, ObjectIdentifier};
+use crate::extension::object_id;
+use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag};
 
 /// An empty name, `SEQUENCE {}`.
@@ -15,6 +16,11 @@ const RESERVED_PREFIX: &str = "system:";
 /// Whether a raw name is empty.
 pub fn is_empty(raw: &[u8]) -> bool {
     raw == EMPTY
+}
+
+/// Whether a raw name can be read as Go reads it.
+pub fn is_readable(raw: &[u8]) -> bool {
+    attribute_values(raw).is_ok()
 }
 
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
@@ -52,7 +58,7 @@ fn attribute_values(raw: &[u8]) -> Result<Vec<String>, Error> {
             }
             while !attributes.is_finished() {
                 let value = attributes.sequence(|pair| {
-                    <ObjectIdentifier>::decode(pair)?;
+                    object_id(pair)?;
                     AnyRef::decode(pair)
                 })?;
                 match text_of(value) {

@@ -1,7 +1,7 @@
 //! PKCS#10 certification requests (RFC 2986).
 
 use crate::algorithm::{Fault as KeyFault, PublicKey};
-use crate::extension::{self, Extension, Fault};
+use crate::extension::{self, Extension, Fault, object_id};
 use crate::{Error, name, san};
 use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
@@ -139,9 +139,8 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> 
     let mut extensions = Vec::new();
     let mut reader = SliceReader::new(attributes)?;
     while !reader.is_finished() {
-        let (id, values) = reader.sequence(|inner| {
-            Ok::<_, der::Error>((ObjectIdentifier::decode(inner)?, AnyRef::decode(inner)?))
-        })?;
+        let (id, values) =
+            reader.sequence(|inner| Ok::<_, der::Error>((object_id(inner)?, AnyRef::decode(inner)?)))?;
         if values.header().tag() != Tag::Set {
             return Err(Error::RequestMalformed("an attribute has no set of values"));
         }

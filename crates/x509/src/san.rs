@@ -1,8 +1,9 @@
 //! Subject alternative names (RFC 5280, 4.2.1.6): carried byte for byte, checked here.
 
-use crate::Error;
+use crate::extension::object_id;
+use crate::{Error, name};
 use der::asn1::AnyRef;
-use der::{Decode, Reader, SliceReader, Tag};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 
 /// More names than any workload has.
 const MAX_NAMES: usize = 1000;
@@ -32,12 +33,6 @@ pub fn check(value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-impl From<der::Error> for Error {
-    fn from(_: der::Error) -> Self {
-        Self::RequestMalformed("it is not DER")
-    }
-}
-
 fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
     let Tag::ContextSpecific { constructed, number } = name.header().tag() else {
         return Err(Error::RequestMalformed("a subject alternative name has a wrong tag"));
@@ -51,8 +46,10 @@ fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
         (2, false) => is_dns(value),
         (6, false) => is_uri(value),
         (7, false) => matches!(value.len(), 4 | 16),
-        // otherName, directoryName, registeredID: carried as they are.
-        (0 | 4, true) | (8, false) => true,
+        (0, true) => is_other_name(value).unwrap_or(false),
+        // A name claims the same identities wherever it stands.
+        (4, true) => return name::check_subject(value),
+        (8, false) => is_registered_id(value).unwrap_or(false),
         _ => return Err(Error::RequestMalformed("a subject alternative name has a wrong tag")),
     };
     if good {
@@ -60,6 +57,24 @@ fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
     } else {
         Err(Error::IdentityForbidden("a subject alternative name is not valid for its kind"))
     }
+}
+
+/// `SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }` without its outer header; what the value means is not looked at.
+fn is_other_name(contents: &[u8]) -> der::Result<bool> {
+    let mut reader = SliceReader::new(contents)?;
+    object_id(&mut reader)?;
+    let value = AnyRef::decode(&mut reader)?;
+    reader.finish()?;
+    let mut inner = SliceReader::new(value.value())?;
+    AnyRef::decode(&mut inner)?;
+    inner.finish()?;
+    Ok(value.header().tag() == Tag::ContextSpecific { constructed: true, number: TagNumber(0) })
+}
+
+/// The contents of an OBJECT IDENTIFIER.
+fn is_registered_id(contents: &[u8]) -> der::Result<bool> {
+    let id = crate::encode::tlv(Tag::ObjectIdentifier, contents);
+    id.map_or(Ok(false), |id| object_id(&mut SliceReader::new(&id)?).map(|_| true))
 }
 
 fn is_visible(byte: u8) -> bool {

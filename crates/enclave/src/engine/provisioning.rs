@@ -73,7 +73,7 @@ impl Engine {
         let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
 
         let left = self.state.attempt(uid, &offer).map_err(no_offer)?;
-        let counted = |refusal| self.counted(uid, &offer, left, refusal);
+        let counted = |refusal: Refusal| self.counted(uid, &offer, left, &refusal);
         let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
         let ca = Arc::new(Ca::new(key, chain, format));
         self.state.accept(uid, &offer, Arc::clone(&ca)).map_err(no_offer)?;
@@ -81,17 +81,14 @@ impl Engine {
     }
 
     /// A refusal after the wrap was touched: says what is left of the offer, and closes it when nothing is.
-    fn counted(&self, issuer: &str, offer: &Offer, left: u32, refusal: Refusal) -> Refusal {
-        let message = if left == 0 {
+    fn counted(&self, issuer: &str, offer: &Offer, left: u32, refusal: &Refusal) -> Refusal {
+        let note = if left == 0 {
             self.state.exhaust(issuer, offer);
-            format!(
-                "{}; that was the last attempt, the offer is closed: attest and wrap again",
-                refusal.message
-            )
+            "that was the last attempt, the offer is closed: attest and wrap again".to_owned()
         } else {
-            format!("{}; {left} more attempts", refusal.message)
+            format!("{left} more attempts")
         };
-        Refusal { message, ..refusal }
+        refuse(refusal.code, &format!("{}; {note}", refusal.message))
     }
 }
 

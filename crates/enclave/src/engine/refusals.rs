@@ -7,7 +7,7 @@ use tcs_enclave_rpc::{Refusal, RefusalCode};
 
 /// A fault that no input should cause. Its text goes no further than this process's log.
 pub(super) fn internal(fault: impl Display) -> Refusal {
-    eprintln!("tcs-enclave: internal fault: {fault}");
+    crate::log(format_args!("internal fault: {fault}"));
     refuse(RefusalCode::Internal, "a fault inside the enclave")
 }
 

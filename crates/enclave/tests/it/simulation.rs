@@ -1,5 +1,6 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tcs_enclave_rpc::{BeginProvisioning, Client, Endpoint, Request, Response};
@@ -16,23 +17,24 @@ struct Running {
 }
 
 impl Running {
-    fn start(listen: &str, platform: &std::path::Path) -> Self {
-        let mut child = Command::new(PROGRAM)
+    fn start(program: &Path, listen: &str, platform: &Path) -> Self {
+        let child = Command::new(program)
             .args(["--platform", "simulation", "--workers", "2", "--listen", listen, "--platform-dir"])
             .arg(platform)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
-        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let unknown = Endpoint::Unix(PathBuf::new());
+        let mut running = Self { child, said: String::new(), endpoint: unknown };
+        for line in BufReader::new(running.child.stderr.take().unwrap()).lines() {
             let line = line.unwrap();
-            said += &format!("{line}\n");
+            running.said.push_str(&line);
             if let Some((_, endpoint)) = line.split_once("listening on ") {
-                let endpoint = endpoint.parse().unwrap();
-                return Self { child, said, endpoint };
+                running.endpoint = endpoint.parse().unwrap();
+                return running;
             }
         }
-        panic!("ended before it listened: {said}");
+        panic!("ended before it listened: {}", running.said);
     }
 
     fn ask(&self, request: Request) -> Response {
@@ -58,8 +60,12 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
     let platform = dir.path().join("platform");
     tcs_sgx_sim::Platform::create(&platform, now()).unwrap();
     let socket = format!("unix:{}", dir.path().join("s").display());
+    // A link of our own: another build may replace the program's file under its name meanwhile.
+    let links = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let program = links.path().join("tcs-enclave");
+    std::fs::hard_link(PROGRAM, &program).unwrap();
     for listen in [socket.as_str(), "127.0.0.1:0", socket.as_str()] {
-        let enclave = Running::start(listen, &platform);
+        let enclave = Running::start(&program, listen, &platform);
         assert!(enclave.said.contains("SIMULATED"), "{}", enclave.said);
         let Response::Identity(identity) = enclave.ask(Request::Identity) else { panic!() };
         assert_eq!((identity.platform.as_str(), identity.simulated), ("simulation", true));
@@ -69,7 +75,7 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
         let begin = BeginProvisioning { issuer_uid: "uid".into(), nonce: nonce.to_vec().into() };
         let Response::Offer(offer) = enclave.ask(Request::BeginProvisioning(begin)) else { panic!() };
         let quote = SgxQuoteV3::parse(&offer.evidence).unwrap();
-        let file = digest(&SHA256, &std::fs::read(PROGRAM).unwrap());
+        let file = digest(&SHA256, &std::fs::read(&program).unwrap());
         assert_eq!(quote.mrenclave().as_slice(), file.as_ref());
         assert!(quote.is_debug(), "a simulated enclave says that it protects nothing");
         assert_eq!(quote.report_data(), report_data::ctk_v1(&offer.public_key, &nonce).unwrap());

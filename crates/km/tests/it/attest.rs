@@ -33,7 +33,7 @@ impl Bench {
         let bench = Self { dir, quote };
         bench.write("key.pem", KEY);
         bench.write("quote", STANDARD.encode(&bench.quote));
-        bench.configure(&bench.identity(), COLLATERAL, SIMULATION);
+        bench.configure(&Bench::identity(), COLLATERAL, SIMULATION);
         bench
     }
 
@@ -45,7 +45,7 @@ impl Bench {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn identity(&self) -> String {
+    fn identity() -> String {
         format!("[[identity]]\nmrenclave = \"{}\"\n", hex::encode(PINNED))
     }
 
@@ -117,7 +117,7 @@ fn mistakes_have_a_status_and_a_code_of_their_own() {
 #[test]
 fn a_simulated_quote_is_refused_where_the_root_is_intels() {
     let bench = Bench::new();
-    bench.configure(&bench.identity(), COLLATERAL, "");
+    bench.configure(&Bench::identity(), COLLATERAL, "");
     assert_refused(&bench.run(&[]), 3, "UntrustedRoot", BOUND);
     assert_refused(&bench.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
 }
@@ -138,7 +138,7 @@ mod without_the_feature {
     fn settings_for_a_simulated_root_are_refused() {
         let bench = Bench::new();
         for simulation in [SIMULATION, "[simulation]\n", "[simulation]\nallow = false\n"] {
-            bench.configure(&bench.identity(), COLLATERAL, simulation);
+            bench.configure(&Bench::identity(), COLLATERAL, simulation);
             assert_refused(&bench.run(&[]), 3, "SimulationNotBuiltIn", "");
         }
     }
@@ -228,13 +228,13 @@ mod with_the_feature {
             "[simulation]\nroot = \"platform/public/root.der\"\n",
             "[simulation]\nallow = true\n",
         ] {
-            bench.configure(&bench.identity(), COLLATERAL, simulation);
+            bench.configure(&Bench::identity(), COLLATERAL, simulation);
             assert_refused(&bench.run(&[]), 3, "SimulationNotEnabled", "");
         }
-        bench.configure(&bench.identity(), COLLATERAL, "[simulation]\nroot = \"absent\"\nallow = true\n");
+        bench.configure(&Bench::identity(), COLLATERAL, "[simulation]\nroot = \"absent\"\nallow = true\n");
         assert_refused(&bench.run(&[]), 3, "SimulatedRootUnreadable", "");
         bench.configure(
-            &bench.identity(),
+            &Bench::identity(),
             COLLATERAL,
             "[simulation]\nroot = \"attest.toml\"\nallow = true\n",
         );
@@ -244,7 +244,7 @@ mod with_the_feature {
     #[test]
     fn missing_collateral_is_refused() {
         let bench = Bench::new();
-        bench.configure(&bench.identity(), "", SIMULATION);
+        bench.configure(&Bench::identity(), "", SIMULATION);
         assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
     }
 

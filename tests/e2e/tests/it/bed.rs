@@ -13,7 +13,7 @@ use tcs_testkit::process::{Lifetime, Signal, run, wait_for};
 use tcs_testkit::{Stack, repository};
 
 /// Generous: the machine may be busy; nothing here waits for time to pass.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 pub struct Bed {
     pub stack: Stack,
@@ -61,7 +61,7 @@ impl Bed {
     /// The control plane and the stand-in, with nothing applied.
     pub fn bare() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let dir = tempfile::Builder::new().prefix("tcs-e2e-").tempdir().unwrap().keep();
+        let dir = folder();
         let stack = Stack::start(&dir, Lifetime::WithParent, |line| eprintln!("{line}")).unwrap();
         let node = stack.node();
         Self { stack, node, dir }
@@ -135,23 +135,28 @@ impl Bed {
         identity.signal(Signal::KILL).unwrap();
         wait_for(SOON, "a successor", || Ok(self.node.pid(container).filter(|now| *now != pid))).unwrap();
     }
+}
 
-    /// A kubectl with the token of a ServiceAccount.
-    pub fn kubectl_as(
-        &self,
-        namespace: &str,
-        account: &str,
-    ) -> impl Fn(&[&str]) -> anyhow::Result<String> + use<> {
-        let kubeconfig = self.stack.cluster.service_account_kubeconfig(namespace, account).unwrap();
-        let program = self.stack.cluster.kubectl_as(&kubeconfig).get_program().to_owned();
-        move |arguments: &[&str]| {
-            run(Command::new(&program)
-                .arg("--kubeconfig")
-                .arg(&kubeconfig)
-                .current_dir(repository())
-                .args(arguments))
-        }
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // The processes end with the fields, after this; what they still write is swept by the next run.
+        let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A folder below the target folder. The shared bed is never dropped, so each run first removes what earlier runs left.
+fn folder() -> PathBuf {
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    let base = repository().join("target/e2e");
+    SWEPT.get_or_init(|| {
+        for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
+            let owner = entry.file_name().to_string_lossy().split('-').next().unwrap_or_default().to_owned();
+            if !Path::new("/proc").join(owner).exists() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    });
+    base.join(unique(&std::process::id().to_string()))
 }
 
 pub fn issuer_object(namespace: &str, name: &str) -> Value {

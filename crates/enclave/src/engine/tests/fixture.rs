@@ -138,6 +138,7 @@ impl TestCa {
     pub fn below(&self) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = self.params.clone();
+        params.use_authority_key_identifier_extension = true;
         let depth = self.chain.len();
         params.distinguished_name.push(DnType::CommonName, format!("Test CA {depth} below"));
         let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap();
