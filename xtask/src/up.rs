@@ -48,8 +48,7 @@ pub fn node(dir: &Path) -> Result<()> {
     let layout = Layout::at(dir);
     let assets = ensure_control_plane(crate::progress)?;
     let cluster = ControlPlane::attach(&layout.cluster(), &assets)?;
-    NodeStandIn::start(Arc::new(cluster), node_settings(&layout)).wait();
-    bail!("the stand-in for the node ended")
+    NodeStandIn::start(Arc::new(cluster), node_settings(&layout)).serve_until_told()
 }
 
 fn start(dir: &Path) -> Result<()> {

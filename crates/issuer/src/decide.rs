@@ -207,11 +207,12 @@ impl<'a> Pass<'a> {
         );
         let mut notes = Vec::new();
         if let Some(old) = before.filter(|old| old.fingerprint != fingerprint) {
-            let message = format!("the CA changed from SHA-256 {} to {fingerprint}", old.fingerprint);
+            let message =
+                self.say(&format!("the CA changed from SHA-256 {} to {fingerprint}", old.fingerprint));
             notes.push(Note { warning: true, reason: "CAReplaced".into(), message, about: About::Issuer });
         }
         if !was_ready {
-            let message = format!("{message} (key delivered as {})", ca.key_format);
+            let message = self.say(&format!("{message} (key delivered as {})", ca.key_format));
             notes.push(Note { warning: false, reason: "KeyAccepted".into(), message, about: About::Issuer });
         }
         let attestation =
@@ -343,7 +344,7 @@ impl<'a> Pass<'a> {
         let before = ready_condition(self.seen.status);
         let changed = before.is_none_or(|b| b.reason != reason || b.message != self.say(message));
         let notes = if changed {
-            let (reason, message) = (reason.to_owned(), message.to_owned());
+            let (reason, message) = (reason.to_owned(), self.say(message));
             vec![Note { warning: !normal, reason, message, about: About::Issuer }]
         } else {
             Vec::new()

@@ -9,8 +9,8 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 const MARK: &str = "TCS SIMULATION - NOT A TEE";
-/// Certificates begin a day early, for clocks that lag.
-const EARLY: Duration = Duration::days(1);
+/// Certificates and collateral begin a day early, for clocks that lag.
+pub const EARLY: Duration = Duration::days(1);
 const LIFE: Duration = Duration::days(3650);
 
 /// Everything that signs, and what it signed.
@@ -106,10 +106,9 @@ fn crl(
     now: OffsetDateTime,
     options: &Options,
 ) -> Result<Vec<u8>, Error> {
-    let this_update = now - EARLY;
     let list = CertificateRevocationListParams {
-        this_update,
-        next_update: this_update + Duration::days(options.collateral_days),
+        this_update: now - EARLY,
+        next_update: now + Duration::days(options.collateral_days),
         crl_number: SerialNumber::from(1u64),
         issuing_distribution_point: None,
         revoked_certs: Vec::new(),

@@ -1,6 +1,7 @@
 //! TCB info, QE identity and the file that holds all collateral.
 
-use crate::{Error, Options, certificates::Authorities, extension, quote};
+use crate::certificates::{Authorities, EARLY};
+use crate::{Error, Options, extension, quote};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -58,8 +59,8 @@ fn qe_identity(now: i64, options: &Options) -> Result<String, Error> {
 }
 
 fn window(now: i64, options: &Options) -> Result<(String, String), Error> {
-    let issued = OffsetDateTime::from_unix_timestamp(now).map_err(|_| Error::Time)? - Duration::days(1);
-    Ok((text(issued), text(issued + Duration::days(options.collateral_days))))
+    let now = OffsetDateTime::from_unix_timestamp(now).map_err(|_| Error::Time)?;
+    Ok((text(now - EARLY), text(now + Duration::days(options.collateral_days))))
 }
 
 /// RFC 3339, whole seconds, UTC.

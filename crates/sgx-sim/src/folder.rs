@@ -8,6 +8,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
+/// Length of the sealing secret in bytes.
+const SEALING_SECRET: usize = 32;
+
 /// Writes a new platform. Private files have mode 0600 in a folder of mode 0700.
 pub fn write(dir: &Path, authorities: &Authorities, collateral: &str) -> Result<(), Error> {
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -32,7 +35,7 @@ pub fn write(dir: &Path, authorities: &Authorities, collateral: &str) -> Result<
         write_file(&private.join(name), 0o600, &key.pkcs8())?;
     }
     write_file(&private.join("pck-chain.pem"), 0o600, authorities.pck_chain().as_bytes())?;
-    let mut secret = Zeroizing::new([0; 32]);
+    let mut secret = Zeroizing::new([0; SEALING_SECRET]);
     aws_lc_rs::rand::fill(secret.as_mut_slice()).map_err(|_| Error::Key)?;
     write_file(&private.join("sealing-secret"), 0o600, secret.as_slice())
 }
@@ -41,11 +44,16 @@ pub fn write(dir: &Path, authorities: &Authorities, collateral: &str) -> Result<
 pub fn read(dir: &Path) -> Result<Platform, Error> {
     let private = dir.join("private");
     let pck_chain = read_file(&private.join("pck-chain.pem"))?;
+    let sealing_secret = read_file(&private.join("sealing-secret"))?;
+    // A shorter one, for example of an interrupted `create`, would make weak sealing keys without a word.
+    if sealing_secret.len() != SEALING_SECRET {
+        return Err(Error::Key);
+    }
     Ok(Platform {
         pck: Key::from_pkcs8(&read_file(&private.join("pck.p8"))?)?,
         attestation: Key::from_pkcs8(&read_file(&private.join("attestation.p8"))?)?,
         pck_chain: String::from_utf8(pck_chain.to_vec()).map_err(|_| Error::Key)?,
-        sealing_secret: read_file(&private.join("sealing-secret"))?,
+        sealing_secret,
     })
 }
 

@@ -64,7 +64,7 @@ impl Error {
 /// How a platform differs from a healthy one; for tests.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Days that collateral is valid, counted from a day before `now`. 30 as Intel's.
+    /// Days that collateral is valid after `now`: 30, as Intel's is after its issue.
     pub collateral_days: i64,
     /// TCB status of the platform's level, for example `UpToDate`, `OutOfDate`.
     pub tcb_status: String,

@@ -95,11 +95,18 @@ impl NodeStandIn {
         &self.log
     }
 
-    /// Waits until the stand-in ends, which it does only when its process is told to.
-    pub fn wait(mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    /// Waits until this process is told to end (SIGTERM) or the stand-in fails; then ends the children.
+    pub fn serve_until_told(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+            while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+                if tokio::time::timeout(TICK, told.recv()).await.is_ok() {
+                    return Ok(());
+                }
+            }
+            anyhow::bail!("the stand-in for the node failed; see {}", self.log.display())
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::algorithm::{Fault as KeyFault, PublicKey};
 use crate::extension::{self, Extension, Fault, object_id};
 use crate::{Error, name, san};
-use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 use spki::AlgorithmIdentifierRef;
 
@@ -117,12 +117,12 @@ struct Info<'a> {
     attributes: &'a [u8],
 }
 
-/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`: subject, key and
-/// the contents of the attributes. The version's value is not looked at, as nowhere in the field.
+/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`. Any version that fits
+/// in 64 bits passes, as in Go.
 fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     let mut reader = SliceReader::new(info)?;
     let parts = reader.sequence(|inner| {
-        IntRef::decode(inner)?;
+        i64::decode(inner)?;
         let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
         Ok::<_, der::Error>((subject, spki, AnyRef::decode(inner)?))
     })?;

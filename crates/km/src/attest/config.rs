@@ -10,6 +10,8 @@ const MAX_CONFIG: u64 = 64 * 1024;
 
 /// What is accepted, and where the collateral lies.
 pub struct Config {
+    /// A settings file was named.
+    pub given: bool,
     pub policy: Policy,
     pub trust: TrustRoot,
     pub collateral: Option<PathBuf>,
@@ -19,7 +21,8 @@ impl Config {
     /// Without a file: Intel's root, no identity, no collateral.
     pub fn load(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else {
-            return Ok(Self { policy: Policy::default(), trust: TrustRoot::intel(), collateral: None });
+            let (policy, trust) = (Policy::default(), TrustRoot::intel());
+            return Ok(Self { given: false, policy, trust, collateral: None });
         };
         let bytes = read_limited(path, MAX_CONFIG)
             .map_err(|cause| Error::ConfigUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
@@ -29,6 +32,7 @@ impl Config {
         // Relative names are those of the settings' folder, so that the file works from anywhere.
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self {
+            given: true,
             policy: Policy {
                 identities: file
                     .identity

@@ -112,14 +112,16 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::ConfigUnreadable { .. } | Self::ConfigMalformed { .. } => Exit::Usage,
-            Self::SimulationNotBuiltIn
-            | Self::SimulationNotEnabled
-            | Self::SimulatedRootUnreadable { .. }
-            | Self::QuoteMalformed { .. } => Exit::Verification,
+            Self::ConfigMalformed { .. } => Exit::Usage,
+            Self::SimulationNotBuiltIn | Self::SimulationNotEnabled | Self::QuoteMalformed { .. } => {
+                Exit::Verification
+            }
             Self::PublicKeyUnreadable { .. } | Self::PublicKeyMalformed { .. } => Exit::KeyInput,
             Self::CollateralNotConfigured | Self::CollateralUnreadable { .. } => Exit::Collateral,
-            Self::QuoteUnreadable { .. } | Self::OutputFailed(_) => Exit::Other,
+            Self::ConfigUnreadable { .. }
+            | Self::SimulatedRootUnreadable { .. }
+            | Self::QuoteUnreadable { .. }
+            | Self::OutputFailed(_) => Exit::Other,
             Self::Refused(error) => match error.class() {
                 Class::Policy => Exit::Policy,
                 Class::Collateral => Exit::Collateral,
@@ -157,7 +159,7 @@ impl Error {
                 "do not wrap a key for it"
             }
             "CollateralNotConfigured" => {
-                "name the collateral of the platform in the settings: [collateral] file = \"FILE\""
+                "name the collateral of the platform in the settings (--config): [collateral] file = \"FILE\""
             }
             "CollateralUnreadable" => "check [collateral] file in the settings",
             "CollateralExpired" => "get current collateral, and check this machine's clock",
@@ -167,7 +169,7 @@ impl Error {
                 "have the platform brought up to date, or accept its advisories in [tcb] of the settings"
             }
             "NoIdentityConfigured" => {
-                "name the enclave that you trust in the settings: [[identity]] mrenclave = \"HEX\""
+                "name the enclave that you trust in the settings (--config): [[identity]] mrenclave = \"HEX\""
             }
             "IdentityMismatch" => {
                 "do not wrap a key for it, unless you know this enclave: then add it as [[identity]]"

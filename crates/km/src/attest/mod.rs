@@ -45,6 +45,10 @@ pub fn run(args: &Args, now: i64, out: &mut dyn Write, warnings: &mut dyn Write)
     check_binding(&quote.report_data(), &spki, &FIXED_NONCE).map_err(Error::Refused)?;
     writeln!(out, "Public key hash verification successful")?;
 
+    // Without settings nobody is trusted yet, which is the first thing to tell; collateral would be the second.
+    if !config.given && !args.any_identity {
+        return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
+    }
     let collateral = read_collateral(&config)?;
     let verdict =
         verify(&evidence, &collateral, &config.trust, &config.policy, now).map_err(Error::Refused)?;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tcs_evidence::report_data::{FIXED_NONCE, ctk_v1};
+use tcs_sgx_sim::{Options, Platform};
 use tempfile::TempDir;
 
 const PINNED: [u8; 32] = [0x5a; 32];
@@ -23,11 +24,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(0, &Options::default())
+    }
+
+    /// The platform and its collateral are `age` days old.
+    fn with(age: i64, options: &Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let platform =
-            tcs_sgx_sim::Platform::create(&dir.path().join("platform"), now.try_into().unwrap()).unwrap();
+        let made = i64::try_from(now).unwrap() - age * 86_400;
+        let platform = Platform::create_with(&dir.path().join("platform"), made, options).unwrap();
         let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
         let quote = platform.quote(PINNED, ctk_v1(&spki, &FIXED_NONCE).unwrap()).unwrap();
         let bench = Self { dir, quote };
@@ -84,7 +90,10 @@ fn mistakes_have_a_status_and_a_code_of_their_own() {
     let bench = Bench::new();
     bench.configure("", "", "");
     assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
-    assert_refused(&bench.command(&[]).output().unwrap(), 5, "CollateralNotConfigured", BOUND);
+    // No settings at all: nobody is trusted, and then nothing is known of the platform either.
+    assert_refused(&bench.command(&[]).output().unwrap(), 4, "NoIdentityConfigured", BOUND);
+    let any = bench.command(&["--any-identity"]).output().unwrap();
+    assert_refused(&any, 5, "CollateralNotConfigured", BOUND);
     bench.configure("", "[collateral]\nfile = \"absent.json\"\n", "");
     assert_refused(&bench.run(&[]), 5, "CollateralUnreadable", BOUND);
     bench.configure("", "[collateral]\nfile = \"attest.toml\"\n", "");
@@ -92,7 +101,7 @@ fn mistakes_have_a_status_and_a_code_of_their_own() {
     bench.configure("", "", "nonsense = 1\n");
     assert_refused(&bench.run(&[]), 2, "ConfigMalformed", "");
     let absent = bench.command(&[]).env("KM_ATTEST_CONFIG", bench.path("absent")).output().unwrap();
-    assert_refused(&absent, 2, "ConfigUnreadable", "");
+    assert_refused(&absent, 1, "ConfigUnreadable", "");
     assert_eq!(bench.run(&["--nonsense"]).status.code(), Some(2));
 
     bench.configure("", COLLATERAL, "");
@@ -232,7 +241,7 @@ mod with_the_feature {
             assert_refused(&bench.run(&[]), 3, "SimulationNotEnabled", "");
         }
         bench.configure(&Bench::identity(), COLLATERAL, "[simulation]\nroot = \"absent\"\nallow = true\n");
-        assert_refused(&bench.run(&[]), 3, "SimulatedRootUnreadable", "");
+        assert_refused(&bench.run(&[]), 1, "SimulatedRootUnreadable", "");
         bench.configure(
             &Bench::identity(),
             COLLATERAL,
@@ -246,6 +255,34 @@ mod with_the_feature {
         let bench = Bench::new();
         bench.configure(&Bench::identity(), "", SIMULATION);
         assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
+    }
+
+    #[test]
+    fn old_collateral_is_refused_like_missing_one() {
+        assert_accepted(&Bench::with(29, &Options::default()).run(&[]));
+        let expired = Bench::with(31, &Options::default());
+        assert_refused(&expired.run(&[]), 5, "CollateralExpired", BOUND);
+        assert_refused(&expired.run(&["--any-identity"]), 5, "CollateralExpired", BOUND);
+    }
+
+    #[test]
+    fn a_platform_with_advisories_is_refused_until_each_is_accepted() {
+        let advisories = vec!["INTEL-SA-00334".into(), "INTEL-SA-00615".into()];
+        let options = Options { tcb_status: "SWHardeningNeeded".into(), advisories, ..Options::default() };
+        let bench = Bench::with(0, &options);
+        assert_refused(&bench.run(&[]), 4, "TcbStatusRefused", BOUND);
+        let accept = |ids: &str| {
+            let tcb = format!("[tcb]\naccepted_advisories = [{ids}]\n");
+            bench.configure(&Bench::identity(), COLLATERAL, &format!("{SIMULATION}{tcb}"));
+            bench.run(&[])
+        };
+        assert_refused(&accept("\"INTEL-SA-00334\""), 4, "TcbStatusRefused", BOUND);
+        let output = accept("\"INTEL-SA-00615\", \"INTEL-SA-00334\"");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stdout}");
+        // Never the line of a platform that is up to date.
+        assert!(stdout.contains("\nSGX_QL_QV_RESULT_SW_HARDENING_NEEDED\n"), "{stdout}");
+        assert!(!stdout.contains("latest TCB"), "{stdout}");
     }
 
     #[test]

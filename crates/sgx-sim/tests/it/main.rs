@@ -36,6 +36,17 @@ fn a_platform_outlives_the_processes_that_use_it() {
 }
 
 #[test]
+fn a_cut_sealing_secret_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p");
+    Platform::create(&path, NOW).unwrap();
+    for short in [31, 0] {
+        std::fs::write(path.join("private/sealing-secret"), vec![7; short]).unwrap();
+        assert_eq!(Platform::open(&path).err().unwrap().code(), "PlatformKey");
+    }
+}
+
+#[test]
 fn private_files_are_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p");

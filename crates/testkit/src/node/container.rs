@@ -10,6 +10,9 @@ use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
 use super::Settings;
 use crate::process::Program;
 
+/// Where the in-cluster client looks for its token.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// A container as a local program.
 #[derive(Clone, Debug)]
 pub struct Container {
@@ -103,12 +106,12 @@ fn one(
         };
         environment.push((variable.name.clone(), value));
     }
-    replacements.said.push(format!(
-        "in-cluster credentials of {} -> {}",
-        container.name,
-        kubeconfig.display()
-    ));
-    environment.push(("KUBECONFIG".into(), kubeconfig.display().to_string()));
+    // Only a container into which the account's token is mounted may use it.
+    let with_token = container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == TOKEN);
+    let credentials = if with_token { kubeconfig } else { Path::new("/dev/null") };
+    let (name, shown) = (&container.name, credentials.display());
+    replacements.said.push(format!("in-cluster credentials of {name} -> {shown}"));
+    environment.push(("KUBECONFIG".into(), shown.to_string()));
     Ok(Container { name: container.name.clone(), executable, arguments, environment })
 }
 

@@ -143,6 +143,34 @@ fn the_simulator_is_accepted_under_its_own_root_only() {
     assert_eq!(refused(&other, &pin(7)).code(), "UntrustedRoot");
 }
 
+/// Advisories are in the verdict, and the verdict holds until the collateral ends.
+#[test]
+fn accepted_advisories_and_the_end_are_in_the_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let advisories = vec!["INTEL-SA-00334".to_owned(), "INTEL-SA-00615".to_owned()];
+    let options = tcs_sgx_sim::Options {
+        tcb_status: "SWHardeningNeeded".into(),
+        advisories: advisories.clone(),
+        ..tcs_sgx_sim::Options::default()
+    };
+    let platform = tcs_sgx_sim::Platform::create_with(dir.path(), NOW, &options).unwrap();
+    let evidence = Evidence::SgxQuote(platform.quote([7; 32], [9; 64]).unwrap());
+    let public = |name: &str| std::fs::read(dir.path().join("public").join(name)).unwrap();
+    let collateral = Collateral::from_json(&public("collateral.json")).unwrap();
+    let trust = TrustRoot::simulated(&public("root.der")).unwrap();
+    let judge = |accepted: &[String], now| {
+        let policy = Policy { accepted_advisories: accepted.to_vec(), ..any_identity() };
+        verify(&evidence, &collateral, &trust, &policy, now)
+    };
+    assert_eq!(judge(&advisories[..1], NOW).unwrap_err().code(), "TcbStatusRefused");
+    let verdict = judge(&advisories, NOW).unwrap();
+    assert_eq!((verdict.status, verdict.advisory_ids), (TcbStatus::SwHardeningNeeded, advisories.clone()));
+    let end = NOW + 30 * 86_400;
+    assert_eq!(i64::try_from(verdict.valid_until), Ok(end));
+    assert!(judge(&advisories, end).is_ok());
+    assert_eq!(judge(&advisories, end + 1).unwrap_err().code(), "CollateralExpired");
+}
+
 /// A quote whose embedded chain ends in a copy of the trusted root, but was never signed by it.
 #[test]
 fn a_borrowed_root_certificate_is_no_proof() {
