@@ -191,7 +191,9 @@ fn check_crl(what: &'static str, crl: &[u8], now: u64) -> Result<(), Error> {
         .map_err(|error| Error::CollateralMalformed(format!("{what}: {error}")))?;
     let list = list.tbs_cert_list;
     let next = list.next_update.ok_or_else(|| Error::CollateralMalformed(format!("{what} names no end")))?;
-    check_window(what, list.this_update.to_unix_duration().as_secs(), next.to_unix_duration().as_secs(), now)
+    let (from, next) = (list.this_update.to_unix_duration().as_secs(), next.to_unix_duration().as_secs());
+    // For webpki a CRL has ended at its nextUpdate; certificates and Intel's texts are valid at their last second.
+    check_window(what, from, next.saturating_sub(1), now)
 }
 
 /// `issueDate` and `nextUpdate`: RFC 3339 in UTC, as Intel writes them.

@@ -125,7 +125,7 @@ pub struct Verdict {
     pub identity: Identity,
     /// `report_data`, to be judged by [`crate::check_binding`].
     pub report_data: [u8; 64],
-    /// Last second (Unix time) at which this verification holds; collateral must be refreshed then.
+    /// This verification holds before this second (Unix time); collateral must be refreshed by then.
     pub valid_until: u64,
     /// Under a simulated root: **no protection**; every surface must say so.
     pub simulated: bool,

@@ -86,24 +86,33 @@ impl Tbs {
         if request.asks_signing_usage() || ask.usages.iter().any(|usage| usage.is_signing()) {
             return Err(Error::UsageForbidden);
         }
-        let (not_before, not_after) = validity(ask, ca)?;
         // RFC 5280, 4.1.2.2: positive.
         if ask.serial == [0; 16] {
             return Err(Error::Encoding);
         }
+        Self::encode(ask, ca, validity(ask, ca)?, &extensions(ask, ca)?)
+    }
+
+    /// RFC 5280, 4.1: the fields in their order.
+    fn encode(
+        ask: &LeafRequest<'_>,
+        ca: &CaChain,
+        (not_before, not_after): (i64, i64),
+        extensions: &[u8],
+    ) -> Result<Self, Error> {
         let version = encode::explicit(0, &encode::unsigned(&[2])?)?;
         let serial = encode::unsigned(&ask.serial)?;
         let algorithm = ca.issuing().key().kind().signature_algorithm()?;
         let times = encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?;
-        let extensions = encode::explicit(3, &extensions(ask, ca)?)?;
+        let extensions = encode::explicit(3, extensions)?;
         let parts: [&[u8]; 8] = [
             &version,
             &serial,
             &algorithm,
             ca.issuing().subject_raw(),
             &times,
-            request.subject_raw(),
-            request.spki_raw(),
+            ask.request.subject_raw(),
+            ask.request.spki_raw(),
             &extensions,
         ];
         Ok(Self { der: encode::sequence(&parts)?, not_before, not_after })
@@ -235,5 +244,87 @@ fn extension(id: ObjectIdentifier, critical: bool, value: &[u8]) -> Result<Vec<u
         encode::sequence(&[&id, &encode::der(&true)?, &value])
     } else {
         encode::sequence(&[&id, &value])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::SUBJECT_KEY_ID;
+    use rcgen::{CertificateParams, IsCa, KeyPair};
+
+    const NOW: i64 = 1_795_000_000;
+
+    fn request() -> CertificateRequest {
+        let parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let der = parameters.serialize_request(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        CertificateRequest::from_der(&der).unwrap()
+    }
+
+    fn chain() -> CaChain {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let der = parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        CaChain::from_delivered(&[der], NOW).unwrap()
+    }
+
+    #[test]
+    fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
+        let (request, ca) = (request(), chain());
+        let lifetime = Some(LONGEST_LIFETIME);
+        let ask = LeafRequest {
+            request: &request,
+            usages: &[],
+            lifetime,
+            now: NOW,
+            serial: [7; 16],
+            clock_floor: 0,
+        };
+        let times = validity(&ask, &ca).unwrap();
+        let verdict = |times, extensions: &[Vec<u8>]| {
+            let parts: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+            let tbs = Tbs::encode(&ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
+            tbs.judge(&ask, &ca).err()
+        };
+        let make = |id, critical, value: &[u8]| extension(id, critical, value).unwrap();
+        let usage = make(KEY_USAGE, true, b"\x03\x02\x05\xa0");
+        let no_ca = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
+        let names = make(SUBJECT_ALT_NAME, false, request.san_raw().unwrap());
+        let good = [usage.clone(), no_ca.clone(), names.clone()];
+        assert_eq!(verdict(times, &good), None);
+
+        let with = |at: usize, other: Vec<u8>| {
+            let mut changed = good.clone();
+            changed[at] = other;
+            verdict(times, &changed)
+        };
+        let because = |why| Some(Error::Judgement(why));
+        let ca_true = make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff");
+        assert_eq!(with(1, ca_true), because("it is a CA certificate"));
+        let mild = make(BASIC_CONSTRAINTS, false, b"\x30\x00");
+        assert_eq!(with(1, mild), because("basicConstraints is not critical"));
+        assert_eq!(verdict(times, &[usage, names]), because("no basicConstraints"));
+        for signing in [b"\x03\x02\x02\xa4", b"\x03\x02\x01\xa2"] {
+            let signing = make(KEY_USAGE, true, signing);
+            assert_eq!(with(0, signing), because("the key usage would allow signing"));
+        }
+        let wider = make(KEY_USAGE, true, b"\x03\x02\x03\xa8");
+        assert_eq!(with(0, wider), because("the key usage is another"));
+        let any = make(EXTENDED_KEY_USAGE, false, b"\x30\x06\x06\x04\x55\x1d\x25\x00");
+        assert_eq!(with(2, any), because("the extended key usages are others"));
+        assert_eq!(
+            with(2, make(SUBJECT_KEY_ID, false, b"\x04\x01\x00")),
+            because("an extension is not of the profile")
+        );
+        let critical = make(SUBJECT_ALT_NAME, true, request.san_raw().unwrap());
+        assert_eq!(with(2, critical), because("criticality of the names"));
+        let other = make(SUBJECT_ALT_NAME, false, b"\x30\x03\x82\x01x");
+        assert_eq!(with(2, other), because("the alternative names are others"));
+        assert_eq!(with(2, no_ca), because("an extension stands there twice"));
+
+        assert_eq!(verdict((times.0, times.1 + 1), &good), because("it would live too long"));
+        assert_eq!(verdict((times.0, times.0), &good), because("its validity is empty"));
+        let end = ca.not_after();
+        assert_eq!(verdict((end - 600, end + 1), &good), because("it would outlive the CA"));
     }
 }

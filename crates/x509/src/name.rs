@@ -108,3 +108,44 @@ fn bmp(bytes: &[u8]) -> Option<String> {
     let none = |unit: u32| (0xfdd0..=0xfdef).contains(&unit) || unit >= 0xfffe;
     units.map(|unit| char::from_u32(unit).filter(|_| !none(unit))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name with one attribute.
+    fn name(id: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+        let tlv =
+            |tag: u8, contents: &[u8]| [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat();
+        tlv(0x30, &tlv(0x31, &tlv(0x30, &[tlv(0x06, id), tlv(tag, value)].concat())))
+    }
+
+    const COMMON_NAME: &[u8] = b"\x55\x04\x03";
+
+    #[test]
+    fn reserved_names_hide_in_no_string_type() {
+        let wide: Vec<u8> = "system:x".bytes().flat_map(|byte| [0, byte]).collect();
+        let hidden: [(u8, &[u8]); 5] = [
+            (0x0c, b"system:x"),
+            (0x13, b"system:x"),
+            (0x16, b"SYSTEM:x"),
+            (0x14, b"system:x"),
+            (0x1e, &wide),
+        ];
+        for (tag, value) in hidden {
+            let checked = check_subject(&name(COMMON_NAME, tag, value));
+            assert!(matches!(checked, Err(Error::IdentityForbidden(_))), "{tag:#x}: {checked:?}");
+        }
+        assert!(check_subject(&name(COMMON_NAME, 0x0c, b"systems: x")).is_ok());
+        assert!(check_subject(&name(COMMON_NAME, 0x1c, b"\0\0\0x")).is_err(), "UniversalString");
+    }
+
+    #[test]
+    fn identifiers_that_go_cannot_read_are_refused() {
+        assert!(check_subject(&name(COMMON_NAME, 0x0c, b"x")).is_ok());
+        // A padded arc; an arc of 2^31 - 1 and one above it.
+        assert!(check_subject(&name(b"\x55\x04\x80\x03", 0x0c, b"x")).is_err());
+        assert!(check_subject(&name(b"\x55\x04\x87\xff\xff\xff\x7f", 0x0c, b"x")).is_ok());
+        assert!(check_subject(&name(b"\x55\x04\x88\x80\x80\x80\x00", 0x0c, b"x")).is_err());
+    }
+}

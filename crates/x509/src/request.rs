@@ -122,7 +122,7 @@ struct Info<'a> {
 fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     let mut reader = SliceReader::new(info)?;
     let parts = reader.sequence(|inner| {
-        i64::decode(inner)?;
+        der::asn1::IntRef::decode(inner)?;
         let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
         Ok::<_, der::Error>((subject, spki, AnyRef::decode(inner)?))
     })?;
@@ -158,5 +158,21 @@ fn key_error(fault: KeyFault) -> Error {
         KeyFault::Malformed(why) => Error::RequestMalformed(why),
         KeyFault::Unsupported(why) => Error::RequestKeyUnsupported(why),
         KeyFault::Signature => Error::RequestSignatureInvalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_go_cannot_hold_is_refused() {
+        let info = |version: &[u8]| {
+            let rest = b"\x30\x00\x30\x00\xa0\x00";
+            let length = u8::try_from(version.len() + rest.len()).unwrap();
+            [&[0x30, length], version, rest].concat()
+        };
+        assert!(read_info(&info(b"\x02\x01\xff")).is_ok(), "any number");
+        assert!(read_info(&info(b"\x02\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00")).is_err(), "65 bits");
     }
 }

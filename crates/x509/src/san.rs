@@ -183,6 +183,17 @@ mod tests {
         assert!(san(0x87, &[1, 2, 3, 4]).is_ok());
         assert!(san(0x87, &[1, 2, 3, 4, 5]).is_err());
         assert!(san(0x83, b"x").is_err(), "x400Address");
+        // otherName: a type and one value in [0].
+        assert!(san(0xa0, b"\x06\x02\x2a\x03\xa0\x03\x0c\x01u").is_ok());
+        assert!(san(0xa0, b"\x06\x02\x2a\x03\x0c\x01u").is_err());
+        assert!(san(0xa0, b"\x06\x02\x2a\x03\xa0\x03\x0c\x02u").is_err());
+        assert!(san(0xa0, b"rubbish").is_err());
+        assert!(san(0x88, b"\x2a\x03\x04").is_ok());
+        assert!(san(0x88, b"\x2a\x80\x04").is_err(), "an arc with padding");
+        // directoryName: CN=x is fine, CN=system:x is as reserved here as in the subject.
+        assert!(san(0xa4, b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01x").is_ok());
+        let reserved = san(0xa4, b"\x30\x13\x31\x11\x30\x0f\x06\x03\x55\x04\x03\x0c\x08system:x");
+        assert!(matches!(reserved, Err(Error::IdentityForbidden(_))));
         assert!(check(&[0x30, 0]).is_err(), "empty list");
         assert!(check(&[0x30, 2, 0x82]).is_err(), "cut off");
     }

@@ -136,6 +136,7 @@ pub fn extended_key_usage(usages: &[Usage]) -> Result<Option<Vec<u8>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use der::Decode as _;
 
     #[test]
     fn b06_usage_mapping() {
@@ -152,5 +153,15 @@ mod tests {
         let ordered = extended_key_usage(&twice).unwrap().unwrap();
         assert_eq!(ordered, extended_key_usage(&[Usage::ServerAuth, Usage::ClientAuth]).unwrap().unwrap());
         assert_eq!(ordered.len(), 2 + 10 + 10);
+        // Every name at once: each key usage bit, each extended usage once and in the field's order.
+        assert_eq!(key_usage(&parsed).unwrap().unwrap(), [0x03, 0x03, 0x07, 0xff, 0x80]);
+        let all = extended_key_usage(&parsed).unwrap().unwrap();
+        let mut ids = Vec::<ObjectIdentifier>::from_der(&all).unwrap().into_iter().map(|id| id.to_string());
+        assert_eq!(ids.next().unwrap(), "2.5.29.37.0");
+        for last in 1..=9 {
+            assert_eq!(ids.next().unwrap(), format!("1.3.6.1.5.5.7.3.{last}"));
+        }
+        let rest: Vec<String> = ids.collect();
+        assert_eq!(rest, ["1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"]);
     }
 }

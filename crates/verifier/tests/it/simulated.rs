@@ -167,8 +167,11 @@ fn accepted_advisories_and_the_end_are_in_the_verdict() {
     assert_eq!((verdict.status, verdict.advisory_ids), (TcbStatus::SwHardeningNeeded, advisories.clone()));
     let end = NOW + 30 * 86_400;
     assert_eq!(i64::try_from(verdict.valid_until), Ok(end));
-    assert!(judge(&advisories, end).is_ok());
-    assert_eq!(judge(&advisories, end + 1).unwrap_err().code(), "CollateralExpired");
+    assert!(judge(&advisories, end - 1).is_ok());
+    // At its nextUpdate a CRL has ended.
+    for late in [end, end + 1] {
+        assert_eq!(judge(&advisories, late).unwrap_err().code(), "CollateralExpired");
+    }
 }
 
 /// A quote whose embedded chain ends in a copy of the trusted root, but was never signed by it.

@@ -1,5 +1,7 @@
 use crate::{NOW, parameters};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
+};
 use std::process::Command;
 use tcs_x509::{CaChain, Error};
 
@@ -87,31 +89,61 @@ fn what_is_no_ca_is_refused() {
     assert_eq!(code(&[&vec![0; 70_000]]), Some("CertificateMalformed"));
 }
 
+/// A CA certificate as the user's document makes it, with the machine's time at which it was made.
+pub struct OpensslCa {
+    pub der: Vec<u8>,
+    pub key: Vec<u8>,
+    pub now: i64,
+}
+
+pub fn openssl_ca(dir: &std::path::Path) -> OpensslCa {
+    let (key, file) = (dir.join("k"), dir.join("c"));
+    let mut command = Command::new("openssl");
+    // The document says rsa:4096; making such a key takes seconds.
+    command.args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-sha256", "-days", "3650"]);
+    command
+        .args(["-subj", "/CN=SGX.intel.com", "-outform", "DER", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&file);
+    assert!(command.output().unwrap().status.success());
+    let der = std::fs::read(&file).unwrap();
+    let (_, key) = pem_rfc7468::decode_vec(&std::fs::read(&key).unwrap()).unwrap();
+    // openssl dates it by the machine's clock.
+    let seconds = std::fs::metadata(&file).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH);
+    OpensslCa { der, key, now: i64::try_from(seconds.unwrap().as_secs()).unwrap() + 60 }
+}
+
 #[test]
 fn the_documents_openssl_certificate_is_accepted() {
     let dir = tempfile::tempdir().unwrap();
-    let (key, file) = (dir.path().join("k"), dir.path().join("c"));
-    let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "rsa:2048",
-        "-sha256",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=SGX.intel.com",
-    ]);
-    let output =
-        command.args(["-outform", "DER", "-keyout"]).arg(&key).arg("-out").arg(&file).output().unwrap();
-    assert!(output.status.success());
-    let der = std::fs::read(&file).unwrap();
-    // openssl dates it by the machine's clock.
-    let seconds = std::fs::metadata(&file).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH);
-    let now = i64::try_from(seconds.unwrap().as_secs()).unwrap() + 60;
-    let chain = CaChain::from_delivered(&[&der], now).unwrap();
+    let made = openssl_ca(dir.path());
+    let chain = CaChain::from_delivered(&[&made.der], made.now).unwrap();
     assert_eq!(chain.issuing().key_algorithm(), "RSA-2048");
-    assert_eq!(chain.anchor().der(), der);
+    assert_eq!(chain.anchor().der(), made.der);
+}
+
+#[test]
+fn basic_constraints_are_critical_and_the_subject_can_be_read() {
+    // The extension, then its criticality, then the octets that hold SEQUENCE { TRUE }.
+    let critical = b"\x06\x03\x55\x1d\x13\x01\x01\xff";
+    let mut plain = root(|_| {}).der;
+    let at = plain.windows(critical.len()).position(|window| window == critical).unwrap();
+    plain[at + 7] = 0;
+    assert_eq!(code(&[&plain]), Some("CertificateNotCa"), "basicConstraints critical FALSE");
+    let mut odd = root(|_| {}).der;
+    // Both names of the self-signed certificate become INTEGERs.
+    while let Some(at) = odd.windows(6).position(|window| window == b"\x0c\x04root") {
+        odd[at] = 0x02;
+    }
+    assert_eq!(code(&[&odd]), Some("CertificateMalformed"), "the subject holds a number");
+}
+
+#[test]
+fn a_public_key_is_matched_against_the_certificate() {
+    let (ours, other) = (root(|_| {}), root(|_| {}));
+    let chain = CaChain::from_delivered(&[&ours.der], NOW).unwrap();
+    assert!(chain.issuing().matches_public_key(&ours.pair.subject_public_key_info()));
+    assert!(!chain.issuing().matches_public_key(&other.pair.subject_public_key_info()));
+    assert!(!chain.issuing().matches_public_key(b""));
 }

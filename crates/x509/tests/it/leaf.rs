@@ -1,7 +1,9 @@
 use crate::{Ca, DAY, NOW, ask, ca, issued, plain, request, sign_with};
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use std::process::Command;
-use tcs_x509::{CertificateRequest, Error, LONGEST_LIFETIME, Signer, Tbs, Usage, issue};
+use tcs_x509::{
+    CaChain, CertificateRequest, Error, LONGEST_LIFETIME, LeafRequest, Signer, Tbs, Usage, issue,
+};
 
 fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'static str> {
     let parsed = CertificateRequest::from_der(&request(change));
@@ -13,6 +15,10 @@ fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'stati
 
 /// Judged by the openssl command under its strict rules; its text form.
 fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
+    openssl_judges(&["-x509_strict", "-attime", &NOW.to_string()], ca, leaf)
+}
+
+fn openssl_judges(rules: &[&str], ca: &Ca, leaf: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let (anchor, file) = (dir.path().join("ca.pem"), dir.path().join("leaf.pem"));
     std::fs::write(&anchor, &ca.pem).unwrap();
@@ -21,9 +27,8 @@ fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
         pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, leaf).unwrap(),
     )
     .unwrap();
-    let at = NOW.to_string();
     let mut verify = Command::new("openssl");
-    verify.args(["verify", "-x509_strict", "-attime", &at, "-CAfile"]).arg(&anchor).arg(&file);
+    verify.arg("verify").args(rules).arg("-CAfile").arg(&anchor).arg(&file);
     let output = verify.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&file).output().unwrap();
@@ -52,7 +57,7 @@ fn every_kind_of_ca_key_signs_what_openssl_accepts() {
 }
 
 #[test]
-fn b05_lifetime_rules() {
+fn b05_w_d7_lifetime_rules() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     let window = |lifetime| {
         let leaf = issued(&ca, &plain(), lifetime).unwrap();
@@ -85,6 +90,9 @@ fn w_d7_never_past_the_cas_end_nor_before_its_start() {
     let mut early = ask(&request, &[], None);
     early.clock_floor = NOW + 1;
     assert_eq!(issue(&early, &chain, &ca).unwrap_err(), Error::ClockTooEarly);
+    // Nor is anything back-dated before the floor.
+    early.clock_floor = NOW - 10;
+    assert_eq!(issue(&early, &chain, &ca).unwrap().not_before, NOW - 10);
 }
 
 #[test]
@@ -150,7 +158,7 @@ fn reserved_and_empty_identities_are_refused() {
 }
 
 #[test]
-fn b08_serials_are_the_random_bytes_positive_and_never_short() {
+fn b08_serials_are_the_random_bytes_positive_and_never_zero() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let mut shown = Vec::new();
     for first in [0x00, 0x01, 0x7f, 0x80, 0xff] {
@@ -162,7 +170,7 @@ fn b08_serials_are_the_random_bytes_positive_and_never_short() {
             .push(text.lines().skip_while(|line| !line.contains("Serial")).nth(1).unwrap().trim().to_owned());
     }
     assert!(shown[1].starts_with("01:a5") && shown[3].starts_with("80:a5"), "{shown:?}");
-    assert_eq!(shown[0], shown[1], "a leading zero byte would shorten it");
+    assert_eq!(shown[0].len(), 15 * 3 - 1, "leading zeros are stripped: {shown:?}");
     let mut zero = ask(&request, &[], None);
     zero.serial = [0; 16];
     assert!(issue(&zero, &ca.chain(), &ca).is_err());
@@ -179,13 +187,56 @@ impl Signer for Faulty<'_> {
 }
 
 #[test]
+fn b05_times_after_2049_are_generalized() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = crate::parameters("CA");
+    parameters.not_after = rcgen::date_time_ymd(2060, 1, 1);
+    let certificate = parameters.self_signed(&pair).unwrap();
+    let ca = Ca { der: certificate.der().to_vec(), pem: certificate.pem(), pair };
+    let request = plain();
+    let mut ask = ask(&request, &[], None);
+    // 2049-12-01T00:00:00Z; 90 days later is in 2050.
+    ask.now = 2_521_929_600;
+    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
+    let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
+    assert!(holds(b"\x17\x0d491130235500Z\x18\x0f20500228235500Z"));
+}
+
+#[test]
+fn b07_the_cas_of_the_document_sign_what_openssl_accepts() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = crate::chain::openssl_ca(dir.path());
+    let pair = rcgen::KeyPair::try_from(made.key.as_slice()).unwrap();
+    let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &made.der).unwrap();
+    let ca = Ca { der: made.der, pem, pair };
+    let request = plain();
+    let mut ask = ask(&request, &[Usage::ServerAuth], None);
+    (ask.now, ask.clock_floor) = (made.now, 0);
+    let leaf = issue(&ask, &CaChain::from_delivered(&[&ca.der], made.now).unwrap(), &ca).unwrap();
+    // Not by the strict rules: they want a key usage in CA certificates, and openssl's default has none.
+    let text = openssl_judges(&["-attime", &made.now.to_string()], &ca, &leaf.der);
+    assert!(text.contains("Signature Algorithm: sha256WithRSAEncryption"), "{text}");
+    assert!(text.contains("X509v3 Authority Key Identifier"), "{text}");
+}
+
+#[test]
 fn x02_what_is_judged_is_what_is_signed() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let other = plain();
     let tbs = Tbs::build(&ask(&request, &[], None), &ca.chain()).unwrap();
     assert!(tbs.judge(&ask(&request, &[], None), &ca.chain()).is_ok());
-    // Another request's identity under the same bytes.
-    assert!(matches!(tbs.judge(&ask(&other, &[], None), &ca.chain()), Err(Error::Judgement(_))));
+    // The same bytes under another request's identity, other usages, another serial, another CA, a later floor.
+    let judged = |ask: &LeafRequest<'_>, ca: &Ca| tbs.judge(ask, &ca.chain());
+    assert!(matches!(judged(&ask(&other, &[], None), &ca), Err(Error::Judgement(_))));
+    assert!(matches!(judged(&ask(&request, &[Usage::ServerAuth], None), &ca), Err(Error::Judgement(_))));
+    let default = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::ServerAuth];
+    assert!(matches!(judged(&ask(&request, &default, None), &ca), Err(Error::Judgement(_))));
+    let mut changed = ask(&request, &[], None);
+    changed.serial[15] ^= 1;
+    assert!(matches!(judged(&changed, &ca), Err(Error::Judgement(_))));
+    changed = ask(&request, &[], None);
+    changed.clock_floor = NOW;
+    assert!(matches!(judged(&changed, &ca), Err(Error::Judgement(_))));
 
     assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
     let stranger = crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256);
