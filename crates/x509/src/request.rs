@@ -122,7 +122,7 @@ struct Info<'a> {
 fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     let mut reader = SliceReader::new(info)?;
     let parts = reader.sequence(|inner| {
-        der::asn1::IntRef::decode(inner)?;
+        i64::decode(inner)?;
         let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
         Ok::<_, der::Error>((subject, spki, AnyRef::decode(inner)?))
     })?;

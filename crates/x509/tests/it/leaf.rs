@@ -2,7 +2,8 @@ use crate::{Ca, DAY, NOW, ask, ca, issued, plain, request, sign_with};
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use std::process::Command;
 use tcs_x509::{
-    CaChain, CertificateRequest, Error, LONGEST_LIFETIME, LeafRequest, Signer, Tbs, Usage, issue,
+    CaChain, CertificateRequest, Error, LONGEST_LIFETIME, LeafRequest, Signer, Tbs, Usage, assemble, issue,
+    verify_issued,
 };
 
 fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'static str> {
@@ -239,6 +240,14 @@ fn x02_what_is_judged_is_what_is_signed() {
     assert!(matches!(judged(&changed, &ca), Err(Error::Judgement(_))));
 
     assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
+    let leaf = assemble(&tbs, &ca.chain(), &ca.sign(tbs.der()).unwrap()).unwrap();
+    assert_eq!(verify_issued(&leaf, &tbs, &ca.chain()), Ok(()));
+    let unjudged = Tbs::build(&ask(&other, &[], None), &ca.chain()).unwrap();
+    assert_eq!(
+        verify_issued(&leaf, &unjudged, &ca.chain()),
+        Err(Error::Signing),
+        "well signed, and not judged"
+    );
     let stranger = crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &stranger).unwrap_err(), Error::Signing);
 }
