@@ -186,8 +186,11 @@ fn a_detached_one_outlives_its_starter() {
     let stop = StopOnDrop(&cluster);
     assert!(running.len() >= 2, "{running:?}");
     for (name, identity) in &running {
-        let session = session_of(identity.pid());
-        assert_eq!(session, identity.pid(), "{name} has a session of its own");
+        // A program that nothing waited for may not have come so far yet.
+        wait_for(SETTLE, &format!("{name} to have a session of its own"), || {
+            Ok((session_of(identity.pid()) == identity.pid()).then_some(()))
+        })
+        .unwrap();
     }
     let second = ControlPlane::start(&cluster, &assets()).unwrap_err();
     assert!(second.to_string().contains("already"), "{second}");
