@@ -22,6 +22,8 @@ pub use attestation::merge_conditions;
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
 const REAPPLY: Duration = Duration::from_mins(10);
+/// Begins every text about a simulated platform.
+const SIMULATED: &str = "SIMULATED PLATFORM, protects nothing: ";
 /// The one type of delivery of this flow.
 const KMRA: &str = "KMRA";
 
@@ -245,7 +247,7 @@ impl<'a> Pass<'a> {
                 self.waiting()
             }
             Verdict::Deliver(delivery) => return Plan { deliver: Some(delivery), ..Plan::default() },
-            Verdict::Refused { code, message } => self.refused(&code, &message),
+            Verdict::Refused { code, text } => self.refused(&code, &text),
         };
         plan.attestation_conditions.insert(0, init);
         plan.attestation = step;
@@ -254,7 +256,11 @@ impl<'a> Pass<'a> {
 
     fn judge_delivery(&mut self, attestation: &QuoteAttestation, offer_id: &str) -> Verdict {
         let issuer = self.seen.issuer;
-        let refused = |code: &str, message: String| Verdict::Refused { code: code.to_owned(), message };
+        let refused = |code: &str, message: String| {
+            let advice =
+                "Nothing was kept; correct the Secret or the QuoteAttestation's status and it is tried again";
+            Verdict::Refused { code: code.to_owned(), text: format!("{code}: {message}. {advice}") }
+        };
         let Some(name) = named_secret(attestation, issuer) else { return Verdict::Waiting };
         let entry = attestation.status.as_ref().and_then(|status| attestation::entry_for(status, issuer));
         let kind = entry.and_then(|entry| entry.secret_type.as_deref()).unwrap_or_default();
@@ -286,14 +292,14 @@ impl<'a> Pass<'a> {
         }
         let before = self.status.refused_delivery.as_ref();
         if let Some(before) = before.filter(|before| before.is_of(&seal)) {
+            // The text was composed when the delivery was refused: it stays word for word, or every pass would write.
             let known =
                 ready_condition(self.seen.status).filter(|ready| ready.reason == reasons::KEY_REJECTED);
-            // The message was composed when the delivery was refused; keep it word for word.
-            return Verdict::Refused {
-                code: before.code.clone(),
-                message: known
-                    .map_or_else(|| "this delivery was refused before".into(), |ready| ready.message.clone()),
+            let Some(ready) = known else {
+                return refused(&before.code, "this delivery was refused before".into());
             };
+            let text = ready.message.strip_prefix(SIMULATED).unwrap_or(&ready.message).to_owned();
+            return Verdict::Refused { code: before.code.clone(), text };
         }
         self.status.refused_delivery = None;
         match delivery::read(secret) {
@@ -322,16 +328,9 @@ impl<'a> Pass<'a> {
         self.not_ready(reason, &message)
     }
 
-    fn refused(self, code: &str, message: &str) -> Plan {
-        let text = if message.starts_with(code) {
-            message.to_owned()
-        } else {
-            format!(
-                "{code}: {message}. Nothing was kept; correct the Secret or the QuoteAttestation's status and it is tried again"
-            )
-        };
-        let condition = attestation::key_accepted_false(code, &text, self.now);
-        let mut plan = self.not_ready(reasons::KEY_REJECTED, &text);
+    fn refused(self, code: &str, text: &str) -> Plan {
+        let condition = attestation::key_accepted_false(code, text, self.now);
+        let mut plan = self.not_ready(reasons::KEY_REJECTED, text);
         plan.attestation_conditions.push(condition);
         for note in &mut plan.notes {
             note.about = About::IssuerAndAttestation;
@@ -367,19 +366,18 @@ impl<'a> Pass<'a> {
 
     /// Every surface says when nothing is protected.
     fn say(&self, message: &str) -> String {
-        const MARK: &str = "SIMULATED PLATFORM, protects nothing: ";
-        if self.simulated && !message.starts_with(MARK) {
-            format!("{MARK}{message}")
-        } else {
-            message.to_owned()
-        }
+        if self.simulated { format!("{SIMULATED}{message}") } else { message.to_owned() }
     }
 }
 
 enum Verdict {
     Waiting,
     Deliver(Delivery),
-    Refused { code: String, message: String },
+    /// `text` is what people read, without the mark of a simulated platform.
+    Refused {
+        code: String,
+        text: String,
+    },
 }
 
 /// The Ready condition of a status.

@@ -287,6 +287,25 @@ fn w_r2_a_refused_delivery_is_tried_again_exactly_when_the_secret_changes() {
 }
 
 #[test]
+fn x03_a_refusal_settles_on_a_simulated_platform_too() {
+    let mut scene = Scene::offering(1);
+    scene.identity = identity(true);
+    scene.attestation =
+        Some(patched(attestation::build(&scene.issuer, &offer(1), true), "wrapped-key", "KMRA"));
+    scene.secret = Some(secret("1"));
+    scene.refusal = Some(Refusal { code: RefusalCode::WrappedKeyInvalid, message: "does not open".into() });
+    scene.status = scene.decide().status;
+    scene.refusal = None;
+    let again = scene.decide();
+    assert_eq!(again.status, scene.status, "or every pass would write, and every write make a pass");
+    assert!(again.notes.is_empty());
+    // The same for a delivery that never reaches the enclave.
+    scene.secret = None;
+    scene.status = scene.decide().status;
+    assert_eq!(scene.decide().status, scene.status);
+}
+
+#[test]
 fn ready_publishes_the_certificate_and_removes_the_attestation() {
     let mut scene = Scene::holding(7);
     scene.attestation = Some(published(&scene.issuer, &offer(1)));
