@@ -45,6 +45,13 @@ pub struct Context {
     pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
     /// Asks for a sweep of what deleted issuers left.
     pub sweep_queue: UnboundedSender<()>,
+    /// What was written and said a moment ago.
+    pub memory: Memory,
+}
+
+/// What the controller remembers besides its caches; all of it can be lost.
+#[derive(Default)]
+pub struct Memory {
     /// Statuses written, by issuer UID, until the watch has caught up: a refused delivery must not be tried again
     /// because the cache is a moment behind.
     written: Mutex<HashMap<String, (u64, IssuerStatus)>>,
@@ -52,50 +59,7 @@ pub struct Context {
     waiting: Mutex<HashMap<String, &'static str>>,
 }
 
-/// What [`Context::new`] is made of.
-pub struct Parts {
-    /// Client to the API server.
-    pub client: Client,
-    /// The enclave.
-    pub enclave: EnclaveLink,
-    /// Issuers as watched.
-    pub issuers: Store<TCSIssuer>,
-    /// Cluster issuers as watched.
-    pub cluster_issuers: Store<TCSClusterIssuer>,
-    /// Open requests for our signers as watched.
-    pub requests: Store<CertificateSigningRequest>,
-    /// Publishes Events.
-    pub recorder: Recorder,
-    /// Into the issuers' reconciler.
-    pub issuer_queue: UnboundedSender<ObjectRef<TCSIssuer>>,
-    /// Into the requests' reconciler.
-    pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
-    /// Into the sweep.
-    pub sweep_queue: UnboundedSender<()>,
-}
-
 impl Context {
-    /// Puts the parts together.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let Parts { client, enclave, issuers, cluster_issuers, requests, recorder, .. } = parts;
-        Self {
-            client,
-            enclave,
-            issuers,
-            cluster_issuers,
-            requests,
-            recorder,
-            metrics: Metrics::default(),
-            synced: Synced::default(),
-            issuer_queue: parts.issuer_queue,
-            request_queue: parts.request_queue,
-            sweep_queue: parts.sweep_queue,
-            written: Mutex::default(),
-            waiting: Mutex::default(),
-        }
-    }
-
     /// What keeps the service from working, for the readiness probe; empty when nothing does.
     pub fn not_ready_because(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
@@ -128,7 +92,7 @@ impl Context {
     /// The newest status known of an issuer: the watch's, or the one written last if the watch is behind it.
     pub fn newest_status(&self, issuer: &TCSIssuer) -> IssuerStatus {
         let watched = issuer.status.clone().unwrap_or_default();
-        let Ok(mut written) = self.written.lock() else { return watched };
+        let Ok(mut written) = self.memory.written.lock() else { return watched };
         let uid = issuer.uid().unwrap_or_default();
         match written.get(&uid) {
             Some((version, status)) if version_of(issuer) < *version => status.clone(),
@@ -142,7 +106,7 @@ impl Context {
 
     /// Remembers what a status write answered.
     pub fn remember_status(&self, answered: &TCSIssuer) {
-        if let Ok(mut written) = self.written.lock() {
+        if let Ok(mut written) = self.memory.written.lock() {
             let status = answered.status.clone().unwrap_or_default();
             written.insert(answered.uid().unwrap_or_default(), (version_of(answered), status));
         }
@@ -150,19 +114,22 @@ impl Context {
 
     /// Whether this is the first time that the request waits for this reason.
     pub fn starts_waiting(&self, uid: &str, reason: &'static str) -> bool {
-        self.waiting.lock().is_ok_and(|mut waiting| waiting.insert(uid.to_owned(), reason) != Some(reason))
+        self.memory
+            .waiting
+            .lock()
+            .is_ok_and(|mut waiting| waiting.insert(uid.to_owned(), reason) != Some(reason))
     }
 
     /// The request waits no longer.
     pub fn stops_waiting(&self, uid: &str) {
-        if let Ok(mut waiting) = self.waiting.lock() {
+        if let Ok(mut waiting) = self.memory.waiting.lock() {
             waiting.remove(uid);
         }
     }
 
     /// Forgets what is remembered of issuers that are gone.
     pub fn forget_issuers_except(&self, alive: &dyn Fn(&str) -> bool) {
-        if let Ok(mut written) = self.written.lock() {
+        if let Ok(mut written) = self.memory.written.lock() {
             written.retain(|uid, _| alive(uid));
         }
     }

@@ -1,8 +1,9 @@
 //! Wires watches, queues and reconcilers together and runs until told to stop.
 
-use crate::context::{Context, Parts};
+use crate::context::{Context, Memory, Synced};
 use crate::enclave::EnclaveLink;
 use crate::issuers::{self, ReconcileError};
+use crate::metrics::Metrics;
 use crate::requests::{Step, triage};
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
@@ -54,7 +55,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let instance = std::env::var("POD_NAME").ok();
     let recorder =
         Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
-    let context = Arc::new(Context::new(Parts {
+    let context = Arc::new(Context {
         client: client.clone(),
         enclave: enclave.clone(),
         issuers,
@@ -64,7 +65,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         issuer_queue,
         request_queue,
         sweep_queue,
-    }));
+        metrics: Metrics::default(),
+        synced: Synced::default(),
+        memory: Memory::default(),
+    });
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let spawn = |tasks: &mut JoinSet<_>, task: BoxFuture<'static, anyhow::Result<()>>| {
