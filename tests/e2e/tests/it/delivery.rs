@@ -205,3 +205,37 @@ fn a_chain_of_certificates_is_published_issuing_ca_first() {
     assert_eq!(pem("tls.crt"), normal(&issuing.pem()));
     assert_eq!(pem("ca.crt"), normal(&root.pem()));
 }
+
+/// The key owner's role alone: the document's steps, a refusal, and its repair, without any restart.
+#[test]
+fn the_key_owners_role_mends_a_refused_delivery() {
+    let (issuer, ca) = scene("owner");
+    let bed = issuer.bed;
+    bed.kubectl(&["create", "serviceaccount", "owner", "-n", "tcs-issuer"]);
+    let subject = "--serviceaccount=tcs-issuer:owner";
+    bed.kubectl(&["create", "rolebinding", "owner", "-n", "tcs-issuer", "--role=tcs-key-owner", subject]);
+    let kubeconfig = bed.stack.cluster.service_account_kubeconfig("tcs-issuer", "owner").unwrap();
+    let kubectl =
+        |arguments: &[&str]| run(bed.stack.cluster.kubectl_as(&kubeconfig).args(arguments)).unwrap();
+
+    let name = issuer.attestation_name();
+    kubectl(&["get", "quoteattestations.tcs.intel.com", "-n", "tcs-issuer", &name]);
+    let certificate = format!("--from-literal=tls.crt={}", certificate_text(&ca.certificate));
+    let deliver = |key: &str| {
+        let key = format!("--from-literal=tls.key={key}");
+        kubectl(&["create", "secret", "generic", "-n", "tcs-issuer", "wrapped-key", &key, &certificate]);
+    };
+    deliver("AAAA");
+    let patch = serde_json::json!([
+        {"op": "add", "path": "/status/secrets",
+         "value": {issuer.signer(): {"secretName": "wrapped-key", "secretType": "KMRA"}}},
+        {"op": "add", "path": "/status/conditions/-", "value": {"type": "CASecretReady", "status": "true"}},
+    ]);
+    let patch = patch.to_string();
+    let target = ["patch", "quoteattestations.tcs.intel.com", "-n", "tcs-issuer", &name];
+    kubectl(&[target.as_slice(), &["--subresource=status", "--type=json", "-p", &patch]].concat());
+    assert!(issuer.wait_reason("KeyRejected").contains("WrappedKeyLength"));
+    kubectl(&["delete", "secret", "-n", "tcs-issuer", "wrapped-key"]);
+    deliver(&issuer.wrap(&ca.key));
+    issuer.wait_reason("Ready");
+}
