@@ -9,8 +9,11 @@ use kube::{Client, Resource, ResourceExt as _};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
 use tokio::sync::mpsc::UnboundedSender;
+
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Marks that the first listing of a kind is complete.
 #[derive(Default)]
@@ -57,6 +60,8 @@ pub struct Memory {
     written: Mutex<HashMap<String, (u64, IssuerStatus)>>,
     /// Why a request waits, by its UID: one Event for one reason.
     waiting: Mutex<HashMap<String, &'static str>>,
+    /// How often a pass over an object failed in a row.
+    failures: Mutex<HashMap<String, u32>>,
 }
 
 impl Context {
@@ -82,7 +87,7 @@ impl Context {
     {
         let type_ = if warning { EventType::Warning } else { EventType::Normal };
         // The API takes at most 1024 bytes.
-        let note = Some(message.chars().take(1000).collect());
+        let note = Some(message.chars().filter(char::is_ascii).take(1000).collect());
         let event = Event { type_, reason: reason.into(), note, action: action.into(), secondary: None };
         if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
             tracing::warn!(%error, reason, "an Event could not be published");
@@ -118,6 +123,22 @@ impl Context {
             .waiting
             .lock()
             .is_ok_and(|mut waiting| waiting.insert(uid.to_owned(), reason) != Some(reason))
+    }
+
+    /// A pass over the object failed; how long to wait before the next: a second, doubled each time, a minute at most.
+    pub fn failed(&self, object: &str) -> Duration {
+        let Ok(mut failures) = self.memory.failures.lock() else { return LONGEST_PAUSE };
+        let count = failures.entry(object.to_owned()).or_default();
+        let pause = Duration::from_secs(1 << (*count).min(6)).min(LONGEST_PAUSE);
+        *count = count.saturating_add(1);
+        pause
+    }
+
+    /// A pass over the object succeeded.
+    pub fn succeeded(&self, object: &str) {
+        if let Ok(mut failures) = self.memory.failures.lock() {
+            failures.remove(object);
+        }
     }
 
     /// The request waits no longer.

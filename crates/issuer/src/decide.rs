@@ -15,7 +15,7 @@ use std::time::Duration;
 use tcs_api::v1alpha1::{
     CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery, TCSIssuer,
 };
-use tcs_api::{conditions, reasons, signer};
+use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
 use tcs_enclave_rpc::{CaInfo, Identity, Offer, Refusal, RefusalCode};
 
 pub use attestation::merge_conditions;
@@ -128,8 +128,7 @@ pub struct Plan {
 /// Decides what an issuer needs next.
 #[must_use]
 pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
-    if seen.issuer.spec.self_sign {
-        let message = "selfSign: true is not served by this version; set selfSign: false in a new issuer and deliver a CA key";
+    if let Some(message) = unsupported(seen.issuer) {
         return Pass::new(seen, now).not_ready(reasons::UNSUPPORTED, message);
     }
     let pass = Pass::new(seen, now);
@@ -150,6 +149,19 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
         EnclaveSeen::Holding(identity, ca) => pass.with_identity(identity).holding(ca),
         EnclaveSeen::Offering(identity, offer) => pass.with_identity(identity).offering(offer),
     }
+}
+
+/// Why an issuer is not served, if it is not.
+#[must_use]
+pub fn unsupported(issuer: &TCSIssuer) -> Option<&'static str> {
+    if issuer.spec.self_sign {
+        return Some(
+            "selfSign: true is not served by this version; set selfSign: false in a new issuer and deliver a CA key",
+        );
+    }
+    // There the service may write any Secret, the key owner's among them: nothing would guard secretName.
+    let own = issuer.namespace().is_some_and(|namespace| namespace == SERVICE_NAMESPACE);
+    own.then_some("issuers do not live in the service's own namespace; make it in another one")
 }
 
 /// The name of the Secret that the key owner's entry names, if the key owner says that it is ready.
@@ -200,7 +212,6 @@ impl<'a> Pass<'a> {
         }
         let ca_secret = ca_secret::build(self.seen.issuer, ca);
         let until_end = u64::try_from(ca.not_after.saturating_sub(self.now.as_second())).unwrap_or(0);
-        let was_ready = is_ready(self.seen.status);
         let message = format!(
             "signing as {}; CA certificate in Secret {}, SHA-256 {fingerprint}, until {}",
             signer::signer_name(&namespace(self.seen.issuer), &self.seen.issuer.name_any()),
@@ -213,7 +224,10 @@ impl<'a> Pass<'a> {
                 self.say(&format!("the CA changed from SHA-256 {} to {fingerprint}", old.fingerprint));
             notes.push(Note { warning: true, reason: "CAReplaced".into(), message, about: About::Issuer });
         }
-        if !was_ready {
+        let awaited = ready_condition(self.seen.status).is_none_or(|ready| {
+            [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST].contains(&ready.reason.as_str())
+        });
+        if awaited {
             let message = self.say(&format!("{message} (key delivered as {})", ca.key_format));
             notes.push(Note { warning: false, reason: "KeyAccepted".into(), message, about: About::Issuer });
         }
@@ -257,9 +271,11 @@ impl<'a> Pass<'a> {
     fn judge_delivery(&mut self, attestation: &QuoteAttestation, offer_id: &str) -> Verdict {
         let issuer = self.seen.issuer;
         let refused = |code: &str, message: String| {
-            let advice =
-                "Nothing was kept; correct the Secret or the QuoteAttestation's status and it is tried again";
-            Verdict::Refused { code: code.to_owned(), text: format!("{code}: {message}. {advice}") }
+            // The enclave says itself when nothing but a new wrap can help.
+            let last = message.contains("attest and wrap again");
+            let advice = "; nothing was kept: correct the Secret, or its name and type in the status, and it is tried again";
+            let advice = if last { "" } else { advice };
+            Verdict::Refused { code: code.to_owned(), text: format!("{code}: {message}{advice}") }
         };
         let Some(name) = named_secret(attestation, issuer) else { return Verdict::Waiting };
         let entry = attestation.status.as_ref().and_then(|status| attestation::entry_for(status, issuer));
@@ -287,7 +303,9 @@ impl<'a> Pass<'a> {
         };
         if let Some(refusal) = self.seen.refusal {
             let code = refusal.code.as_str();
-            self.status.refused_delivery = Some(RefusedDelivery { code: code.to_owned(), ..seal });
+            // What time heals is not held against the delivery: it is tried again by itself.
+            let seal = RefusedDelivery { code: code.to_owned(), ..seal };
+            self.status.refused_delivery = Some(seal).filter(|_| !time_heals(code));
             return refused(code, refusal.message.clone());
         }
         let before = self.status.refused_delivery.as_ref();
@@ -332,6 +350,7 @@ impl<'a> Pass<'a> {
         let condition = attestation::key_accepted_false(code, text, self.now);
         let mut plan = self.not_ready(reasons::KEY_REJECTED, text);
         plan.attestation_conditions.push(condition);
+        plan.requeue = time_heals(code).then_some(Duration::from_secs(10));
         for note in &mut plan.notes {
             note.about = About::IssuerAndAttestation;
         }
@@ -392,15 +411,23 @@ pub fn is_ready(status: &IssuerStatus) -> bool {
     ready_condition(status).is_some_and(|ready| ready.status == "True")
 }
 
-/// The plan that says the CA certificate Secret could not be written.
-#[must_use]
-pub fn secret_refused(seen: &Observed<'_>, why: &str, now: Timestamp) -> Plan {
+/// Changes a plan into one that says the CA certificate Secret could not be written. What is true of the key stays.
+pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Timestamp) {
     let name = &seen.issuer.spec.secret_name;
-    let message =
-        format!("Secret {name} is not ours to write: {why}. Delete it or choose another secretName");
-    let mut plan = Pass::new(seen, now).not_ready(reasons::SECRET_CONFLICT, &message);
+    let message = format!(
+        "Secret {name} could not be written: {why}. If it is not this issuer's, remove it or choose another secretName"
+    );
+    let simulated = plan.status.simulated.unwrap_or(false);
+    let pass = Pass { seen, now, status: std::mem::take(&mut plan.status), simulated };
+    let said = pass.not_ready(reasons::SECRET_CONFLICT, &message);
+    (plan.status, plan.notes) = (said.status, said.notes);
     plan.requeue = Some(Duration::from_secs(30));
-    plan
+}
+
+/// Refusals that end by themselves.
+fn time_heals(code: &str) -> bool {
+    let healed = [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly];
+    healed.iter().any(|healed| healed.as_str() == code)
 }
 
 fn namespace(issuer: &TCSIssuer) -> String {

@@ -11,6 +11,11 @@ const MAX_WRAPPED_KEY: usize = 16 * 1024;
 /// Longest decoded `tls.crt`.
 const MAX_CERTIFICATES: usize = 256 * 1024;
 
+/// More certificates than any chain in the field has; the enclave takes as many.
+const MAX_CHAIN: usize = 8;
+/// Longest request, DER; the enclave takes as much.
+const MAX_REQUEST: usize = 1024 * 1024;
+
 /// A delivery whose outer layers could be read; nothing about its content is checked yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -35,6 +40,11 @@ pub enum DeliveryError {
     /// `tls.crt` is not base64 text of PEM certificates.
     #[error("`tls.crt` is not base64 text of PEM certificates (base64 -w 0 < ca-cert.pem)")]
     CorruptCertificate,
+    /// `tls.crt` holds more certificates than a chain can have.
+    #[error(
+        "`tls.crt` holds more than 8 certificates; deliver the issuing CA and what is above it, not a bundle"
+    )]
+    TooManyCertificates,
 }
 
 impl DeliveryError {
@@ -46,6 +56,7 @@ impl DeliveryError {
             Self::CorruptKey => "CorruptKey",
             Self::MissingCertificate => "MissingCertificate",
             Self::CorruptCertificate => "CorruptCertificate",
+            Self::TooManyCertificates => "TooManyCertificates",
         }
     }
 }
@@ -61,6 +72,9 @@ pub fn read(secret: &Secret) -> Result<Delivery, DeliveryError> {
     let certificates = field("tls.crt").ok_or(DeliveryError::MissingCertificate)?;
     let pem = decode_base64(certificates, MAX_CERTIFICATES).ok_or(DeliveryError::CorruptCertificate)?;
     let chain = pem_blocks(&pem, "CERTIFICATE").ok_or(DeliveryError::CorruptCertificate)?;
+    if chain.len() > MAX_CHAIN {
+        return Err(DeliveryError::TooManyCertificates);
+    }
     Ok(Delivery { wrapped_key, chain })
 }
 
@@ -74,31 +88,45 @@ fn decode_base64(text: &[u8], longest: usize) -> Option<Vec<u8>> {
     (!decoded.is_empty() && decoded.len() <= longest).then_some(decoded)
 }
 
-/// All PEM blocks with this label, DER; text between blocks is skipped, any other block or a broken one is refused.
+/// All PEM blocks with this label, DER. Text between blocks is skipped; a block of another label, a broken one, or anything that
+/// readers of PEM could take for a block where this one does not, is refused.
+///
+/// Lines may have any length and end in LF or CRLF, as Go and openssl read them.
 fn pem_blocks(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
     let text = core::str::from_utf8(text).ok()?;
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let mut blocks = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("-----BEGIN ") {
-        let block = rest.get(start..)?;
-        let end = block.find("-----END ")?;
-        let after = block.get(end..)?;
-        let length = end.checked_add(after.find('\n').map_or(after.len(), |newline| newline + 1))?;
-        let (found, der) = pem_rfc7468::decode_vec(block.get(..length)?.trim_end().as_bytes()).ok()?;
-        if found != label {
+    let mut open: Option<String> = None;
+    for line in text.split('\n') {
+        let line = line.trim_end_matches(['\r', ' ', '\t']);
+        if line.contains('\r') {
             return None;
         }
-        blocks.push(der);
-        rest = block.get(length..)?;
+        match &mut open {
+            Some(body) if line == end => {
+                blocks.push(STANDARD.decode(body.as_bytes()).ok()?);
+                open = None;
+            }
+            Some(_) if line.contains("-----") => return None,
+            Some(body) => body.push_str(line),
+            None if line == begin => open = Some(String::new()),
+            None if line.contains("-----BEGIN ") => return None,
+            None => {}
+        }
     }
-    (!blocks.is_empty()).then_some(blocks)
+    (open.is_none() && !blocks.is_empty()).then_some(blocks)
 }
 
-/// The first PEM block of a `CertificateSigningRequest`, DER: label `CERTIFICATE REQUEST`, text before it is skipped.
+/// The PEM block of a `CertificateSigningRequest`, DER. Exactly one: approvers look at the first that *their* reader finds, and what
+/// is signed must be what they saw.
 #[must_use]
 pub fn read_request(pem: &[u8]) -> Option<Vec<u8>> {
-    let mut blocks = pem_blocks(pem, "CERTIFICATE REQUEST")?;
-    (!blocks.is_empty()).then(|| blocks.swap_remove(0))
+    if pem.len() > MAX_REQUEST.saturating_mul(2) {
+        return None;
+    }
+    let blocks = pem_blocks(pem, "CERTIFICATE REQUEST")?;
+    let [request] = <[Vec<u8>; 1]>::try_from(blocks).ok()?;
+    (request.len() <= MAX_REQUEST).then_some(request)
 }
 
 #[cfg(test)]
@@ -164,10 +192,28 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_the_first_block_with_the_right_label() {
-        let pem = "text\n-----BEGIN CERTIFICATE REQUEST-----\nAQI=\n-----END CERTIFICATE REQUEST-----\n";
-        assert_eq!(read_request(pem.as_bytes()), Some(vec![1, 2]));
-        assert_eq!(read_request(pem.replace("CERTIFICATE REQUEST", "CERTIFICATE").as_bytes()), None);
+    fn a_request_is_the_one_block_that_every_reader_finds() {
+        let block = |body: &str| {
+            format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
+        };
+        let read = |pem: String| read_request(pem.as_bytes());
+        assert_eq!(read(format!("text\n{}", block("AQI="))), Some(vec![1, 2]));
+        assert_eq!(read(block("AQI=").replace('\n', "\r\n")), Some(vec![1, 2]));
+        let long = STANDARD.encode([7; 600]);
+        assert_eq!(read(block(&long)), Some(vec![7; 600]), "one long line");
+        assert_eq!(read(block("AQI=").replace("CERTIFICATE REQUEST", "CERTIFICATE")), None);
         assert_eq!(read_request(b"\x30\x00"), None);
+        // Go finds the second block of these, because the first does not begin a line; approvers see that one.
+        assert_eq!(read(format!("x{}{}", block("AQI="), block("AwQ="))), None);
+        assert_eq!(read(block("AQI=").replace('\n', "\r") + "\n" + &block("AwQ=")), None);
+        assert_eq!(read(block("AQI=") + &block("AwQ=")), None, "two blocks");
+        assert_eq!(read(block(&STANDARD.encode(vec![0; MAX_REQUEST + 1]))), None, "too long");
+    }
+
+    #[test]
+    fn a_bundle_is_refused_before_it_reaches_the_enclave() {
+        let many = "-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n".repeat(9);
+        let error = read(&secret(Some("AAAA"), Some(&STANDARD.encode(many)))).err().map(DeliveryError::code);
+        assert_eq!(error, Some("TooManyCertificates"));
     }
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::decide::{
     About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, decide, is_ready, merge_conditions,
-    named_secret, ready_condition, secret_refused,
+    named_secret, ready_condition, secret_refused, unsupported,
 };
 use crate::delivery::Delivery;
 use crate::enclave::{Connected, EnclaveError};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
-use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal};
+use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal, RefusalCode};
 
 /// The name under which we apply.
 pub const FIELD_MANAGER: &str = "tcs-issuer";
@@ -50,12 +50,12 @@ pub async fn reconcile(issuer: Arc<TCSIssuer>, context: Arc<Context>) -> Result<
     if issuer.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let plan = settle(&issuer, &context).await?;
+    let settled = settle(&issuer, &context).await;
     // Deleted while we worked: what this pass made has to go, too.
     if context.issuers.get(&ObjectRef::from_obj(&*issuer)).is_none_or(|now| now.uid() != issuer.uid()) {
         let _ = context.sweep_queue.send(());
     }
-    Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
+    Ok(settled?.requeue.map_or_else(Action::await_change, Action::requeue))
 }
 
 async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, ReconcileError> {
@@ -65,7 +65,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
     let name = signer::quote_attestation_name(&issuer.namespace().unwrap_or_default(), &issuer.name_any());
     let status = context.newest_status(issuer);
 
-    let connected = if issuer.spec.self_sign { None } else { context.enclave.settled().await };
+    let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
     let mut enclave = observe_enclave(connected.as_ref(), &uid).await?;
     let attestation = attestations.get_opt(&name).await?;
     let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
@@ -144,9 +144,15 @@ async fn hand_over(
     };
     match connected.deliver(request).await {
         Ok(ca) => Ok(Ok(ca)),
-        Err(EnclaveError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(EnclaveError::Refused(refusal)) if !is_moments_fault(refusal.code) => Ok(Err(refusal)),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a refusal says nothing about the delivery: the pass is simply made again.
+fn is_moments_fault(code: RefusalCode) -> bool {
+    use RefusalCode::{AlreadyProvisioned, Busy, Internal, OfferExhausted, UnknownOffer};
+    matches!(code, AlreadyProvisioned | Busy | Internal | OfferExhausted | UnknownOffer)
 }
 
 async fn carry_out(
@@ -158,16 +164,16 @@ async fn carry_out(
     if let Some(secret) = plan.ca_secret.take()
         && let Some(why) = apply_ca_secret(&secret, context).await?
     {
-        *plan = secret_refused(seen, &why, now());
+        secret_refused(plan, seen, &why, now());
     }
     // A Ready issuer says so before its QuoteAttestation goes, so that nobody sees neither.
     let deleting = matches!(plan.attestation, AttestationStep::Delete);
     if deleting {
-        write_status(&plan.status, seen, context).await?;
+        write_status(plan, seen, context).await?;
     }
     let current = step_attestation(plan, seen, attestations).await?;
     if !deleting {
-        write_status(&plan.status, seen, context).await?;
+        write_status(plan, seen, context).await?;
     }
     // Last, because it may conflict with the key owner's writes: what was refused is remembered by then. A PUT of the object
     // as read; a conflict means that the key owner wrote, and the pass is made again.
@@ -176,13 +182,6 @@ async fn carry_out(
         && merge_conditions(current.status.get_or_insert_default(), &plan.attestation_conditions)
     {
         attestations.replace_status(&current.name_any(), &PostParams::default(), &current).await?;
-    }
-    for note in &plan.notes {
-        let issuer = seen.issuer;
-        context.note(issuer, note.warning, &note.reason, "Reconcile", &note.message).await;
-        if let (About::IssuerAndAttestation, Some(attestation)) = (note.about, seen.attestation) {
-            context.note(attestation, note.warning, &note.reason, "Reconcile", &note.message).await;
-        }
     }
     Ok(())
 }
@@ -242,14 +241,26 @@ pub async fn delete(
     }
 }
 
-async fn write_status(
+/// Writes the status if it is news, and says what happened at once: a later pass would take it for known.
+async fn write_status(plan: &Plan, seen: &Observed<'_>, context: &Context) -> Result<(), kube::Error> {
+    let status = &plan.status;
+    if status != seen.status {
+        put_status(status, seen, context).await?;
+    }
+    for note in &plan.notes {
+        context.note(seen.issuer, note.warning, &note.reason, "Reconcile", &note.message).await;
+        if let (About::IssuerAndAttestation, Some(attestation)) = (note.about, seen.attestation) {
+            context.note(attestation, note.warning, &note.reason, "Reconcile", &note.message).await;
+        }
+    }
+    Ok(())
+}
+
+async fn put_status(
     status: &IssuerStatus,
     seen: &Observed<'_>,
     context: &Context,
 ) -> Result<(), kube::Error> {
-    if status == seen.status {
-        return Ok(());
-    }
     let issuer = seen.issuer;
     let api: Api<TCSIssuer> =
         Api::namespaced(context.client.clone(), &issuer.namespace().unwrap_or_default());

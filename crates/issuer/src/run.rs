@@ -161,14 +161,17 @@ where
     let on_error = |object: Arc<K>, error: &ReconcileError, context: Arc<Context>| {
         context.metrics.errors.inc();
         tracing::warn!(object = %object.name_any(), %error, "reconcile failed, trying again");
-        Action::requeue(issuers::RETRY)
+        Action::requeue(context.failed(&ObjectRef::from_obj(&*object).to_string()))
     };
     let config = ApplierConfig::default().concurrency(concurrency);
+    let known = Arc::clone(&context);
     applier(reconcile, on_error, context, store, queue, config)
-        .for_each(|outcome| async move {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "reconcile");
+        .for_each(|outcome| {
+            match outcome {
+                Ok((object, _)) => known.succeeded(&object.to_string()),
+                Err(error) => tracing::debug!(%error, "reconcile"),
             }
+            std::future::ready(())
         })
         .await;
     Ok(())

@@ -174,7 +174,11 @@ impl Node {
                         watcher::Event::Apply(deployment) => Some(deployment),
                         watcher::Event::Delete(_) => None,
                     };
-                    let wanted = wanted.filter(|deployment| deployment.metadata.deletion_timestamp.is_none());
+                    let runs = |deployment: &Deployment| {
+                        deployment.metadata.deletion_timestamp.is_none()
+                            && deployment.spec.replicas != Some(0)
+                    };
+                    let wanted = wanted.filter(runs);
                     let new = wanted.map(|deployment| deployment.spec.template);
                     if new != template {
                         self.end_all();

@@ -123,5 +123,19 @@ pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
 /// The bits of `keyUsage` that are set, by number.
 pub fn key_usage(value: &[u8]) -> der::Result<Vec<u8>> {
     let bits = BitStringRef::from_der(value)?;
-    Ok((0u8..).zip(bits.bits()).filter_map(|(number, set)| set.then_some(number)).take(16).collect())
+    Ok((0u8..).zip(bits.bits().take(16)).filter_map(|(number, set)| set.then_some(number)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_usage_of_any_length_is_read_without_overflow() {
+        assert_eq!(key_usage(&[0x03, 0x02, 0x05, 0xa0]).unwrap(), [0, 2]);
+        let mut long = vec![0x03, 41, 0x00];
+        long.extend([0; 39]);
+        long.push(0xff);
+        assert_eq!(key_usage(&long).unwrap(), Vec::<u8>::new());
+    }
 }

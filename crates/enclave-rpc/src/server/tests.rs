@@ -293,11 +293,15 @@ fn the_end_of_the_server_ends_pending_calls_at_once() {
 
 #[test]
 fn a_late_answer_is_a_timeout_for_one_call_only() {
-    let server = Running::start(options(1, 8), 0);
+    let server = Running::start(options(2, 8), 0);
     let client = server.client();
-    assert_eq!(client.call(destroy("a"), Duration::ZERO).unwrap_err().code(), "Timeout");
-    assert_eq!(server.entered(), "a");
+    let patient = calling(&client, destroy("patient"));
+    assert_eq!(server.entered(), "patient");
+    assert_eq!(client.call(destroy("hasty"), Duration::ZERO).unwrap_err().code(), "Timeout");
+    assert_eq!(server.entered(), "hasty");
     server.gate.send(()).unwrap();
+    server.gate.send(()).unwrap();
+    assert_eq!(patient.join().unwrap().unwrap(), Response::Destroyed);
     assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
 }
 

@@ -348,6 +348,46 @@ fn another_ca_after_a_lost_one_is_announced_with_both_fingerprints() {
 }
 
 #[test]
+fn what_time_heals_is_tried_again_by_itself() {
+    let mut scene = Scene::offering(1);
+    scene.attestation = Some(patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA"));
+    scene.secret = Some(secret("1"));
+    scene.refusal = Some(Refusal { code: RefusalCode::CertificateNotYetValid, message: "not yet".into() });
+    let plan = scene.decide();
+    assert_eq!(reason(&plan), reasons::KEY_REJECTED);
+    assert!(plan.requeue.is_some() && plan.status.refused_delivery.is_none());
+    scene.status = plan.status;
+    scene.refusal = None;
+    assert!(scene.decide().deliver.is_some());
+}
+
+#[test]
+fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key() {
+    let scene = Scene::holding(7);
+    let mut plan = scene.decide();
+    let ca = scene.ca.clone().unwrap();
+    let seen = Observed {
+        issuer: &scene.issuer,
+        status: &scene.status,
+        enclave: EnclaveSeen::Holding(&scene.identity, &ca),
+        attestation: None,
+        secret: SecretSeen::NotNamed,
+        refusal: None,
+    };
+    secret_refused(&mut plan, &seen, "forbidden", now());
+    assert_eq!(reason(&plan), reasons::SECRET_CONFLICT);
+    assert_eq!(plan.status.ca.as_ref().unwrap().fingerprint, "07".repeat(32));
+    assert!(plan.notes.iter().all(|note| note.reason == reasons::SECRET_CONFLICT));
+}
+
+#[test]
+fn w_s9_the_services_own_namespace_holds_no_issuers() {
+    let mut scene = Scene::offering(1);
+    scene.issuer.metadata.namespace = Some("tcs-issuer".into());
+    assert_eq!(reason(&scene.decide()), reasons::UNSUPPORTED);
+}
+
+#[test]
 fn what_is_not_served_says_so() {
     let mut scene = Scene::offering(1);
     scene.issuer.spec.self_sign = true;

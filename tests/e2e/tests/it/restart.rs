@@ -66,8 +66,16 @@ fn w_r1_w_d10_restarts_lose_nothing_and_say_what_they_cost() {
     assert_ne!(renewed["metadata"]["uid"], after["metadata"]["uid"], "a new offer is a new object");
     issuer.wait_reason("AwaitingKey");
 
+    // The controller between any two steps of a delivery.
+    let wrapped = issuer.wrap(&ca.key);
+    bed.crash("tcs-issuer");
+    issuer.put_secret(Some(&wrapped), Some(&certificate_text(&ca.certificate)));
+    bed.crash("tcs-issuer");
+    issuer.patch_status(&issuer.secret(), "KMRA");
+    bed.crash("tcs-issuer");
+    issuer.wait_reason("Ready");
+
     // Ready; the controller restarts: still Ready, the Secret untouched.
-    issuer.deliver_until_ready(&ca);
     let fingerprint = issuer.object()["status"]["ca"]["fingerprint"].clone();
     let secret = bed.get(&["secret", "-n", &issuer.namespace, "restart-secret"]);
     bed.crash("tcs-issuer");

@@ -1,6 +1,6 @@
 //! What is signed and what is not (acceptance 1.4).
 
-use crate::bed::{Bed, Issuer, SOON, decode, encode, shared, unique};
+use crate::bed::{Bed, Issuer, SOON, decode, encode, pipe, shared, unique};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
@@ -250,6 +250,17 @@ fn a_request_made_anew_never_receives_the_others_certificate() {
                 run(Command::new("openssl").args(["x509", "-noout", "-subject", "-in"]).arg(&file)).unwrap();
             assert!(shown.contains("round-5"), "{shown}");
         } else {
+            // What a signer that is late would write: the object as it was, with a certificate.
+            let mut late = bed.get(&["csr", &name]);
+            late["status"]["certificate"] = json!(encode(csr.certificate().as_bytes()));
+            bed.kubectl(&["delete", "csr", &name, "--wait=true"]);
+            let again = Csr::create_named(bed, &name, &issuer.signer(), &pem, &json!({}));
+            let path = format!("/apis/certificates.k8s.io/v1/certificatesigningrequests/{name}/status");
+            let mut put = bed.stack.cluster.kubectl();
+            let refused =
+                pipe(put.args(["replace", "--raw", &path, "-f", "-"]), &late.to_string()).unwrap_err();
+            assert!(refused.to_string().contains("Conflict"), "{refused}");
+            again.untouched();
             bed.kubectl(&["delete", "csr", &name, "--wait=true"]);
         }
     }
