@@ -44,10 +44,6 @@ pub mod annotations {
 
 /// Reasons of conditions and Events. They are stable: users' scripts may compare them.
 pub mod reasons {
-    /// First touch of an issuer (conformance A20).
-    pub const INITIALIZING: &str = "Initializing";
-    /// Not ready yet, and it is tried again without anybody's help.
-    pub const PENDING: &str = "Pending";
     /// The issuer waits for the key owner.
     pub const AWAITING_KEY: &str = "AwaitingKey";
     /// What the key owner delivered was refused.
@@ -60,28 +56,14 @@ pub mod reasons {
     pub const KEY_LOST: &str = "KeyLost";
     /// The CA certificate has ended.
     pub const CA_EXPIRED: &str = "CAExpired";
-    /// Another CA than before signs now.
-    pub const CA_REPLACED: &str = "CAReplaced";
     /// An issuer kind or option that this version does not serve.
     pub const UNSUPPORTED: &str = "Unsupported";
     /// No enclave answers.
     pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
     /// The platform gives no evidence.
     pub const NO_EVIDENCE: &str = "NoEvidence";
-    /// The platform cannot seal.
-    pub const NO_SEALING: &str = "NoSealing";
     /// The Secret of `spec.secretName` is not ours to write.
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// Of a `QuoteAttestation` condition that the service wrote.
     pub const TCS_RECONCILE: &str = "TCSReconcile";
-    /// Of a `QuoteAttestation` condition that the key owner, or a controller of theirs, wrote.
-    pub const ATTESTATION_CONTROLLER_RECONCILE: &str = "AttestationControllerReconcile";
-    /// A request waits for its issuer to become ready (Event).
-    pub const WAITING_FOR_ISSUER_READY: &str = "WaitingForIssuerReady";
-    /// A request waits for its issuer to exist (Event).
-    pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
-    /// A request was signed (Event).
-    pub const ISSUED: &str = "Issued";
-    /// A request can never be signed: the reason of its `Failed` condition (conformance B3).
-    pub const SIGNER_VALIDATION_FAILURE: &str = "SignerValidationFailure";
 }

@@ -23,7 +23,6 @@ pub fn shell_blocks(page: &str) -> Vec<String> {
             }
             Some(lines) => lines.push(line),
             None if line.trim_end() == "```sh" => open = Some(Vec::new()),
-            None if line.starts_with("```") => open = Some(Vec::new()).filter(|_| false),
             None => {}
         }
     }
