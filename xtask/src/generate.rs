@@ -76,7 +76,7 @@ What to know before writing a tool for it:
 - **Conditions are a list to append to.** Add entries by JSON Patch, `{\"op\": \"add\", \"path\": \"/status/conditions/-\", …}`; of
   a type the last entry counts, and its status in any letter case. `Init` is there from the start, so the list exists.
 - **A refused delivery** shows as `KeyAccepted` False with a stable code as reason, and on the issuer. Replace the Secret or
-  patch the status again; the same delivery is not tried twice. A new object under the same name is a new key pair: verify
+  (if its name or type was wrong) the status entry; an unchanged Secret is not tried twice. A new object under the same name is a new key pair: verify
   and wrap again.
 - **The end.** An accepted delivery ends the `QuoteAttestation`; the service deletes it. The Secret stays, and is the key owner's.
 ";
