@@ -35,7 +35,7 @@ pub enum ReconcileError {
     Enclave(#[from] EnclaveError),
 }
 
-/// How soon a failed reconcile is tried again.
+/// How soon a failed sweep is made again.
 pub const RETRY: Duration = Duration::from_secs(1);
 
 enum Enclave {
