@@ -1,118 +1,118 @@
-//! The platform's PKI. Names that a verifier looks for stay (PCK leaf, TCB signer, the word Platform); all others, and
-//! O and OU everywhere, say what this is.
+//! The platform's certificates and CRLs.
 
-use crate::{Error, Options, extension, key::Key};
+use crate::clock::{self, DAY};
+use crate::key::{Key, Keys};
+use crate::{Error, Names, Options, extension};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CustomExtension,
-    DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CustomExtension, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-const MARK: &str = "TCS SIMULATION - NOT A TEE";
-/// Certificates and collateral begin a day early, for clocks that lag.
-pub const EARLY: Duration = Duration::days(1);
-const LIFE: Duration = Duration::days(3650);
+/// Serial numbers.
+pub const ROOT: u64 = 1;
+pub const PCK_CA: u64 = 2;
+pub const PCK: u64 = 3;
+pub const TCB_SIGNER: u64 = 4;
 
-/// Everything that signs, and what it signed.
-pub struct Authorities {
-    pub root: Key,
-    pub platform_ca: Key,
-    pub pck: Key,
-    pub tcb_signer: Key,
-    pub attestation: Key,
-    pub root_certificate: Certificate,
-    pub platform_ca_certificate: Certificate,
-    pub pck_certificate: Certificate,
-    pub tcb_signer_certificate: Certificate,
-    pub root_crl: Vec<u8>,
-    pub pck_crl: Vec<u8>,
+/// The certificates, in PEM but for the root's second form.
+pub struct Certificates {
+    pub root_der: Vec<u8>,
+    pub root: String,
+    pub pck_ca: String,
+    pub pck: String,
+    pub tcb_signer: String,
 }
 
-impl Authorities {
-    pub fn make(now: i64, options: &Options) -> Result<Self, Error> {
-        let now = OffsetDateTime::from_unix_timestamp(now).map_err(|_| Error::Time)?;
-        let (root, platform_ca, pck) = (Key::make()?, Key::make()?, Key::make()?);
-        let (tcb_signer, attestation) = (Key::make()?, Key::make()?);
+impl Certificates {
+    pub fn make(keys: &Keys, now: i64, options: &Options) -> Result<Self, Error> {
+        let Options { names, ca, .. } = options;
+        let life = |days| clock::window(now, -DAY, clock::days(days)?);
+        let certified = life(options.certificate_days)?;
 
-        let root_parameters = parameters("TCS SIMULATION ROOT - NOT A TEE", Some(1), now, 1);
-        let root_certificate = root_parameters.self_signed(&root.pair)?;
-        let root_issuer = Issuer::new(root_parameters, &root.pair);
-        let ca_parameters = parameters("TCS Simulated PCK Platform CA", Some(0), now, 2);
-        let platform_ca_certificate = ca_parameters.signed_by(&platform_ca.pair, &root_issuer)?;
-        let ca_issuer = Issuer::new(ca_parameters, &platform_ca.pair);
+        let root = parameters(*names, names.root(), ROOT, life(options.root_days)?, names.root_crl_points());
+        let root = authority(root, 1);
+        let root_certificate = root.self_signed(&keys.root.pair)?;
+        let root_issuer = Issuer::new(root, &keys.root.pair);
+        let pck_ca = parameters(*names, names.pck_ca(*ca), PCK_CA, certified, names.root_crl_points());
+        let pck_ca = authority(pck_ca, 0);
+        let pck_ca_certificate = pck_ca.signed_by(&keys.pck_ca.pair, &root_issuer)?;
+        let pck_issuer = Issuer::new(pck_ca, &keys.pck_ca.pair);
 
-        let mut leaf = parameters("Intel SGX PCK Certificate", None, now, 3);
-        leaf.custom_extensions =
-            vec![CustomExtension::from_oid_content(&extension::OID, extension::value()?)];
-        let pck_certificate = leaf.signed_by(&pck.pair, &ca_issuer)?;
-        let signer = parameters("Intel SGX TCB Signing", None, now, 4);
-        let tcb_signer_certificate = signer.signed_by(&tcb_signer.pair, &root_issuer)?;
-
-        let (root_crl, pck_crl) = (crl(&root_issuer, now, options)?, crl(&ca_issuer, now, options)?);
+        let mut pck = parameters(*names, &options.pck_name, PCK, certified, names.pck_crl_points(*ca));
+        pck.custom_extensions =
+            vec![CustomExtension::from_oid_content(&extension::OID, extension::value(options)?)];
+        let signer =
+            parameters(*names, &options.tcb_signer_name, TCB_SIGNER, certified, names.root_crl_points());
         Ok(Self {
-            root,
-            platform_ca,
-            pck,
-            tcb_signer,
-            attestation,
-            root_certificate,
-            platform_ca_certificate,
-            pck_certificate,
-            tcb_signer_certificate,
-            root_crl,
-            pck_crl,
+            root_der: root_certificate.der().to_vec(),
+            root: root_certificate.pem(),
+            pck_ca: pck_ca_certificate.pem(),
+            pck: pck.signed_by(&keys.pck.pair, &pck_issuer)?.pem(),
+            tcb_signer: signer.signed_by(&keys.tcb_signer.pair, &root_issuer)?.pem(),
         })
-    }
-
-    /// Leaf, CA, root: what a quote carries.
-    pub fn pck_chain(&self) -> String {
-        self.pck_certificate.pem() + &self.pck_crl_chain()
     }
 
     /// CA, root.
     pub fn pck_crl_chain(&self) -> String {
-        self.platform_ca_certificate.pem() + &self.root_certificate.pem()
+        self.pck_ca.clone() + &self.root
     }
 
     /// TCB signer, root.
     pub fn tcb_chain(&self) -> String {
-        self.tcb_signer_certificate.pem() + &self.root_certificate.pem()
+        self.tcb_signer.clone() + &self.root
     }
 }
 
-fn parameters(name: &str, path_length: Option<u8>, now: OffsetDateTime, serial: u64) -> CertificateParams {
-    let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, name);
-    subject.push(DnType::OrganizationName, MARK);
-    subject.push(DnType::OrganizationalUnitName, MARK);
+/// A CRL by the issuer of this name and key. `window`: thisUpdate and nextUpdate.
+pub fn crl(
+    (names, common_name, key): (Names, &str, &Key),
+    window: (OffsetDateTime, OffsetDateTime),
+    number: u64,
+    revoked: &[u64],
+) -> Result<Vec<u8>, Error> {
     let mut parameters = CertificateParams::default();
-    parameters.distinguished_name = subject;
-    parameters.not_before = now - EARLY;
-    parameters.not_after = now + LIFE;
+    parameters.distinguished_name = names.subject(common_name);
+    parameters.key_usages = vec![KeyUsagePurpose::CrlSign];
+    let issuer: Issuer<'_, &KeyPair> = Issuer::new(parameters, &key.pair);
+    let entry = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: window.0,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: window.0,
+        next_update: window.1,
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.iter().map(entry).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    Ok(list.signed_by(&issuer)?.der().to_vec())
+}
+
+/// Those of an end entity.
+fn parameters(
+    names: Names,
+    common_name: &str,
+    serial: u64,
+    (from, to): (OffsetDateTime, OffsetDateTime),
+    crl_distribution_points: Vec<CrlDistributionPoint>,
+) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = names.subject(common_name);
+    (parameters.not_before, parameters.not_after) = (from, to);
     parameters.serial_number = Some(SerialNumber::from(serial));
+    parameters.is_ca = IsCa::ExplicitNoCa;
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
     parameters.use_authority_key_identifier_extension = true;
-    if let Some(length) = path_length {
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(length));
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    } else {
-        parameters.is_ca = IsCa::ExplicitNoCa;
-        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
-    }
+    parameters.crl_distribution_points = crl_distribution_points;
     parameters
 }
 
-fn crl(
-    issuer: &Issuer<'_, &rcgen::KeyPair>,
-    now: OffsetDateTime,
-    options: &Options,
-) -> Result<Vec<u8>, Error> {
-    let list = CertificateRevocationListParams {
-        this_update: now - EARLY,
-        next_update: now + Duration::days(options.collateral_days),
-        crl_number: SerialNumber::from(1u64),
-        issuing_distribution_point: None,
-        revoked_certs: Vec::new(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    Ok(list.signed_by(issuer)?.der().to_vec())
+fn authority(mut parameters: CertificateParams, path_length: u8) -> CertificateParams {
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
 }

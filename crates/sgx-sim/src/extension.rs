@@ -1,21 +1,13 @@
-//! The SGX extension of a PCK certificate, 1.2.840.113741.1.13.1.
+//! The SGX extension of a PCK certificate, 1.2.840.113741.1.13.1 (Intel SGX PCK Certificate and CRL Profile
+//! Specification).
 
-use crate::Error;
+use crate::{Error, Options, PckCa};
 use der::asn1::{Any, OctetString};
 use der::oid::ObjectIdentifier;
 use der::{Encode, Sequence, Tag};
 
 /// Arcs of the extension itself.
 pub const OID: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
-
-/// The simulated platform's family.
-pub const FMSPC: [u8; 6] = [0x00, 0x60, 0x6a, 0x00, 0x00, 0x00];
-pub const PCE_ID: [u8; 2] = [0, 0];
-pub const PCE_SVN: u16 = 13;
-pub const CPU_SVN: [u8; 16] = [7, 9, 3, 3, 255, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// Not any real processor's.
-const PPID: [u8; 16] = *b"SIMULATED-PPID\0\0";
-const PLATFORM_INSTANCE: [u8; 16] = *b"SIMULATED-PIID\0\0";
 
 #[derive(Sequence)]
 struct Entry {
@@ -24,24 +16,30 @@ struct Entry {
 }
 
 /// The value of the extension: a sequence of pairs of object identifier and value.
-pub fn value() -> Result<Vec<u8>, Error> {
+pub fn value(options: &Options) -> Result<Vec<u8>, Error> {
     let mut tcb = Vec::new();
-    for (component, svn) in (1u32..).zip(CPU_SVN) {
+    for (component, svn) in (1u32..).zip(options.components) {
         tcb.push(entry(&[2, component], Any::encode_from(&svn)?)?);
     }
-    tcb.push(entry(&[2, 17], Any::encode_from(&PCE_SVN)?)?);
-    tcb.push(entry(&[2, 18], octets(&CPU_SVN)?)?);
-    let flag = |number: u32| entry(&[7, number], Any::encode_from(&false)?);
-    let flags = vec![flag(1)?, flag(2)?, flag(3)?];
-    let entries = vec![
-        entry(&[1], octets(&PPID)?)?,
+    tcb.push(entry(&[2, 17], Any::encode_from(&options.pce_svn)?)?);
+    tcb.push(entry(&[2, 18], octets(&options.cpu_svn)?)?);
+    let mut entries = vec![
+        entry(&[1], octets(&options.ppid)?)?,
         entry(&[2], Any::encode_from(&tcb)?)?,
-        entry(&[3], octets(&PCE_ID)?)?,
-        entry(&[4], octets(&FMSPC)?)?,
-        entry(&[5], Any::new(Tag::Enumerated, [1u8])?)?,
-        entry(&[6], octets(&PLATFORM_INSTANCE)?)?,
-        entry(&[7], Any::encode_from(&flags)?)?,
+        entry(&[3], octets(&options.pce_id)?)?,
+        entry(&[4], octets(&options.fmspc)?)?,
+        entry(&[5], Any::new(Tag::Enumerated, [options.sgx_type])?)?,
     ];
+    if options.ca == PckCa::Platform {
+        let flag = |number: u32, set: bool| entry(&[7, number], Any::encode_from(&set)?);
+        let flags = vec![
+            flag(1, options.dynamic_platform)?,
+            flag(2, options.cached_keys)?,
+            flag(3, options.smt_enabled)?,
+        ];
+        entries.push(entry(&[6], octets(&options.platform_instance)?)?);
+        entries.push(entry(&[7], Any::encode_from(&flags)?)?);
+    }
     Ok(entries.to_der()?)
 }
 

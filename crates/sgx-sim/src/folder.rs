@@ -1,60 +1,95 @@
 //! A platform as a folder.
 
-use crate::certificates::Authorities;
-use crate::{Error, Platform, key::Key};
+use crate::certificates::Certificates;
+use crate::key::{Key, Keys};
+use crate::{Error, Options, Platform};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Length of the sealing secret in bytes.
 const SEALING_SECRET: usize = 32;
 
-/// Writes a new platform. Private files have mode 0600 in a folder of mode 0700.
-pub fn write(dir: &Path, authorities: &Authorities, collateral: &str) -> Result<(), Error> {
+/// Makes the folders, which must be absent or empty.
+pub fn prepare(dir: &Path) -> Result<(), Error> {
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::NotEmpty(dir.display().to_string()));
     }
-    let (public, private) = (dir.join("public"), dir.join("private"));
-    for (folder, mode) in [(&public, 0o755), (&private, 0o700)] {
-        let made = DirBuilder::new().recursive(true).mode(mode).create(folder);
+    for (folder, mode) in [(dir.join("public"), 0o755), (dir.join("private"), 0o700)] {
+        let made = DirBuilder::new().recursive(true).mode(mode).create(&folder);
         made.map_err(|error| Error::File(folder.display().to_string(), error))?;
     }
-    write_file(&public.join("root.der"), 0o644, authorities.root_certificate.der())?;
-    write_file(&public.join("root.pem"), 0o644, authorities.root_certificate.pem().as_bytes())?;
-    write_file(&public.join("collateral.json"), 0o644, collateral.as_bytes())?;
-    let keys = [
-        ("root.p8", &authorities.root),
-        ("platform-ca.p8", &authorities.platform_ca),
-        ("tcb-signer.p8", &authorities.tcb_signer),
-        ("pck.p8", &authorities.pck),
-        ("attestation.p8", &authorities.attestation),
-    ];
-    for (name, key) in keys {
-        write_file(&private.join(name), 0o600, &key.pkcs8())?;
-    }
-    write_file(&private.join("pck-chain.pem"), 0o600, authorities.pck_chain().as_bytes())?;
-    let mut secret = Zeroizing::new([0; SEALING_SECRET]);
-    aws_lc_rs::rand::fill(secret.as_mut_slice()).map_err(|_| Error::Key)?;
-    write_file(&private.join("sealing-secret"), 0o600, secret.as_slice())
+    Ok(())
 }
 
-/// Reads what the simulated processor knows.
+/// Writes everything but the collateral. Private files have mode 0600 in a folder of mode 0700.
+pub fn write(dir: &Path, platform: &Platform) -> Result<(), Error> {
+    let private = dir.join("private");
+    let Certificates { root_der, root, pck_ca, pck, tcb_signer } = &platform.certificates;
+    write_public(dir, "root.der", root_der)?;
+    write_public(dir, "root.pem", root.as_bytes())?;
+    let keys = &platform.keys;
+    for (name, key) in [
+        ("root.p8", &keys.root),
+        ("pck-ca.p8", &keys.pck_ca),
+        ("tcb-signer.p8", &keys.tcb_signer),
+        ("pck.p8", &keys.pck),
+        ("attestation.p8", &keys.attestation),
+    ] {
+        write_file(&private.join(name), 0o600, &key.pkcs8())?;
+    }
+    for (name, certificate) in [("pck-ca.pem", pck_ca), ("pck.pem", pck), ("tcb-signer.pem", tcb_signer)] {
+        write_file(&private.join(name), 0o600, certificate.as_bytes())?;
+    }
+    let options = serde_json::to_vec_pretty(&platform.options).map_err(Error::Description)?;
+    write_file(&private.join("platform.json"), 0o600, &options)?;
+    write_file(&private.join("sealing-secret"), 0o600, &platform.sealing_secret)
+}
+
+/// Writes a file that key owners get.
+pub fn write_public(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    write_file(&dir.join("public").join(name), 0o644, bytes)
+}
+
+/// Reads what was written.
 pub fn read(dir: &Path) -> Result<Platform, Error> {
     let private = dir.join("private");
-    let pck_chain = read_file(&private.join("pck-chain.pem"))?;
     let sealing_secret = read_file(&private.join("sealing-secret"))?;
     // A shorter one, for example of an interrupted `create`, would make weak sealing keys without a word.
     if sealing_secret.len() != SEALING_SECRET {
         return Err(Error::Key);
     }
-    Ok(Platform {
-        pck: Key::from_pkcs8(&read_file(&private.join("pck.p8"))?)?,
-        attestation: Key::from_pkcs8(&read_file(&private.join("attestation.p8"))?)?,
-        pck_chain: String::from_utf8(pck_chain.to_vec()).map_err(|_| Error::Key)?,
-        sealing_secret,
-    })
+    let key = |name| Key::from_pkcs8(&read_file(&private.join(name))?);
+    let keys = Keys {
+        root: key("root.p8")?,
+        pck_ca: key("pck-ca.p8")?,
+        tcb_signer: key("tcb-signer.p8")?,
+        pck: key("pck.p8")?,
+        attestation: key("attestation.p8")?,
+    };
+    let text = |path: PathBuf| {
+        fs::read_to_string(&path).map_err(|error| Error::File(path.display().to_string(), error))
+    };
+    let public = dir.join("public");
+    let certificates = Certificates {
+        root_der: read_file(&public.join("root.der"))?.to_vec(),
+        root: text(public.join("root.pem"))?,
+        pck_ca: text(private.join("pck-ca.pem"))?,
+        pck: text(private.join("pck.pem"))?,
+        tcb_signer: text(private.join("tcb-signer.pem"))?,
+    };
+    let options: Options =
+        serde_json::from_str(&text(private.join("platform.json"))?).map_err(Error::Description)?;
+    Ok(Platform { options, keys, certificates, sealing_secret })
+}
+
+/// A new sealing secret.
+pub fn sealing_secret() -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut secret = Zeroizing::new(vec![0; SEALING_SECRET]);
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| Error::Key)?;
+    Ok(secret)
 }
 
 fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Error> {

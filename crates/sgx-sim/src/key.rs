@@ -6,6 +6,27 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use zeroize::Zeroizing;
 
+/// Everything of a platform that signs.
+pub struct Keys {
+    pub root: Key,
+    pub pck_ca: Key,
+    pub tcb_signer: Key,
+    pub pck: Key,
+    pub attestation: Key,
+}
+
+impl Keys {
+    pub fn make() -> Result<Self, Error> {
+        Ok(Self {
+            root: Key::make()?,
+            pck_ca: Key::make()?,
+            tcb_signer: Key::make()?,
+            pck: Key::make()?,
+            attestation: Key::make()?,
+        })
+    }
+}
+
 /// A key pair.
 pub struct Key {
     /// For rcgen.

@@ -1,27 +1,40 @@
-//! A simulated SGX platform: a root, a PCK chain, a quoting enclave, CRLs, TCB info and quotes that an ordinary DCAP
-//! verifier accepts under that root and under no other. **It protects nothing**, and says so in every name it may choose.
+//! A simulated SGX and TDX platform: a root, a PCK chain, quoting enclaves, CRLs, TCB info, QE identities and quotes that
+//! an ordinary DCAP verifier accepts under that root and under no other. **It protects nothing**, and says so in every
+//! name it may choose; quotes carry the debug bit and `SIMULATION NOT A TEE` in the header unless a test asks otherwise
+//! (the latter always).
 //!
 //! A platform is a folder, made once by [`Platform::create`]:
 //!
 //! | Path | What |
 //! |---|---|
 //! | `public/root.der`, `public/root.pem` | the root certificate, for key owners |
-//! | `public/collateral.json` | TCB info, QE identity, both CRLs and their issuer chains, for key owners |
-//! | `private/` (mode 0700) | keys of root, CAs, PCK and quoting enclave, the PCK chain, the sealing secret |
+//! | `public/collateral.json` | TCB info, QE identity, both CRLs and their issuer chains (SGX), for key owners |
+//! | `private/` (mode 0700) | every key (PKCS #8), the certificates (PEM), the sealing secret, the [`Options`] (JSON) |
+//!
+//! What a platform *is* stands in [`Options`], what collateral *says* in [`CollateralOptions`], what is *quoted* in
+//! [`Enclave`] and [`Td`], and how a quote is *malformed* in [`QuoteShape`]; each `Default` is healthy.
 //!
 //! Byte layouts: quote-verification reference, section 10; honesty rules: tee-platforms reference, section 9.
 #![forbid(unsafe_code)]
 
 mod certificates;
+mod clock;
 mod collateral;
 mod extension;
 mod folder;
 mod key;
+mod names;
+mod options;
+mod platform;
 mod quote;
 
-use key::Key;
-use std::path::Path;
-use zeroize::Zeroizing;
+pub use collateral::{
+    Collateral, CollateralOptions, IsvTcbLevel, QeIdentity, Revoked, TcbLevel, TdxModule, TdxModuleIdentity,
+    Tee, Validity,
+};
+pub use options::{Names, Options, PckCa};
+pub use platform::Platform;
+pub use quote::{Enclave, QuoteShape, Td, TdVersion};
 
 /// Why a platform could not be made, opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +52,18 @@ pub enum Error {
     /// A structure could not be encoded.
     #[error("ASN.1: {0}")]
     Encoding(#[from] der::Error),
+    /// `private/platform.json` is not what was written.
+    #[error("private/platform.json: {0}")]
+    Description(serde_json::Error),
     /// A key could not be made, read or used.
     #[error("a key could not be made, read or used")]
     Key,
     /// A time cannot be represented.
     #[error("a time cannot be represented")]
     Time,
+    /// Something does not fit its length field.
+    #[error("something is too long for its length field")]
+    TooLong,
 }
 
 impl Error {
@@ -55,64 +74,10 @@ impl Error {
             Self::File(..) => "PlatformFile",
             Self::NotEmpty(_) => "PlatformNotEmpty",
             Self::Certificate(_) | Self::Encoding(_) => "PlatformEncoding",
+            Self::Description(_) => "PlatformDescription",
             Self::Key => "PlatformKey",
             Self::Time => "PlatformTime",
+            Self::TooLong => "PlatformTooLong",
         }
-    }
-}
-
-/// How a platform differs from a healthy one; for tests.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Days that collateral is valid after `now`: 30, as Intel's is after its issue.
-    pub collateral_days: i64,
-    /// TCB status of the platform's level, for example `UpToDate`, `OutOfDate`.
-    pub tcb_status: String,
-    /// Advisories of the platform's level.
-    pub advisories: Vec<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { collateral_days: 30, tcb_status: "UpToDate".into(), advisories: Vec::new() }
-    }
-}
-
-/// An opened platform: what the simulated processor and its quoting enclave know.
-pub struct Platform {
-    pck: Key,
-    attestation: Key,
-    pck_chain: String,
-    sealing_secret: Zeroizing<Vec<u8>>,
-}
-
-impl Platform {
-    /// Makes a platform in `dir`, which must be absent or empty. `now`: Unix seconds.
-    pub fn create(dir: &Path, now: i64) -> Result<Self, Error> {
-        Self::create_with(dir, now, &Options::default())
-    }
-
-    /// Makes a platform that differs from a healthy one.
-    pub fn create_with(dir: &Path, now: i64, options: &Options) -> Result<Self, Error> {
-        let authorities = certificates::Authorities::make(now, options)?;
-        let collateral = collateral::json(&authorities, now, options)?;
-        folder::write(dir, &authorities, &collateral)?;
-        Self::open(dir)
-    }
-
-    /// Opens a platform that was made before; it outlives the processes that use it.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        folder::read(dir)
-    }
-
-    /// A raw quote (version 3) over a debug enclave of this measurement. `report_data` is the application's.
-    pub fn quote(&self, mrenclave: [u8; 32], report_data: [u8; 64]) -> Result<Vec<u8>, Error> {
-        quote::build(self, mrenclave, report_data)
-    }
-
-    /// What a simulated processor would derive sealing keys from, 32 bytes.
-    #[must_use]
-    pub fn sealing_secret(&self) -> &[u8] {
-        &self.sealing_secret
     }
 }
