@@ -6,7 +6,7 @@
 mod quote;
 pub mod report_data;
 
-pub use quote::{MAX_QUOTE, SgxQuoteV3};
+pub use quote::{EnclaveReport, Header, MAX_QUOTE, Quote, SgxQuoteV3, SignatureData, TdReport, TdxQuote};
 
 /// What an attester hands out to prove what it is.
 ///
@@ -17,14 +17,41 @@ pub use quote::{MAX_QUOTE, SgxQuoteV3};
 pub enum Evidence {
     /// A raw Intel SGX ECDSA quote (version 3), without padding.
     SgxQuote(Vec<u8>),
+    /// A raw Intel TDX ECDSA quote (version 4 or 5), without padding.
+    TdxQuote(Vec<u8>),
 }
 
 impl Evidence {
+    /// Takes a raw quote for what its header says it is; its layout is checked as by [`Quote::parse`].
+    ///
+    /// Zero bytes behind a TDX quote are cut off first: the service that makes it fills its buffer with them, as in a
+    /// genuine one that the verifier's tests have. Whatever else stands there is refused.
+    pub fn from_quote(mut bytes: Vec<u8>) -> Result<Self, Error> {
+        if let Some(length) = TdxQuote::true_length(&bytes)
+            && bytes.get(length..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+        {
+            bytes.truncate(length);
+        }
+        Ok(match Quote::parse(&bytes)? {
+            Quote::Sgx(_) => Self::SgxQuote(bytes),
+            Quote::Tdx(_) => Self::TdxQuote(bytes),
+        })
+    }
+
+    /// Reads the quote. What was named an SGX quote must be one, and a TDX quote likewise.
+    pub fn quote(&self) -> Result<Quote<'_>, Error> {
+        match self {
+            Self::SgxQuote(bytes) => SgxQuoteV3::parse(bytes).map(Quote::Sgx),
+            Self::TdxQuote(bytes) => TdxQuote::parse(bytes).map(Quote::Tdx),
+        }
+    }
+
     /// The stable name of the kind, as it stands in `TCSIssuer.status.evidence` and on the RPC wire.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::SgxQuote(_) => "sgx-quote-v3",
+            Self::TdxQuote(_) => "tdx-quote",
         }
     }
 
@@ -32,7 +59,7 @@ impl Evidence {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Self::SgxQuote(bytes) => bytes,
+            Self::SgxQuote(bytes) | Self::TdxQuote(bytes) => bytes,
         }
     }
 }
@@ -41,8 +68,8 @@ impl Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not an SGX quote of version 3, or its length does not fit.
-    #[error("not an SGX quote of version 3: {0}")]
+    /// Not an SGX quote of version 3 nor a TDX quote of version 4 or 5, or a length in it does not fit.
+    #[error("not a quote that can be judged: {0}")]
     QuoteMalformed(&'static str),
     /// Not a DER `SubjectPublicKeyInfo` of an RSA key.
     #[error("not an RSA public key (DER SubjectPublicKeyInfo)")]
@@ -57,5 +84,38 @@ impl Error {
             Self::QuoteMalformed(_) => "QuoteMalformed",
             Self::PublicKeyMalformed => "PublicKeyMalformed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote(version: u8, tee: u8, signed: usize) -> Vec<u8> {
+        let mut bytes = vec![0; signed + 4];
+        (bytes[0], bytes[4]) = (version, tee);
+        bytes
+    }
+
+    #[test]
+    fn a_quote_is_what_its_header_says() {
+        let (sgx, tdx) = (quote(3, 0, 432), quote(4, 0x81, 632));
+        assert_eq!(Evidence::from_quote(sgx.clone()), Ok(Evidence::SgxQuote(sgx.clone())));
+        assert_eq!(Evidence::from_quote(tdx.clone()), Ok(Evidence::TdxQuote(tdx.clone())));
+        assert!(Evidence::SgxQuote(tdx.clone()).quote().is_err());
+        assert!(Evidence::TdxQuote(sgx.clone()).quote().is_err());
+        assert_eq!(Evidence::TdxQuote(tdx.clone()).bytes(), tdx);
+        // Q16: only zeros may stand behind a TDX quote, and nothing behind one of SGX.
+        assert_eq!(Evidence::from_quote([&*tdx, &[0; 70]].concat()), Ok(Evidence::TdxQuote(tdx.clone())));
+        assert!(Evidence::from_quote([&*tdx, &[0; 70], &[1]].concat()).is_err());
+        assert!(Evidence::from_quote([&*sgx, &[0]].concat()).is_err());
+        // Q15: SGX in versions 4 and 5 is not accepted.
+        for (version, tee, signed) in [(4, 0, 432), (5, 0, 432), (4, 1, 632), (2, 0, 432), (3, 0x81, 432)] {
+            assert_eq!(
+                Evidence::from_quote(quote(version, tee, signed)).unwrap_err().code(),
+                "QuoteMalformed"
+            );
+        }
+        assert!(Evidence::from_quote(Vec::new()).is_err());
     }
 }

@@ -1,5 +1,10 @@
 //! Why evidence was refused.
 
+use crate::QvResult;
+use crate::checks::Id;
+use crate::policy::date;
+use crate::status::TcbStatus;
+
 /// What kind of check refused; a caller maps it to an exit status or an HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,9 +23,6 @@ pub enum Class {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A kind of evidence that this verifier cannot judge.
-    #[error("evidence of kind {0} cannot be verified")]
-    EvidenceUnsupported(&'static str),
     /// The quote cannot be read.
     #[error("the quote cannot be read: {0}")]
     QuoteMalformed(String),
@@ -36,9 +38,18 @@ pub enum Error {
     /// A signature or a hash that ties the quote together is wrong.
     #[error("a signature is wrong: {0}")]
     SignatureInvalid(String),
-    /// The enclave runs in debug mode: its host can read its memory.
-    #[error("the enclave is in debug mode, its host can read its secrets")]
-    DebugEnclave,
+    /// The enclave or trust domain runs in debug mode: its host can read its memory.
+    #[error("the {} is in debug mode, its host can read its secrets", .0)]
+    DebugEnclave(&'static str),
+    /// The quoting enclave is not Intel's, too old, or in debug mode.
+    #[error("the quoting enclave is refused: {0}")]
+    QuotingEnclaveRefused(String),
+    /// The platform is below every level of the TCB info.
+    #[error("the platform is at no level that Intel's TCB info knows: {0}")]
+    TcbLevelNotSupported(String),
+    /// A property of the trust domain or its TDX module that no policy can accept.
+    #[error("the trust domain is refused: {0}")]
+    TrustDomainRefused(String),
     /// Any other check of the quote.
     #[error("the quote was refused: {0}")]
     QuoteRefused(String),
@@ -77,33 +88,61 @@ pub enum Error {
     },
 
     /// The platform's state is not one that the policy accepts.
-    #[error("the platform's TCB status is {status} ({name}){}", advisories(.advisory_ids))]
+    #[error("the platform's TCB status is {} ({}){}", status.intel_name(), status.result().name(), advisories(.advisory_ids))]
     TcbStatusRefused {
-        /// Intel's status.
-        status: &'static str,
-        /// Intel's result name.
-        name: &'static str,
+        /// The status.
+        status: TcbStatus,
         /// The advisories that apply.
         advisory_ids: Vec<String>,
     },
-    /// The policy names no enclave.
+    /// A TCB level older than the policy's floor.
+    #[error("the TCB level of {what} is of {}, the policy asks for {} or later", date(*found), date(*least))]
+    TcbDateTooOld {
+        /// Whose level.
+        what: &'static str,
+        /// Its date, Unix seconds.
+        found: u64,
+        /// The floor, Unix seconds.
+        least: u64,
+    },
+    /// Collateral of an older TCB evaluation than the policy's floor.
+    #[error("the collateral's TCB evaluation number is {found}, the policy asks for {least} or higher")]
+    EvaluationNumberTooLow {
+        /// That of the collateral.
+        found: u32,
+        /// The floor.
+        least: u32,
+    },
+    /// The policy names no identity.
     #[error("no enclave identity is configured")]
     NoIdentityConfigured,
-    /// The enclave is none of those that the policy names.
-    #[error(
-        "another enclave than configured: MRENCLAVE {mrenclave}, MRSIGNER {mrsigner}, \
-         ISVPRODID {isv_prod_id}, ISVSVN {isv_svn}"
-    )]
-    IdentityMismatch {
-        /// Hex.
-        mrenclave: String,
-        /// Hex.
-        mrsigner: String,
-        /// ISVPRODID.
-        isv_prod_id: u16,
-        /// ISVSVN.
-        isv_svn: u16,
+    /// The enclave or trust domain is none of those that the policy names.
+    #[error("another identity than configured: {0}")]
+    IdentityMismatch(String),
+    /// Attributes that the policy does not accept.
+    #[error("{what} {found} is refused, the policy asks for {expected}")]
+    AttributesRefused {
+        /// Which field.
+        what: &'static str,
+        /// Hex, as in the report.
+        found: String,
+        /// Value and mask in hex.
+        expected: String,
     },
+    /// A TDX module that the policy does not name.
+    #[error("another TDX module than configured: MRSEAM {0}")]
+    TdModuleRefused(String),
+    /// A machine that the policy does not name.
+    #[error("unknown platform: PPID {ppid}, platform instance {}", .instance.as_deref().unwrap_or("none"))]
+    PlatformUnknown {
+        /// Hex.
+        ppid: String,
+        /// Hex.
+        instance: Option<String>,
+    },
+    /// A family of platforms that the policy does not name.
+    #[error("another FMSPC than configured: {0}")]
+    FmspcRefused(String),
 }
 
 impl Error {
@@ -111,13 +150,15 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::EvidenceUnsupported(_) => "EvidenceUnsupported",
             Self::QuoteMalformed(_) => "QuoteMalformed",
             Self::UntrustedRoot(_) => "UntrustedRoot",
             Self::TrustRootUnusable(_) => "TrustRootUnusable",
             Self::Revoked(_) => "Revoked",
             Self::SignatureInvalid(_) => "SignatureInvalid",
-            Self::DebugEnclave => "DebugEnclave",
+            Self::DebugEnclave(_) => "DebugEnclave",
+            Self::QuotingEnclaveRefused(_) => "QuotingEnclaveRefused",
+            Self::TcbLevelNotSupported(_) => "TcbLevelNotSupported",
+            Self::TrustDomainRefused(_) => "TrustDomainRefused",
             Self::QuoteRefused(_) => "QuoteRefused",
             Self::BindingMismatch => "BindingMismatch",
             Self::PublicKeyMalformed(_) => "PublicKeyMalformed",
@@ -127,7 +168,13 @@ impl Error {
             Self::CollateralNotYetValid { .. } => "CollateralNotYetValid",
             Self::TcbStatusRefused { .. } => "TcbStatusRefused",
             Self::NoIdentityConfigured => "NoIdentityConfigured",
-            Self::IdentityMismatch { .. } => "IdentityMismatch",
+            Self::IdentityMismatch(_) => "IdentityMismatch",
+            Self::TcbDateTooOld { .. } => "TcbDateTooOld",
+            Self::EvaluationNumberTooLow { .. } => "EvaluationNumberTooLow",
+            Self::AttributesRefused { .. } => "AttributesRefused",
+            Self::TdModuleRefused(_) => "TdModuleRefused",
+            Self::PlatformUnknown { .. } => "PlatformUnknown",
+            Self::FmspcRefused(_) => "FmspcRefused",
         }
     }
 
@@ -135,13 +182,15 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::EvidenceUnsupported(_)
-            | Self::QuoteMalformed(_)
+            Self::QuoteMalformed(_)
             | Self::UntrustedRoot(_)
             | Self::TrustRootUnusable(_)
             | Self::Revoked(_)
             | Self::SignatureInvalid(_)
-            | Self::DebugEnclave
+            | Self::DebugEnclave(_)
+            | Self::QuotingEnclaveRefused(_)
+            | Self::TcbLevelNotSupported(_)
+            | Self::TrustDomainRefused(_)
             | Self::QuoteRefused(_)
             | Self::BindingMismatch => Class::Verification,
             Self::PublicKeyMalformed(_) => Class::PublicKey,
@@ -149,15 +198,63 @@ impl Error {
             | Self::CollateralMismatch(_)
             | Self::CollateralExpired { .. }
             | Self::CollateralNotYetValid { .. } => Class::Collateral,
-            Self::TcbStatusRefused { .. } | Self::NoIdentityConfigured | Self::IdentityMismatch { .. } => {
-                Class::Policy
-            }
+            Self::TcbStatusRefused { .. }
+            | Self::TcbDateTooOld { .. }
+            | Self::EvaluationNumberTooLow { .. }
+            | Self::NoIdentityConfigured
+            | Self::IdentityMismatch(_)
+            | Self::AttributesRefused { .. }
+            | Self::TdModuleRefused(_)
+            | Self::PlatformUnknown { .. }
+            | Self::FmspcRefused(_) => Class::Policy,
+        }
+    }
+
+    /// What Intel's library would call it where nothing is known of the platform's status. Collateral that is missing or
+    /// out of its time has no result there.
+    #[must_use]
+    pub fn qv_result(&self) -> Option<QvResult> {
+        match self {
+            Self::Revoked(_) => Some(QvResult::Revoked),
+            Self::SignatureInvalid(_) => Some(QvResult::InvalidSignature),
+            Self::TcbStatusRefused { status, .. } => Some(status.result()),
+            Self::CollateralExpired { .. } | Self::CollateralNotYetValid { .. } => None,
+            other => match other.class() {
+                Class::Verification | Class::Collateral => Some(QvResult::Unspecified),
+                Class::Policy | Class::PublicKey => None,
+            },
+        }
+    }
+
+    /// Which of the checks a refusal of dcap-qvl belongs to.
+    pub(crate) fn check(&self) -> Id {
+        match self {
+            Self::Revoked(_) => Id::Revocation,
+            Self::CollateralMismatch(_) => Id::CollateralPlatform,
+            Self::QuotingEnclaveRefused(_) => Id::QuotingEnclave,
+            Self::TcbLevelNotSupported(_) => Id::TcbLevel,
+            Self::TrustDomainRefused(_) => Id::Attributes,
+            Self::CollateralMalformed(_) => Id::TcbInfoForm,
+            Self::DebugEnclave(_) => Id::Debug,
+            Self::CollateralExpired { .. } | Self::CollateralNotYetValid { .. } => Id::Validity,
+            _ => Id::Signatures,
         }
     }
 
     /// Gives a refusal of dcap-qvl a stable case. The crate has texts only; its version is pinned, and whatever is not
     /// recognised stays a refusal.
     pub(crate) fn from_dcap(text: String) -> Self {
+        const TRUST_DOMAIN: [&str; 9] = [
+            "Debug mode is enabled",
+            "TD profiling",
+            "TD attributes",
+            "TD migration",
+            "SERVTD_EXT",
+            "SEPT_VE_DISABLE",
+            "MR service TD",
+            "TDX module",
+            "SEAMATTRIBUTES",
+        ];
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&["Revoked"]) {
             Self::Revoked(text)
@@ -165,10 +262,34 @@ impl Error {
             Self::UntrustedRoot("a certificate chain")
         } else if has(&["ignature is invalid", "InvalidSignature", "InvalidCrlSignature", "hash mismatch"]) {
             Self::SignatureInvalid(text)
-        } else if has(&["TCBInfo", "TcbInfo", "QeIdentity", "CRL", "Crl"]) {
-            Self::CollateralMalformed(text)
-        } else if has(&["Fmspc mismatch", "TCB info in the collateral", "QE Identity id/version"]) {
+        } else if has(&[
+            "Fmspc mismatch",
+            "TCB info in the collateral",
+            "QE Identity id/version",
+            "UnknownRevocationStatus",
+        ]) {
             Self::CollateralMismatch(text)
+        } else if has(&[
+            "No matching TCB level",
+            "below minimum required from TDX module",
+            "TDX TCB (TEE_TCB_SVN2)",
+        ]) {
+            Self::TcbLevelNotSupported(text)
+        } else if has(&[
+            "QE MRSIGNER",
+            "QE ISVPRODID",
+            "QE MISCSELECT",
+            "QE ATTRIBUTES",
+            "QE ISVSVN",
+            "QE report validation",
+            "QE vendor",
+            "QE auth data",
+        ]) {
+            Self::QuotingEnclaveRefused(text)
+        } else if has(&["TCBInfo", "TCB Info", "TcbInfo", "QeIdentity", "QE Identity", "CRL", "Crl"]) {
+            Self::CollateralMalformed(text)
+        } else if has(&TRUST_DOMAIN) {
+            Self::TrustDomainRefused(text)
         } else {
             Self::QuoteRefused(text)
         }

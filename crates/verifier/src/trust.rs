@@ -46,6 +46,10 @@ impl TrustRoot {
     pub(crate) fn certificate(&self) -> &[u8] {
         &self.certificate
     }
+
+    pub(crate) fn read(&self) -> Option<Certificate> {
+        Certificate::from_der(&self.certificate).ok()
+    }
 }
 
 /// The DER `SubjectPublicKeyInfo` of a certificate.

@@ -3,7 +3,7 @@
 use super::{Error, read_limited};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use tcs_verifier::{AcceptedIdentity, Policy, TrustRoot};
+use tcs_verifier::{AcceptedIdentity, Kss, Policy, TcbPolicy, TrustRoot};
 
 /// Longest settings file, in bytes.
 const MAX_CONFIG: u64 = 64 * 1024;
@@ -41,7 +41,8 @@ impl Config {
                     .collect::<Result<_, _>>()
                     .map_err(malformed)?,
                 any_identity: false,
-                accepted_advisories: file.tcb.accepted_advisories,
+                tcb: TcbPolicy { accepted_advisories: file.tcb.accepted_advisories, ..TcbPolicy::default() },
+                ..Policy::default()
             },
             trust: file.simulation.map_or(Ok(TrustRoot::intel()), |simulation| simulation.trust(folder))?,
             collateral: file.collateral.map(|collateral| folder.join(collateral.file)),
@@ -96,12 +97,13 @@ impl Entry {
     fn accepted(&self) -> Result<AcceptedIdentity, String> {
         match (&self.mrenclave, &self.mrsigner, self.isv_prod_id, self.min_isv_svn) {
             (Some(mrenclave), None, None, None) => {
-                Ok(AcceptedIdentity::Enclave { mrenclave: measurement("mrenclave", mrenclave)? })
+                Ok(AcceptedIdentity::Enclave { mrenclave: measurement("mrenclave", mrenclave)?, kss: Kss::default() })
             }
             (None, Some(mrsigner), Some(isv_prod_id), Some(min_isv_svn)) => Ok(AcceptedIdentity::Signer {
                 mrsigner: measurement("mrsigner", mrsigner)?,
                 isv_prod_id,
                 min_isv_svn,
+                kss: Kss::default(),
             }),
             _ => Err("an [[identity]] is mrenclave alone, or mrsigner, isv_prod_id and min_isv_svn together"
                 .into()),
@@ -164,9 +166,9 @@ mod tests {
         ));
         let policy = config.unwrap().policy;
         let measured = [0xab; 32];
-        let signer = AcceptedIdentity::Signer { mrsigner: measured, isv_prod_id: 1, min_isv_svn: 2 };
-        assert_eq!(policy.identities, [AcceptedIdentity::Enclave { mrenclave: measured }, signer]);
-        assert_eq!(policy.accepted_advisories, ["A"]);
+        let signer = AcceptedIdentity::Signer { mrsigner: measured, isv_prod_id: 1, min_isv_svn: 2, kss: Kss::default() };
+        assert_eq!(policy.identities, [AcceptedIdentity::Enclave { mrenclave: measured, kss: Kss::default() }, signer]);
+        assert_eq!(policy.tcb.accepted_advisories, ["A"]);
         assert!(!policy.any_identity);
         for wrong in [
             "mrenclave = \"ab\"".to_owned(),

@@ -15,7 +15,7 @@ use std::io::{Read as _, Write};
 use std::path::Path;
 use tcs_evidence::report_data::FIXED_NONCE;
 use tcs_evidence::{Evidence, MAX_QUOTE, SgxQuoteV3};
-use tcs_verifier::{Collateral, MAX_COLLATERAL, Verdict, check_binding, verify};
+use tcs_verifier::{Claims, Collateral, MAX_COLLATERAL, Workload, check_binding, verify};
 
 /// Longest public key file, in bytes.
 const MAX_PUBLIC_KEY: u64 = 16 * 1024;
@@ -50,20 +50,20 @@ pub fn run(args: &Args, now: i64, out: &mut dyn Write, warnings: &mut dyn Write)
         return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
     }
     let collateral = read_collateral(&config)?;
-    let verdict =
-        verify(&evidence, &collateral, &config.trust, &config.policy, now).map_err(Error::Refused)?;
+    let verdict = verify(&evidence, &collateral, &config.trust, &config.policy, now);
+    let claims = verdict.into_accepted().map_err(Error::Refused)?;
     if args.any_identity {
-        warn(&describe(&verdict));
+        warn(&describe(&claims));
     }
-    writeln!(out, "{}", verdict.status.result_name())?;
-    writeln!(out, "{}", verdict.status.text())?;
+    writeln!(out, "{}", claims.status.result().name())?;
+    writeln!(out, "{}", claims.status.text())?;
     writeln!(out, "Quote verification successful")?;
     out.flush()?;
     Ok(())
 }
 
-fn describe(verdict: &Verdict) -> String {
-    let found = &verdict.identity;
+fn describe(claims: &Claims) -> String {
+    let Workload::Enclave(found) = &claims.workload else { return "accepted trust domain".into() };
     format!(
         "accepted enclave: MRENCLAVE {}, MRSIGNER {}, ISVPRODID {}, ISVSVN {}",
         hex::encode(found.mrenclave),

@@ -1,0 +1,257 @@
+//! The order of the checks, and what comes out of them.
+
+use crate::backend::AwsLc;
+use crate::checks::{Check, Id, Record};
+use crate::claims::{Claims, Window, Workload};
+use crate::inspection;
+use crate::parity::{self, PckChain};
+use crate::{Collateral, Error, PckCa, Policy, QvResult, TrustRoot, validity};
+use dcap_qvl::verify::QuoteVerifier;
+use dcap_qvl::{QuoteClaims, QuotePolicy};
+use tcs_evidence::{Evidence, Quote, report_data};
+
+/// What became of evidence: accepted or not, by which checks, and what it says if it is genuine.
+#[derive(Clone, Debug)]
+#[must_use = "evidence is accepted only if `accepted` says so"]
+pub struct Verdict {
+    checks: Vec<Check>,
+    claims: Option<Claims>,
+    outcome: Result<(), Error>,
+}
+
+impl Verdict {
+    /// The claims of evidence that is genuine **and** accepted by the policy; else the first check that refused.
+    pub fn accepted(&self) -> Result<&Claims, &Error> {
+        match (&self.outcome, &self.claims) {
+            (Ok(()), Some(claims)) => Ok(claims),
+            (Err(error), _) => Err(error),
+            // Not reachable: without claims the outcome is an error.
+            (Ok(()), None) => Err(&Error::NoIdentityConfigured),
+        }
+    }
+
+    /// As [`Self::accepted`], by value.
+    pub fn into_accepted(self) -> Result<Claims, Error> {
+        self.outcome.and(self.claims.ok_or(Error::NoIdentityConfigured))
+    }
+
+    /// The claims of genuine evidence, **also if the policy refuses it**: for explanations and state, never for trust.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref()
+    }
+
+    /// Every check in order, those too that were not made because an earlier one refused.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// What Intel's library would answer: the platform's status if the evidence is genuine, else the kind of failure.
+    #[must_use]
+    pub fn qv_result(&self) -> Option<QvResult> {
+        match (&self.claims, &self.outcome) {
+            (Some(claims), _) => Some(claims.status.result()),
+            (None, Err(error)) => error.qv_result(),
+            (None, Ok(())) => None,
+        }
+    }
+}
+
+/// Judges evidence at the instant `now` (Unix seconds).
+///
+/// In this order: layout, chains ending in the root, validity at `now`, debug mode, signatures and revocation, TCB level;
+/// then, for genuine evidence, every check of the policy. What `report_data` binds is judged by [`check_binding`].
+///
+/// Memory is bounded by the limits of quote and collateral ([`tcs_evidence::MAX_QUOTE`], [`crate::MAX_COLLATERAL`]).
+pub fn verify(
+    evidence: &Evidence,
+    collateral: &Collateral,
+    trust: &TrustRoot,
+    policy: &Policy,
+    now: i64,
+) -> Verdict {
+    let mut record = Record::new();
+    // A clock before 1970 is before everything.
+    let now = u64::try_from(now).unwrap_or(0);
+    let (claims, outcome) = match genuine(evidence, collateral, trust, now, &mut record) {
+        Ok(claims) => {
+            let outcome = policy.judge(&claims, &mut record);
+            (Some(claims), outcome)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let not_applicable: &[Id] = match evidence {
+        Evidence::TdxQuote(_) => &[Id::MiscSelect],
+        _ => &[Id::Xfam, Id::TdModule],
+    };
+    Verdict { checks: record.into_checks(not_applicable), claims, outcome }
+}
+
+/// Whether `report_data` binds this key and nonce by profile `ctk-v1` ([`report_data::ctk_v1`]).
+///
+/// `spki`: DER `SubjectPublicKeyInfo` of an RSA key. Says nothing about the quote that carried `report_data`.
+pub fn check_binding(report_data: &[u8; 64], spki: &[u8], nonce: &[u8; 32]) -> Result<(), Error> {
+    // All public: no constant-time comparison needed.
+    if report_data::ctk_v1(spki, nonce).map_err(Error::PublicKeyMalformed)? == *report_data {
+        Ok(())
+    } else {
+        Err(Error::BindingMismatch)
+    }
+}
+
+fn genuine(
+    evidence: &Evidence,
+    collateral: &Collateral,
+    trust: &TrustRoot,
+    now: u64,
+    record: &mut Record,
+) -> Result<Claims, Error> {
+    let parsed = evidence.quote().and_then(|quote| Ok((quote, quote.signature_data()?)));
+    let parsed = parsed.map_err(|error| Error::QuoteMalformed(error.to_string()));
+    let (quote, signature_data) = record.end(Id::QuoteLayout, parsed, |(quote, _)| {
+        let tee = if matches!(quote, Quote::Sgx(_)) { "SGX" } else { "TDX" };
+        format!("{tee}, version {}, {} bytes", quote.header().version(), evidence.bytes().len())
+    })?;
+    let chain =
+        record.end(Id::ChainForm, PckChain::read(signature_data.pck_chain()), |_| "as expected".into())?;
+    let root = chain.check_root(collateral, trust);
+    record.end(Id::TrustRoot, root, |()| {
+        if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }.into()
+    })?;
+    let ca = record.end(Id::CertificateNames, chain.check_names(collateral), |ca| {
+        format!("as expected; by the PCK {} CA", ca.name())
+    })?;
+    let times = chain.check_times(collateral, trust, now);
+    record.end(Id::Validity, times, |()| format!("valid at {}", crate::policy::date(now)))?;
+
+    let workload = match &quote {
+        Quote::Sgx(quote) => Workload::Enclave(quote.report().into()),
+        Quote::Tdx(quote) => Workload::TrustDomain(Box::new(quote.report().into())),
+    };
+    record.end(Id::Debug, check_debug(&workload, trust), |()| {
+        if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }.into()
+    })?;
+    // dcap-qvl's own policies are not used: the strict one refuses ordinary server platforms.
+    let verified = QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
+        .allow_debug(trust.is_simulated())
+        .verify_with_policy(evidence.bytes(), &collateral.parts, now, &QuotePolicy::claims_only(now))
+        .map_err(|error| Error::from_dcap(format!("{error:#}")));
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(error) => return record.end(error.check(), Err(error), |_: &Claims| String::new()),
+    };
+    for id in [Id::Signatures, Id::Revocation, Id::QuotingEnclave] {
+        record.end(id, Ok(()), |()| "as expected".into())?;
+    }
+    let pck = &verified.platform.pck;
+    record.end(Id::CollateralPlatform, parity::check_pce(collateral, pck), |()| {
+        format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(&pck.pce_id))
+    })?;
+    record.end(Id::TcbInfoForm, parity::check_tcb_info(collateral), |()| "as expected".into())?;
+    record.end(Id::SvnComponents, chain.check_components(&pck.cpu_svn), |()| "as expected".into())?;
+    record.end(Id::TcbLevel, Ok(()), |()| format!("level of {}", verified.platform.tcb_level.tcb_date))?;
+    claims(verified, workload, quote.report_data(), ca, trust.is_simulated())
+}
+
+/// Q9: a debug enclave is refused whatever the policy; the one exception is the DEBUG bit under a simulated root. The
+/// other bits of `TDATTRIBUTES.TUD`, profiling among them, are refused under every root.
+fn check_debug(workload: &Workload, trust: &TrustRoot) -> Result<(), Error> {
+    let only_debug = match workload {
+        Workload::Enclave(_) => true,
+        Workload::TrustDomain(td) => td.td_attributes.first().is_some_and(|tud| *tud & !0x01 == 0),
+    };
+    if !workload.is_debug() || (trust.is_simulated() && only_debug) {
+        return Ok(());
+    }
+    Err(Error::DebugEnclave(match workload {
+        Workload::Enclave(_) => "enclave",
+        Workload::TrustDomain(_) => "trust domain",
+    }))
+}
+
+fn claims(
+    verified: QuoteClaims,
+    workload: Workload,
+    report_data: [u8; 64],
+    ca: PckCa,
+    simulated: bool,
+) -> Result<Claims, Error> {
+    let root_key_id = verified.platform.root_key_id.try_into();
+    let qe = verified.qe;
+    Ok(Claims {
+        workload,
+        report_data,
+        status: verified.tcb.status.into(),
+        advisory_ids: verified.tcb.advisory_ids,
+        tcb_date: verified.platform.tcb_date_tag,
+        qe_status: qe.tcb_level.tcb_status.into(),
+        qe_tcb_date: validity::text("the QE identity", &qe.tcb_level.tcb_date)?,
+        qe_advisory_ids: qe.tcb_level.advisory_ids,
+        evaluation_number: verified.tcb.eval_data_number,
+        qe_evaluation_number: qe.tcb_eval_data_number,
+        platform: inspection::platform(&verified.platform.pck, ca)?,
+        root_ca_crl_number: verified.platform.root_ca_crl_num,
+        pck_crl_number: verified.platform.pck_crl_num,
+        root_key_id: root_key_id.map_err(|_| Error::TrustRootUnusable("its key has no SHA-384"))?,
+        window: Window {
+            earliest_issue: verified.earliest_issue_date,
+            latest_issue: verified.latest_issue_date,
+            earliest_expiration: verified.earliest_expiration_date,
+        },
+        simulated,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::{Enclave, TrustDomain};
+
+    fn enclave(flags: u8) -> Workload {
+        let mut attributes = [0; 16];
+        attributes[0] = flags;
+        Workload::Enclave(Enclave {
+            mrenclave: [0; 32],
+            mrsigner: [0; 32],
+            isv_prod_id: 0,
+            isv_svn: 0,
+            attributes,
+            misc_select: [0; 4],
+            config_id: [0; 64],
+            config_svn: 0,
+            isv_ext_prod_id: [0; 16],
+            isv_family_id: [0; 16],
+        })
+    }
+
+    fn td(tud: u8) -> Workload {
+        let mut td_attributes = [0; 8];
+        td_attributes[0] = tud;
+        Workload::TrustDomain(Box::new(TrustDomain {
+            mr_td: [0; 48],
+            rtmrs: [[0; 48]; 4],
+            mr_config_id: [0; 48],
+            mr_owner: [0; 48],
+            mr_owner_config: [0; 48],
+            mr_seam: [0; 48],
+            td_attributes,
+            xfam: [0; 8],
+            tee_tcb_svn: [0; 16],
+        }))
+    }
+
+    /// W-D1: the original's stock enclave was a debug one. No genuine debug quote is at hand, so that the check itself is
+    /// tested; `tests/it/simulation.rs` shows where the exception ends.
+    #[test]
+    fn w_d1_q9_debug_is_refused_under_intels_root() {
+        for (workload, name) in
+            [(enclave(0x07), "enclave"), (td(0x01), "trust domain"), (td(0x80), "trust domain")]
+        {
+            assert_eq!(check_debug(&workload, &TrustRoot::intel()), Err(Error::DebugEnclave(name)));
+        }
+        for workload in [enclave(0x05), td(0)] {
+            assert_eq!(check_debug(&workload, &TrustRoot::intel()), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Reading a quote without judging it.
+
+use crate::backend::AwsLc;
+use crate::certificate::{PckCa, read_chain};
+use crate::claims::{Enclave, Platform, Workload};
+use crate::{Error, validity};
+use dcap_qvl::intel::PckExtension;
+use dcap_qvl::{PckCertFlag, PckIdentity};
+use tcs_evidence::{Evidence, Quote};
+
+/// What a quote says of itself. **Nothing of it is verified**: anybody can write a quote that says this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Version of the layout.
+    pub version: u16,
+    /// Attestation key type; 2 is ECDSA on P-256.
+    pub attestation_key_type: u16,
+    /// Vendor of the quoting enclave.
+    pub qe_vendor_id: [u8; 16],
+    /// What the quoting enclave wrote for itself.
+    pub user_data: [u8; 20],
+    /// What made the quote.
+    pub workload: Workload,
+    /// `report_data`.
+    pub report_data: [u8; 64],
+    /// The quoting enclave.
+    pub quoting_enclave: Enclave,
+    /// Certificates of the chain, leaf first.
+    pub certificates: Vec<CertificateSummary>,
+    /// What the PCK certificate says about the machine.
+    pub platform: Platform,
+}
+
+/// The parts of a certificate that people compare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSummary {
+    /// Subject (RFC 4514).
+    pub subject: String,
+    /// Issuer (RFC 4514).
+    pub issuer: String,
+    /// Serial number, hex.
+    pub serial_number: String,
+    /// First second, Unix time.
+    pub not_before: u64,
+    /// Last second, Unix time.
+    pub not_after: u64,
+}
+
+/// Reads a quote and its certificates. Judges nothing.
+pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
+    let malformed = |error: tcs_evidence::Error| Error::QuoteMalformed(error.to_string());
+    let quote = evidence.quote().map_err(malformed)?;
+    let signature_data = quote.signature_data().map_err(malformed)?;
+    let chain = read_chain(signature_data.pck_chain()).map_err(Error::QuoteMalformed)?;
+    let leaf = chain.first().ok_or_else(|| Error::QuoteMalformed("an empty certificate chain".into()))?;
+    let ca = PckCa::of(&leaf.certificate).ok_or_else(|| {
+        Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
+    })?;
+    let extension = dcap_qvl::intel::parse_pck_extension_with::<AwsLc>(&leaf.der)
+        .map_err(|error| Error::QuoteRefused(format!("its PCK certificate: {error:#}")))?;
+    let summary = |certified: &crate::certificate::Certified| {
+        let (not_before, not_after) = validity::certificate(&certified.certificate);
+        let tbs = certified.certificate.tbs_certificate();
+        CertificateSummary {
+            subject: tbs.subject().to_string(),
+            issuer: tbs.issuer().to_string(),
+            serial_number: hex::encode(tbs.serial_number().as_bytes()),
+            not_before,
+            not_after,
+        }
+    };
+    let header = quote.header();
+    Ok(Inspection {
+        version: header.version(),
+        attestation_key_type: header.attestation_key_type(),
+        qe_vendor_id: header.qe_vendor_id(),
+        user_data: header.user_data(),
+        workload: match &quote {
+            Quote::Sgx(quote) => Workload::Enclave(quote.report().into()),
+            Quote::Tdx(quote) => Workload::TrustDomain(Box::new(quote.report().into())),
+        },
+        report_data: quote.report_data(),
+        quoting_enclave: signature_data.qe_report().into(),
+        certificates: chain.iter().map(summary).collect(),
+        platform: platform(&identity(extension)?, ca)?,
+    })
+}
+
+/// The machine by its PCK certificate.
+pub fn platform(pck: &PckIdentity, ca: PckCa) -> Result<Platform, Error> {
+    let refused =
+        |what: &str| Error::QuoteRefused(format!("its PCK certificate has {what} of another length"));
+    let flag = |flag: PckCertFlag| match flag {
+        PckCertFlag::True => Some(true),
+        PckCertFlag::False => Some(false),
+        PckCertFlag::Undefined => None,
+    };
+    Ok(Platform {
+        ca,
+        fmspc: pck.fmspc,
+        ppid: pck.ppid.as_slice().try_into().map_err(|_| refused("a PPID"))?,
+        platform_instance: pck.platform_instance_id,
+        pce_id: pck.pce_id.as_slice().try_into().map_err(|_| refused("a PCEID"))?,
+        cpu_svn: pck.cpu_svn,
+        pce_svn: pck.pce_svn,
+        sgx_type: pck.sgx_type,
+        dynamic_platform: flag(pck.dynamic_platform),
+        cached_keys: flag(pck.cached_keys),
+        smt_enabled: flag(pck.smt_enabled),
+    })
+}
+
+fn identity(extension: PckExtension) -> Result<PckIdentity, Error> {
+    let sgx_type = u8::try_from(extension.sgx_type)
+        .map_err(|_| Error::QuoteRefused("its PCK certificate has an unknown SGX type".into()))?;
+    Ok(PckIdentity {
+        ppid: extension.ppid,
+        cpu_svn: extension.cpu_svn,
+        pce_svn: extension.pce_svn,
+        pce_id: extension.pce_id,
+        fmspc: extension.fmspc,
+        sgx_type,
+        platform_instance_id: extension.platform_instance_id.and_then(|id| id.try_into().ok()),
+        dynamic_platform: extension.dynamic_platform.into(),
+        cached_keys: extension.cached_keys.into(),
+        smt_enabled: extension.smt_enabled.into(),
+        platform_provider_id: None,
+    })
+}

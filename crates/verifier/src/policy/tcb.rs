@@ -1,0 +1,182 @@
+//! Which states of a platform are accepted.
+
+use crate::Error;
+use crate::checks::{Id, Record};
+use crate::claims::Claims;
+use crate::status::TcbStatus;
+
+/// What is asked of the platform's trusted computing base and its quoting enclave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcbPolicy {
+    /// Statuses that are accepted, of the platform and of the quoting enclave. By default `UpToDate` and
+    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only together with
+    /// [`Self::min_tcb_date`].
+    pub accepted_statuses: Vec<TcbStatus>,
+    /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but `UpToDate`
+    /// needs each of its advisories in this list; one that asks for software hardening must name at least one.
+    pub accepted_advisories: Vec<String>,
+    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too if it is out
+    /// of date.
+    pub min_tcb_date: Option<u64>,
+    /// Least evaluation number of the collateral: older collateral of Intel's, still within its window, is refused.
+    pub min_evaluation_number: Option<u32>,
+}
+
+impl Default for TcbPolicy {
+    fn default() -> Self {
+        Self {
+            accepted_statuses: vec![TcbStatus::UpToDate, TcbStatus::SwHardeningNeeded],
+            accepted_advisories: Vec::new(),
+            min_tcb_date: None,
+            min_evaluation_number: None,
+        }
+    }
+}
+
+impl TcbPolicy {
+    pub(super) fn judge(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
+        let named = |status: TcbStatus, advisory_ids: &[String]| {
+            let ids = if advisory_ids.is_empty() { "none".into() } else { advisory_ids.join(", ") };
+            format!("{}, advisories: {ids}", status.intel_name())
+        };
+        let status = record.judge(
+            Id::TcbStatus,
+            self.describe_statuses(),
+            named(claims.status, &claims.advisory_ids),
+            self.check_status(claims.status, &claims.advisory_ids),
+        );
+        // The merged status leaves out states of the quoting enclave that are neither out of date nor revoked.
+        let qe = record.judge(
+            Id::QeStatus,
+            self.describe_statuses(),
+            named(claims.qe_status, &claims.qe_advisory_ids),
+            self.check_status(claims.qe_status, &claims.qe_advisory_ids),
+        );
+        let date = record.judge(
+            Id::TcbDate,
+            self.min_tcb_date.map_or_else(|| "any".into(), |least| format!("not before {}", date(least))),
+            format!("platform {}, quoting enclave {}", date(claims.tcb_date), date(claims.qe_tcb_date)),
+            self.check_date(claims),
+        );
+        let number = record.judge(
+            Id::EvaluationNumber,
+            self.min_evaluation_number.map_or_else(|| "any".into(), |least| format!("at least {least}")),
+            claims.evaluation_number.to_string(),
+            self.check_evaluation_number(claims.evaluation_number),
+        );
+        status.and(qe).and(date).and(number)
+    }
+
+    fn check_status(&self, status: TcbStatus, advisory_ids: &[String]) -> Result<(), Error> {
+        let listed = advisory_ids.iter().all(|id| self.accepted_advisories.contains(id));
+        let accepted = self.accepted_statuses.contains(&status)
+            && match status {
+                TcbStatus::UpToDate => true,
+                TcbStatus::Revoked => false,
+                // Without a named advisory nobody can say what the enclave must be hardened against.
+                _ if status.needs_hardening() => listed && !advisory_ids.is_empty(),
+                _ if status.is_out_of_date() => listed && self.min_tcb_date.is_some(),
+                _ => listed,
+            };
+        if accepted {
+            return Ok(());
+        }
+        Err(Error::TcbStatusRefused { status, advisory_ids: advisory_ids.to_vec() })
+    }
+
+    fn check_date(&self, claims: &Claims) -> Result<(), Error> {
+        let Some(least) = self.min_tcb_date else { return Ok(()) };
+        let qe_is_old = claims.qe_status.is_out_of_date() && claims.qe_tcb_date < least;
+        let what = match (claims.tcb_date < least, qe_is_old) {
+            (false, false) => return Ok(()),
+            (true, _) => ("the platform", claims.tcb_date),
+            (false, true) => ("the quoting enclave", claims.qe_tcb_date),
+        };
+        Err(Error::TcbDateTooOld { what: what.0, found: what.1, least })
+    }
+
+    fn check_evaluation_number(&self, found: u32) -> Result<(), Error> {
+        match self.min_evaluation_number {
+            Some(least) if found < least => Err(Error::EvaluationNumberTooLow { found, least }),
+            _ => Ok(()),
+        }
+    }
+
+    fn describe_statuses(&self) -> String {
+        let statuses: Vec<_> = self.accepted_statuses.iter().map(|status| status.intel_name()).collect();
+        let advisories = match self.accepted_advisories.as_slice() {
+            [] => "no advisory".to_owned(),
+            several => several.join(", "),
+        };
+        format!("{}; beyond UpToDate with {advisories} at most", statuses.join(" or "))
+    }
+}
+
+/// `YYYY-MM-DDThh:mm:ssZ`; the number itself if it is beyond the years that can be written.
+pub(crate) fn date(seconds: u64) -> String {
+    der::DateTime::from_unix_duration(std::time::Duration::from_secs(seconds))
+        .map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn software_hardening_needs_every_advisory_accepted() {
+        let policy = TcbPolicy { accepted_advisories: ids(&["A", "B"]), ..TcbPolicy::default() };
+        let judge = |status, names: &[&str]| policy.check_status(status, &ids(names)).is_ok();
+        assert!(judge(TcbStatus::UpToDate, &["C"]));
+        assert!(judge(TcbStatus::SwHardeningNeeded, &["B", "A"]));
+        assert!(!judge(TcbStatus::SwHardeningNeeded, &["A", "C"]));
+        assert!(!judge(TcbStatus::SwHardeningNeeded, &[]));
+        for other in TcbStatus::ALL.into_iter().skip(2) {
+            assert!(!judge(other, &["A"]), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn other_statuses_are_accepted_by_name_and_revoked_never() {
+        let judge = |status, names: &[&str], min_tcb_date| {
+            let policy = TcbPolicy {
+                accepted_statuses: vec![status],
+                accepted_advisories: ids(&["A"]),
+                min_tcb_date,
+                ..TcbPolicy::default()
+            };
+            policy.check_status(status, &ids(names)).is_ok()
+        };
+        for status in [
+            TcbStatus::ConfigurationNeeded,
+            TcbStatus::TdRelaunchAdvised,
+            TcbStatus::TdRelaunchAdvisedConfigurationNeeded,
+        ] {
+            assert!(judge(status, &[], None) && judge(status, &["A"], None), "{status:?}");
+            assert!(!judge(status, &["B"], None), "{status:?}");
+        }
+        assert!(judge(TcbStatus::ConfigurationAndSwHardeningNeeded, &["A"], None));
+        assert!(!judge(TcbStatus::ConfigurationAndSwHardeningNeeded, &[], None));
+        for status in [TcbStatus::OutOfDate, TcbStatus::OutOfDateConfigurationNeeded] {
+            assert!(judge(status, &[], Some(1)) && judge(status, &["A"], Some(1)));
+            assert!(!judge(status, &["B"], Some(1)));
+            assert!(!judge(status, &["A"], None), "{status:?} needs a floor");
+        }
+        assert!(!judge(TcbStatus::Revoked, &["A"], Some(1)));
+        let none = TcbPolicy { accepted_statuses: Vec::new(), ..TcbPolicy::default() };
+        assert!(none.check_status(TcbStatus::UpToDate, &[]).is_err());
+    }
+
+    #[test]
+    fn the_evaluation_number_has_a_floor() {
+        let judge = |min| {
+            TcbPolicy { min_evaluation_number: min, ..TcbPolicy::default() }.check_evaluation_number(17)
+        };
+        assert_eq!(judge(None), Ok(()));
+        assert_eq!(judge(Some(17)), Ok(()));
+        assert_eq!(judge(Some(18)), Err(Error::EvaluationNumberTooLow { found: 17, least: 18 }));
+    }
+}

@@ -1,0 +1,280 @@
+//! Every field of the policy, with evidence that is sound in everything else. Trust domains: `tdx.rs`.
+
+use crate::bench::{Bench, production};
+use crate::{any_identity, assert_accepted, assert_refused};
+use tcs_sgx_sim::{CollateralOptions, Enclave, IsvTcbLevel, Options, PckCa, QeIdentity, Tee};
+use tcs_verifier::{
+    AcceptedIdentity, Kss, Masked, PlatformPolicy, Policy, SgxPolicy, TcbPolicy, TcbStatus, Verdict,
+};
+
+fn identity(accepted: AcceptedIdentity) -> Policy {
+    Policy { identities: vec![accepted], ..Policy::default() }
+}
+
+fn tcb(tcb: TcbPolicy) -> Policy {
+    Policy { tcb, ..any_identity() }
+}
+
+#[test]
+fn policy_mrenclave() {
+    let bench = Bench::new();
+    let judge = |mrenclave| {
+        let accepted = AcceptedIdentity::Enclave { mrenclave, kss: Kss::default() };
+        bench.with_policy(&bench.sgx(&production()), &identity(accepted))
+    };
+    assert_accepted(&judge([7; 32]));
+    assert_refused(&judge([8; 32]), "IdentityMismatch", "identity");
+}
+
+#[test]
+fn policy_mrsigner_with_product_and_least_version() {
+    let bench = Bench::new();
+    let enclave = Enclave { mrsigner: [2; 32], isv_prod_id: 3, isv_svn: 4, ..production() };
+    let judge = |mrsigner, isv_prod_id, min_isv_svn| {
+        let accepted = AcceptedIdentity::Signer { mrsigner, isv_prod_id, min_isv_svn, kss: Kss::default() };
+        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+    };
+    assert_accepted(&judge([2; 32], 3, 4));
+    assert_accepted(&judge([2; 32], 3, 1));
+    for verdict in [judge([1; 32], 3, 4), judge([2; 32], 2, 4), judge([2; 32], 3, 5)] {
+        assert_refused(&verdict, "IdentityMismatch", "identity");
+    }
+}
+
+#[test]
+fn policy_kss_fields() {
+    let bench = Bench::new();
+    let enclave = Enclave {
+        flags: 0x85,
+        config_id: [1; 64],
+        config_svn: 2,
+        isv_ext_prod_id: [3; 16],
+        isv_family_id: [4; 16],
+        ..production()
+    };
+    let judge = |kss| {
+        let accepted = AcceptedIdentity::Enclave { mrenclave: [7; 32], kss };
+        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+    };
+    let good = Kss {
+        config_id: Some([1; 64]),
+        min_config_svn: Some(2),
+        isv_ext_prod_id: Some([3; 16]),
+        isv_family_id: Some([4; 16]),
+    };
+    assert_accepted(&judge(good));
+    for wrong in [
+        Kss { config_id: Some([0; 64]), ..good },
+        Kss { min_config_svn: Some(3), ..good },
+        Kss { isv_ext_prod_id: Some([0; 16]), ..good },
+        Kss { isv_family_id: Some([0; 16]), ..good },
+    ] {
+        assert_refused(&judge(wrong), "IdentityMismatch", "identity");
+    }
+}
+
+#[test]
+fn policy_sgx_attributes_by_default() {
+    let bench = Bench::new();
+    // PROVISION_KEY, EINITTOKEN_KEY; neither INIT nor MODE64BIT.
+    for flags in [0x15, 0x25, 0x04, 0x01] {
+        let verdict = bench.with_policy(&bench.sgx(&Enclave { flags, ..production() }), &any_identity());
+        assert_refused(&verdict, "AttributesRefused", "attributes");
+    }
+}
+
+#[test]
+fn policy_sgx_attributes_and_misc_select() {
+    let bench = Bench::new();
+    let enclave = Enclave { xfrm: 0xe7, miscselect: 1, ..production() };
+    let judge = |sgx| bench.with_policy(&bench.sgx(&enclave), &Policy { sgx, ..any_identity() });
+    let mut attributes = SgxPolicy::default().attributes;
+    (attributes.value[8], attributes.mask[8]) = (0xe7, 0xff);
+    assert_accepted(&judge(SgxPolicy { attributes, ..SgxPolicy::default() }));
+    attributes.value[8] = 0x03;
+    assert_refused(
+        &judge(SgxPolicy { attributes, ..SgxPolicy::default() }),
+        "AttributesRefused",
+        "attributes",
+    );
+    let misc = |value| SgxPolicy {
+        misc_select: Masked { value: [value, 0, 0, 0], mask: [0xff; 4] },
+        ..SgxPolicy::default()
+    };
+    assert_accepted(&judge(misc(1)));
+    assert_refused(&judge(misc(0)), "AttributesRefused", "misc-select");
+}
+
+fn with_status(status: &str, advisories: &[&str]) -> Bench {
+    let advisories = advisories.iter().map(ToString::to_string).collect();
+    Bench::with(&Options { tcb_status: status.into(), advisories, ..Options::default() })
+}
+
+#[test]
+fn policy_accepted_statuses() {
+    for (status, least) in [
+        (TcbStatus::SwHardeningNeeded, None),
+        (TcbStatus::ConfigurationNeeded, None),
+        (TcbStatus::ConfigurationAndSwHardeningNeeded, None),
+        (TcbStatus::OutOfDate, Some(1_710_288_000)),
+        (TcbStatus::OutOfDateConfigurationNeeded, Some(1_710_288_000)),
+    ] {
+        let bench = with_status(status.intel_name(), &["INTEL-SA-00615"]);
+        let evidence = bench.sgx(&production());
+        let policy = |accepted_statuses| {
+            tcb(TcbPolicy {
+                accepted_statuses,
+                accepted_advisories: vec!["INTEL-SA-00615".into()],
+                min_tcb_date: least,
+                ..TcbPolicy::default()
+            })
+        };
+        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate, status]));
+        assert_accepted(&verdict);
+        assert_eq!(verdict.qv_result(), Some(status.result()));
+        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
+        assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
+        // Genuine all the same: the status is there to be told.
+        assert_eq!(verdict.claims().unwrap().status, status);
+    }
+    let policy = tcb(TcbPolicy { accepted_statuses: TcbStatus::ALL.to_vec(), ..TcbPolicy::default() });
+    let revoked = with_status("Revoked", &[]);
+    assert_refused(&revoked.with_policy(&revoked.sgx(&production()), &policy), "Revoked", "revocation");
+}
+
+#[test]
+fn policy_accepted_advisories() {
+    let bench = with_status("SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]);
+    let evidence = bench.sgx(&production());
+    let judge = |ids: &[&str]| {
+        let accepted_advisories = ids.iter().map(ToString::to_string).collect();
+        bench.with_policy(&evidence, &tcb(TcbPolicy { accepted_advisories, ..TcbPolicy::default() }))
+    };
+    assert_accepted(&judge(&["INTEL-SA-00615", "INTEL-SA-00334", "INTEL-SA-00001"]));
+    assert_refused(&judge(&["INTEL-SA-00334"]), "TcbStatusRefused", "tcb-status");
+    assert_refused(&judge(&[]), "TcbStatusRefused", "tcb-status");
+    // Nobody can say what to harden against.
+    let silent = with_status("SWHardeningNeeded", &[]);
+    let verdict = silent.with_policy(&silent.sgx(&production()), &any_identity());
+    assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
+}
+
+#[test]
+fn policy_out_of_date_needs_a_floor_of_the_date() {
+    let bench = with_status("OutOfDate", &[]);
+    let judge = |min_tcb_date| {
+        let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
+        let policy = TcbPolicy { accepted_statuses, min_tcb_date, ..TcbPolicy::default() };
+        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+    };
+    assert_refused(&judge(None), "TcbStatusRefused", "tcb-status");
+    assert_accepted(&judge(Some(1_710_288_000)));
+    assert_refused(&judge(Some(1_710_288_001)), "TcbDateTooOld", "tcb-date");
+}
+
+#[test]
+fn policy_min_tcb_date() {
+    let bench = Bench::new();
+    let judge = |least| {
+        let policy = TcbPolicy { min_tcb_date: Some(least), ..TcbPolicy::default() };
+        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+    };
+    assert_accepted(&judge(1_710_288_000));
+    assert_refused(&judge(1_710_288_001), "TcbDateTooOld", "tcb-date");
+}
+
+#[test]
+fn policy_min_evaluation_number() {
+    let bench = Bench::new();
+    let judge = |least| {
+        let policy = TcbPolicy { min_evaluation_number: Some(least), ..TcbPolicy::default() };
+        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+    };
+    assert_accepted(&judge(17));
+    assert_refused(&judge(18), "EvaluationNumberTooLow", "evaluation-number");
+}
+
+fn with_qe_level(level: IsvTcbLevel, policy: &Policy) -> Verdict {
+    let bench = Bench::new();
+    let identity = QeIdentity { levels: vec![level], ..QeIdentity::of(Tee::Sgx) };
+    let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
+    let collateral = bench.collateral(Tee::Sgx, &options).unwrap();
+    bench.judge(&bench.sgx(&production()), &collateral, policy)
+}
+
+#[test]
+fn policy_status_of_the_quoting_enclave() {
+    let with = |status: &str| IsvTcbLevel { status: status.into(), ..IsvTcbLevel::default() };
+    let verdict = with_qe_level(with("OutOfDate"), &any_identity());
+    let (code, failed) = crate::refused(&verdict);
+    assert_eq!((code, failed.as_slice()), ("TcbStatusRefused", ["tcb-status", "qe-status"].as_slice()));
+    assert_eq!(verdict.claims().unwrap().qe_status, TcbStatus::OutOfDate);
+    // No quoting enclave of Intel's has any other status.
+    let verdict = with_qe_level(with("SWHardeningNeeded"), &any_identity());
+    assert_eq!(verdict.accepted().unwrap_err().code(), "CollateralMalformed");
+}
+
+#[test]
+fn policy_an_old_quoting_enclave_is_held_to_the_same_floor() {
+    let level = IsvTcbLevel {
+        status: "OutOfDate".into(),
+        date: "2023-01-01T00:00:00Z".into(),
+        ..IsvTcbLevel::default()
+    };
+    let judge = |min_tcb_date| {
+        let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
+        let policy = TcbPolicy { accepted_statuses, min_tcb_date, ..TcbPolicy::default() };
+        with_qe_level(level.clone(), &tcb(policy))
+    };
+    assert_accepted(&judge(Some(1_672_531_200)));
+    assert_refused(&judge(Some(1_672_531_201)), "TcbDateTooOld", "tcb-date");
+}
+
+fn platform(options: &Options, platform: PlatformPolicy) -> Verdict {
+    let bench = Bench::with(options);
+    bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..any_identity() })
+}
+
+#[test]
+fn policy_platform_ppids() {
+    let options = Options { ppid: [1; 16], ..Options::default() };
+    let ppids = |ppids| PlatformPolicy { ppids, ..PlatformPolicy::default() };
+    assert_accepted(&platform(&options, ppids(vec![[2; 16], [1; 16]])));
+    assert_refused(&platform(&options, ppids(vec![[2; 16]])), "PlatformUnknown", "platform");
+}
+
+#[test]
+fn policy_platform_instances() {
+    let options = Options { platform_instance: [1; 16], ppid: [3; 16], ..Options::default() };
+    let instances = |instances| PlatformPolicy { instances, ..PlatformPolicy::default() };
+    assert_accepted(&platform(&options, instances(vec![[1; 16]])));
+    assert_refused(&platform(&options, instances(vec![[2; 16]])), "PlatformUnknown", "platform");
+    // A machine known by either is known.
+    let either = PlatformPolicy { ppids: vec![[3; 16]], instances: vec![[9; 16]], fmspcs: vec![] };
+    assert_accepted(&platform(&options, either));
+    // The Processor CA names no instance: such a machine can be known by its PPID only.
+    let processor = Options { ca: PckCa::Processor, ..options };
+    assert_refused(&platform(&processor, instances(vec![[1; 16]])), "PlatformUnknown", "platform");
+}
+
+#[test]
+fn policy_platform_fmspcs() {
+    let options = Options { fmspc: [1; 6], ..Options::default() };
+    let fmspcs = |fmspcs| PlatformPolicy { fmspcs, ..PlatformPolicy::default() };
+    assert_accepted(&platform(&options, fmspcs(vec![[1; 6]])));
+    assert_refused(&platform(&options, fmspcs(vec![[2; 6]])), "FmspcRefused", "fmspc");
+    // A known family does not make the machine known.
+    let both = PlatformPolicy { ppids: vec![[9; 16]], fmspcs: vec![[1; 6]], ..PlatformPolicy::default() };
+    assert_refused(&platform(&options, both), "PlatformUnknown", "platform");
+}
+
+/// All checks of the policy are made, so that one run tells everything; the verdict is the first refusal.
+#[test]
+fn a_refusal_does_not_hide_the_next() {
+    let bench = with_status("ConfigurationNeeded", &[]);
+    let platform = PlatformPolicy { ppids: vec![[9; 16]], fmspcs: vec![[9; 6]], ..PlatformPolicy::default() };
+    let verdict = bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..Policy::default() });
+    let (code, failed) = crate::refused(&verdict);
+    assert_eq!(code, "TcbStatusRefused");
+    assert_eq!(failed, ["tcb-status", "identity", "platform", "fmspc"]);
+}
