@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod attest;
+pub mod collateral;
 pub mod exit;
 pub mod wrap;

@@ -1,6 +1,7 @@
 //! Options of `km-attest`.
 
-use clap::Parser;
+use super::instant::Instant;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
 const VERSION: &str = if cfg!(feature = "simulation") {
@@ -12,22 +13,155 @@ const VERSION: &str = if cfg!(feature = "simulation") {
 /// Verifies that a public key was made inside an enclave that you trust.
 ///
 /// Four lines on standard output and exit status 0 mean yes. Anything else means no: do not wrap a key then.
+///
+/// Exit status: 0 success, 1 other, 2 usage, 3 refused by verification, 4 refused by policy, 5 collateral unavailable,
+/// 7 the public key file.
 #[derive(Parser)]
-#[command(name = "km-attest", version = VERSION, max_term_width = 100)]
+#[command(
+    name = "km-attest",
+    version = VERSION,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+
     /// Public key that the quote should bind: PEM, RSA (PUBLIC KEY).
-    #[arg(long, value_name = "FILE")]
-    pub(super) pubkey: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) pubkey: Option<PathBuf>,
 
     /// Quote: base64 text, or its raw bytes.
-    #[arg(long, value_name = "FILE")]
-    pub(super) quote: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) quote: Option<PathBuf>,
 
-    /// Settings (TOML): the accepted enclaves and the collateral file.
-    #[arg(long, value_name = "FILE", env = "KM_ATTEST_CONFIG")]
-    pub(super) config: Option<PathBuf>,
+    /// Nonce that the quote should bind beside the key: 64 hex digits, or base64 as in spec.nonce of the
+    /// QuoteAttestation. Without it the fixed one of the manual flow, bytes 00 to 1f.
+    #[arg(long, value_name = "NONCE", value_parser = nonce)]
+    pub(super) nonce: Option<[u8; 32]>,
+
+    #[command(flatten)]
+    pub(super) judging: Judging,
+}
+
+/// How a quote is judged and what is told about it.
+#[derive(clap::Args)]
+pub(super) struct Judging {
+    #[command(flatten)]
+    pub(super) sources: Sources,
 
     /// Accept every enclave. Then anybody's program on genuine hardware can have made the key.
     #[arg(long)]
     pub(super) any_identity: bool,
+
+    /// Judge at this time instead of now: RFC 3339 in UTC (2026-01-31T23:59:59Z) or Unix seconds.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<Instant>,
+
+    /// Write the result as one JSON document instead of lines.
+    #[arg(long, conflicts_with = "explain")]
+    pub(super) json: bool,
+
+    /// After the lines, write a table of every check: what was expected, what was found.
+    #[arg(long)]
+    pub(super) explain: bool,
+}
+
+/// Where the policy and the collateral come from.
+#[derive(clap::Args)]
+pub(super) struct Sources {
+    /// Policy file (TOML): the accepted enclaves and platforms, and where the collateral is.
+    #[arg(long, visible_alias = "config", value_name = "FILE", env = "KM_ATTEST_CONFIG")]
+    pub(super) policy: Option<PathBuf>,
+
+    /// Collateral file, instead of the source that the policy file names.
+    #[arg(long, value_name = "FILE", conflicts_with = "pccs_url")]
+    pub(super) collateral: Option<PathBuf>,
+
+    /// PCCS to ask for collateral, instead of the source that the policy file names.
+    #[arg(long, value_name = "URL")]
+    pub(super) pccs_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Judge a quote without a public key. Says nothing about any key.
+    Appraise {
+        /// Quote: base64 text, or its raw bytes.
+        #[arg(long, value_name = "FILE")]
+        quote: PathBuf,
+
+        #[command(flatten)]
+        judging: Judging,
+    },
+    /// Show what a quote and its certificates say of themselves. Judges nothing.
+    Inspect {
+        /// Quote: base64 text, or its raw bytes.
+        #[arg(long, value_name = "FILE")]
+        quote: PathBuf,
+
+        /// Write one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Policy files.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Collateral: what Intel publishes about a platform.
+    #[command(subcommand)]
+    Collateral(CollateralCommand),
+    /// Write shell completions to standard output.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page (roff) to standard output.
+    Man,
+}
+
+#[derive(Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Write a policy that pins the identity and the platform of a quote at hand. The values must be compared with the
+    /// release's published ones before anybody relies on them.
+    New {
+        /// Quote: base64 text, or its raw bytes.
+        #[arg(long, value_name = "FILE")]
+        from_quote: PathBuf,
+
+        /// File to write, which must not exist. Without it: standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum CollateralCommand {
+    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is judged.
+    Fetch {
+        /// Quote: base64 text, or its raw bytes.
+        #[arg(long, value_name = "FILE")]
+        quote: PathBuf,
+
+        /// File to write; it is replaced as a whole.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+
+        #[command(flatten)]
+        sources: Sources,
+    },
+}
+
+/// The command as clap knows it, for completions and the manual page.
+pub(super) fn command() -> clap::Command {
+    Args::command()
+}
+
+fn nonce(text: &str) -> Result<[u8; 32], String> {
+    use base64::Engine as _;
+    let hex = hex::decode(text).ok();
+    let bytes = hex.or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok());
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| "neither 64 hex digits nor base64 of 32 bytes".to_owned())
 }

@@ -79,6 +79,17 @@ pub enum Error {
         /// What the system said.
         cause: String,
     },
+    /// Options that do not fit together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// The new policy file cannot be written.
+    #[error("cannot write the policy file {}: {cause}", path.display())]
+    PolicyUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
     /// The verifier refused.
     #[error("{check}: {0}", check = check(.0))]
     Refused(tcs_verifier::Error),
@@ -103,6 +114,8 @@ impl Error {
             Self::QuoteMalformed { .. } => "QuoteMalformed",
             Self::CollateralNotConfigured => "CollateralNotConfigured",
             Self::CollateralUnreadable { .. } => "CollateralUnreadable",
+            Self::Usage(_) => "Usage",
+            Self::PolicyUnwritable { .. } => "PolicyUnwritable",
             Self::Refused(error) => error.code(),
             Self::OutputFailed(_) => "OutputFailed",
         }
@@ -112,7 +125,7 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::ConfigMalformed { .. } => Exit::Usage,
+            Self::ConfigMalformed { .. } | Self::Usage(_) => Exit::Usage,
             Self::SimulationNotBuiltIn | Self::SimulationNotEnabled | Self::QuoteMalformed { .. } => {
                 Exit::Verification
             }
@@ -121,6 +134,7 @@ impl Error {
             Self::ConfigUnreadable { .. }
             | Self::SimulatedRootUnreadable { .. }
             | Self::QuoteUnreadable { .. }
+            | Self::PolicyUnwritable { .. }
             | Self::OutputFailed(_) => Exit::Other,
             Self::Refused(error) => match error.class() {
                 Class::Policy => Exit::Policy,
@@ -135,56 +149,49 @@ impl Error {
     /// What to do about it.
     #[must_use]
     pub fn advice(&self) -> &'static str {
-        match self.code() {
-            "ConfigUnreadable" => "check --config or KM_ATTEST_CONFIG",
-            "ConfigMalformed" => "correct the file",
-            "SimulationNotBuiltIn" => "remove the section [simulation]; a simulated quote protects nothing",
-            "SimulationNotEnabled" => "remove it, or (tests only) give both root = \"FILE\" and allow = true",
-            "SimulatedRootUnreadable" | "TrustRootUnusable" => {
+        match self {
+            Self::ConfigUnreadable { .. } => "check --policy or KM_ATTEST_CONFIG",
+            Self::ConfigMalformed { .. } => "correct the file; docs/policy.md lists every key",
+            Self::SimulationNotBuiltIn => {
+                "remove the section [simulation]; a simulated quote protects nothing"
+            }
+            Self::SimulationNotEnabled => {
+                "remove it, or (tests only) give both root = \"FILE\" and allow = true"
+            }
+            Self::SimulatedRootUnreadable { .. } => {
                 "give [simulation] root the file public/root.der of the simulated platform"
             }
-            "PublicKeyUnreadable" | "PublicKeyMalformed" => {
+            Self::PublicKeyUnreadable { .. } | Self::PublicKeyMalformed { .. } => {
                 "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation"
             }
-            "QuoteUnreadable" | "QuoteMalformed" => {
+            Self::QuoteUnreadable { .. } | Self::QuoteMalformed { .. } => {
                 "give --quote the text of spec.quote of the QuoteAttestation after one base64 decoding"
             }
-            "BindingMismatch" => {
-                "fetch key and quote again from the same QuoteAttestation; if it stays, someone has changed one of them"
+            Self::CollateralNotConfigured => {
+                "name its source in the policy file (--policy), section [collateral], or give --collateral or --pccs-url"
             }
-            "UntrustedRoot" => {
-                "do not trust this quote: it is simulated or forged, or the collateral is not Intel's"
+            Self::CollateralUnreadable { .. } => {
+                "check [collateral] file in the policy file, or --collateral"
             }
-            "Revoked" | "SignatureInvalid" | "QuoteRefused" | "DebugEnclave" | "EvidenceUnsupported" => {
-                "do not wrap a key for it"
-            }
-            "CollateralNotConfigured" => {
-                "name the collateral of the platform in the settings (--config): [collateral] file = \"FILE\""
-            }
-            "CollateralUnreadable" => "check [collateral] file in the settings",
-            "CollateralExpired" => "get current collateral, and check this machine's clock",
-            "CollateralNotYetValid" => "check this machine's clock",
-            "CollateralMalformed" | "CollateralMismatch" => "get the collateral of this platform again",
-            "TcbStatusRefused" => {
-                "have the platform brought up to date, or accept its advisories in [tcb] of the settings"
-            }
-            "NoIdentityConfigured" => {
-                "name the enclave that you trust in the settings (--config): [[identity]] mrenclave = \"HEX\""
-            }
-            "IdentityMismatch" => {
-                "do not wrap a key for it, unless you know this enclave: then add it as [[identity]]"
-            }
-            _ => "try again; if it stays, report it",
+            Self::Usage(_) => "see --help",
+            Self::PolicyUnwritable { .. } => "give --out the name of a file that does not exist yet",
+            Self::Refused(error) => error.advice(),
+            Self::OutputFailed(_) => "try again",
         }
     }
 }
 
 /// Which of the checks refused.
 fn check(error: &tcs_verifier::Error) -> &'static str {
-    match error.code() {
-        "BindingMismatch" | "PublicKeyMalformed" => "public key hash verification failed",
-        "NoIdentityConfigured" | "IdentityMismatch" => "enclave identity check failed",
-        "TcbStatusRefused" => "platform status check failed",
+    use tcs_verifier::Error as Refusal;
+    match error {
+        Refusal::BindingMismatch | Refusal::PublicKeyMalformed(_) => "public key hash verification failed",
+        Refusal::NoIdentityConfigured | Refusal::IdentityMismatch(_) => "enclave identity check failed",
+        Refusal::TcbStatusRefused { .. }
+        | Refusal::TcbDateTooOld { .. }
+        | Refusal::EvaluationNumberTooLow { .. } => "platform status check failed",
+        Refusal::AttributesRefused { .. } | Refusal::TdModuleRefused(_) => "attributes check failed",
+        Refusal::PlatformUnknown { .. } | Refusal::FmspcRefused(_) => "platform check failed",
         _ => "quote verification failed",
     }
 }

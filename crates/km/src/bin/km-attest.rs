@@ -5,11 +5,12 @@ use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tcs_km::attest::{Args, run};
+use tcs_km::attest::{Args, Shell, run};
 use tcs_km::exit::Exit;
 
 fn main() -> ExitCode {
-    match run(&Args::parse(), now(), &mut std::io::stdout(), &mut std::io::stderr()) {
+    let (mut out, mut warnings) = (std::io::stdout(), std::io::stderr());
+    match run(&Args::parse(), &mut Shell { now: now(), out: &mut out, warnings: &mut warnings }) {
         Ok(()) => Exit::Success.into(),
         Err(error) => {
             let line = format!("km-attest: error[{}]: {error}; {}", error.code(), error.advice());

@@ -88,7 +88,7 @@ pub struct PlatformPolicy {
 }
 
 /// The policy. The default accepts nothing: it names no identity.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The enclaves and trust domains that are accepted.
     pub identities: Vec<AcceptedIdentity>,

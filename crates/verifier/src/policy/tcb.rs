@@ -105,10 +105,10 @@ impl TcbPolicy {
     fn describe_statuses(&self) -> String {
         let statuses: Vec<_> = self.accepted_statuses.iter().map(|status| status.intel_name()).collect();
         let advisories = match self.accepted_advisories.as_slice() {
-            [] => "no advisory".to_owned(),
+            [] => "none".to_owned(),
             several => several.join(", "),
         };
-        format!("{}; beyond UpToDate with {advisories} at most", statuses.join(" or "))
+        format!("{}; accepted advisories: {advisories}", statuses.join(" or "))
     }
 }
 

@@ -1,0 +1,52 @@
+//! `inspect`: what a quote and its certificates say of themselves.
+
+use super::Error;
+use super::report::{Fields, enclave, platform, workload, write_document};
+use serde_json::Value;
+use std::io::Write;
+use tcs_evidence::Evidence;
+use tcs_verifier::{CertificateSummary, Inspection, inspect};
+
+/// Version of the JSON document.
+const JSON_VERSION: u32 = 1;
+
+pub fn run(evidence: &Evidence, json: bool, out: &mut dyn Write) -> Result<(), Error> {
+    let inspection = inspect(evidence).map_err(Error::Refused)?;
+    let fields = fields(&inspection);
+    if json {
+        let certificates = inspection.certificates.iter().map(|entry| certificate(entry).json());
+        let mut document = fields.value("version", JSON_VERSION).json();
+        if let Value::Object(members) = &mut document {
+            members.insert("certificates".into(), certificates.collect());
+        }
+        return Ok(write_document(&document, out)?);
+    }
+    writeln!(out, "NOT VERIFIED: anybody can write a quote that says this")?;
+    fields.write(out)?;
+    for entry in &inspection.certificates {
+        Fields::new().group("certificate", certificate(entry)).write(out)?;
+    }
+    Ok(())
+}
+
+fn fields(inspection: &Inspection) -> Fields {
+    Fields::new()
+        .value("verified", false)
+        .value("quoteVersion", inspection.version)
+        .value("attestationKeyType", inspection.attestation_key_type)
+        .hex("qeVendorId", inspection.qe_vendor_id)
+        .hex("userData", inspection.user_data)
+        .hex("reportData", inspection.report_data)
+        .group("workload", workload(&inspection.workload))
+        .group("quotingEnclave", enclave(&inspection.quoting_enclave))
+        .group("platform", platform(&inspection.platform))
+}
+
+fn certificate(entry: &CertificateSummary) -> Fields {
+    Fields::new()
+        .value("subject", entry.subject.as_str())
+        .value("issuer", entry.issuer.as_str())
+        .value("serialNumber", entry.serial_number.as_str())
+        .time("notBefore", entry.not_before)
+        .time("notAfter", entry.not_after)
+}

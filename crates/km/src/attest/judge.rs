@@ -1,0 +1,130 @@
+//! From options to a verdict: policy, collateral, verification, roll-back.
+
+use super::cli::{Judging, Sources};
+use super::report::Report;
+use super::{Error, Settings, Shell};
+use crate::collateral;
+use std::path::Path;
+use tcs_evidence::Evidence;
+use tcs_verifier::{Collateral, Policy, TrustRoot, Workload, check_binding, verify};
+
+/// Whether the quote binds the public key.
+pub enum Binding {
+    /// There was no public key, or nothing got so far.
+    NotChecked,
+    /// It does.
+    Passed,
+    /// It does not.
+    Failed(tcs_verifier::Error),
+}
+
+/// Judges what `report_data` of the evidence binds. All of it is public.
+pub fn binding(evidence: &Evidence, spki: &[u8], nonce: &[u8; 32]) -> Binding {
+    let quote = evidence.quote().map_err(|error| tcs_verifier::Error::QuoteMalformed(error.to_string()));
+    match quote.and_then(|quote| check_binding(&quote.report_data(), spki, nonce)) {
+        Ok(()) => Binding::Passed,
+        Err(error) => Binding::Failed(error),
+    }
+}
+
+/// What a quote is judged by.
+pub struct Judgement {
+    settings: Settings,
+    policy: Policy,
+    trust: TrustRoot,
+    /// Nobody is trusted yet: neither policy file nor `--any-identity`.
+    nobody: bool,
+}
+
+impl Judgement {
+    /// Reads the policy and says what weakens it.
+    pub fn prepare(judging: &Judging, shell: &mut Shell<'_>, report: &mut Report) -> Result<Self, Error> {
+        let settings = settings(&judging.sources)?;
+        let trust = settings.trust()?;
+        report.simulated = trust.is_simulated();
+        if trust.is_simulated() {
+            shell.warn(
+                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected by any hardware",
+            );
+        }
+        if judging.any_identity {
+            shell.warn("every enclave is accepted (--any-identity): the key can belong to anybody's program");
+        }
+        if judging.at.is_some() {
+            shell.warn(&format!("judged at {}, not now (--at): says nothing about today", report.time()));
+        }
+        let policy = Policy { any_identity: judging.any_identity, ..settings.policy.clone() };
+        let nobody = judging.sources.policy.is_none() && !judging.any_identity;
+        Ok(Self { settings, policy, trust, nobody })
+    }
+
+    /// Gets the collateral, verifies the evidence and remembers what must not go back.
+    pub fn judge(
+        &self,
+        evidence: &Evidence,
+        shell: &mut Shell<'_>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        // Without a policy nobody is trusted, which is the first thing to tell; collateral would be the second.
+        if self.nobody {
+            return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
+        }
+        let collateral = self.collateral(evidence, report)?;
+        let verdict = verify(evidence, &collateral, &self.trust, &self.policy, report.judged_at());
+        let refusal = verdict.accepted().err().cloned();
+        if let (true, Some(claims)) = (self.policy.any_identity && refusal.is_none(), verdict.claims()) {
+            shell.warn(&describe(&claims.workload));
+        }
+        report.verdict = Some(verdict);
+        refusal.map_or(Ok(()), |error| Err(Error::Refused(error)))
+    }
+
+    fn collateral(&self, evidence: &Evidence, report: &mut Report) -> Result<Collateral, Error> {
+        let _ = evidence;
+        let file = &self.settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?.file;
+        let path = self.settings.folder.join(file);
+        let json = super::read_limited(&path, 1024 * 1024)
+            .map_err(|cause| Error::CollateralUnreadable { path: path.clone(), cause: cause.to_string() })?;
+        report.collateral = Some(path.display().to_string());
+        Collateral::from_json(&json).map_err(Error::Refused)
+    }
+}
+
+/// Fetches collateral for the quote's platform into a file.
+pub fn fetch(
+    _evidence: &Evidence,
+    _sources: &Sources,
+    _out: &Path,
+    _shell: &mut Shell<'_>,
+) -> Result<(), Error> {
+    Err(Error::CollateralNotConfigured)
+}
+
+fn settings(sources: &Sources) -> Result<Settings, Error> {
+    let mut settings = sources.policy.as_deref().map_or_else(|| Ok(Settings::none()), Settings::load)?;
+    if let Some(file) = &sources.collateral {
+        // Options name files from the working folder, the policy file from its own.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        settings.collateral = Some(collateral::Settings::from_file(file));
+    }
+    Ok(settings)
+}
+
+fn describe(workload: &Workload) -> String {
+    match workload {
+        Workload::Enclave(found) => format!(
+            "accepted enclave: MRENCLAVE {}, MRSIGNER {}, ISVPRODID {}, ISVSVN {}",
+            hex::encode(found.mrenclave),
+            hex::encode(found.mrsigner),
+            found.isv_prod_id,
+            found.isv_svn
+        ),
+        Workload::TrustDomain(found) => {
+            let [rtmr0, rtmr1, rtmr2, rtmr3] = found.rtmrs.map(hex::encode);
+            format!(
+                "accepted trust domain: MRTD {}, RTMR0 {rtmr0}, RTMR1 {rtmr1}, RTMR2 {rtmr2}, RTMR3 {rtmr3}",
+                hex::encode(found.mr_td)
+            )
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What is told about a judgement: lines, a table of checks, one JSON document.
+
+mod fields;
+
+pub use fields::{Fields, claims, enclave, platform, workload};
+
+use super::Error;
+use super::cli::{self, Judging};
+use super::instant::Instant;
+use super::judge::Binding;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
+
+/// Version of the JSON document; it grows when a member changes its meaning or goes, not when one is added.
+const JSON_VERSION: u32 = 1;
+
+/// Everything that is known at the end of a run, however far it got.
+pub struct Report {
+    /// `attest` or `appraise`.
+    call: &'static str,
+    pub binding: Binding,
+    pub verdict: Option<Verdict>,
+    /// The settings trust a simulated root.
+    pub simulated: bool,
+    /// Where the collateral came from.
+    pub collateral: Option<String>,
+    pub rollback: Check,
+    any_identity: bool,
+    judged_at: i64,
+}
+
+impl Report {
+    pub fn new(call: &'static str, judging: &Judging, now: i64) -> Self {
+        let rollback = Check {
+            id: "roll-back",
+            expected: "CRL and evaluation numbers not below those seen before".into(),
+            found: String::new(),
+            outcome: Outcome::NotMade,
+        };
+        let at = judging.at.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
+        Self {
+            call,
+            binding: Binding::NotChecked,
+            verdict: None,
+            simulated: false,
+            collateral: None,
+            rollback,
+            any_identity: judging.any_identity,
+            judged_at: at.unwrap_or(now),
+        }
+    }
+
+    /// Unix seconds.
+    pub fn judged_at(&self) -> i64 {
+        self.judged_at
+    }
+
+    /// The same as text.
+    pub fn time(&self) -> String {
+        u64::try_from(self.judged_at)
+            .map_or_else(|_| self.judged_at.to_string(), |seconds| Instant(seconds).to_string())
+    }
+
+    /// The platform's state, if the quote is genuine.
+    pub fn status(&self) -> Option<TcbStatus> {
+        self.verdict.as_ref().and_then(Verdict::claims).map(|claims| claims.status)
+    }
+
+    /// Binding, verification and policy, roll-back, in the order in which they are made.
+    fn checks(&self) -> Vec<Check> {
+        let mut checks = vec![self.binding_check()];
+        if let Some(verdict) = &self.verdict {
+            checks.extend_from_slice(verdict.checks());
+        }
+        checks.push(self.rollback.clone());
+        checks
+    }
+
+    fn binding_check(&self) -> Check {
+        let (outcome, found) = match &self.binding {
+            Binding::NotChecked => (Outcome::NotMade, String::new()),
+            Binding::Passed => (Outcome::Passed, "it is".into()),
+            Binding::Failed(error) => (Outcome::Failed, error.to_string()),
+        };
+        let expected = "report_data is that of the public key and the nonce".into();
+        Check { id: "binding", expected, found, outcome }
+    }
+
+    fn binding_name(&self) -> &'static str {
+        match self.binding {
+            Binding::NotChecked => "not checked",
+            Binding::Passed => "verified",
+            Binding::Failed(_) => "failed",
+        }
+    }
+
+    fn qv_result(&self) -> Option<QvResult> {
+        self.verdict.as_ref().and_then(Verdict::qv_result)
+    }
+
+    /// One JSON document (`docs/km-attest.md`).
+    pub fn write_json(&self, error: Option<&Error>, out: &mut dyn Write) -> io::Result<()> {
+        let check = |check: &Check| {
+            json!({
+                "id": check.id,
+                "outcome": check.outcome.name(),
+                "expected": check.expected,
+                "found": check.found,
+            })
+        };
+        let document = json!({
+            "version": JSON_VERSION,
+            "call": self.call,
+            "accepted": error.is_none(),
+            "simulated": self.simulated,
+            "anyIdentity": self.any_identity,
+            "time": self.time(),
+            "binding": self.binding_name(),
+            "collateral": self.collateral,
+            "qvResult": self.qv_result().map(|result| json!({
+                "name": result.name(),
+                "value": result.value(),
+                "terminal": result.is_terminal(),
+            })),
+            "claims": self.verdict.as_ref().and_then(Verdict::claims).map(|found| claims(found).json()),
+            "checks": self.checks().iter().map(check).collect::<Vec<_>>(),
+            "error": error.map(|error| json!({
+                "code": error.code(),
+                "message": error.to_string(),
+                "advice": error.advice(),
+                "exitStatus": error.exit().status(),
+            })),
+        });
+        write_document(&document, out)
+    }
+
+    /// Every check in two lines: outcome, name and what was expected; below it what was found.
+    pub fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "\n{:<10}{:<22}expected", "outcome", "check")?;
+        writeln!(out, "{:<10}{:<22}found", "", "")?;
+        for check in self.checks() {
+            writeln!(out, "{:<10}{:<22}{}", check.outcome.name(), check.id, printable(&check.expected))?;
+            writeln!(out, "{:<10}{:<22}{}", "", "", printable(&check.found))?;
+        }
+        Ok(())
+    }
+
+    /// What `appraise` says: never one of the four lines of the document's call.
+    pub fn write_appraisal(&self, accepted: bool, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "binding: not checked (no public key was given; this says nothing about any key)")?;
+        if let Some(result) = self.qv_result() {
+            let kind = if result.is_terminal() { "terminal" } else { "not terminal" };
+            writeln!(out, "result: {} ({:#06x}, {kind})", result.name(), result.value())?;
+        }
+        if let Some(found) = self.verdict.as_ref().and_then(Verdict::claims) {
+            claims(found).write(out)?;
+        }
+        writeln!(out, "verdict: {}", if accepted { "accepted" } else { "refused" })
+    }
+}
+
+/// The manual page of the command and of each of its subcommands, one after the other.
+pub fn manual(out: &mut dyn Write) -> io::Result<()> {
+    fn pages(command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
+        clap_mangen::Man::new(command.clone()).render(&mut *out)?;
+        let subcommands = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+        subcommands.into_iter().try_for_each(|sub| pages(sub, out))
+    }
+    let mut command = cli::command();
+    // Gives every subcommand its whole name.
+    command.build();
+    pages(&command, out)
+}
+
+pub fn write_document(document: &Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{document:#}")
+}
+
+/// Texts out of certificates and collateral are other people's: no control character of theirs reaches a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

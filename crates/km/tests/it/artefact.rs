@@ -1,0 +1,71 @@
+//! The program itself, built as `cargo build --workspace` builds it: features of every crate of the workspace together.
+
+use der::Decode as _;
+use std::collections::BTreeSet;
+use std::process::Command;
+use x509_cert::Certificate;
+
+const INTEL_ROOT: &[u8] = include_bytes!("../../../verifier/src/intel-sgx-root-ca.der");
+
+fn program() -> Vec<u8> {
+    std::fs::read(env!("CARGO_BIN_EXE_km-attest")).unwrap()
+}
+
+fn holds(program: &[u8], text: &str) -> bool {
+    program.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Everything in the program that reads as a DER certificate.
+fn certificates(program: &[u8]) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    for at in 0..program.len().saturating_sub(4) {
+        // SEQUENCE of SEQUENCE, both with two bytes of length, as every certificate between 256 bytes and 64 KiB has.
+        if program[at..].starts_with(&[0x30, 0x82]) && program[at + 4..].starts_with(&[0x30, 0x82]) {
+            let length = 4 + usize::from(u16::from_be_bytes([program[at + 2], program[at + 3]]));
+            if let Some(der) = program.get(at..at + length)
+                && Certificate::from_der(der).is_ok()
+            {
+                found.insert(der.to_vec());
+            }
+        }
+    }
+    found
+}
+
+/// Acceptance 2.6: also in the build with the feature, which reads its root from a file and carries none.
+#[test]
+fn the_program_carries_intels_root_and_no_other() {
+    assert_eq!(certificates(&program()), BTreeSet::from([INTEL_ROOT.to_vec()]));
+}
+
+/// Names of the simulator's symbols, and words that only its own code has.
+#[test]
+fn the_program_holds_no_code_of_the_simulator() {
+    let program = program();
+    // The search finds what is there: symbols of the verifier.
+    assert!(holds(&program, "tcs_verifier"));
+    for trace in ["tcs_sgx_sim", "tcs-simulated", "SIMULATED-PPID", "SIMULATION PCK", "rcgen"] {
+        assert!(!holds(&program, trace), "{trace}");
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+#[test]
+fn without_the_feature_no_word_about_accepting_a_simulated_root() {
+    let program = program();
+    assert!(holds(&program, "this build of km-attest trusts Intel's only"));
+    assert!(!holds(&program, "+simulation"));
+}
+
+#[cfg(feature = "simulation")]
+#[test]
+fn with_the_feature_the_version_says_so() {
+    assert!(holds(&program(), "+simulation"));
+}
+
+#[test]
+fn the_version_is_that_of_the_build() {
+    let output = Command::new(env!("CARGO_BIN_EXE_km-attest")).arg("--version").output().unwrap();
+    let version = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(version.trim_end().ends_with("+simulation"), cfg!(feature = "simulation"), "{version}");
+}
