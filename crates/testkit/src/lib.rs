@@ -24,6 +24,7 @@ pub mod control_plane;
 pub mod document;
 pub mod kubeconfig;
 pub mod node;
+pub mod pccs;
 pub mod pki;
 mod private_file;
 pub mod process;
@@ -32,5 +33,6 @@ pub mod stack;
 
 pub use assets::{Assets, ensure_control_plane};
 pub use control_plane::ControlPlane;
+pub use pccs::Pccs;
 pub use programs::{Programs, repository};
 pub use stack::Stack;

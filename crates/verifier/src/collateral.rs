@@ -64,6 +64,17 @@ impl Collateral {
         })
     }
 
+    /// Latest first and earliest last second (Unix time) of TCB info, QE identity and both CRLs: when to get others. Chains
+    /// are not looked at, and nothing is verified.
+    #[must_use]
+    pub fn window(&self) -> (u64, u64) {
+        let windows =
+            [self.tcb_info_window, self.qe_identity_window, self.root_crl_window, self.pck_crl_window];
+        windows
+            .into_iter()
+            .fold((0, u64::MAX), |(from, until), (begin, end)| (from.max(begin), until.min(end)))
+    }
+
     pub(crate) fn qe_identity_chain(&self) -> &[Certified; 2] {
         self.qe_identity_chain.as_ref().unwrap_or(&self.tcb_info_chain)
     }

@@ -71,14 +71,9 @@ pub enum Error {
     /// No collateral file is named.
     #[error("quote verification failed: no collateral is configured")]
     CollateralNotConfigured,
-    /// The collateral file cannot be read.
-    #[error("quote verification failed: cannot read the collateral file {}: {cause}", path.display())]
-    CollateralUnreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: String,
-    },
+    /// The collateral cannot be had.
+    #[error("quote verification failed: {0}")]
+    Collateral(crate::collateral::Error),
     /// Options that do not fit together.
     #[error("{0}")]
     Usage(&'static str),
@@ -113,7 +108,7 @@ impl Error {
             Self::QuoteUnreadable { .. } => "QuoteUnreadable",
             Self::QuoteMalformed { .. } => "QuoteMalformed",
             Self::CollateralNotConfigured => "CollateralNotConfigured",
-            Self::CollateralUnreadable { .. } => "CollateralUnreadable",
+            Self::Collateral(error) => error.code(),
             Self::Usage(_) => "Usage",
             Self::PolicyUnwritable { .. } => "PolicyUnwritable",
             Self::Refused(error) => error.code(),
@@ -130,7 +125,8 @@ impl Error {
                 Exit::Verification
             }
             Self::PublicKeyUnreadable { .. } | Self::PublicKeyMalformed { .. } => Exit::KeyInput,
-            Self::CollateralNotConfigured | Self::CollateralUnreadable { .. } => Exit::Collateral,
+            Self::CollateralNotConfigured => Exit::Collateral,
+            Self::Collateral(error) => error.exit(),
             Self::ConfigUnreadable { .. }
             | Self::SimulatedRootUnreadable { .. }
             | Self::QuoteUnreadable { .. }
@@ -170,9 +166,7 @@ impl Error {
             Self::CollateralNotConfigured => {
                 "name its source in the policy file (--policy), section [collateral], or give --collateral or --pccs-url"
             }
-            Self::CollateralUnreadable { .. } => {
-                "check [collateral] file in the policy file, or --collateral"
-            }
+            Self::Collateral(error) => error.advice(),
             Self::Usage(_) => "see --help",
             Self::PolicyUnwritable { .. } => "give --out the name of a file that does not exist yet",
             Self::Refused(error) => error.advice(),

@@ -3,10 +3,10 @@
 use super::cli::{Judging, Sources};
 use super::report::Report;
 use super::{Error, Settings, Shell};
-use crate::collateral;
+use crate::collateral::{self, Numbers, Obtain, Obtained, PlatformKey};
 use std::path::Path;
 use tcs_evidence::Evidence;
-use tcs_verifier::{Collateral, Policy, TrustRoot, Workload, check_binding, verify};
+use tcs_verifier::{Outcome, Policy, TrustRoot, Workload, check_binding, inspect, verify};
 
 /// Whether the quote binds the public key.
 pub enum Binding {
@@ -34,6 +34,7 @@ pub struct Judgement {
     trust: TrustRoot,
     /// Nobody is trusted yet: neither policy file nor `--any-identity`.
     nobody: bool,
+    another_time: bool,
 }
 
 impl Judgement {
@@ -55,7 +56,7 @@ impl Judgement {
         }
         let policy = Policy { any_identity: judging.any_identity, ..settings.policy.clone() };
         let nobody = judging.sources.policy.is_none() && !judging.any_identity;
-        Ok(Self { settings, policy, trust, nobody })
+        Ok(Self { settings, policy, trust, nobody, another_time: judging.at.is_some() })
     }
 
     /// Gets the collateral, verifies the evidence and remembers what must not go back.
@@ -69,35 +70,51 @@ impl Judgement {
         if self.nobody {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
-        let collateral = self.collateral(evidence, report)?;
-        let verdict = verify(evidence, &collateral, &self.trust, &self.policy, report.judged_at());
+        let (obtained, key) = obtain(&self.settings, evidence, shell)?;
+        report.collateral = Some(obtained.source);
+        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, report.judged_at());
         let refusal = verdict.accepted().err().cloned();
-        if let (true, Some(claims)) = (self.policy.any_identity && refusal.is_none(), verdict.claims()) {
-            shell.warn(&describe(&claims.workload));
+        let verdict = report.verdict.insert(verdict);
+        if let Some(claims) = verdict.claims() {
+            let state = self.settings.collateral.as_ref().and_then(|settings| {
+                settings.state(&self.settings.folder).map(|path| (path, settings.update()))
+            });
+            // At another time than now, older collateral is what one asks for.
+            if let (Some((path, update)), false) = (state, self.another_time) {
+                let numbers = Numbers::of(claims);
+                let advanced = collateral::advance(&path, key, update, &claims.root_key_id, numbers);
+                report.rollback.outcome = if advanced.is_ok() { Outcome::Passed } else { Outcome::Failed };
+                report.rollback.found = match &advanced {
+                    Ok(()) => "they are not".into(),
+                    Err(error) => error.to_string(),
+                };
+                advanced.map_err(Error::Collateral)?;
+            }
+            if self.policy.any_identity && refusal.is_none() {
+                shell.warn(&describe(&claims.workload));
+            }
         }
-        report.verdict = Some(verdict);
         refusal.map_or(Ok(()), |error| Err(Error::Refused(error)))
-    }
-
-    fn collateral(&self, evidence: &Evidence, report: &mut Report) -> Result<Collateral, Error> {
-        let _ = evidence;
-        let file = &self.settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?.file;
-        let path = self.settings.folder.join(file);
-        let json = super::read_limited(&path, 1024 * 1024)
-            .map_err(|cause| Error::CollateralUnreadable { path: path.clone(), cause: cause.to_string() })?;
-        report.collateral = Some(path.display().to_string());
-        Collateral::from_json(&json).map_err(Error::Refused)
     }
 }
 
 /// Fetches collateral for the quote's platform into a file.
-pub fn fetch(
-    _evidence: &Evidence,
-    _sources: &Sources,
-    _out: &Path,
-    _shell: &mut Shell<'_>,
-) -> Result<(), Error> {
-    Err(Error::CollateralNotConfigured)
+pub fn fetch(evidence: &Evidence, sources: &Sources, out: &Path, shell: &mut Shell<'_>) -> Result<(), Error> {
+    let (obtained, _) = obtain(&settings(sources)?, evidence, shell)?;
+    collateral::write_bundle(out, &obtained.json).map_err(Error::Collateral)?;
+    writeln!(shell.out, "{}: collateral from {}, not verified", out.display(), obtained.source)?;
+    Ok(())
+}
+
+fn obtain(
+    settings: &Settings,
+    evidence: &Evidence,
+    shell: &Shell<'_>,
+) -> Result<(Obtained, PlatformKey), Error> {
+    let named = settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?;
+    let key = PlatformKey::of(&inspect(evidence).map_err(Error::Refused)?);
+    let obtain = Obtain { folder: &settings.folder, now: shell.now, wait: shell.wait };
+    Ok((obtain.get(named, key).map_err(Error::Collateral)?, key))
 }
 
 fn settings(sources: &Sources) -> Result<Settings, Error> {
@@ -105,7 +122,10 @@ fn settings(sources: &Sources) -> Result<Settings, Error> {
     if let Some(file) = &sources.collateral {
         // Options name files from the working folder, the policy file from its own.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-        settings.collateral = Some(collateral::Settings::from_file(file));
+        settings.collateral = Some(settings.collateral.unwrap_or_default().with_file(file));
+    }
+    if let Some(url) = &sources.pccs_url {
+        settings.collateral = Some(settings.collateral.unwrap_or_default().with_pccs_url(url.clone()));
     }
     Ok(settings)
 }

@@ -15,17 +15,21 @@ pub use error::Error;
 pub use settings::Settings;
 
 use cli::{CollateralCommand, Command, Judging, PolicyCommand};
-use files::{read_limited, read_public_key, read_quote};
+pub(crate) use files::read_limited;
+use files::{read_public_key, read_quote};
 use judge::{Binding, Judgement};
 use report::Report;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 use tcs_evidence::report_data::FIXED_NONCE;
 
 /// Where results and warnings go, and what time it is.
 pub struct Shell<'a> {
     /// Unix seconds.
     pub now: i64,
+    /// Waits between two attempts to reach a service.
+    pub wait: &'a dyn Fn(Duration),
     /// Standard output: results.
     pub out: &'a mut dyn Write,
     /// Standard error: warnings. Whoever cannot be warned is not shielded from the result.

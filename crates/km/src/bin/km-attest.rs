@@ -10,7 +10,10 @@ use tcs_km::exit::Exit;
 
 fn main() -> ExitCode {
     let (mut out, mut warnings) = (std::io::stdout(), std::io::stderr());
-    match run(&Args::parse(), &mut Shell { now: now(), out: &mut out, warnings: &mut warnings }) {
+    match run(
+        &Args::parse(),
+        &mut Shell { now: now(), wait: &std::thread::sleep, out: &mut out, warnings: &mut warnings },
+    ) {
         Ok(()) => Exit::Success.into(),
         Err(error) => {
             let line = format!("km-attest: error[{}]: {error}; {}", error.code(), error.advice());

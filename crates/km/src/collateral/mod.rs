@@ -1,19 +1,82 @@
-//! Where collateral comes from.
+//! Where collateral comes from: a file, a PCCS, Intel's PCS, or the settings of an existing quote provider library
+//! (quote-verification reference, section 7). `docs/collateral.md` is the user's side of it.
+//!
+//! Nothing here is trusted: what is fetched, cached or read is judged by `tcs_verifier` like everything else. Texts are
+//! kept byte for byte, because signatures cover exactly those.
 
-use serde::Deserialize;
-use std::path::PathBuf;
+mod cache;
+mod error;
+mod http;
+mod pcs;
+mod platform;
+mod qcnl;
+mod settings;
+mod state;
 
-/// `[collateral]` of the policy file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// x
-    pub file: PathBuf,
+pub use error::Error;
+pub use platform::{PlatformKey, Tee};
+pub use settings::{Settings, Update};
+pub use state::{Numbers, advance};
+
+use settings::Source;
+use std::path::Path;
+use std::time::Duration;
+use tcs_verifier::{Collateral, MAX_COLLATERAL};
+
+/// Collateral and where it came from.
+#[derive(Clone, Debug)]
+pub struct Obtained {
+    /// In the JSON form that [`Collateral::from_json`] reads; also the form of a bundle file.
+    pub json: Vec<u8>,
+    /// The same, read. Nothing about it is verified.
+    pub collateral: Collateral,
+    /// A file, the address of a service, or both for a copy in the cache.
+    pub source: String,
 }
 
-impl Settings {
-    /// x
-    pub fn from_file(file: PathBuf) -> Self {
-        Self { file }
+/// What getting collateral needs from the world.
+pub struct Obtain<'a> {
+    /// Folder to which file names in the settings are relative.
+    pub folder: &'a Path,
+    /// Unix seconds, for the cache.
+    pub now: i64,
+    /// Waits between two attempts.
+    pub wait: &'a dyn Fn(Duration),
+}
+
+impl Obtain<'_> {
+    /// Gets the collateral of a platform from where the settings say.
+    ///
+    /// The error names the file or address, what is wrong with it, and what to do without a network.
+    pub fn get(&self, settings: &Settings, key: PlatformKey) -> Result<Obtained, Error> {
+        match settings.source(self.folder)? {
+            Source::File(path) => {
+                let json =
+                    crate::attest::read_limited(&path, u64::try_from(MAX_COLLATERAL).unwrap_or(u64::MAX))
+                        .map_err(|cause| Error::Unreadable {
+                            path: path.clone(),
+                            cause: cause.to_string(),
+                        })?;
+                let collateral = Collateral::from_json(&json).map_err(Error::Refused)?;
+                Ok(Obtained { json, collateral, source: path.display().to_string() })
+            }
+            Source::Service(service) => {
+                let cache = settings.cache(self.folder, &service, key);
+                if let Some(found) = cache.as_ref().and_then(|cache| cache.read(self.now)) {
+                    return Ok(found);
+                }
+                let obtained = pcs::fetch(&service, key, self.wait)?;
+                if let Some(cache) = &cache {
+                    cache.write(&obtained.json)?;
+                }
+                Ok(obtained)
+            }
+        }
     }
+}
+
+/// Writes a bundle file; an old one is replaced as a whole.
+pub fn write_bundle(path: &Path, json: &[u8]) -> Result<(), Error> {
+    cache::replace(path, json)
+        .map_err(|cause| Error::Unwritable { path: path.to_owned(), cause: cause.to_string() })
 }

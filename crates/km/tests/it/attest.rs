@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tcs_evidence::report_data::{FIXED_NONCE, ctk_v1};
+#[cfg(feature = "simulation")]
+use tcs_sgx_sim::{CollateralOptions, Tee};
 use tcs_sgx_sim::{Options, Platform};
 use tempfile::TempDir;
 
@@ -302,6 +304,49 @@ mod with_the_feature {
         bench.configure("", COLLATERAL, SIMULATION);
         let document: serde_json::Value = serde_json::from_slice(&bench.run(&["--json"]).stdout).unwrap();
         assert_eq!((&document["simulated"], &document["accepted"]), (&true.into(), &false.into()));
+    }
+
+    /// The program against a PCCS, with a cache and a state: what was seen once is not taken back.
+    #[test]
+    fn collateral_that_goes_back_is_refused_by_the_program() {
+        let bench = Bench::new();
+        let platform = Platform::open(&bench.path("platform")).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let issue = |pck_crl_number| {
+            let options = CollateralOptions { pck_crl_number, ..CollateralOptions::default() };
+            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
+        };
+        let pccs = tcs_testkit::Pccs::http(issue(5)).unwrap();
+        let collateral = format!(
+            "[collateral]\npccs_url = \"{}\"\nproxy = \"none\"\nstate = \"state.json\"\n",
+            pccs.url()
+        );
+        bench.configure(&Bench::identity(), &collateral, SIMULATION);
+        assert_accepted(&bench.run(&[]));
+        let state = std::fs::read_to_string(bench.path("state.json")).unwrap();
+        assert!(
+            state.contains("platform/00606a000000/sgx/standard/") && state.contains("\"pckCrl\": 5"),
+            "{state}"
+        );
+        pccs.serve(issue(4));
+        assert_refused(&bench.run(&[]), 5, "CollateralRollback", BOUND);
+        let document: serde_json::Value = serde_json::from_slice(&bench.run(&["--json"]).stdout).unwrap();
+        let last = document["checks"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["id"], &last["outcome"]), (&"roll-back".into(), &"failed".into()));
+        // A file by option goes the same way; at another time than now nothing is asked or remembered.
+        bench.write("old.json", issue(4).to_json());
+        let old = bench.path("old.json");
+        assert_refused(&bench.run(&["--collateral", old.to_str().unwrap()]), 5, "CollateralRollback", BOUND);
+        assert_eq!(bench.run(&["--at", &now.to_string()]).status.code(), Some(0));
+        assert_eq!(std::fs::read_to_string(bench.path("state.json")).unwrap(), state);
+        // Forged collateral never raises the bar.
+        let mut forged = issue(9);
+        forged.tcb_info_signature[0] ^= 1;
+        pccs.serve(forged);
+        assert_refused(&bench.run(&[]), 3, "SignatureInvalid", BOUND);
+        pccs.serve(issue(5));
+        assert_accepted(&bench.run(&[]));
     }
 
     #[test]

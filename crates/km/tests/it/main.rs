@@ -4,5 +4,6 @@
 
 mod artefact;
 mod attest;
+mod collateral;
 mod tool;
 mod wrap;

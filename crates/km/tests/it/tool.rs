@@ -46,7 +46,7 @@ fn assert_ends(output: &Output, status: i32, code: &str) {
     assert!(errors.iter().all(|line| line.starts_with(&wanted)), "{errors:?}");
 }
 
-fn json(output: &Output) -> Value {
+fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
 }
 
@@ -55,7 +55,7 @@ fn json(output: &Output) -> Value {
 fn genuine_quotes_give_what_the_reference_says() {
     let sgx = appraise("sgx_quote", "2025-06-20T00:00:00Z", &["--json"]);
     assert_ends(&sgx, 4, "TcbStatusRefused");
-    let sgx = json(&sgx);
+    let sgx = json_of(&sgx);
     assert_eq!(sgx["claims"]["status"], "ConfigurationAndSWHardeningNeeded");
     assert_eq!(sgx["claims"]["advisories"], serde_json::json!(["INTEL-SA-00289", "INTEL-SA-00615"]));
     assert_eq!(sgx["claims"]["platform"]["fmspc"], "00a067110000");
@@ -66,7 +66,7 @@ fn genuine_quotes_give_what_the_reference_says() {
     for (name, at) in [("tdx_quote", "2025-06-20"), ("tdx_quote_td15ex", "1792454400")] {
         let tdx = appraise(name, at, &["--json"]);
         assert_ends(&tdx, 0, "");
-        let tdx = json(&tdx);
+        let tdx = json_of(&tdx);
         assert_eq!(tdx["claims"]["status"], "UpToDate", "{name}");
         assert_eq!(tdx["claims"]["platform"]["fmspc"], "b0c06f000000", "{name}");
         assert_eq!(tdx["claims"]["advisories"], serde_json::json!([]), "{name}");
@@ -125,7 +125,7 @@ fn explain_names_every_check_with_what_was_expected_and_found() {
     assert!(row("signatures").0.starts_with("passed "));
     assert!(row("binding").0.starts_with("not made "));
     assert!(row("roll-back").0.starts_with("not made "));
-    let json = json(&appraise("sgx_quote", "2025-06-20", &["--json"]));
+    let json = json_of(&appraise("sgx_quote", "2025-06-20", &["--json"]));
     for check in json["checks"].as_array().unwrap() {
         let (head, _) = row(check["id"].as_str().unwrap());
         assert!(head.starts_with(check["outcome"].as_str().unwrap()), "{check}: {head}");
@@ -158,7 +158,7 @@ fn the_json_document_is_the_documented_one() {
         appraise("tdx_quote", "2026-06-20", &["--json"]),
         inspected,
     ] {
-        let document = json(&output);
+        let document = json_of(&output);
         assert_eq!(document["version"], 1);
         let mut found = Vec::new();
         names(&document, &mut found);
@@ -170,7 +170,7 @@ fn the_json_document_is_the_documented_one() {
 
 #[test]
 fn json_is_written_for_refusals_of_every_kind() {
-    let document = json(&run(&["appraise", "--json", "--quote", data("tdx_quote").to_str().unwrap()]));
+    let document = json_of(&run(&["appraise", "--json", "--quote", data("tdx_quote").to_str().unwrap()]));
     assert_eq!(document["accepted"], false);
     assert_eq!(document["error"]["code"], "NoIdentityConfigured");
     assert_eq!(document["error"]["exitStatus"], 4);
@@ -178,12 +178,12 @@ fn json_is_written_for_refusals_of_every_kind() {
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/attest-one.pem");
     let output = run(&["--json", "--pubkey", key, "--quote", data("sgx_quote").to_str().unwrap()]);
     assert_ends(&output, 3, "BindingMismatch");
-    let document = json(&output);
+    let document = json_of(&output);
     assert_eq!(document["binding"], "failed");
     assert_eq!(document["call"], "attest");
     assert_eq!(document["checks"][0]["outcome"], "failed");
     let absent = run(&["appraise", "--json", "--quote", "/nonexistent/quote"]);
-    assert_eq!(json(&absent)["error"]["code"], "QuoteUnreadable");
+    assert_eq!(json_of(&absent)["error"]["code"], "QuoteUnreadable");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn inspect_decodes_without_judging() {
     assert!(text.starts_with("NOT VERIFIED"), "{text}");
     assert!(text.contains("fmspc: 90c06f000000") && text.contains("quoteVersion: 5"), "{text}");
     assert!(text.contains("CN=Intel SGX PCK Certificate") && text.contains("CN=Intel SGX Root CA"), "{text}");
-    let document = json(&run(&["inspect", "--json", "--quote", data("sgx_quote").to_str().unwrap()]));
+    let document = json_of(&run(&["inspect", "--json", "--quote", data("sgx_quote").to_str().unwrap()]));
     assert_eq!(document["verified"], false);
     assert_eq!(document["workload"]["tee"], "SGX");
     assert_eq!(document["certificates"].as_array().unwrap().len(), 3);
@@ -292,4 +292,65 @@ fn options_that_do_not_fit_together_are_usage() {
     ] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
+}
+
+/// A genuine quote's collateral from a PCCS, and as a bundle for a machine without a network.
+#[test]
+fn collateral_is_fetched_for_a_quote_and_kept_for_later() {
+    let text = std::fs::read_to_string(data("sgx_quote_collateral.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let member = |name: &str| json[name].as_str().unwrap().to_owned();
+    let bytes = |name: &str| hex::decode(member(name)).unwrap();
+    let pccs = tcs_testkit::Pccs::http(tcs_sgx_sim::Collateral {
+        tcb_info: member("tcb_info"),
+        tcb_info_signature: bytes("tcb_info_signature"),
+        qe_identity: member("qe_identity"),
+        qe_identity_signature: bytes("qe_identity_signature"),
+        root_ca_crl: bytes("root_ca_crl"),
+        pck_crl: bytes("pck_crl"),
+        pck_crl_issuer_chain: member("pck_crl_issuer_chain"),
+        tcb_info_issuer_chain: member("tcb_info_issuer_chain"),
+        qe_identity_issuer_chain: member("qe_identity_issuer_chain"),
+    })
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (quote, bundle) = (data("sgx_quote"), dir.path().join("bundle.json"));
+    let (quote, bundle) = (quote.to_str().unwrap(), bundle.to_str().unwrap());
+    let url = pccs.url();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_km-attest"));
+        for proxy in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"] {
+            command.env_remove(proxy);
+        }
+        command.args(arguments).env_remove("KM_ATTEST_CONFIG").output().unwrap()
+    };
+    let online =
+        run(&["appraise", "--any-identity", "--quote", quote, "--pccs-url", &url, "--at", "2025-06-20"]);
+    assert_ends(&online, 4, "TcbStatusRefused");
+    let fetched = run(&["collateral", "fetch", "--quote", quote, "--pccs-url", &url, "--out", bundle]);
+    assert_ends(&fetched, 0, "");
+    assert!(stdout(&fetched).contains("not verified"), "{}", stdout(&fetched));
+    drop(pccs);
+    let offline =
+        ["appraise", "--any-identity", "--quote", quote, "--collateral", bundle, "--at", "2025-06-20"];
+    let offline = run(&[offline.as_slice(), &["--json"]].concat());
+    assert_ends(&offline, 4, "TcbStatusRefused");
+    assert_eq!(json_of(&offline)["claims"]["status"], "ConfigurationAndSWHardeningNeeded");
+
+    let policy = dir.path().join("policy.toml");
+    let settings = format!("[collateral]\npccs_url = \"{url}\"\nattempts = 1\nproxy = \"none\"\n");
+    std::fs::write(&policy, settings).unwrap();
+    let fetch =
+        ["collateral", "fetch", "--quote", quote, "--policy", policy.to_str().unwrap(), "--out", bundle];
+    let gone = run(&fetch);
+    assert_ends(&gone, 5, "CollateralConnect");
+    assert!(stderr(&gone).contains(&url) && stderr(&gone).contains("without a network"), "{}", stderr(&gone));
+    assert_ends(
+        &run(&["collateral", "fetch", "--quote", quote, "--out", bundle]),
+        5,
+        "CollateralNotConfigured",
+    );
+    let plain =
+        ["collateral", "fetch", "--quote", quote, "--pccs-url", "http://pccs.example", "--out", bundle];
+    assert_ends(&run(&plain), 2, "CollateralSettings");
 }

@@ -1,0 +1,200 @@
+//! Why there is no collateral.
+
+use crate::exit::Exit;
+use std::path::PathBuf;
+
+/// Why there is no collateral. Texts carry addresses and file names, never a key for an API.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The section `[collateral]` has a mistake.
+    #[error("mistake in the settings of the collateral: {0}")]
+    Settings(String),
+    /// A file that the settings name cannot be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// A file that the settings name, or the bundle, cannot be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The file is no collateral.
+    #[error("{0}")]
+    Refused(tcs_verifier::Error),
+    /// The settings of the quote provider library are not what they should be.
+    #[error("{} is not what the quote provider library would read: {cause}", path.display())]
+    QcnlMalformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// They switch the check of the server's certificate off.
+    #[error("{} switches the check of the server's certificate off (use_secure_cert)", path.display())]
+    QcnlInsecure {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The service could not be asked, or did not answer as it should.
+    #[error("cannot get collateral from {url}: {cause}")]
+    Fetch {
+        /// What kind of failure.
+        fault: Fault,
+        /// The address.
+        url: String,
+        /// What happened.
+        cause: String,
+    },
+    /// Collateral that is genuine, but older than some seen before.
+    #[error("the collateral goes back: its {number} is {found}, {seen} was seen before ({})", path.display())]
+    Rollback {
+        /// Which number.
+        number: &'static str,
+        /// That of this collateral.
+        found: u32,
+        /// The highest seen.
+        seen: u32,
+        /// The state file.
+        path: PathBuf,
+    },
+    /// The state file cannot be used.
+    #[error("cannot use the state file {}: {cause}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What kind of failure a fetch had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The service does not know the platform (404, 410).
+    NotFound,
+    /// Any other status than 200.
+    Status,
+    /// No answer in time.
+    Timeout,
+    /// No connection.
+    Connect,
+    /// The server's certificate, or TLS itself.
+    Tls,
+    /// The answer ended early.
+    Truncated,
+    /// The answer is longer than 1 MiB.
+    TooLong,
+    /// The answer is not collateral.
+    Malformed,
+}
+
+impl Error {
+    /// The stable name of the case.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "CollateralSettings",
+            Self::Unreadable { .. } => "CollateralUnreadable",
+            Self::Unwritable { .. } => "CollateralUnwritable",
+            Self::Refused(error) => error.code(),
+            Self::QcnlMalformed { .. } => "QcnlMalformed",
+            Self::QcnlInsecure { .. } => "QcnlInsecure",
+            Self::Fetch { fault, .. } => match fault {
+                Fault::NotFound => "CollateralNotFound",
+                Fault::Status => "CollateralServerError",
+                Fault::Timeout => "CollateralTimeout",
+                Fault::Connect => "CollateralConnect",
+                Fault::Tls => "CollateralTls",
+                Fault::Truncated => "CollateralTruncated",
+                Fault::TooLong => "CollateralTooLong",
+                Fault::Malformed => "CollateralResponseMalformed",
+            },
+            Self::Rollback { .. } => "CollateralRollback",
+            Self::State { .. } => "CollateralState",
+        }
+    }
+
+    /// The class of the exit status.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Settings(_) => Exit::Usage,
+            Self::Unwritable { .. } => Exit::Other,
+            _ => Exit::Collateral,
+        }
+    }
+
+    /// What to do about it, also without a network.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        /// The way that needs no network here.
+        macro_rules! offline {
+            ($first:literal) => {
+                concat!(
+                    $first,
+                    "; without a network: km-attest collateral fetch --quote FILE --out FILE on a machine that has one, then --collateral FILE here"
+                )
+            };
+        }
+        match self {
+            Self::Settings(_) => {
+                "correct section [collateral] of the policy file; docs/collateral.md lists its keys"
+            }
+            Self::Unreadable { .. } => {
+                "check the file names in section [collateral] of the policy file, or --collateral"
+            }
+            Self::Unwritable { .. } => "check that the folder exists and can be written",
+            Self::Refused(error) => error.advice(),
+            Self::QcnlMalformed { .. } => "name the service by pccs_url or pcs_url instead",
+            Self::QcnlInsecure { .. } => {
+                "put the certificate of the CA that signed the PCCS's into a file and name it as ca_file"
+            }
+            Self::Fetch { fault, .. } => match fault {
+                Fault::NotFound => offline!("register the platform with this service, or ask another one"),
+                Fault::Status => offline!("ask whoever runs the service"),
+                Fault::Timeout => offline!("check the network and the proxy, or give more timeout_seconds"),
+                Fault::Connect => offline!("check the address, the network and the proxy"),
+                Fault::Tls => offline!("name the CA of the service as ca_file, if it is one of your own"),
+                Fault::Truncated | Fault::TooLong | Fault::Malformed => {
+                    offline!("check that this is the address of a PCCS or PCS of version 4")
+                }
+            },
+            Self::Rollback { .. } => {
+                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may be hiding a revocation"
+            }
+            Self::State { .. } => {
+                "restore the file; if you remove it, the next collateral is believed without the numbers seen before"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The page that the advice names has every code of this file and every key of the settings.
+    #[test]
+    fn every_code_and_key_is_documented() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/collateral.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let source = include_str!("error.rs");
+        let codes = source.split("fn code(").nth(1).unwrap().split("fn exit(").next().unwrap();
+        let codes: Vec<&str> =
+            codes.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(codes.len(), 15);
+        let error = toml::from_str::<crate::collateral::Settings>("nonsense = 1").unwrap_err();
+        let keys: Vec<&str> =
+            error.message().split("expected").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert_eq!(keys.len(), 14);
+        for word in codes.into_iter().chain(keys) {
+            assert!(page.contains(&format!("`{word}`")), "docs/collateral.md does not name {word}");
+        }
+    }
+}

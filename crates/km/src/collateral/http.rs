@@ -1,0 +1,214 @@
+//! One GET: https, bounded in time and size, no redirects.
+
+use super::Error;
+use super::error::Fault;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::http::{HeaderMap, StatusCode, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
+
+/// Longest answer, in bytes; real ones have at most 30 KiB.
+const MAX_BODY: u64 = 1024 * 1024;
+/// Longest file of CA certificates or of an API key, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+/// Header of Intel's PCS for the key of a subscription.
+const API_KEY: &str = "Ocp-Apim-Subscription-Key";
+
+/// Asks services.
+pub struct Client {
+    agent: Agent,
+    api_key: Option<SecretString>,
+}
+
+/// A good answer.
+pub struct Answer {
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the environment's off.
+    pub fn new(
+        timeout: Duration,
+        ca_file: Option<&Path>,
+        api_key_file: Option<&Path>,
+        proxy: Option<&str>,
+    ) -> Result<Self, Error> {
+        let roots = match ca_file {
+            Some(path) => own_roots(path)?,
+            None => system_roots(),
+        };
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .build();
+        let proxy = match proxy {
+            None => Proxy::try_from_env(),
+            Some("none") => None,
+            Some(url) => {
+                let proxy = Proxy::new(url);
+                Some(proxy.map_err(|_| Error::Settings("proxy must be a URL like http://host:3128".into()))?)
+            }
+        };
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(proxy)
+            .timeout_global(Some(timeout))
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .user_agent(concat!("km-attest/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
+    }
+
+    /// Asks once.
+    pub fn get(&self, url: &str) -> Result<Answer, Error> {
+        let failed = |fault, cause: String| Error::Fetch { fault, url: url.to_owned(), cause };
+        let mut request = self.agent.get(url);
+        if let Some(key) = &self.api_key {
+            request = request.header(API_KEY, key.expose_secret());
+        }
+        let mut response = request.call().map_err(|error| classify(url, &error))?;
+        match response.status() {
+            StatusCode::OK => {}
+            status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => {
+                return Err(failed(Fault::NotFound, format!("HTTP status {}", status.as_u16())));
+            }
+            status => return Err(failed(Fault::Status, format!("HTTP status {}", status.as_u16()))),
+        }
+        let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
+        let body = body.map_err(|error| classify(url, &error))?;
+        Ok(Answer { headers: response.headers().clone(), body })
+    }
+}
+
+/// Refuses addresses that would be asked without TLS, except on this machine, and those that carry credentials.
+pub fn check_address(url: &str) -> Result<(), Error> {
+    let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
+    let Ok(uri) = url.parse::<Uri>() else { return refused("is not one") };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return refused("needs https:// and a host");
+    };
+    if authority.as_str().contains('@') {
+        // Not repeated: it may be a password.
+        return Err(Error::Settings("an address carries a user name or password".into()));
+    }
+    if uri.query().is_some() {
+        return refused("must not have a query");
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match scheme {
+        "https" => Ok(()),
+        "http" if here => Ok(()),
+        _ => refused("is not https"),
+    }
+}
+
+/// Whether another attempt may help.
+pub fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Fetch { fault: Fault::Timeout | Fault::Connect | Fault::Truncated, .. } => true,
+        Error::Fetch { fault: Fault::Status, cause, .. } => {
+            cause.ends_with(" 429") || cause.rsplit(' ').next().is_some_and(|status| status.starts_with('5'))
+        }
+        _ => false,
+    }
+}
+
+fn classify(url: &str, error: &ureq::Error) -> Error {
+    let fault = match error {
+        ureq::Error::Timeout(_) => Fault::Timeout,
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Fault::Connect,
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => Fault::Tls,
+        ureq::Error::BodyExceedsLimit(_) => Fault::TooLong,
+        ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => Fault::Status,
+        ureq::Error::Io(cause) => match cause.kind() {
+            _ if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
+                Fault::Tls
+            }
+            ErrorKind::UnexpectedEof => Fault::Truncated,
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Fault::Timeout,
+            _ => Fault::Connect,
+        },
+        _ => Fault::Malformed,
+    };
+    let cause = match fault {
+        Fault::Timeout => "no answer in time".into(),
+        Fault::TooLong => "the answer is longer than 1 MiB".into(),
+        Fault::Truncated => "the answer ended early".into(),
+        _ => error.to_string(),
+    };
+    Error::Fetch { fault, url: url.to_owned(), cause }
+}
+
+/// The system's trust store. What cannot be read of it is left out: fewer roots, never more.
+fn system_roots() -> RootCerts {
+    let found = rustls_native_certs::load_native_certs();
+    found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
+}
+
+fn own_roots(path: &Path) -> Result<RootCerts, Error> {
+    let pem = read(path)?;
+    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(Error::Settings(format!("ca_file {} holds no PEM certificate", path.display())));
+    }
+    Ok(certificates.into())
+}
+
+fn read_key(path: &Path) -> Result<SecretString, Error> {
+    let bytes = zeroize::Zeroizing::new(read(path)?);
+    let text = std::str::from_utf8(&bytes).ok().map(str::trim);
+    match text {
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.into()),
+        _ => Err(Error::Settings(format!("api_key_file {} holds no key", path.display()))),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    crate::attest::read_limited(path, MAX_FILE)
+        .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_leaves_this_machine() {
+        for good in [
+            "https://a",
+            "https://a:8081/x",
+            "http://127.0.0.1:1",
+            "http://[::1]:1/",
+            "http://localhost:8081",
+        ] {
+            assert_eq!(check_address(good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "http://a",
+            "http://127.0.0.1.example",
+            "ftp://a",
+            "a",
+            "",
+            "https://",
+            "https://a/?b",
+            "file:///a",
+        ] {
+            assert_eq!(check_address(wrong).unwrap_err().code(), "CollateralSettings", "{wrong}");
+        }
+        let secret = check_address("https://user:hunter2@a").unwrap_err();
+        assert!(!secret.to_string().contains("hunter2"), "{secret}");
+    }
+}
