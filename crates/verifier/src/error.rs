@@ -67,7 +67,7 @@ pub enum Error {
     #[error("the collateral is not that of the quote's platform: {0}")]
     CollateralMismatch(String),
     /// A part of the collateral or of a chain is past its end.
-    #[error("{what} expired at {until} (Unix time; it is {now} now)")]
+    #[error("{what} has expired: it was valid until {}, it is judged at {}", date(*until), date(*now))]
     CollateralExpired {
         /// Which part.
         what: &'static str,
@@ -77,7 +77,7 @@ pub enum Error {
         now: u64,
     },
     /// A part of the collateral or of a chain is not valid yet.
-    #[error("{what} is valid from {from} only (Unix time; it is {now} now)")]
+    #[error("{what} is not valid yet: it is valid from {}, it is judged at {}", date(*from), date(*now))]
     CollateralNotYetValid {
         /// Which part.
         what: &'static str,

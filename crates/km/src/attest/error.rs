@@ -69,10 +69,10 @@ pub enum Error {
         found: String,
     },
     /// No collateral file is named.
-    #[error("quote verification failed: no collateral is configured")]
+    #[error("no source of collateral is configured")]
     CollateralNotConfigured,
     /// The collateral cannot be had.
-    #[error("quote verification failed: {0}")]
+    #[error("{0}")]
     Collateral(crate::collateral::Error),
     /// Options that do not fit together.
     #[error("{0}")]

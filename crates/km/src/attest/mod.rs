@@ -62,8 +62,10 @@ pub fn run(args: &Args, shell: &mut Shell<'_>) -> Result<(), Error> {
             judge::fetch(&read_quote(quote)?, sources, out, shell)
         }
         Some(Command::Completions { shell: name }) => {
-            clap_complete::generate(*name, &mut cli::command(), "km-attest", &mut shell.out);
-            Ok(())
+            // It panics where it cannot write, so it writes to memory.
+            let mut script = Vec::new();
+            clap_complete::generate(*name, &mut cli::command(), "km-attest", &mut script);
+            Ok(shell.out.write_all(&script)?)
         }
         Some(Command::Man) => Ok(report::manual(shell.out)?),
     }

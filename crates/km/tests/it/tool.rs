@@ -354,3 +354,14 @@ fn collateral_is_fetched_for_a_quote_and_kept_for_later() {
         ["collateral", "fetch", "--quote", quote, "--pccs-url", "http://pccs.example", "--out", bundle];
     assert_ends(&run(&plain), 2, "CollateralSettings");
 }
+
+/// A full disk is an error with a status, not a panic.
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    for arguments in [["completions", "bash"].as_slice(), &["man"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_km-attest"));
+        let output = command.args(arguments).stdout(full).output().unwrap();
+        assert_ends(&output, 1, "OutputFailed");
+    }
+}
