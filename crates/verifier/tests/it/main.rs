@@ -4,6 +4,7 @@
 
 mod bench;
 mod documentation;
+mod flips;
 mod genuine;
 mod parity;
 mod policy;
