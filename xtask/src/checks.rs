@@ -6,7 +6,7 @@ use std::time::Instant;
 use tcs_testkit::repository;
 
 /// Everything that must hold. Simulated builds have a target folder of their own.
-const STEPS: [(&str, &[&str]); 9] = [
+const STEPS: [(&str, &[&str]); 10] = [
     ("format", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     (
@@ -43,6 +43,7 @@ const STEPS: [(&str, &[&str]); 9] = [
             "target/simulation",
         ],
     ),
+    ("fuzz", &["xtask", "fuzz", "--seconds", "10"]),
     ("end to end", &["test", "-p", "tcs-e2e"]),
     ("documentation", &["doc", "--workspace", "--no-deps"]),
     ("demo", &["xtask", "demo"]),
@@ -94,6 +95,6 @@ mod tests {
         assert!(
             runs(&["clippy", "--workspace"]) && runs(&["fmt", "--check"]) && runs(&["generate", "--check"])
         );
-        assert!(runs(&["doc"]) && runs(&["demo"]));
+        assert!(runs(&["doc"]) && runs(&["demo"]) && runs(&["fuzz"]));
     }
 }

@@ -1,11 +1,16 @@
-//! Repository tasks: `cargo xtask demo | up | down | test | generate | control-plane`.
+//! Repository tasks: `cargo xtask demo | up | down | test | flips | bench | fuzz | mutants | generate | control-plane`.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 mod arrows;
+mod bench;
+mod cargo;
 mod checks;
 mod demo;
+mod flips;
+mod fuzz;
 mod generate;
+mod mutants;
 mod setup;
 mod up;
 
@@ -29,6 +34,30 @@ enum Task {
     Down,
     /// Run all tests and checks
     Test,
+    /// Flip every bit of quotes and collateral, cut them at every length: each is refused or changes nothing
+    Flips,
+    /// Measure, and fail if a bound is missed
+    Bench {
+        /// What is measured
+        subject: bench::Subject,
+    },
+    /// Run the fuzz targets, each for a while
+    Fuzz {
+        /// How long each runs
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+        /// Instead, replace each target's corpus in the repository by the smallest files that reach as much
+        #[arg(long, conflicts_with = "seconds")]
+        minimise: bool,
+        /// Only this target
+        target: Option<String>,
+    },
+    /// Break the code that decides acceptance in every way cargo-mutants knows: a test must fail each time
+    Mutants {
+        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/parity.rs` or `--list`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Write the generated files; with `--check` only compare
     Generate {
         /// Fail if a file is not up to date
@@ -53,6 +82,11 @@ fn main() -> anyhow::Result<()> {
         Task::Up => up::up(),
         Task::Down => up::down(),
         Task::Test => checks::run(),
+        Task::Flips => flips::run(),
+        Task::Bench { subject } => bench::run(subject),
+        Task::Fuzz { minimise: true, target, .. } => fuzz::minimise(target.as_deref()),
+        Task::Fuzz { seconds, target, .. } => fuzz::run(seconds, target.as_deref()),
+        Task::Mutants { arguments } => mutants::run(&arguments),
         Task::Generate { check } => generate::run(check),
         Task::ControlPlane => tcs_testkit::ensure_control_plane(progress).map(drop),
         Task::Node { dir } => up::node(&dir),

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// Debian packages, each with a file that shows that it is there.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("softhsm2", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"),
     ("openssl", "/usr/bin/openssl"),
     ("curl", "/usr/bin/curl"),
     ("util-linux", "/usr/bin/setpriv"),
+    // libFuzzer.
+    ("g++", "/usr/bin/g++"),
 ];
 
 /// Installs what is missing when root; else says the exact command.

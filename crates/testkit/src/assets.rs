@@ -43,7 +43,7 @@ pub struct Assets {
 pub fn ensure_control_plane(mut progress: impl FnMut(&str)) -> Result<Assets> {
     match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
         Some(folder) => from_folder(Path::new(&folder), &mut progress),
-        None => from_cache(&cache_folder()?, &mut progress),
+        None => from_cache(&cache_folder()?.join("controlplane"), &mut progress),
     }
 }
 
@@ -108,7 +108,8 @@ fn module_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/controlplane")
 }
 
-fn cache_folder() -> Result<PathBuf> {
+/// Where programs are kept that this repository needs and builds once: `$XDG_CACHE_HOME/tcs` (`~/.cache/tcs`).
+pub fn cache_folder() -> Result<PathBuf> {
     cache_folder_from(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
 }
 
@@ -118,7 +119,7 @@ fn cache_folder_from(xdg: Option<OsString>, home: Option<OsString>) -> Result<Pa
     let base = absolute(xdg).or_else(|| absolute(home).map(|home| home.join(".cache")));
     let base =
         base.context("neither XDG_CACHE_HOME nor HOME is set; one is needed to keep built programs")?;
-    Ok(base.join("tcs/controlplane"))
+    Ok(base.join("tcs"))
 }
 
 /// The lock ends with the returned file, or with the process.
@@ -330,8 +331,8 @@ mod tests {
     #[test]
     fn the_cache_follows_xdg() {
         let folder = |xdg: &str, home: &str| cache_folder_from(Some(xdg.into()), Some(home.into())).unwrap();
-        assert_eq!(folder("/x", "/h"), Path::new("/x/tcs/controlplane"));
-        assert_eq!(folder("x", "/h"), Path::new("/h/.cache/tcs/controlplane"));
+        assert_eq!(folder("/x", "/h"), Path::new("/x/tcs"));
+        assert_eq!(folder("x", "/h"), Path::new("/h/.cache/tcs"));
         assert!(cache_folder_from(None, None).is_err());
     }
 }

@@ -31,7 +31,7 @@ pub mod process;
 pub mod programs;
 pub mod stack;
 
-pub use assets::{Assets, ensure_control_plane};
+pub use assets::{Assets, cache_folder, ensure_control_plane};
 pub use control_plane::ControlPlane;
 pub use pccs::Pccs;
 pub use programs::{Programs, repository};

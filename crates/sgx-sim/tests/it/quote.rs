@@ -43,7 +43,10 @@ fn every_field_of_an_enclave_is_in_its_report() {
     let quote = platform.sgx_quote(&enclave).unwrap();
     let parsed = SgxQuoteV3::parse(&quote).unwrap();
     assert_eq!((parsed.mrenclave(), parsed.report().mrsigner()), ([1; 32], [2; 32]));
-    assert_eq!((parsed.isv_prod_id(), parsed.report().isv_svn(), parsed.report_data()), (0x0304, 0x0506, [11; 64]));
+    assert_eq!(
+        (parsed.isv_prod_id(), parsed.report().isv_svn(), parsed.report_data()),
+        (0x0304, 0x0506, [11; 64])
+    );
     let claims = judge(&platform, &quote, &collateral(&platform, Tee::Sgx)).unwrap();
     let report = claims.report.as_sgx().unwrap();
     assert_eq!(report.misc_select, 0x0a0b_0c0d);

@@ -12,9 +12,9 @@ use tcs_verifier::{
 };
 
 /// Distance of sampled bits. A prime, so that every bit of a byte and every byte of a field has its turn.
-const STRIDE: usize = 211;
+const STRIDE: usize = 307;
 /// Distance of sampled lengths.
-const CUT_STRIDE: usize = 37;
+const CUT_STRIDE: usize = 101;
 /// More than any hostile input may take, also in a build without optimisation on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(10);
 

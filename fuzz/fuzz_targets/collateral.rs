@@ -1,0 +1,21 @@
+//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is sound.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tcs_fuzz::{SGX, TDX};
+
+fuzz_target!(|data: &[u8]| {
+    let member = match data.first() {
+        Some(b'0') => "tcb_info",
+        Some(b'1') => "qe_identity",
+        _ => {
+            SGX.judge_collateral(data);
+            TDX.judge_collateral(data);
+            return;
+        }
+    };
+    if let Ok(text) = std::str::from_utf8(&data[1..]) {
+        SGX.judge_collateral(&SGX.json_with(member, text.into()));
+        TDX.judge_collateral(&TDX.json_with(member, text.into()));
+    }
+});

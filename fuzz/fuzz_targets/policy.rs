@@ -1,0 +1,11 @@
+//! The policy file of km-attest: what is wrong is said on one line.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tcs_km::attest::Settings;
+
+fuzz_target!(|text: &str| {
+    if let Err(error) = Settings::parse(text) {
+        assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");
+    }
+});

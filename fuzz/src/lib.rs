@@ -1,0 +1,77 @@
+//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or exactly that of the genuine.
+#![forbid(unsafe_code)]
+
+use serde_json::Value;
+use std::sync::LazyLock;
+use tcs_evidence::Evidence;
+use tcs_verifier::{Claims, Collateral, Policy, TcbPolicy, TcbStatus, TrustRoot, inspect, verify};
+
+/// A genuine quote with its collateral.
+pub struct Genuine {
+    pub evidence: Evidence,
+    pub json: Value,
+    pub collateral: Collateral,
+    /// Inside the window of the collateral.
+    pub now: i64,
+}
+
+macro_rules! genuine {
+    ($name:literal, $now:expr) => {
+        LazyLock::new(|| {
+            Genuine::new(
+                include_bytes!(concat!("../../crates/verifier/tests/data/dcap-qvl/", $name)),
+                include_bytes!(concat!("../../crates/verifier/tests/data/dcap-qvl/", $name, "_collateral.json")),
+                $now,
+            )
+        })
+    };
+}
+
+/// SGX, version 3.
+pub static SGX: LazyLock<Genuine> = genuine!("sgx_quote", 1_750_377_600);
+/// TDX, version 4.
+pub static TDX: LazyLock<Genuine> = genuine!("tdx_quote", 1_750_377_600);
+/// TDX, version 5.
+pub static TDX5: LazyLock<Genuine> = genuine!("tdx_quote_td15ex", 1_792_454_400);
+
+impl Genuine {
+    fn new(quote: &[u8], json: &[u8], now: i64) -> Self {
+        Self {
+            evidence: Evidence::from_quote(quote.to_vec()).unwrap(),
+            json: serde_json::from_slice(json).unwrap(),
+            collateral: Collateral::from_json(json).unwrap(),
+            now,
+        }
+    }
+
+    pub fn claims(&self, evidence: &Evidence, collateral: &Collateral) -> Option<Claims> {
+        let tcb = TcbPolicy { accepted_statuses: TcbStatus::ALL.to_vec(), ..TcbPolicy::default() };
+        let policy = Policy { any_identity: true, tcb, ..Policy::default() };
+        // Genuine evidence is enough: the policy sees nothing but its claims.
+        verify(evidence, collateral, &TrustRoot::intel(), &policy, self.now).claims().cloned()
+    }
+
+    /// Whatever the collateral is, the genuine quote is refused or has the claims that it has.
+    pub fn judge_collateral(&self, json: &[u8]) {
+        let Ok(collateral) = Collateral::from_json(json) else { return };
+        if let Some(claims) = self.claims(&self.evidence, &collateral) {
+            assert_eq!(Some(claims), self.claims(&self.evidence, &self.collateral));
+        }
+    }
+
+    /// Whatever the evidence is, it is refused or has the claims of the genuine quote.
+    pub fn judge_evidence(&self, evidence: &Evidence) {
+        let _ = inspect(evidence);
+        if let Some(claims) = self.claims(evidence, &self.collateral) {
+            assert_eq!(Some(claims), self.claims(&self.evidence, &self.collateral));
+        }
+    }
+
+    /// The collateral with one member replaced.
+    #[must_use]
+    pub fn json_with(&self, member: &str, value: String) -> Vec<u8> {
+        let mut json = self.json.clone();
+        json[member] = value.into();
+        json.to_string().into_bytes()
+    }
+}

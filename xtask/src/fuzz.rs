@@ -1,0 +1,87 @@
+//! `fuzz`: the fuzz targets in `fuzz/`, with libFuzzer on stable Rust (no sanitiser: nothing here is unsafe code of ours).
+
+use crate::cargo::{run as run_command, tool};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tcs_testkit::repository;
+
+const CARGO_FUZZ: &str = "0.13.2";
+/// Targets, and the longest inputs that are tried, in bytes.
+const TARGETS: [(&str, u32); 5] = [
+    ("quote", 20_000),
+    ("collateral", 200_000),
+    ("certificates", 20_000),
+    ("crls", 20_000),
+    ("policy", 70_000),
+];
+
+/// Runs each target, or the one named. New inputs go to the target folder, not into the repository.
+pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
+    for (target, longest) in targets(target)? {
+        let (own, found) = (corpus(target), fuzz().join("../target/fuzz/corpus").join(target));
+        fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
+        crate::progress(&format!("fuzz target {target} for {seconds} s"));
+        let mut command = command("run")?;
+        command.arg(target).arg(&found).arg(&own).arg("--").args([
+            &format!("-max_total_time={seconds}"),
+            &format!("-max_len={longest}"),
+            "-rss_limit_mb=2048",
+            "-timeout=10",
+            "-print_final_stats=1",
+        ]);
+        run_command(&mut command, &format!("fuzz target {target}"))?;
+    }
+    Ok(())
+}
+
+/// Merges what was found into the corpus of the repository, and keeps what reaches something that nothing else reaches.
+pub fn minimise(target: Option<&str>) -> Result<()> {
+    for (target, _) in targets(target)? {
+        run_command(command("cmin")?.arg(target).arg(corpus(target)), &format!("cargo fuzz cmin {target}"))?;
+    }
+    Ok(())
+}
+
+fn targets(only: Option<&str>) -> Result<Vec<(&'static str, u32)>> {
+    let chosen: Vec<_> =
+        TARGETS.into_iter().filter(|(target, _)| only.is_none_or(|only| only == *target)).collect();
+    ensure!(!chosen.is_empty(), "no such target; there are {}", TARGETS.map(|(target, _)| target).join(", "));
+    Ok(chosen)
+}
+
+fn fuzz() -> PathBuf {
+    repository().join("fuzz")
+}
+
+fn corpus(target: &str) -> PathBuf {
+    fuzz().join("corpus").join(target)
+}
+
+/// `cargo fuzz <verb>` without a sanitiser.
+fn command(verb: &str) -> Result<Command> {
+    let mut command = Command::new(tool("cargo-fuzz", CARGO_FUZZ)?);
+    command.current_dir(repository()).arg(verb).args(["-s", "none", "--fuzz-dir", "fuzz", "--target-dir"]);
+    command.arg(Path::new("target").join("fuzz"));
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_program_and_a_small_corpus() {
+        let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+        assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+        for (target, _) in TARGETS {
+            assert!(manifest.contains(&format!("name = \"{target}\"")), "{target}");
+            let files: Vec<_> = fs::read_dir(corpus(target)).unwrap().map(Result::unwrap).collect();
+            assert!((1..=20).contains(&files.len()), "{target}: {} files", files.len());
+            assert!(files.iter().all(|file| file.metadata().unwrap().len() < 32 * 1024), "{target}");
+        }
+        assert_eq!(targets(Some("policy")).unwrap(), [("policy", 70_000)]);
+        assert!(targets(Some("x")).is_err());
+    }
+}

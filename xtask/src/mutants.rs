@@ -1,0 +1,53 @@
+//! `mutants`: every change that cargo-mutants makes to the code that decides acceptance must fail a test.
+
+use crate::cargo::{run as run_command, tool};
+use anyhow::Result;
+use std::process::Command;
+use tcs_testkit::repository;
+
+const CARGO_MUTANTS: &str = "27.1.0";
+
+/// What decides whether evidence is accepted.
+const FILES: [&str; 14] = [
+    "crates/verifier/src/appraisal.rs",
+    "crates/verifier/src/certificate.rs",
+    "crates/verifier/src/checks.rs",
+    "crates/verifier/src/collateral.rs",
+    "crates/verifier/src/error.rs",
+    "crates/verifier/src/inspection.rs",
+    "crates/verifier/src/parity.rs",
+    "crates/verifier/src/policy/*.rs",
+    "crates/verifier/src/status.rs",
+    "crates/verifier/src/trust.rs",
+    "crates/verifier/src/validity.rs",
+    "crates/evidence/src/lib.rs",
+    "crates/evidence/src/quote/*.rs",
+    "crates/evidence/src/report_data*.rs",
+];
+
+/// Fails if a mutant survives. The repository itself is not touched: cargo-mutants works on a copy.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let mut command = Command::new(tool("cargo-mutants", CARGO_MUTANTS)?);
+    command.current_dir(repository()).args(["mutants", "--output", "target"]);
+    command.args(["--package", "tcs-verifier", "--package", "tcs-evidence"]);
+    command.args(["--test-package", "tcs-verifier", "--test-package", "tcs-evidence"]);
+    // A text for people decides nothing.
+    command.args(["--exclude-re", "impl (Debug|Display|fmt::Display|std::fmt::Display) for"]);
+    if !arguments.iter().any(|argument| argument.starts_with("--file") || argument.starts_with("-f")) {
+        command.args(FILES.iter().flat_map(|file| ["--file", file]));
+    }
+    command.args(arguments);
+    run_command(&mut command, "cargo mutants")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_there() {
+        for file in FILES.into_iter().filter(|file| !file.contains('*')) {
+            assert!(repository().join(file).is_file(), "{file}");
+        }
+    }
+}
