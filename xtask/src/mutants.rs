@@ -36,7 +36,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if !arguments.iter().any(|argument| argument.starts_with("--file") || argument.starts_with("-f")) {
         command.args(FILES.iter().flat_map(|file| ["--file", file]));
     }
-    command.args(arguments);
+    // What was built stays for the next run; a sweep over flipped bits would be most of the time.
+    command.args(arguments).args(["--", "--", "--skip", "flips::"]);
+    command.env("CARGO_TARGET_DIR", repository().join("target/mutants"));
     run_command(&mut command, "cargo mutants")
 }
 
