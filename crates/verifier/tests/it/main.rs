@@ -6,6 +6,7 @@ mod bench;
 mod documentation;
 mod flips;
 mod genuine;
+mod limits;
 mod parity;
 mod policy;
 mod refusals;
