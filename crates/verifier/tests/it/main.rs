@@ -6,6 +6,7 @@ mod bench;
 mod documentation;
 mod flips;
 mod genuine;
+mod layouts;
 mod limits;
 mod parity;
 mod policy;
