@@ -36,7 +36,7 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Merges what was found into the corpus of the repository, and keeps what reaches something that nothing else reaches.
+/// Keeps of the corpus in the repository what reaches something that nothing else reaches.
 pub fn minimise(target: Option<&str>) -> Result<()> {
     for (target, _) in targets(target)? {
         run_command(command("cmin")?.arg(target).arg(corpus(target)), &format!("cargo fuzz cmin {target}"))?;

@@ -1,11 +1,11 @@
 //! Where acceptance ends: lengths to the byte, keys and not certificates, and the texts beside each check.
 
 use crate::bench::{Bench, production, trust_domain};
-use crate::{any_identity, assert_accepted, read};
+use crate::{any_identity, assert_accepted, assert_refused, read};
 use serde_json::Value;
 use std::fmt::Write as _;
 use tcs_evidence::{Evidence, MAX_QUOTE};
-use tcs_sgx_sim::{CollateralOptions, Enclave, QuoteShape, Tee};
+use tcs_sgx_sim::{CollateralOptions, Enclave, QuoteShape, Td, Tee};
 use tcs_verifier::{
     AcceptedIdentity, Collateral, Kss, MAX_COLLATERAL, Masked, Outcome, PckCa, PlatformPolicy, Policy,
     SgxPolicy, TcbPolicy, TcbStatus, TdReference, TdxPolicy, TrustRoot, Verdict, verify,
@@ -40,7 +40,7 @@ fn quotes_may_have_16_kib_and_no_byte_more() {
     };
     let judge = |length| bench.with_policy(&filled(length), &any_identity());
     assert_accepted(&judge(MAX_QUOTE));
-    crate::assert_refused(&judge(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
+    assert_refused(&judge(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
     assert!(Evidence::from_quote(filled(MAX_QUOTE + 1).bytes().to_vec()).is_err());
 }
 
@@ -198,4 +198,32 @@ fn texts_under_a_simulated_root() {
     let collateral = bench.collateral(Tee::Sgx, &revoked).unwrap();
     let verdict = bench.judge(&bench.sgx(&production()), &collateral, &any_identity());
     assert_eq!(crate::refused(&verdict).1, ["revocation"]);
+}
+
+/// Refusals of the cryptographic verification are shown beside the check that they belong to.
+#[test]
+fn each_refusal_stands_at_its_check() {
+    let bench = Bench::new();
+    // Migratable.
+    let sound = trust_domain();
+    let td = bench.td(&Td { td_attributes: sound.td_attributes | 1 << 29, ..sound });
+    assert_refused(&bench.with_policy(&td, &any_identity()), "TrustDomainRefused", "attributes");
+    for options in [
+        CollateralOptions { pck_crl_number: 1 << 40, ..CollateralOptions::default() },
+        CollateralOptions { root_crl_number: 1 << 40, ..CollateralOptions::default() },
+    ] {
+        assert_refused(&bench.with_collateral(&options), "CollateralMalformed", "tcb-info-form");
+    }
+    for number in [0, 1, u64::from(u32::MAX)] {
+        let options = CollateralOptions {
+            pck_crl_number: number,
+            root_crl_number: number,
+            ..CollateralOptions::default()
+        };
+        let verdict = bench.with_collateral(&options);
+        assert_accepted(&verdict);
+        let claims = verdict.claims().unwrap();
+        assert_eq!(u64::from(claims.pck_crl_number), number);
+        assert_eq!(u64::from(claims.root_ca_crl_number), number);
+    }
 }
