@@ -36,12 +36,28 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Keeps of the corpus in the repository what reaches something that nothing else reaches.
+/// Keeps of the corpus in the repository what reaches something that nothing else reaches, under the names that it has.
 pub fn minimise(target: Option<&str>) -> Result<()> {
     for (target, _) in targets(target)? {
+        let before = files(&corpus(target))?;
         run_command(command("cmin")?.arg(target).arg(corpus(target)), &format!("cargo fuzz cmin {target}"))?;
+        for (path, content) in files(&corpus(target))? {
+            if let Some((name, _)) = before.iter().find(|(_, known)| *known == content) {
+                fs::rename(&path, name).with_context(|| format!("rename {}", path.display()))?;
+            }
+        }
     }
     Ok(())
+}
+
+fn files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let path = entry?.path();
+        let content = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        files.push((path, content));
+    }
+    Ok(files)
 }
 
 fn targets(only: Option<&str>) -> Result<Vec<(&'static str, u32)>> {
