@@ -2,12 +2,10 @@
 
 use crate::backend::AwsLc;
 use crate::checks::{Check, Id, Record};
-use crate::claims::{Claims, Window, Workload};
-use crate::inspection;
+use crate::claims::{Claims, Workload};
 use crate::parity::{self, PckChain};
-use crate::{Collateral, Error, PckCa, Policy, QvResult, TrustRoot, validity};
+use crate::{Collateral, Error, Policy, QvResult, TcbStatus, TrustRoot, tcb_level};
 use dcap_qvl::verify::QuoteVerifier;
-use dcap_qvl::{QuoteClaims, QuotePolicy};
 use tcs_evidence::{Evidence, Quote, report_data};
 
 /// What became of evidence: accepted or not, by which checks, and what it says if it is genuine.
@@ -113,8 +111,9 @@ fn genuine(
         let tee = if matches!(quote, Quote::Sgx(_)) { "SGX" } else { "TDX" };
         format!("{tee}, version {}, {} bytes", quote.header().version(), evidence.bytes().len())
     })?;
-    let chain =
-        record.end(Id::ChainForm, PckChain::read(signature_data.pck_chain()), |_| "as expected".into())?;
+    let chain = record.end(Id::ChainForm, PckChain::read(signature_data.pck_chain(), collateral), |_| {
+        "as expected".into()
+    })?;
     let root = chain.check_root(collateral, trust);
     record.end(Id::TrustRoot, root, |()| {
         if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }.into()
@@ -132,10 +131,10 @@ fn genuine(
     record.end(Id::Debug, check_debug(&workload, trust), |()| {
         if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }.into()
     })?;
-    // dcap-qvl's own policies are not used: the strict one refuses ordinary server platforms.
+    // Its claims are not used: for them it reads both CRLs once more, which costs as much as a signature.
     let verified = QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
         .allow_debug(trust.is_simulated())
-        .verify_with_policy(evidence.bytes(), &collateral.parts, now, &QuotePolicy::claims_only(now))
+        .verify(evidence.bytes(), &collateral.parts, now)
         .map_err(|error| Error::from_dcap(format!("{error:#}")));
     let verified = match verified {
         Ok(verified) => verified,
@@ -144,14 +143,39 @@ fn genuine(
     for id in [Id::Signatures, Id::Revocation, Id::QuotingEnclave] {
         record.end(id, Ok(()), |()| "as expected".into())?;
     }
-    let pck = &verified.platform.pck;
-    record.end(Id::CollateralPlatform, parity::check_pce(collateral, pck), |()| {
-        format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(&pck.pce_id))
-    })?;
+    let pck = chain.extension();
+    let pck = record.end(
+        Id::CollateralPlatform,
+        pck.and_then(|pck| parity::check_pce(collateral, pck)),
+        |pck| format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id)),
+    )?;
     record.end(Id::TcbInfoForm, parity::check_tcb_info(collateral), |()| "as expected".into())?;
-    record.end(Id::SvnComponents, chain.check_components(&pck.cpu_svn), |()| "as expected".into())?;
-    record.end(Id::TcbLevel, Ok(()), |()| format!("level of {}", verified.platform.tcb_level.tcb_date))?;
-    claims(verified, workload, quote.report_data(), ca, trust.is_simulated())
+    record.end(Id::SvnComponents, parity::check_components(&pck), |()| "as expected".into())?;
+    let dates = tcb_level::dates(collateral, &quote, &signature_data, &pck.cpu_svn, pck.pce_svn, &verified);
+    let (tcb_date, qe_tcb_date) =
+        record.end(Id::TcbLevel, dates, |(date, _)| format!("level of {}", crate::policy::date(*date)))?;
+
+    let qe_evaluation_number = collateral.qe_identity.tcb_evaluation_data_number;
+    let anchor = trust.anchor()?;
+    Ok(Claims {
+        workload,
+        report_data: quote.report_data(),
+        status: TcbStatus::named(&verified.status)
+            .ok_or_else(|| Error::QuoteRefused("its TCB status is not known".into()))?,
+        advisory_ids: verified.advisory_ids,
+        tcb_date,
+        qe_status: verified.qe_status.status.into(),
+        qe_tcb_date,
+        qe_advisory_ids: verified.qe_status.advisory_ids,
+        evaluation_number: collateral.tcb_info.tcb_evaluation_data_number.min(qe_evaluation_number),
+        qe_evaluation_number,
+        platform: pck.platform(ca),
+        root_ca_crl_number: collateral.root_crl_number,
+        pck_crl_number: collateral.pck_crl_number,
+        root_key_id: anchor.key_id,
+        window: chain.window(collateral, anchor),
+        simulated: trust.is_simulated(),
+    })
 }
 
 /// Q9: a debug enclave is refused whatever the policy; the one exception is the DEBUG bit under a simulated root. The
@@ -168,39 +192,6 @@ fn check_debug(workload: &Workload, trust: &TrustRoot) -> Result<(), Error> {
         Workload::Enclave(_) => "enclave",
         Workload::TrustDomain(_) => "trust domain",
     }))
-}
-
-fn claims(
-    verified: QuoteClaims,
-    workload: Workload,
-    report_data: [u8; 64],
-    ca: PckCa,
-    simulated: bool,
-) -> Result<Claims, Error> {
-    let root_key_id = verified.platform.root_key_id.try_into();
-    let qe = verified.qe;
-    Ok(Claims {
-        workload,
-        report_data,
-        status: verified.tcb.status.into(),
-        advisory_ids: verified.tcb.advisory_ids,
-        tcb_date: verified.platform.tcb_date_tag,
-        qe_status: qe.tcb_level.tcb_status.into(),
-        qe_tcb_date: validity::text("the QE identity", &qe.tcb_level.tcb_date)?,
-        qe_advisory_ids: qe.tcb_level.advisory_ids,
-        evaluation_number: verified.tcb.eval_data_number,
-        qe_evaluation_number: qe.tcb_eval_data_number,
-        platform: inspection::platform(&verified.platform.pck, ca)?,
-        root_ca_crl_number: verified.platform.root_ca_crl_num,
-        pck_crl_number: verified.platform.pck_crl_num,
-        root_key_id: root_key_id.map_err(|_| Error::TrustRootUnusable("its key has no SHA-384"))?,
-        window: Window {
-            earliest_issue: verified.earliest_issue_date,
-            latest_issue: verified.latest_issue_date,
-            earliest_expiration: verified.earliest_expiration_date,
-        },
-        simulated,
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,14 @@
 
 use crate::Error;
 use crate::certificate::{Certified, read_chain_of};
-use crate::validity;
+use crate::{parity, tcb_level, validity};
 use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
 use der::Decode;
+use der::asn1::ObjectIdentifier;
 use x509_cert::crl::CertificateList;
+
+/// cRLNumber (RFC 5280, 5.2.3).
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 
 /// Longest collateral accepted, in bytes; real ones have 15 to 25 KiB.
 pub const MAX_COLLATERAL: usize = 1024 * 1024;
@@ -15,7 +19,13 @@ pub const MAX_COLLATERAL: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Collateral {
     pub(crate) parts: QuoteCollateralV3,
+    /// Levels in the order of [`tcb_level::sort`].
     pub(crate) tcb_info: TcbInfo,
+    /// What Intel's library would refuse of the TCB info, found once.
+    pub(crate) tcb_info_fault: Option<&'static str>,
+    pub(crate) qe_identity: QeIdentity,
+    pub(crate) root_crl_number: u32,
+    pub(crate) pck_crl_number: u32,
     /// First and last second of TCB info and QE identity; `(this, next)` update of both CRLs.
     pub(crate) tcb_info_window: (u64, u64),
     pub(crate) qe_identity_window: (u64, u64),
@@ -41,10 +51,13 @@ impl Collateral {
             serde_json::from_slice(json).map_err(|error| Error::CollateralMalformed(error.to_string()))?;
         parts.pck_certificate_chain = None;
 
-        let tcb_info: TcbInfo = serde_json::from_str(&parts.tcb_info)
+        let mut tcb_info: TcbInfo = serde_json::from_str(&parts.tcb_info)
             .map_err(|error| Error::CollateralMalformed(format!("TCB info: {error}")))?;
         let qe_identity: QeIdentity = serde_json::from_str(&parts.qe_identity)
             .map_err(|error| Error::CollateralMalformed(format!("QE identity: {error}")))?;
+        tcb_level::sort(&mut tcb_info);
+        let root_crl = read_crl("the root CA's CRL", &parts.root_ca_crl)?;
+        let pck_crl = read_crl("the PCK CA's CRL", &parts.pck_crl)?;
         let chain = |text: &str| read_chain_of::<2>(text.as_bytes()).map_err(Error::CollateralMalformed);
         let same_signer = parts.qe_identity_issuer_chain == parts.tcb_info_issuer_chain;
         Ok(Self {
@@ -54,12 +67,16 @@ impl Collateral {
                 &qe_identity.issue_date,
                 &qe_identity.next_update,
             )?,
-            root_crl_window: crl_window("the root CA's CRL", &parts.root_ca_crl)?,
-            pck_crl_window: crl_window("the PCK CA's CRL", &parts.pck_crl)?,
+            root_crl_window: root_crl.window,
+            pck_crl_window: pck_crl.window,
+            root_crl_number: root_crl.number,
+            pck_crl_number: pck_crl.number,
+            tcb_info_fault: parity::tcb_info_fault(&tcb_info),
             tcb_info_chain: chain(&parts.tcb_info_issuer_chain)?,
             qe_identity_chain: if same_signer { None } else { Some(chain(&parts.qe_identity_issuer_chain)?) },
             pck_crl_chain: chain(&parts.pck_crl_issuer_chain)?,
             tcb_info,
+            qe_identity,
             parts,
         })
     }
@@ -80,13 +97,24 @@ impl Collateral {
     }
 }
 
-/// First and last second of a CRL.
-fn crl_window(what: &'static str, crl: &[u8]) -> Result<(u64, u64), Error> {
-    let list: CertificateList = CertificateList::from_der(crl)
-        .map_err(|error| Error::CollateralMalformed(format!("{what}: {error}")))?;
+/// What is needed of a CRL beside its signature.
+struct Crl {
+    /// First and last second.
+    window: (u64, u64),
+    number: u32,
+}
+
+fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
+    let malformed = |why: &str| Error::CollateralMalformed(format!("{what}: {why}"));
+    let list: CertificateList =
+        CertificateList::from_der(crl).map_err(|error| malformed(&error.to_string()))?;
     let list = list.tbs_cert_list;
-    let next = list.next_update.ok_or_else(|| Error::CollateralMalformed(format!("{what} names no end")))?;
+    let next = list.next_update.ok_or_else(|| malformed("it names no end"))?;
+    let number = list.crl_extensions.iter().flatten().find(|extension| extension.extn_id == CRL_NUMBER);
+    let number = number.ok_or_else(|| malformed("it has no number"))?;
+    let number = u32::from_der(number.extn_value.as_bytes())
+        .map_err(|_| malformed("its number is not one below 2^32"))?;
     // For webpki a CRL has ended at its nextUpdate; certificates and Intel's texts are valid at their last second.
     let until = next.to_unix_duration().as_secs().saturating_sub(1);
-    Ok((list.this_update.to_unix_duration().as_secs(), until))
+    Ok(Crl { window: (list.this_update.to_unix_duration().as_secs(), until), number })
 }

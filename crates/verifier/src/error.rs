@@ -235,8 +235,6 @@ impl Error {
             Self::TcbLevelNotSupported(_) => Id::TcbLevel,
             Self::TrustDomainRefused(_) => Id::Attributes,
             Self::CollateralMalformed(_) => Id::TcbInfoForm,
-            Self::DebugEnclave(_) => Id::Debug,
-            Self::CollateralExpired { .. } | Self::CollateralNotYetValid { .. } => Id::Validity,
             _ => Id::Signatures,
         }
     }

@@ -1,11 +1,9 @@
 //! Reading a quote without judging it.
 
-use crate::backend::AwsLc;
 use crate::certificate::{PckCa, read_chain};
 use crate::claims::{Enclave, Platform, Workload};
+use crate::sgx_extension::SgxExtension;
 use crate::{Error, validity};
-use dcap_qvl::intel::PckExtension;
-use dcap_qvl::{PckCertFlag, PckIdentity};
 use tcs_evidence::{Evidence, Quote};
 
 /// What a quote says of itself. **Nothing of it is verified**: anybody can write a quote that says this.
@@ -56,8 +54,7 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
     let ca = PckCa::of(&leaf.certificate).ok_or_else(|| {
         Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
     })?;
-    let extension = dcap_qvl::intel::parse_pck_extension_with::<AwsLc>(&leaf.der)
-        .map_err(|error| Error::QuoteRefused(format!("its PCK certificate: {error:#}")))?;
+    let extension = SgxExtension::read(&leaf.certificate)?;
     let summary = |certified: &crate::certificate::Certified| {
         let (not_before, not_after) = validity::certificate(&certified.certificate);
         let tbs = certified.certificate.tbs_certificate();
@@ -82,48 +79,6 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
         report_data: quote.report_data(),
         quoting_enclave: signature_data.qe_report().into(),
         certificates: chain.iter().map(summary).collect(),
-        platform: platform(&identity(extension)?, ca)?,
-    })
-}
-
-/// The machine by its PCK certificate.
-pub fn platform(pck: &PckIdentity, ca: PckCa) -> Result<Platform, Error> {
-    let refused =
-        |what: &str| Error::QuoteRefused(format!("its PCK certificate has {what} of another length"));
-    let flag = |flag: PckCertFlag| match flag {
-        PckCertFlag::True => Some(true),
-        PckCertFlag::False => Some(false),
-        PckCertFlag::Undefined => None,
-    };
-    Ok(Platform {
-        ca,
-        fmspc: pck.fmspc,
-        ppid: pck.ppid.as_slice().try_into().map_err(|_| refused("a PPID"))?,
-        platform_instance: pck.platform_instance_id,
-        pce_id: pck.pce_id.as_slice().try_into().map_err(|_| refused("a PCEID"))?,
-        cpu_svn: pck.cpu_svn,
-        pce_svn: pck.pce_svn,
-        sgx_type: pck.sgx_type,
-        dynamic_platform: flag(pck.dynamic_platform),
-        cached_keys: flag(pck.cached_keys),
-        smt_enabled: flag(pck.smt_enabled),
-    })
-}
-
-fn identity(extension: PckExtension) -> Result<PckIdentity, Error> {
-    let sgx_type = u8::try_from(extension.sgx_type)
-        .map_err(|_| Error::QuoteRefused("its PCK certificate has an unknown SGX type".into()))?;
-    Ok(PckIdentity {
-        ppid: extension.ppid,
-        cpu_svn: extension.cpu_svn,
-        pce_svn: extension.pce_svn,
-        pce_id: extension.pce_id,
-        fmspc: extension.fmspc,
-        sgx_type,
-        platform_instance_id: extension.platform_instance_id.and_then(|id| id.try_into().ok()),
-        dynamic_platform: extension.dynamic_platform.into(),
-        cached_keys: extension.cached_keys.into(),
-        smt_enabled: extension.smt_enabled.into(),
-        platform_provider_id: None,
+        platform: extension.platform(ca),
     })
 }

@@ -15,7 +15,9 @@ mod error;
 mod inspection;
 mod parity;
 mod policy;
+mod sgx_extension;
 mod status;
+mod tcb_level;
 mod trust;
 mod validity;
 

@@ -3,24 +3,37 @@
 //! because of it.
 
 use crate::Error;
-use crate::backend::AwsLc;
 use crate::certificate::{Certified, PckCa, is_named, read_chain_of};
+use crate::claims::Window;
 use crate::collateral::Collateral;
-use crate::trust::{TrustRoot, public_key};
+use crate::sgx_extension::SgxExtension;
+use crate::trust::{Anchor, TrustRoot};
 use crate::validity;
-use dcap_qvl::PckIdentity;
+use dcap_qvl::TcbInfo;
 use der::Encode;
-use std::collections::BTreeSet;
-
-/// SGX extension of a PCK certificate: the SVN of component 1; 16 follow each other.
-const COMPONENT_OID: &str = "1.2.840.113741.1.13.1.2";
 
 /// The chain of a quote: PCK certificate, PCK CA, root. Longer and shorter ones are refused (Q8).
 pub struct PckChain([Certified; 3]);
 
 impl PckChain {
-    pub fn read(text: &[u8]) -> Result<Self, Error> {
+    pub fn read(text: &[u8], collateral: &Collateral) -> Result<Self, Error> {
+        // The PCK CRL's chain is as a rule the end of the quote's, word for word, and was read before.
+        let known = collateral.parts.pck_crl_issuer_chain.as_bytes().trim_ascii_end();
+        let whole = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
+        if let Some(leaf) = whole.strip_suffix(known)
+            && leaf.trim_ascii_end().ends_with(b"-----END CERTIFICATE-----")
+            && known.starts_with(b"-----BEGIN CERTIFICATE-----")
+            && let Ok([leaf]) = read_chain_of::<1>(leaf)
+        {
+            let [ca, root] = collateral.pck_crl_chain.clone();
+            return Ok(Self([leaf, ca, root]));
+        }
         read_chain_of(text).map(Self).map_err(Error::QuoteMalformed)
+    }
+
+    /// What the PCK certificate says of its platform.
+    pub fn extension(&self) -> Result<SgxExtension, Error> {
+        SgxExtension::read(&self.leaf().certificate)
     }
 
     fn leaf(&self) -> &Certified {
@@ -30,8 +43,7 @@ impl PckChain {
 
     /// All chains end in the trusted root's key, and the PCK CRL is that of the quote's PCK CA.
     pub fn check_root(&self, collateral: &Collateral, trust: &TrustRoot) -> Result<(), Error> {
-        let root =
-            public_key(trust.certificate()).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
+        let root = &trust.anchor()?.key;
         let [_, pck_ca, pck_root] = &self.0;
         let [crl_issuer, crl_root] = &collateral.pck_crl_chain;
         let [_, tcb_root] = &collateral.tcb_info_chain;
@@ -42,7 +54,7 @@ impl PckChain {
             ("the QE identity's chain", qe_root),
             ("the PCK CRL's chain", crl_root),
         ] {
-            if last.der != trust.certificate() && key_of(last)? != root {
+            if last.der != trust.certificate() && key_of(last)? != *root {
                 return Err(Error::UntrustedRoot(name));
             }
         }
@@ -71,8 +83,7 @@ impl PckChain {
 
     /// Everything is valid at `now`, the root itself included (Q7, Q12, Q14).
     pub fn check_times(&self, collateral: &Collateral, trust: &TrustRoot, now: u64) -> Result<(), Error> {
-        let root = trust.read().ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
-        validity::check("the root certificate", validity::certificate(&root), now)?;
+        validity::check("the root certificate", trust.anchor()?.window, now)?;
         for (what, chain) in [
             ("a certificate of the quote", self.0.as_slice()),
             ("a certificate of the TCB info's chain", &collateral.tcb_info_chain),
@@ -89,52 +100,67 @@ impl PckChain {
         validity::check("the PCK CA's CRL", collateral.pck_crl_window, now)
     }
 
-    /// dcap-qvl judges CPUSVN, Intel the 16 components beside it: neither may be lower than the other says (Q4).
-    pub fn check_components(&self, cpu_svn: &[u8; 16]) -> Result<(), Error> {
-        let refused =
-            || Error::QuoteRefused("the SVN components of its certificate do not fit CPUSVN".into());
-        let extension =
-            dcap_qvl::intel::parse_pck_extension_with::<AwsLc>(&self.leaf().der).map_err(|_| refused())?;
-        for (number, cpu) in (1..).zip(cpu_svn) {
-            let oid = format!("{COMPONENT_OID}.{number}").parse().map_err(|_| refused())?;
-            // The content of an INTEGER; one above 127 has a leading zero byte.
-            match extension.get_value(&oid).ok().flatten().as_deref() {
-                Some([svn] | [0, svn]) if svn >= cpu => {}
-                _ => return Err(refused()),
-            }
+    /// From when to when everything holds that was verified: what Intel's library reports as dates of the collateral.
+    pub fn window(&self, collateral: &Collateral, trust: &Anchor) -> Window {
+        let [leaf, pck_ca, _] = &self.0;
+        let [tcb_signer, _] = &collateral.tcb_info_chain;
+        let [qe_signer, _] = collateral.qe_identity_chain();
+        // At its nextUpdate a CRL has ended; here it is the end that is written in it.
+        let crl = |(from, until): (u64, u64)| (from, until.saturating_add(1));
+        let windows = [leaf, pck_ca, tcb_signer, qe_signer]
+            .map(|entry| validity::certificate(&entry.certificate))
+            .into_iter()
+            .chain([trust.window])
+            .chain([collateral.tcb_info_window, collateral.qe_identity_window])
+            .chain([crl(collateral.root_crl_window), crl(collateral.pck_crl_window)]);
+        let mut all = Window { earliest_issue: u64::MAX, latest_issue: 0, earliest_expiration: u64::MAX };
+        for (from, until) in windows {
+            all.earliest_issue = all.earliest_issue.min(from);
+            all.latest_issue = all.latest_issue.max(from);
+            all.earliest_expiration = all.earliest_expiration.min(until);
         }
-        Ok(())
+        all
     }
 }
 
+/// dcap-qvl judges CPUSVN, Intel the 16 components beside it: neither may be lower than the other says (Q4).
+pub fn check_components(extension: &SgxExtension) -> Result<(), Error> {
+    if extension.components.iter().zip(extension.cpu_svn).all(|(svn, cpu)| *svn >= cpu) {
+        return Ok(());
+    }
+    Err(Error::QuoteRefused("the SVN components of its certificate do not fit CPUSVN".into()))
+}
+
 /// The TCB info is that of the platform's PCE (Q1); its FMSPC is judged by dcap-qvl.
-pub fn check_pce(collateral: &Collateral, pck: &PckIdentity) -> Result<(), Error> {
-    if hex::decode(&collateral.tcb_info.pce_id).ok().as_ref() != Some(&pck.pce_id) {
+pub fn check_pce(collateral: &Collateral, pck: SgxExtension) -> Result<SgxExtension, Error> {
+    if hex::decode(&collateral.tcb_info.pce_id).ok().as_deref() != Some(&pck.pce_id) {
         return Err(Error::CollateralMismatch("another PCEID".into()));
     }
-    Ok(())
+    Ok(pck)
 }
 
 /// The TCB info is of the version (Q15) and type (Q2) that are known and has no level twice (Q3).
 pub fn check_tcb_info(collateral: &Collateral) -> Result<(), Error> {
-    let tcb_info = &collateral.tcb_info;
+    collateral.tcb_info_fault.map_or(Ok(()), |fault| Err(Error::CollateralMalformed(fault.into())))
+}
+
+/// What [`check_tcb_info`] refuses. The levels must be sorted, so that equal ones stand beside each other.
+pub fn tcb_info_fault(tcb_info: &TcbInfo) -> Option<&'static str> {
     if tcb_info.version != 3 {
-        return Err(Error::CollateralMalformed("TCB info of another version than 3".into()));
+        return Some("TCB info of another version than 3");
     }
     if tcb_info.tcb_type != 0 {
-        return Err(Error::CollateralMalformed("TCB info of an unknown tcbType".into()));
+        return Some("TCB info of an unknown tcbType");
     }
-    let mut seen = BTreeSet::new();
-    for level in &tcb_info.tcb_levels {
-        let svns = |components: &[dcap_qvl::TcbComponents]| -> Vec<u8> {
-            components.iter().map(|component| component.svn).collect()
-        };
-        let tcb = &level.tcb;
-        if !seen.insert((svns(&tcb.sgx_components), svns(&tcb.tdx_components), tcb.pce_svn)) {
-            return Err(Error::CollateralMalformed("TCB info with a level twice".into()));
-        }
-    }
-    Ok(())
+    // SGX is judged by its own components alone, whatever else stands in a level.
+    let is_tdx = tcb_info.id == "TDX";
+    let twice = tcb_info.tcb_levels.iter().zip(tcb_info.tcb_levels.iter().skip(1)).any(|(one, next)| {
+        let (one, next) = (&one.tcb, &next.tcb);
+        one.sgx_components == next.sgx_components
+            && one.pce_svn == next.pce_svn
+            && (!is_tdx || one.tdx_components == next.tdx_components)
+    });
+    twice.then_some("TCB info with a level twice")
 }
 
 fn key_of(certified: &Certified) -> Result<Vec<u8>, Error> {

@@ -1,6 +1,7 @@
 //! The root certificates that verification can start from.
 
 use crate::Error;
+use aws_lc_rs::digest::{SHA384, digest};
 use der::{Decode, Encode};
 use x509_cert::Certificate;
 
@@ -14,14 +15,36 @@ const INTEL_ROOT: &[u8] = include_bytes!("intel-sgx-root-ca.der");
 #[derive(Clone, Debug)]
 pub struct TrustRoot {
     certificate: Vec<u8>,
+    /// Read once; `None` if it is no certificate, and then nothing ends in it.
+    anchor: Option<Anchor>,
     simulated: bool,
+}
+
+/// What is needed of a root certificate.
+#[derive(Clone, Debug)]
+pub(crate) struct Anchor {
+    /// DER `SubjectPublicKeyInfo`.
+    pub key: Vec<u8>,
+    /// SHA-384 of the key itself, without ASN.1.
+    pub key_id: [u8; 48],
+    /// First and last second.
+    pub window: (u64, u64),
+}
+
+impl Anchor {
+    fn read(der: &[u8]) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let info = certificate.tbs_certificate().subject_public_key_info();
+        let key_id = digest(&SHA384, info.subject_public_key.raw_bytes()).as_ref().try_into().ok()?;
+        Some(Self { key: info.to_der().ok()?, key_id, window: crate::validity::certificate(&certificate) })
+    }
 }
 
 impl TrustRoot {
     /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the policy.
     #[must_use]
     pub fn intel() -> Self {
-        Self { certificate: INTEL_ROOT.to_vec(), simulated: false }
+        Self { certificate: INTEL_ROOT.to_vec(), anchor: Anchor::read(INTEL_ROOT), simulated: false }
     }
 
     /// The root of a simulated platform (DER): **protects nothing**. Enclaves in debug mode are accepted under it.
@@ -30,11 +53,11 @@ impl TrustRoot {
     /// its own feature `simulation`, after the user has asked for it twice. A certificate with Intel's key is refused:
     /// else Intel's root could be made to accept debug enclaves.
     pub fn simulated(certificate: &[u8]) -> Result<Self, Error> {
-        let key = public_key(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
-        if public_key(INTEL_ROOT).is_none_or(|intel| intel == key) {
+        let anchor = Anchor::read(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
+        if Anchor::read(INTEL_ROOT).is_none_or(|intel| intel.key == anchor.key) {
             return Err(Error::TrustRootUnusable("it has the key of Intel's root"));
         }
-        Ok(Self { certificate: certificate.to_vec(), simulated: true })
+        Ok(Self { certificate: certificate.to_vec(), anchor: Some(anchor), simulated: true })
     }
 
     /// True for everything but Intel's root.
@@ -47,14 +70,9 @@ impl TrustRoot {
         &self.certificate
     }
 
-    pub(crate) fn read(&self) -> Option<Certificate> {
-        Certificate::from_der(&self.certificate).ok()
+    pub(crate) fn anchor(&self) -> Result<&Anchor, Error> {
+        self.anchor.as_ref().ok_or(Error::TrustRootUnusable("not a DER certificate"))
     }
-}
-
-/// The DER `SubjectPublicKeyInfo` of a certificate.
-pub(crate) fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
-    Certificate::from_der(certificate).ok()?.tbs_certificate().subject_public_key_info().to_der().ok()
 }
 
 #[cfg(test)]

@@ -1,0 +1,141 @@
+//! The SGX extension of a PCK certificate (quote-verification reference, section 10; Intel SGX PCK Certificate and CRL Profile
+//! Specification): read once, for the claims and for Q4.
+
+use crate::Error;
+use crate::certificate::PckCa;
+use crate::claims::Platform;
+use der::Decode;
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use x509_cert::Certificate;
+
+const SGX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
+const PPID: u32 = 1;
+const TCB: u32 = 2;
+const PCE_ID: u32 = 3;
+const FMSPC: u32 = 4;
+const SGX_TYPE: u32 = 5;
+const PLATFORM_INSTANCE: u32 = 6;
+const CONFIGURATION: u32 = 7;
+/// Members of [`TCB`] after the 16 components.
+const PCE_SVN: u32 = 17;
+const CPU_SVN: u32 = 18;
+
+/// What the extension says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SgxExtension {
+    pub ppid: [u8; 16],
+    /// SVNs of the 16 components.
+    pub components: [u8; 16],
+    pub pce_svn: u16,
+    pub cpu_svn: [u8; 16],
+    pub pce_id: [u8; 2],
+    pub fmspc: [u8; 6],
+    pub sgx_type: u8,
+    pub platform_instance: Option<[u8; 16]>,
+    pub dynamic_platform: Option<bool>,
+    pub cached_keys: Option<bool>,
+    pub smt_enabled: Option<bool>,
+}
+
+/// A member: its name, and what it says.
+#[derive(der::Sequence)]
+struct Member<'a> {
+    id: ObjectIdentifier,
+    value: AnyRef<'a>,
+}
+
+/// Members under one name; none stands there twice.
+struct Members<'a> {
+    prefix: ObjectIdentifier,
+    list: Vec<Member<'a>>,
+}
+
+impl SgxExtension {
+    /// Reads it from a PCK certificate. What is there twice, missing or of another form is refused.
+    pub fn read(leaf: &Certificate) -> Result<Self, Error> {
+        Self::find(leaf).ok_or_else(|| {
+            Error::QuoteRefused("the SGX extension of its PCK certificate cannot be read".into())
+        })
+    }
+
+    fn find(leaf: &Certificate) -> Option<Self> {
+        let mut found = leaf.tbs_certificate().extensions()?.iter().filter(|entry| entry.extn_id == SGX);
+        let (extension, None) = (found.next()?, found.next()) else { return None };
+        let all = Members::read(SGX, AnyRef::from_der(extension.extn_value.as_bytes()).ok()?)?;
+        let tcb = Members::read(SGX.push_arc(TCB).ok()?, all.get(TCB)?)?;
+        let mut components = [0; 16];
+        for (number, to) in (1..).zip(&mut components) {
+            *to = tcb.get(number)?.decode_as().ok()?;
+        }
+        let configuration = match all.get(CONFIGURATION) {
+            Some(value) => Some(Members::read(SGX.push_arc(CONFIGURATION).ok()?, value)?),
+            None => None,
+        };
+        let flag = |number| match configuration.as_ref().and_then(|flags| flags.get(number)) {
+            Some(value) => value.decode_as().ok().map(Some),
+            None => Some(None),
+        };
+        let instance = match all.get(PLATFORM_INSTANCE) {
+            Some(value) => Some(octets(value)?),
+            None => None,
+        };
+        // ENUMERATED of one byte.
+        let [sgx_type] =
+            all.get(SGX_TYPE).filter(|value| value.header().tag() == der::Tag::Enumerated)?.value()
+        else {
+            return None;
+        };
+        Some(Self {
+            ppid: octets(all.get(PPID)?)?,
+            components,
+            pce_svn: tcb.get(PCE_SVN)?.decode_as().ok()?,
+            cpu_svn: octets(tcb.get(CPU_SVN)?)?,
+            pce_id: octets(all.get(PCE_ID)?)?,
+            fmspc: octets(all.get(FMSPC)?)?,
+            sgx_type: *sgx_type,
+            platform_instance: instance,
+            dynamic_platform: flag(1)?,
+            cached_keys: flag(2)?,
+            smt_enabled: flag(3)?,
+        })
+    }
+
+    /// The machine as claims tell of it.
+    pub fn platform(&self, ca: PckCa) -> Platform {
+        Platform {
+            ca,
+            fmspc: self.fmspc,
+            ppid: self.ppid,
+            platform_instance: self.platform_instance,
+            pce_id: self.pce_id,
+            cpu_svn: self.cpu_svn,
+            pce_svn: self.pce_svn,
+            sgx_type: self.sgx_type,
+            dynamic_platform: self.dynamic_platform,
+            cached_keys: self.cached_keys,
+            smt_enabled: self.smt_enabled,
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    fn read(prefix: ObjectIdentifier, sequence: AnyRef<'a>) -> Option<Self> {
+        let list: Vec<Member<'a>> = sequence.decode_as().ok()?;
+        let mut later = list.iter();
+        while let Some(member) = later.next() {
+            if later.as_slice().iter().any(|other| other.id == member.id) {
+                return None;
+            }
+        }
+        Some(Self { prefix, list })
+    }
+
+    fn get(&self, number: u32) -> Option<AnyRef<'a>> {
+        let id = self.prefix.push_arc(number).ok()?;
+        self.list.iter().find(|member| member.id == id).map(|member| member.value)
+    }
+}
+
+fn octets<const LEN: usize>(value: AnyRef<'_>) -> Option<[u8; LEN]> {
+    value.decode_as::<&OctetStringRef>().ok()?.as_bytes().try_into().ok()
+}

@@ -1,0 +1,75 @@
+//! Dates of the TCB levels that dcap-qvl matched. It tells statuses and advisories of them, and dates only together with claims for
+//! which it reads both CRLs once more; a test compares these dates with those for every vector.
+
+use crate::validity;
+use crate::{Collateral, Error};
+use dcap_qvl::TcbInfo;
+use dcap_qvl::tcb_info::{TcbLevel, TcbStatusWithAdvisory};
+use dcap_qvl::verify::VerifiedReport;
+use tcs_evidence::{Quote, SignatureData};
+
+/// Dates (Unix seconds) of the platform's level, for TDX the older one of it and the module's, and of the quoting enclave's.
+///
+/// The levels found must have the status and advisories that dcap-qvl reported: else they are others, and the quote is refused.
+pub fn dates(
+    collateral: &Collateral,
+    quote: &Quote<'_>,
+    signature_data: &SignatureData<'_>,
+    cpu_svn: &[u8; 16],
+    pce_svn: u16,
+    verified: &VerifiedReport,
+) -> Result<(u64, u64), Error> {
+    let unclear = || Error::QuoteRefused("its TCB level is not clear".into());
+    let tee_tcb_svn = match quote {
+        Quote::Sgx(_) => None,
+        Quote::Tdx(quote) => Some(quote.report().tee_tcb_svn()),
+    };
+    let mut levels = collateral.tcb_info.tcb_levels.iter();
+    let met = |level: &&TcbLevel| {
+        level.shortfalls(cpu_svn, pce_svn, tee_tcb_svn.as_ref()).is_ok_and(|missing| missing.is_empty())
+    };
+    let level = levels.find(met).ok_or_else(unclear)?;
+    let module = tee_tcb_svn.map(|svn| module_date(&collateral.tcb_info, &svn)).transpose()?.flatten();
+    if !is_reported(level, module.is_some(), &verified.platform_status) {
+        return Err(unclear());
+    }
+    let date = validity::text("the TCB info", &level.tcb_date)?;
+
+    let isv_svn = signature_data.qe_report().isv_svn();
+    let mut qe_levels = collateral.qe_identity.tcb_levels.iter();
+    let qe = qe_levels.find(|level| isv_svn >= level.tcb.isvsvn).ok_or_else(unclear)?;
+    if qe.tcb_status != verified.qe_status.status || qe.advisory_ids != verified.qe_status.advisory_ids {
+        return Err(unclear());
+    }
+    Ok((module.map_or(date, |module| module.min(date)), validity::text("the QE identity", &qe.tcb_date)?))
+}
+
+/// A module's level may change the status and add advisories; the platform's own come first then.
+fn is_reported(level: &TcbLevel, with_module: bool, reported: &TcbStatusWithAdvisory) -> bool {
+    if with_module {
+        return reported.advisory_ids.starts_with(&level.advisory_ids);
+    }
+    reported.status == level.tcb_status && reported.advisory_ids == level.advisory_ids
+}
+
+/// Date of the TDX module's level; `None` for a module of version 0, which the TCB levels judge.
+fn module_date(tcb_info: &TcbInfo, tee_tcb_svn: &[u8; 16]) -> Result<Option<u64>, Error> {
+    let unclear = || Error::QuoteRefused("its TDX module's TCB level is not clear".into());
+    let Some(identity) = tcb_info.tdx_module_identity(tee_tcb_svn).map_err(|_| unclear())? else {
+        return Ok(None);
+    };
+    let level = identity.tcb_levels.iter().find(|level| level.shortfall(tee_tcb_svn).is_none());
+    validity::text("the TCB info", &level.ok_or_else(unclear)?.tcb_date).map(Some)
+}
+
+/// Puts the levels of TCB info into the order in which Intel's library tries them: components of SGX, PCESVN, components of TDX,
+/// each with the highest first.
+pub fn sort(tcb_info: &mut TcbInfo) {
+    let is_tdx = tcb_info.id == "TDX";
+    tcb_info.tcb_levels.sort_by(|one, other| {
+        let (one, other) = (&one.tcb, &other.tcb);
+        let order = other.sgx_components.cmp(&one.sgx_components);
+        let order = order.then_with(|| other.pce_svn.cmp(&one.pce_svn));
+        if is_tdx { order.then_with(|| other.tdx_components.cmp(&one.tdx_components)) } else { order }
+    });
+}
