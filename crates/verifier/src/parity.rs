@@ -11,12 +11,17 @@ use crate::trust::{Anchor, TrustRoot};
 use crate::validity;
 use dcap_qvl::TcbInfo;
 use der::Encode;
+use std::borrow::Cow;
 
 /// The chain of a quote: PCK certificate, PCK CA, root. Longer and shorter ones are refused (Q8).
-pub struct PckChain([Certified; 3]);
+pub struct PckChain<'c> {
+    leaf: Certified,
+    /// PCK CA and root; as a rule those that came with the collateral.
+    above: Cow<'c, [Certified; 2]>,
+}
 
-impl PckChain {
-    pub fn read(text: &[u8], collateral: &Collateral) -> Result<Self, Error> {
+impl<'c> PckChain<'c> {
+    pub fn read(text: &[u8], collateral: &'c Collateral) -> Result<Self, Error> {
         // The PCK CRL's chain is as a rule the end of the quote's, word for word, and was read before.
         let known = collateral.parts.pck_crl_issuer_chain.as_bytes().trim_ascii_end();
         let whole = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
@@ -25,26 +30,21 @@ impl PckChain {
             && known.starts_with(b"-----BEGIN CERTIFICATE-----")
             && let Ok([leaf]) = read_chain_of::<1>(leaf)
         {
-            let [ca, root] = collateral.pck_crl_chain.clone();
-            return Ok(Self([leaf, ca, root]));
+            return Ok(Self { leaf, above: Cow::Borrowed(&collateral.pck_crl_chain) });
         }
-        read_chain_of(text).map(Self).map_err(Error::QuoteMalformed)
+        let [leaf, ca, root] = read_chain_of(text).map_err(Error::QuoteMalformed)?;
+        Ok(Self { leaf, above: Cow::Owned([ca, root]) })
     }
 
     /// What the PCK certificate says of its platform.
     pub fn extension(&self) -> Result<SgxExtension, Error> {
-        SgxExtension::read(&self.leaf().certificate)
-    }
-
-    fn leaf(&self) -> &Certified {
-        let [leaf, ..] = &self.0;
-        leaf
+        SgxExtension::read(&self.leaf.certificate)
     }
 
     /// All chains end in the trusted root's key, and the PCK CRL is that of the quote's PCK CA.
     pub fn check_root(&self, collateral: &Collateral, trust: &TrustRoot) -> Result<(), Error> {
         let root = &trust.anchor()?.key;
-        let [_, pck_ca, pck_root] = &self.0;
+        let [pck_ca, pck_root] = &*self.above;
         let [crl_issuer, crl_root] = &collateral.pck_crl_chain;
         let [_, tcb_root] = &collateral.tcb_info_chain;
         let [_, qe_root] = collateral.qe_identity_chain();
@@ -66,7 +66,7 @@ impl PckChain {
 
     /// The leaves have the names that Intel gives them (Q5, Q6), and the PCK CA is one of Intel's two.
     pub fn check_names(&self, collateral: &Collateral) -> Result<PckCa, Error> {
-        if !is_named(&self.leaf().certificate, "Intel SGX PCK Certificate") {
+        if !is_named(&self.leaf.certificate, "Intel SGX PCK Certificate") {
             return Err(Error::QuoteRefused("its leaf is not a PCK certificate by name".into()));
         }
         for [signer, _] in [&collateral.tcb_info_chain, collateral.qe_identity_chain()] {
@@ -76,7 +76,7 @@ impl PckChain {
                 ));
             }
         }
-        PckCa::of(&self.leaf().certificate).ok_or_else(|| {
+        PckCa::of(&self.leaf.certificate).ok_or_else(|| {
             Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
         })
     }
@@ -85,7 +85,8 @@ impl PckChain {
     pub fn check_times(&self, collateral: &Collateral, trust: &TrustRoot, now: u64) -> Result<(), Error> {
         validity::check("the root certificate", trust.anchor()?.window, now)?;
         for (what, chain) in [
-            ("a certificate of the quote", self.0.as_slice()),
+            ("a certificate of the quote", std::slice::from_ref(&self.leaf)),
+            ("a certificate of the quote", self.above.as_slice()),
             ("a certificate of the TCB info's chain", &collateral.tcb_info_chain),
             ("a certificate of the QE identity's chain", collateral.qe_identity_chain()),
             ("a certificate of the PCK CRL's chain", &collateral.pck_crl_chain),
@@ -102,7 +103,7 @@ impl PckChain {
 
     /// From when to when everything holds that was verified: what Intel's library reports as dates of the collateral.
     pub fn window(&self, collateral: &Collateral, trust: &Anchor) -> Window {
-        let [leaf, pck_ca, _] = &self.0;
+        let (leaf, [pck_ca, _]) = (&self.leaf, &*self.above);
         let [tcb_signer, _] = &collateral.tcb_info_chain;
         let [qe_signer, _] = collateral.qe_identity_chain();
         // At its nextUpdate a CRL has ended; here it is the end that is written in it.

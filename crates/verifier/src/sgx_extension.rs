@@ -4,21 +4,21 @@
 use crate::Error;
 use crate::certificate::PckCa;
 use crate::claims::Platform;
-use der::Decode;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Reader as _, SliceReader, Tag};
 use x509_cert::Certificate;
 
 const SGX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
-const PPID: u32 = 1;
-const TCB: u32 = 2;
-const PCE_ID: u32 = 3;
-const FMSPC: u32 = 4;
-const SGX_TYPE: u32 = 5;
-const PLATFORM_INSTANCE: u32 = 6;
-const CONFIGURATION: u32 = 7;
+const PPID: u8 = 1;
+const TCB: u8 = 2;
+const PCE_ID: u8 = 3;
+const FMSPC: u8 = 4;
+const SGX_TYPE: u8 = 5;
+const PLATFORM_INSTANCE: u8 = 6;
+const CONFIGURATION: u8 = 7;
 /// Members of [`TCB`] after the 16 components.
-const PCE_SVN: u32 = 17;
-const CPU_SVN: u32 = 18;
+const PCE_SVN: u8 = 17;
+const CPU_SVN: u8 = 18;
 
 /// What the extension says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +37,8 @@ pub struct SgxExtension {
     pub smt_enabled: Option<bool>,
 }
 
-/// A member: its name, and what it says.
-#[derive(der::Sequence)]
-struct Member<'a> {
-    id: ObjectIdentifier,
-    value: AnyRef<'a>,
-}
-
-/// Members under one name; none stands there twice.
-struct Members<'a> {
-    prefix: ObjectIdentifier,
-    list: Vec<Member<'a>>,
-}
+/// Members by the last arc of their names, 1 to 18; none stands there twice.
+struct Members<'a>([Option<AnyRef<'a>>; 19]);
 
 impl SgxExtension {
     /// Reads it from a PCK certificate. What is there twice, missing or of another form is refused.
@@ -61,14 +51,14 @@ impl SgxExtension {
     fn find(leaf: &Certificate) -> Option<Self> {
         let mut found = leaf.tbs_certificate().extensions()?.iter().filter(|entry| entry.extn_id == SGX);
         let (extension, None) = (found.next()?, found.next()) else { return None };
-        let all = Members::read(SGX, AnyRef::from_der(extension.extn_value.as_bytes()).ok()?)?;
-        let tcb = Members::read(SGX.push_arc(TCB).ok()?, all.get(TCB)?)?;
+        let all = Members::read(&[], AnyRef::from_der(extension.extn_value.as_bytes()).ok()?)?;
+        let tcb = Members::read(&[TCB], all.get(TCB)?)?;
         let mut components = [0; 16];
         for (number, to) in (1..).zip(&mut components) {
             *to = tcb.get(number)?.decode_as().ok()?;
         }
         let configuration = match all.get(CONFIGURATION) {
-            Some(value) => Some(Members::read(SGX.push_arc(CONFIGURATION).ok()?, value)?),
+            Some(value) => Some(Members::read(&[CONFIGURATION], value)?),
             None => None,
         };
         let flag = |number| match configuration.as_ref().and_then(|flags| flags.get(number)) {
@@ -80,8 +70,7 @@ impl SgxExtension {
             None => None,
         };
         // ENUMERATED of one byte.
-        let [sgx_type] =
-            all.get(SGX_TYPE).filter(|value| value.header().tag() == der::Tag::Enumerated)?.value()
+        let [sgx_type] = all.get(SGX_TYPE).filter(|value| value.header().tag() == Tag::Enumerated)?.value()
         else {
             return None;
         };
@@ -119,20 +108,28 @@ impl SgxExtension {
 }
 
 impl<'a> Members<'a> {
-    fn read(prefix: ObjectIdentifier, sequence: AnyRef<'a>) -> Option<Self> {
-        let list: Vec<Member<'a>> = sequence.decode_as().ok()?;
-        let mut later = list.iter();
-        while let Some(member) = later.next() {
-            if later.as_slice().iter().any(|other| other.id == member.id) {
+    /// Reads `SEQUENCE OF SEQUENCE { OID, value }`. `inside`: the arc of the member that holds them, below [`SGX`].
+    fn read(inside: &[u8], sequence: AnyRef<'a>) -> Option<Self> {
+        let mut members = [None; 19];
+        let mut reader = SliceReader::new(sequence.value()).ok()?;
+        while !reader.is_finished() {
+            let (id, value) = reader
+                .sequence(|member| Ok::<_, der::Error>((AnyRef::decode(member)?, AnyRef::decode(member)?)))
+                .ok()?;
+            // Every arc here is below 128, one byte each.
+            let arcs = id.value().strip_prefix(SGX.as_bytes())?.strip_prefix(inside)?;
+            let [arc] = arcs else { return None };
+            let place = members.get_mut(usize::from(*arc))?;
+            if id.header().tag() != Tag::ObjectIdentifier || place.is_some() {
                 return None;
             }
+            *place = Some(value);
         }
-        Some(Self { prefix, list })
+        (sequence.header().tag() == Tag::Sequence).then_some(Self(members))
     }
 
-    fn get(&self, number: u32) -> Option<AnyRef<'a>> {
-        let id = self.prefix.push_arc(number).ok()?;
-        self.list.iter().find(|member| member.id == id).map(|member| member.value)
+    fn get(&self, arc: u8) -> Option<AnyRef<'a>> {
+        self.0.get(usize::from(arc)).copied().flatten()
     }
 }
 
