@@ -111,12 +111,14 @@ fn genuine(
         let tee = if matches!(quote, Quote::Sgx(_)) { "SGX" } else { "TDX" };
         format!("{tee}, version {}, {} bytes", quote.header().version(), evidence.bytes().len())
     })?;
-    let chain = record.end(Id::ChainForm, PckChain::read(signature_data.pck_chain(), collateral), |_| {
-        "as expected".into()
-    })?;
+    let chain = record.end(
+        Id::ChainForm,
+        PckChain::read(signature_data.pck_chain(), collateral),
+        |_| "as expected",
+    )?;
     let root = chain.check_root(collateral, trust);
     record.end(Id::TrustRoot, root, |()| {
-        if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }.into()
+        if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }
     })?;
     let ca = record.end(Id::CertificateNames, chain.check_names(collateral), |ca| {
         format!("as expected; by the PCK {} CA", ca.name())
@@ -129,7 +131,7 @@ fn genuine(
         Quote::Tdx(quote) => Workload::TrustDomain(Box::new(quote.report().into())),
     };
     record.end(Id::Debug, check_debug(&workload, trust), |()| {
-        if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }.into()
+        if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }
     })?;
     // Its claims are not used: for them it reads both CRLs once more, which costs as much as a signature.
     let verified = QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
@@ -138,10 +140,10 @@ fn genuine(
         .map_err(|error| Error::from_dcap(format!("{error:#}")));
     let verified = match verified {
         Ok(verified) => verified,
-        Err(error) => return record.end(error.check(), Err(error), |_: &Claims| String::new()),
+        Err(error) => return record.end(error.check(), Err(error), |_: &Claims| ""),
     };
     for id in [Id::Signatures, Id::Revocation, Id::QuotingEnclave] {
-        record.end(id, Ok(()), |()| "as expected".into())?;
+        record.end(id, Ok(()), |()| "as expected")?;
     }
     let pck = chain.extension();
     let pck = record.end(
@@ -149,8 +151,8 @@ fn genuine(
         pck.and_then(|pck| parity::check_pce(collateral, pck)),
         |pck| format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id)),
     )?;
-    record.end(Id::TcbInfoForm, parity::check_tcb_info(collateral), |()| "as expected".into())?;
-    record.end(Id::SvnComponents, parity::check_components(&pck), |()| "as expected".into())?;
+    record.end(Id::TcbInfoForm, parity::check_tcb_info(collateral), |()| "as expected")?;
+    record.end(Id::SvnComponents, parity::check_components(&pck), |()| "as expected")?;
     let dates = tcb_level::dates(collateral, &quote, &signature_data, &pck.cpu_svn, pck.pce_svn, &verified);
     let (tcb_date, qe_tcb_date) =
         record.end(Id::TcbLevel, dates, |(date, _)| format!("level of {}", crate::policy::date(*date)))?;

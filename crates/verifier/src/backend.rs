@@ -1,16 +1,16 @@
-//! dcap-qvl on aws-lc-rs: the audited parsers of the crate, and no second cryptographic library beside ours.
+//! dcap-qvl on aws-lc-rs: no second cryptographic library beside ours.
 
+use crate::certificate::Reader;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
 use dcap_qvl::config::{Config, CryptoProvider};
 use dcap_qvl::signature::DerSigEncoder;
-use dcap_qvl::x509::X509CertBackend;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 /// Configuration of dcap-qvl.
 pub struct AwsLc;
 
 impl Config for AwsLc {
-    type X509 = X509CertBackend;
+    type X509 = Reader;
     type SigEncoder = DerSigEncoder;
     type Crypto = AwsLcCrypto;
 }

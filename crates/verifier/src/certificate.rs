@@ -1,13 +1,121 @@
-//! Certificate chains as a quote and its collateral carry them.
+//! Certificates as a quote and its collateral carry them: what is compared here beside their signatures.
 
-use der::Decode;
-use x509_cert::Certificate;
+use dcap_qvl::config::{ParsedCert, X509Codec};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Document, Encode, ErrorKind, Reader as _, Sequence, SliceReader, Tag};
+use x509_cert::time::{Time, Validity};
 
-/// A certificate with the bytes that it was read from.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// How a certificate's PEM begins.
+pub const BEGIN_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// What is needed of a certificate. Its signature, extensions and names are judged by dcap-qvl; reading them all a second
+/// time would cost a verification more than all its other own checks together.
 #[derive(Clone, Debug)]
 pub struct Certified {
     pub der: Vec<u8>,
-    pub certificate: Certificate,
+    /// DER `SubjectPublicKeyInfo`.
+    pub key: Vec<u8>,
+    /// First and last second.
+    pub window: (u64, u64),
+    /// Common names; `None` if there is none, or more than one.
+    issuer: Option<String>,
+    subject: Option<String>,
+    /// DER `Extensions`.
+    extensions: Option<Vec<u8>>,
+}
+
+/// `Certificate` (RFC 5280, 4.1), members that are not read here left as they are.
+#[derive(Sequence)]
+pub struct Whole<'a> {
+    tbs_certificate: Tbs<'a>,
+    signature_algorithm: AnyRef<'a>,
+    signature: BitStringRef<'a>,
+}
+
+/// `TBSCertificate` of version 3.
+#[derive(Sequence)]
+struct Tbs<'a> {
+    #[asn1(context_specific = "0")]
+    version: u8,
+    serial_number: AnyRef<'a>,
+    signature: AnyRef<'a>,
+    issuer: AnyRef<'a>,
+    validity: Validity,
+    subject: AnyRef<'a>,
+    subject_public_key_info: AnyRef<'a>,
+    #[asn1(context_specific = "3", optional = "true")]
+    extensions: Option<AnyRef<'a>>,
+}
+
+/// `Extension`, with its DEFAULT.
+#[derive(Sequence)]
+struct Extension<'a> {
+    id: ObjectIdentifier,
+    #[asn1(default = "Default::default")]
+    critical: bool,
+    value: &'a OctetStringRef,
+}
+
+impl Certified {
+    pub fn read(der: Vec<u8>) -> der::Result<Self> {
+        let Whole { tbs_certificate: tbs, .. } = Whole::from_der(&der)?;
+        let seconds = |time: &Time| time.to_unix_duration().as_secs();
+        Ok(Self {
+            key: tbs.subject_public_key_info.to_der()?,
+            window: (seconds(&tbs.validity.not_before), seconds(&tbs.validity.not_after)),
+            issuer: common_name(tbs.issuer)?,
+            subject: common_name(tbs.subject)?,
+            extensions: tbs.extensions.map(|all| all.to_der()).transpose()?,
+            der,
+        })
+    }
+
+    /// Whether the subject's common name is this one.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.subject.as_deref() == Some(name)
+    }
+
+    /// The value of an extension that stands there exactly once.
+    pub fn extension(&self, id: ObjectIdentifier) -> Option<&[u8]> {
+        find_extension(AnyRef::from_der(self.extensions.as_deref()?).ok()?, id.as_bytes()).ok()?
+    }
+}
+
+/// For dcap-qvl: it needs the SGX extension of the PCK certificate, and no more, from a certificate that it has verified.
+/// Its own reader decodes every name and extension for that.
+pub struct Reader;
+
+impl X509Codec for Reader {
+    type Parsed<'a> = Whole<'a>;
+
+    fn from_der(der: &[u8]) -> anyhow::Result<Whole<'_>> {
+        Ok(Whole::from_der(der)?)
+    }
+}
+
+impl ParsedCert for Whole<'_> {
+    fn pck_ca(&self) -> Option<dcap_qvl::config::PckCa> {
+        let issuer = common_name(self.tbs_certificate.issuer).ok()??;
+        Some(match PckCa::named(&issuer)? {
+            PckCa::Processor => dcap_qvl::config::PckCa::Processor,
+            PckCa::Platform => dcap_qvl::config::PckCa::Platform,
+        })
+    }
+
+    fn extension(&self, oid: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(all) = self.tbs_certificate.extensions else { return Ok(None) };
+        Ok(find_extension(all, oid)?.map(<[u8]>::to_vec))
+    }
+}
+
+/// The value of the extension of this name (an OID's contents) in `Extensions`; an error if it stands there twice.
+fn find_extension<'a>(all: AnyRef<'a>, id: &[u8]) -> der::Result<Option<&'a [u8]>> {
+    let all: Vec<Extension<'a>> = all.decode_as()?;
+    let mut found = all.into_iter().filter(|extension| extension.id.as_bytes() == id);
+    let one = found.next().map(|extension| extension.value.as_bytes());
+    if found.next().is_some() { Err(ErrorKind::Value { tag: Tag::Sequence }.into()) } else { Ok(one) }
 }
 
 /// Which of Intel's CAs certified a platform.
@@ -30,9 +138,12 @@ impl PckCa {
     }
 
     /// By the name of the issuer of a PCK certificate.
-    pub(crate) fn of(leaf: &Certificate) -> Option<Self> {
-        let issuer = leaf.tbs_certificate().issuer().common_name().ok().flatten()?;
-        match (issuer.value().contains("Processor CA"), issuer.value().contains("Platform CA")) {
+    pub(crate) fn of(leaf: &Certified) -> Option<Self> {
+        Self::named(leaf.issuer.as_deref()?)
+    }
+
+    fn named(issuer: &str) -> Option<Self> {
+        match (issuer.contains("Processor CA"), issuer.contains("Platform CA")) {
             (true, false) => Some(Self::Processor),
             (false, true) => Some(Self::Platform),
             _ => None,
@@ -44,11 +155,19 @@ impl PckCa {
 pub fn read_chain(text: &[u8]) -> Result<Vec<Certified>, String> {
     let blocks = pem::parse_many(text).map_err(|error| format!("a certificate chain: {error}"))?;
     let read = |block: pem::Pem| {
-        let der = block.into_contents();
-        let certificate = Certificate::from_der(&der).map_err(|error| format!("a certificate: {error}"))?;
-        Ok(Certified { der, certificate })
+        Certified::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
     };
     blocks.into_iter().map(read).collect()
+}
+
+/// Reads one certificate and nothing beside it, in the strict form of RFC 7468, which [`read_chain`] reads to the same bytes
+/// and in twice the time. `None`: it has another form.
+pub fn read_one(text: &[u8]) -> Option<Certified> {
+    let text = str::from_utf8(text.trim_ascii_end())
+        .ok()
+        .filter(|text| text.as_bytes().starts_with(BEGIN_CERTIFICATE))?;
+    let (_, document) = Document::from_pem(text).ok()?;
+    Certified::read(document.into_vec()).ok()
 }
 
 /// Reads a chain of exactly `LEN` certificates (Q8).
@@ -58,8 +177,25 @@ pub fn read_chain_of<const LEN: usize>(text: &[u8]) -> Result<[Certified; LEN], 
     chain.try_into().map_err(|_| format!("a certificate chain of {found} certificates, not {LEN}"))
 }
 
-/// Whether the subject's common name is this one.
-pub fn is_named(leaf: &Certificate, name: &str) -> bool {
-    let found = leaf.tbs_certificate().subject().common_name().ok().flatten();
-    found.is_some_and(|found| found.value() == name)
+/// The one common name of a `Name` (RFC 5280, 4.1.2.4): a SEQUENCE of SETs of SEQUENCE { type, value }.
+fn common_name(name: AnyRef<'_>) -> der::Result<Option<String>> {
+    name.header().tag().assert_eq(Tag::Sequence)?;
+    let mut found = Vec::new();
+    let mut sets = SliceReader::new(name.value())?;
+    while !sets.is_finished() {
+        let set = AnyRef::decode(&mut sets)?;
+        set.header().tag().assert_eq(Tag::Set)?;
+        let mut attributes = SliceReader::new(set.value())?;
+        while !attributes.is_finished() {
+            let (kind, value) = attributes.sequence(|attribute| {
+                Ok::<_, der::Error>((ObjectIdentifier::decode(attribute)?, AnyRef::decode(attribute)?))
+            })?;
+            if kind == COMMON_NAME {
+                found.push(value);
+            }
+        }
+    }
+    let [value] = found.as_slice() else { return Ok(None) };
+    let is_text = matches!(value.header().tag(), Tag::Utf8String | Tag::PrintableString);
+    Ok(str::from_utf8(value.value()).ok().filter(|_| is_text).map(str::to_owned))
 }

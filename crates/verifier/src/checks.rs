@@ -1,6 +1,7 @@
 //! The list of checks: every one has a name, and a verdict tells of each whether it was made and how it ended.
 
 use crate::Error;
+use std::borrow::Cow;
 
 /// One check of a verification or of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,9 +9,9 @@ pub struct Check {
     /// Stable name.
     pub id: &'static str,
     /// What is asked for.
-    pub expected: String,
+    pub expected: Cow<'static, str>,
     /// What was found; empty if the check was not made.
-    pub found: String,
+    pub found: Cow<'static, str>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -111,23 +112,23 @@ impl Record {
     /// All checks, none of them made.
     pub fn new() -> Self {
         let check = |(id, name, expected): &(Id, &'static str, &'static str)| {
-            let expected = (*expected).to_owned();
-            (*id, Check { id: name, expected, found: String::new(), outcome: Outcome::NotMade })
+            let (expected, found) = (Cow::Borrowed(*expected), Cow::Borrowed(""));
+            (*id, Check { id: name, expected, found, outcome: Outcome::NotMade })
         };
         Self(Id::ALL.iter().map(check).collect())
     }
 
     /// Notes how a check ended and hands its error on.
-    pub fn end<T>(
+    pub fn end<T, F: Into<Cow<'static, str>>>(
         &mut self,
         id: Id,
         result: Result<T, Error>,
-        found: impl FnOnce(&T) -> String,
+        found: impl FnOnce(&T) -> F,
     ) -> Result<T, Error> {
         if let Some((_, check)) = self.0.iter_mut().find(|(listed, _)| *listed == id) {
             (check.outcome, check.found) = match &result {
-                Ok(value) => (Outcome::Passed, found(value)),
-                Err(error) => (Outcome::Failed, error.to_string()),
+                Ok(value) => (Outcome::Passed, found(value).into()),
+                Err(error) => (Outcome::Failed, error.to_string().into()),
             };
         }
         result
@@ -137,13 +138,13 @@ impl Record {
     pub fn judge(
         &mut self,
         id: Id,
-        expected: String,
-        found: String,
+        expected: impl Into<Cow<'static, str>>,
+        found: impl Into<Cow<'static, str>>,
         result: Result<(), Error>,
     ) -> Result<(), Error> {
         if let Some((_, check)) = self.0.iter_mut().find(|(listed, _)| *listed == id) {
             let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
-            (check.expected, check.found, check.outcome) = (expected, found, outcome);
+            (check.expected, check.found, check.outcome) = (expected.into(), found.into(), outcome);
         }
         result
     }

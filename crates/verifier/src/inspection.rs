@@ -1,10 +1,12 @@
 //! Reading a quote without judging it.
 
-use crate::certificate::{PckCa, read_chain};
+use crate::Error;
+use crate::certificate::{Certified, PckCa, read_chain};
 use crate::claims::{Enclave, Platform, Workload};
 use crate::sgx_extension::SgxExtension;
-use crate::{Error, validity};
+use der::Decode;
 use tcs_evidence::{Evidence, Quote};
+use x509_cert::Certificate;
 
 /// What a quote says of itself. **Nothing of it is verified**: anybody can write a quote that says this.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,20 +53,22 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
     let signature_data = quote.signature_data().map_err(malformed)?;
     let chain = read_chain(signature_data.pck_chain()).map_err(Error::QuoteMalformed)?;
     let leaf = chain.first().ok_or_else(|| Error::QuoteMalformed("an empty certificate chain".into()))?;
-    let ca = PckCa::of(&leaf.certificate).ok_or_else(|| {
+    let ca = PckCa::of(leaf).ok_or_else(|| {
         Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
     })?;
-    let extension = SgxExtension::read(&leaf.certificate)?;
-    let summary = |certified: &crate::certificate::Certified| {
-        let (not_before, not_after) = validity::certificate(&certified.certificate);
-        let tbs = certified.certificate.tbs_certificate();
-        CertificateSummary {
+    let extension = SgxExtension::read(leaf)?;
+    let summary = |certified: &Certified| {
+        let certificate = Certificate::from_der(&certified.der)
+            .map_err(|error| Error::QuoteMalformed(format!("a certificate: {error}")))?;
+        let (not_before, not_after) = certified.window;
+        let tbs = certificate.tbs_certificate();
+        Ok(CertificateSummary {
             subject: tbs.subject().to_string(),
             issuer: tbs.issuer().to_string(),
             serial_number: hex::encode(tbs.serial_number().as_bytes()),
             not_before,
             not_after,
-        }
+        })
     };
     let header = quote.header();
     Ok(Inspection {
@@ -78,7 +82,7 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
         },
         report_data: quote.report_data(),
         quoting_enclave: signature_data.qe_report().into(),
-        certificates: chain.iter().map(summary).collect(),
+        certificates: chain.iter().map(summary).collect::<Result<_, Error>>()?,
         platform: extension.platform(ca),
     })
 }

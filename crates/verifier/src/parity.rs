@@ -3,14 +3,13 @@
 //! because of it.
 
 use crate::Error;
-use crate::certificate::{Certified, PckCa, is_named, read_chain_of};
+use crate::certificate::{BEGIN_CERTIFICATE, Certified, PckCa, read_chain_of, read_one};
 use crate::claims::Window;
 use crate::collateral::Collateral;
 use crate::sgx_extension::SgxExtension;
 use crate::trust::{Anchor, TrustRoot};
 use crate::validity;
 use dcap_qvl::TcbInfo;
-use der::Encode;
 use std::borrow::Cow;
 
 /// The chain of a quote: PCK certificate, PCK CA, root. Longer and shorter ones are refused (Q8).
@@ -25,10 +24,8 @@ impl<'c> PckChain<'c> {
         // The PCK CRL's chain is as a rule the end of the quote's, word for word, and was read before.
         let known = collateral.parts.pck_crl_issuer_chain.as_bytes().trim_ascii_end();
         let whole = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
-        if let Some(leaf) = whole.strip_suffix(known)
-            && leaf.trim_ascii_end().ends_with(b"-----END CERTIFICATE-----")
-            && known.starts_with(b"-----BEGIN CERTIFICATE-----")
-            && let Ok([leaf]) = read_chain_of::<1>(leaf)
+        if let Some(leaf) = whole.strip_suffix(known).and_then(read_one)
+            && known.starts_with(BEGIN_CERTIFICATE)
         {
             return Ok(Self { leaf, above: Cow::Borrowed(&collateral.pck_crl_chain) });
         }
@@ -38,7 +35,7 @@ impl<'c> PckChain<'c> {
 
     /// What the PCK certificate says of its platform.
     pub fn extension(&self) -> Result<SgxExtension, Error> {
-        SgxExtension::read(&self.leaf.certificate)
+        SgxExtension::read(&self.leaf)
     }
 
     /// All chains end in the trusted root's key, and the PCK CRL is that of the quote's PCK CA.
@@ -54,11 +51,11 @@ impl<'c> PckChain<'c> {
             ("the QE identity's chain", qe_root),
             ("the PCK CRL's chain", crl_root),
         ] {
-            if last.der != trust.certificate() && key_of(last)? != *root {
+            if last.der != trust.certificate() && last.key != *root {
                 return Err(Error::UntrustedRoot(name));
             }
         }
-        if crl_issuer.der != pck_ca.der && key_of(crl_issuer)? != key_of(pck_ca)? {
+        if crl_issuer.der != pck_ca.der && crl_issuer.key != pck_ca.key {
             return Err(Error::CollateralMismatch("the PCK CRL of another CA".into()));
         }
         Ok(())
@@ -66,17 +63,17 @@ impl<'c> PckChain<'c> {
 
     /// The leaves have the names that Intel gives them (Q5, Q6), and the PCK CA is one of Intel's two.
     pub fn check_names(&self, collateral: &Collateral) -> Result<PckCa, Error> {
-        if !is_named(&self.leaf.certificate, "Intel SGX PCK Certificate") {
+        if !self.leaf.is_named("Intel SGX PCK Certificate") {
             return Err(Error::QuoteRefused("its leaf is not a PCK certificate by name".into()));
         }
         for [signer, _] in [&collateral.tcb_info_chain, collateral.qe_identity_chain()] {
-            if !is_named(&signer.certificate, "Intel SGX TCB Signing") {
+            if !signer.is_named("Intel SGX TCB Signing") {
                 return Err(Error::CollateralMalformed(
                     "its signer is not a TCB signing certificate by name".into(),
                 ));
             }
         }
-        PckCa::of(&self.leaf.certificate).ok_or_else(|| {
+        PckCa::of(&self.leaf).ok_or_else(|| {
             Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
         })
     }
@@ -92,7 +89,7 @@ impl<'c> PckChain<'c> {
             ("a certificate of the PCK CRL's chain", &collateral.pck_crl_chain),
         ] {
             for entry in chain {
-                validity::check(what, validity::certificate(&entry.certificate), now)?;
+                validity::check(what, entry.window, now)?;
             }
         }
         validity::check("the TCB info", collateral.tcb_info_window, now)?;
@@ -109,7 +106,7 @@ impl<'c> PckChain<'c> {
         // At its nextUpdate a CRL has ended; here it is the end that is written in it.
         let crl = |(from, until): (u64, u64)| (from, until.saturating_add(1));
         let windows = [leaf, pck_ca, tcb_signer, qe_signer]
-            .map(|entry| validity::certificate(&entry.certificate))
+            .map(|entry| entry.window)
             .into_iter()
             .chain([trust.window])
             .chain([collateral.tcb_info_window, collateral.qe_identity_window])
@@ -162,9 +159,4 @@ pub fn tcb_info_fault(tcb_info: &TcbInfo) -> Option<&'static str> {
             && (!is_tdx || one.tdx_components == next.tdx_components)
     });
     twice.then_some("TCB info with a level twice")
-}
-
-fn key_of(certified: &Certified) -> Result<Vec<u8>, Error> {
-    let info = certified.certificate.tbs_certificate().subject_public_key_info();
-    info.to_der().map_err(|_| Error::QuoteMalformed("a certificate's key cannot be read".into()))
 }

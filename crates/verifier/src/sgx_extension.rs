@@ -2,11 +2,10 @@
 //! Specification): read once, for the claims and for Q4.
 
 use crate::Error;
-use crate::certificate::PckCa;
+use crate::certificate::{Certified, PckCa};
 use crate::claims::Platform;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader as _, SliceReader, Tag};
-use x509_cert::Certificate;
 
 const SGX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
 const PPID: u8 = 1;
@@ -42,16 +41,14 @@ struct Members<'a>([Option<AnyRef<'a>>; 19]);
 
 impl SgxExtension {
     /// Reads it from a PCK certificate. What is there twice, missing or of another form is refused.
-    pub fn read(leaf: &Certificate) -> Result<Self, Error> {
+    pub fn read(leaf: &Certified) -> Result<Self, Error> {
         Self::find(leaf).ok_or_else(|| {
             Error::QuoteRefused("the SGX extension of its PCK certificate cannot be read".into())
         })
     }
 
-    fn find(leaf: &Certificate) -> Option<Self> {
-        let mut found = leaf.tbs_certificate().extensions()?.iter().filter(|entry| entry.extn_id == SGX);
-        let (extension, None) = (found.next()?, found.next()) else { return None };
-        let all = Members::read(&[], AnyRef::from_der(extension.extn_value.as_bytes()).ok()?)?;
+    fn find(leaf: &Certified) -> Option<Self> {
+        let all = Members::read(&[], AnyRef::from_der(leaf.extension(SGX)?).ok()?)?;
         let tcb = Members::read(&[TCB], all.get(TCB)?)?;
         let mut components = [0; 16];
         for (number, to) in (1..).zip(&mut components) {

@@ -1,9 +1,10 @@
 //! The root certificates that verification can start from.
 
 use crate::Error;
+use crate::certificate::Certified;
 use aws_lc_rs::digest::{SHA384, digest};
-use der::{Decode, Encode};
-use x509_cert::Certificate;
+use der::Decode;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 /// Intel SGX Root CA, valid 2018-05-21 to 2049-12-31, SHA-256
 /// 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3. Published at
@@ -33,10 +34,10 @@ pub(crate) struct Anchor {
 
 impl Anchor {
     fn read(der: &[u8]) -> Option<Self> {
-        let certificate = Certificate::from_der(der).ok()?;
-        let info = certificate.tbs_certificate().subject_public_key_info();
+        let Certified { key, window, .. } = Certified::read(der.to_vec()).ok()?;
+        let info = SubjectPublicKeyInfoRef::from_der(&key).ok()?;
         let key_id = digest(&SHA384, info.subject_public_key.raw_bytes()).as_ref().try_into().ok()?;
-        Some(Self { key: info.to_der().ok()?, key_id, window: crate::validity::certificate(&certificate) })
+        Some(Self { key, key_id, window })
     }
 }
 

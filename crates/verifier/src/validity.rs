@@ -2,7 +2,6 @@
 
 use crate::Error;
 use der::DateTime;
-use x509_cert::Certificate;
 
 /// Whether `now` lies in a window, both ends included.
 pub fn check(what: &'static str, (from, until): (u64, u64), now: u64) -> Result<(), Error> {
@@ -13,13 +12,6 @@ pub fn check(what: &'static str, (from, until): (u64, u64), now: u64) -> Result<
         return Err(Error::CollateralExpired { what, until, now });
     }
     Ok(())
-}
-
-/// The window of a certificate.
-pub fn certificate(certificate: &Certificate) -> (u64, u64) {
-    let validity = certificate.tbs_certificate().validity();
-    let seconds = |time: &x509_cert::time::Time| time.to_unix_duration().as_secs();
-    (seconds(&validity.not_before), seconds(&validity.not_after))
 }
 
 /// `issueDate` and `nextUpdate`: RFC 3339 in UTC, as Intel writes them.

@@ -86,7 +86,7 @@ impl Judgement {
                 report.rollback.outcome = if advanced.is_ok() { Outcome::Passed } else { Outcome::Failed };
                 report.rollback.found = match &advanced {
                     Ok(()) => "they are not".into(),
-                    Err(error) => error.to_string(),
+                    Err(error) => error.to_string().into(),
                 };
                 advanced.map_err(Error::Collateral)?;
             }

@@ -120,10 +120,18 @@ impl TdReference {
     }
 
     fn describe(&self) -> String {
-        let mut text = format!("MRTD {}", hex::encode(self.mr_td));
+        // These are the longest texts of a verdict: written in place, they cost a verification no time that shows.
+        let mut text = String::with_capacity(1024);
         let mut add = |name: &str, value: Option<[u8; 48]>| {
-            let _ = value.map(|value| write!(text, ", {name} {}", hex::encode(value)));
+            let Some(value) = value else { return };
+            let mut digits = [0; 96];
+            if hex::encode_to_slice(value, &mut digits).is_ok()
+                && let Ok(digits) = str::from_utf8(&digits)
+            {
+                text.extend([if text.is_empty() { "" } else { ", " }, name, " ", digits]);
+            }
         };
+        add("MRTD", Some(self.mr_td));
         for (name, value) in ["RTMR0", "RTMR1", "RTMR2", "RTMR3"].into_iter().zip(self.rtmrs) {
             add(name, value);
         }

@@ -10,6 +10,7 @@ pub(crate) use tcb::date;
 use crate::Error;
 use crate::checks::{Id, Record};
 use crate::claims::{Claims, Enclave, Platform, TrustDomain, Workload};
+use std::borrow::Cow;
 
 /// A value under a mask, both in the byte order of the report: only bits that the mask has are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +141,12 @@ impl Policy {
         Err(Error::IdentityMismatch(identity::describe(found)))
     }
 
-    fn describe_identities(&self) -> String {
+    fn describe_identities(&self) -> Cow<'static, str> {
         match (self.any_identity, self.identities.as_slice()) {
             (true, _) => "any".into(),
             (false, []) => "none configured".into(),
-            (false, [one]) => one.describe(),
-            (false, several) => format!("one of {} configured", several.len()),
+            (false, [one]) => one.describe().into(),
+            (false, several) => format!("one of {} configured", several.len()).into(),
         }
     }
 }

@@ -39,16 +39,17 @@ impl TcbPolicy {
             let ids = if advisory_ids.is_empty() { "none".into() } else { advisory_ids.join(", ") };
             format!("{}, advisories: {ids}", status.intel_name())
         };
+        let statuses = self.describe_statuses();
         let status = record.judge(
             Id::TcbStatus,
-            self.describe_statuses(),
+            statuses.clone(),
             named(claims.status, &claims.advisory_ids),
             self.check_status(claims.status, &claims.advisory_ids),
         );
         // The merged status leaves out states of the quoting enclave that are neither out of date nor revoked.
         let qe = record.judge(
             Id::QeStatus,
-            self.describe_statuses(),
+            statuses,
             named(claims.qe_status, &claims.qe_advisory_ids),
             self.check_status(claims.qe_status, &claims.qe_advisory_ids),
         );

@@ -34,7 +34,7 @@ fn a_platform_at_no_level_is_refused() {
     assert_eq!(verdict.qv_result(), Some(QvResult::Unspecified));
     // What comes after is not made, and says so.
     let identity = verdict.checks().iter().find(|check| check.id == "identity").unwrap();
-    assert_eq!((identity.outcome, identity.found.as_str()), (Outcome::NotMade, ""));
+    assert_eq!((identity.outcome, &*identity.found), (Outcome::NotMade, ""));
 }
 
 #[test]

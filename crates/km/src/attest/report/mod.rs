@@ -35,7 +35,7 @@ impl Report {
         let rollback = Check {
             id: "roll-back",
             expected: "CRL and evaluation numbers not below those seen before".into(),
-            found: String::new(),
+            found: "".into(),
             outcome: Outcome::NotMade,
         };
         let at = judging.at.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
@@ -84,7 +84,7 @@ impl Report {
             Binding::Failed(error) => (Outcome::Failed, error.to_string()),
         };
         let expected = "report_data is that of the public key and the nonce".into();
-        Check { id: "binding", expected, found, outcome }
+        Check { id: "binding", expected, found: found.into(), outcome }
     }
 
     fn binding_name(&self) -> &'static str {
