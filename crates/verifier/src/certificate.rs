@@ -96,12 +96,9 @@ impl X509Codec for Reader {
 }
 
 impl ParsedCert for Whole<'_> {
+    /// Asked for only where dcap-qvl fetches collateral itself.
     fn pck_ca(&self) -> Option<dcap_qvl::config::PckCa> {
-        let issuer = common_name(self.tbs_certificate.issuer).ok()??;
-        Some(match PckCa::named(&issuer)? {
-            PckCa::Processor => dcap_qvl::config::PckCa::Processor,
-            PckCa::Platform => dcap_qvl::config::PckCa::Platform,
-        })
+        None
     }
 
     fn extension(&self, oid: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
@@ -139,10 +136,7 @@ impl PckCa {
 
     /// By the name of the issuer of a PCK certificate.
     pub(crate) fn of(leaf: &Certified) -> Option<Self> {
-        Self::named(leaf.issuer.as_deref()?)
-    }
-
-    fn named(issuer: &str) -> Option<Self> {
+        let issuer = leaf.issuer.as_deref()?;
         match (issuer.contains("Processor CA"), issuer.contains("Platform CA")) {
             (true, false) => Some(Self::Processor),
             (false, true) => Some(Self::Platform),
@@ -198,4 +192,44 @@ fn common_name(name: AnyRef<'_>) -> der::Result<Option<String>> {
     let [value] = found.as_slice() else { return Ok(None) };
     let is_text = matches!(value.header().tag(), Tag::Utf8String | Tag::PrintableString);
     Ok(str::from_utf8(value.value()).ok().filter(|_| is_text).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_strictly_is_read_the_same_as_by_the_reader_of_dcap_qvl() {
+        let root = pem::encode(&pem::Pem::new("CERTIFICATE", include_bytes!("intel-sgx-root-ca.der")));
+        for ending in ["", "\n", "\r\n \n"] {
+            let text = format!("{}{ending}", root.replace("\r\n", "\n").trim_end());
+            let [lenient] = read_chain_of::<1>(text.as_bytes()).unwrap();
+            let strict = read_one(text.as_bytes()).unwrap();
+            assert_eq!((strict.der, strict.key, strict.subject), (lenient.der, lenient.key, lenient.subject));
+        }
+        // Left to the other reader: text before, two blocks, another label, a long line.
+        for text in [
+            format!("text\n{root}"),
+            format!("{root}{root}"),
+            root.replace("CERTIFICATE", "X509 CERTIFICATE"),
+            root.replace("\r\n", "").replace("-----MII", "-----\nMII").replace("-----END", "\n-----END"),
+        ] {
+            assert!(read_one(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_extension_that_stands_there_twice_is_none() {
+        let extension = |id| Extension { id, critical: false, value: OctetStringRef::new(b"x").unwrap() };
+        let (one, other) = (COMMON_NAME, ObjectIdentifier::new_unwrap("2.5.4.4"));
+        let find = |ids: &[ObjectIdentifier]| {
+            let all: Vec<_> = ids.iter().copied().map(extension).collect();
+            let der = all.to_der().unwrap();
+            find_extension(AnyRef::from_der(&der).unwrap(), one.as_bytes())
+                .map(|found| found.map(<[u8]>::to_vec))
+        };
+        assert_eq!(find(&[other, one]), Ok(Some(b"x".to_vec())));
+        assert_eq!(find(&[other]), Ok(None));
+        assert!(find(&[one, other, one]).is_err());
+    }
 }

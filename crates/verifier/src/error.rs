@@ -234,7 +234,6 @@ impl Error {
             Self::QuotingEnclaveRefused(_) => Id::QuotingEnclave,
             Self::TcbLevelNotSupported(_) => Id::TcbLevel,
             Self::TrustDomainRefused(_) => Id::Attributes,
-            Self::CollateralMalformed(_) => Id::TcbInfoForm,
             _ => Id::Signatures,
         }
     }

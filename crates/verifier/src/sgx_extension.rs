@@ -133,3 +133,36 @@ impl<'a> Members<'a> {
 fn octets<const LEN: usize>(value: AnyRef<'_>) -> Option<[u8; LEN]> {
     value.decode_as::<&OctetStringRef>().ok()?.as_bytes().try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use der::Encode as _;
+
+    fn tlv(tag: Tag, contents: &[u8]) -> Vec<u8> {
+        AnyRef::new(tag, contents).unwrap().to_der().unwrap()
+    }
+
+    /// SEQUENCE { name, OCTET STRING }.
+    fn member(tag: Tag, arc: u8) -> Vec<u8> {
+        let name = tlv(tag, &[SGX.as_bytes(), &[arc]].concat());
+        tlv(Tag::Sequence, &[name, tlv(Tag::OctetString, &[arc; 2])].concat())
+    }
+
+    fn members(tag: Tag, all: &[Vec<u8>]) -> Option<Vec<u8>> {
+        let der = tlv(tag, &all.concat());
+        let read = Members::read(&[], AnyRef::from_der(&der).unwrap())?;
+        Some((0..=18).filter(|arc| read.get(*arc).is_some()).collect())
+    }
+
+    #[test]
+    fn members_have_names_of_their_own_and_stand_there_once() {
+        let good = |arc| member(Tag::ObjectIdentifier, arc);
+        assert_eq!(members(Tag::Sequence, &[good(3), good(1)]), Some(vec![1, 3]));
+        assert_eq!(members(Tag::Sequence, &[]), Some(vec![]));
+        assert_eq!(members(Tag::Set, &[good(1)]), None);
+        assert_eq!(members(Tag::Sequence, &[good(1), good(3), good(1)]), None, "twice");
+        assert_eq!(members(Tag::Sequence, &[member(Tag::OctetString, 1)]), None, "no name");
+        assert_eq!(members(Tag::Sequence, &[good(18), good(19)]), None, "an unknown name");
+    }
+}

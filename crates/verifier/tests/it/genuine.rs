@@ -46,6 +46,12 @@ fn sgx_quote_is_genuine_and_its_status_refused_by_name() {
 }
 
 #[test]
+fn the_window_of_collateral_is_that_of_its_shortest_parts() {
+    let collateral = Collateral::from_json(&read("dcap-qvl/sgx_quote_collateral.json")).unwrap();
+    assert_eq!(collateral.window(), (FIRST.cast_unsigned(), LAST.cast_unsigned()));
+}
+
+#[test]
 fn tdx_quotes_of_versions_4_and_5_are_up_to_date() {
     for (name, now, fmspc) in
         [("tdx_quote", SUMMER, "b0c06f000000"), ("tdx_quote_td15ex", AUTUMN, "b0c06f000000")]

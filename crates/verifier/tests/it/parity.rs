@@ -1,7 +1,7 @@
 //! Q1 to Q16: what Intel's own library checks and dcap-qvl does not, or what this verifier refuses beyond both
 //! (quote-verification reference, section 4). The broken input is made by the simulator, everything else in it is sound.
 
-use crate::bench::{Bench, DAY, production};
+use crate::bench::{Bench, DAY, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use serde_json::Value;
 use tcs_evidence::Evidence;
@@ -59,7 +59,18 @@ fn q3_no_tcb_level_stands_twice() {
     assert_accepted(&with(&[own.clone(), lower.clone()]));
     let mut twice = own.clone();
     twice.status = "OutOfDate".into();
-    assert_refused(&with(&[own, lower, twice]), "CollateralMalformed", "tcb-info-form");
+    assert_refused(&with(&[own.clone(), lower, twice]), "CollateralMalformed", "tcb-info-form");
+
+    // Of a trust domain's levels the components of TDX tell them apart, too.
+    let with = |levels: &[_]| {
+        let options = CollateralOptions { tcb_levels: Some(levels.to_vec()), ..CollateralOptions::default() };
+        let collateral = bench.collateral(Tee::Tdx, &options).unwrap();
+        bench.judge(&bench.td(&trust_domain()), &collateral, &any_identity())
+    };
+    let mut lower = own.clone();
+    lower.tdx_components[2] -= 1;
+    assert_accepted(&with(&[own.clone(), lower.clone()]));
+    assert_refused(&with(&[own.clone(), lower, own]), "CollateralMalformed", "tcb-info-form");
 }
 
 #[test]
