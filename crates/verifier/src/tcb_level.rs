@@ -30,7 +30,8 @@ pub fn dates(
     };
     let level = levels.find(met).ok_or_else(unclear)?;
     let module = tee_tcb_svn.map(|svn| module_date(&collateral.tcb_info, &svn)).transpose()?.flatten();
-    if !is_reported(level, module.is_some(), &verified.platform_status) {
+    let (status, ids) = (level.tcb_status, level.advisory_ids.as_slice());
+    if !is_reported(status, ids, module.is_some(), &verified.platform_status) {
         return Err(unclear());
     }
     let date = validity::text("the TCB info", &level.tcb_date)?;
@@ -38,18 +39,23 @@ pub fn dates(
     let isv_svn = signature_data.qe_report().isv_svn();
     let mut qe_levels = collateral.qe_identity.tcb_levels.iter();
     let qe = qe_levels.find(|level| isv_svn >= level.tcb.isvsvn).ok_or_else(unclear)?;
-    if qe.tcb_status != verified.qe_status.status || qe.advisory_ids != verified.qe_status.advisory_ids {
+    if !is_reported(qe.tcb_status, &qe.advisory_ids, false, &verified.qe_status) {
         return Err(unclear());
     }
     Ok((module.map_or(date, |module| module.min(date)), validity::text("the QE identity", &qe.tcb_date)?))
 }
 
 /// A module's level may change the status and add advisories; the platform's own come first then.
-fn is_reported(level: &TcbLevel, with_module: bool, reported: &TcbStatusWithAdvisory) -> bool {
+fn is_reported(
+    status: dcap_qvl::tcb_info::TcbStatus,
+    advisory_ids: &[String],
+    with_module: bool,
+    reported: &TcbStatusWithAdvisory,
+) -> bool {
     if with_module {
-        return reported.advisory_ids.starts_with(&level.advisory_ids);
+        return reported.advisory_ids.starts_with(advisory_ids);
     }
-    reported.status == level.tcb_status && reported.advisory_ids == level.advisory_ids
+    reported.status == status && reported.advisory_ids == advisory_ids
 }
 
 /// Date of the TDX module's level; `None` for a module of version 0, which the TCB levels judge.
@@ -72,4 +78,29 @@ pub fn sort(tcb_info: &mut TcbInfo) {
         let order = order.then_with(|| other.pce_svn.cmp(&one.pce_svn));
         if is_tdx { order.then_with(|| other.tdx_components.cmp(&one.tdx_components)) } else { order }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dcap_qvl::tcb_info::TcbStatus;
+
+    #[test]
+    fn a_level_that_was_not_reported_is_not_taken_for_the_one_that_was() {
+        let ids = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let reported = TcbStatusWithAdvisory::new(TcbStatus::OutOfDate, ids(&["A", "B"]));
+        let is = |status, names: &[&str], module| is_reported(status, &ids(names), module, &reported);
+        assert!(is(TcbStatus::OutOfDate, &["A", "B"], false));
+        for (status, names) in [
+            (TcbStatus::UpToDate, &["A", "B"][..]),
+            (TcbStatus::OutOfDate, &["A"]),
+            (TcbStatus::OutOfDate, &["B", "A"]),
+            (TcbStatus::OutOfDate, &[]),
+        ] {
+            assert!(!is(status, names, false), "{names:?}");
+        }
+        // A module's level may make the status worse and adds its advisories behind.
+        assert!(is(TcbStatus::UpToDate, &["A"], true) && is(TcbStatus::UpToDate, &[], true));
+        assert!(!is(TcbStatus::OutOfDate, &["B"], true) && !is(TcbStatus::OutOfDate, &["A", "B", "C"], true));
+    }
 }
