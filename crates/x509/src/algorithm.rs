@@ -103,6 +103,11 @@ impl PublicKey {
         self.kind
     }
 
+    /// The contents of the BIT STRING.
+    pub fn raw(&self) -> &[u8] {
+        &self.key
+    }
+
     /// Verifies a signature with the algorithm that a CA key of this kind uses.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
         self.check(self.default_verification(), message, signature)

@@ -257,12 +257,12 @@ impl CaChain {
 }
 
 /// The contents of an OCTET STRING.
-fn octets(value: &[u8]) -> der::Result<Vec<u8>> {
+pub fn octets(value: &[u8]) -> der::Result<Vec<u8>> {
     let octets: &der::asn1::OctetStringRef = der::Decode::from_der(value)?;
     Ok(octets.as_bytes().to_vec())
 }
 
-fn key_error(fault: Fault) -> Error {
+pub fn key_error(fault: Fault) -> Error {
     match fault {
         Fault::Malformed(why) => Error::CertificateMalformed(why),
         Fault::Unsupported(why) => Error::CertificateUnsupported(why),

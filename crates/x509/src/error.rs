@@ -26,6 +26,9 @@ pub enum Error {
     /// The lifetime cannot be met.
     #[error("the requested lifetime is shorter than 600 seconds")]
     LifetimeInvalid,
+    /// A self-signed CA would live too short or too long.
+    #[error("a CA lives from one hour to 20 years, and not beyond the year 9999")]
+    CaLifetimeInvalid,
     /// The CA's validity has ended.
     #[error("the CA certificate has ended")]
     CaExpired,
@@ -73,7 +76,7 @@ impl Error {
             Self::UsageUnknown => "UsageUnknown",
             Self::UsageForbidden => "UsageForbidden",
             Self::IdentityForbidden(_) => "IdentityForbidden",
-            Self::LifetimeInvalid => "LifetimeInvalid",
+            Self::LifetimeInvalid | Self::CaLifetimeInvalid => "LifetimeInvalid",
             Self::CaExpired => "CaExpired",
             Self::ClockTooEarly => "ClockTooEarly",
             Self::CertificateMalformed(_) => "CertificateMalformed",

@@ -1,5 +1,6 @@
 //! X.509 extensions as they stand in requests and certificates.
 
+use crate::{Error, encode};
 use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, SliceReader, Tag};
 
@@ -94,6 +95,17 @@ fn one<'a>(reader: &mut SliceReader<'a>) -> der::Result<Extension<'a>> {
         let value = <&OctetStringRef>::decode(inner)?.as_bytes();
         Ok(Extension { id, critical, value })
     })
+}
+
+/// An extension with this DER value.
+pub fn encode(id: ObjectIdentifier, critical: bool, value: &[u8]) -> Result<Vec<u8>, Error> {
+    let id = encode::der(&id)?;
+    let value = encode::tlv(Tag::OctetString, value)?;
+    if critical {
+        encode::sequence(&[&id, &encode::der(&true)?, &value])
+    } else {
+        encode::sequence(&[&id, &value])
+    }
 }
 
 /// What `basicConstraints` says.

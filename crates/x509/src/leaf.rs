@@ -3,7 +3,7 @@
 
 use crate::certificate::{Certificate, TbsCertificate};
 use crate::extension::{
-    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
+    self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
     SUBJECT_ALT_NAME, basic_constraints, key_usage,
 };
 use crate::{CaChain, CertificateRequest, Error, Usage, encode, usage};
@@ -18,7 +18,7 @@ pub const LONGEST_LIFETIME: u64 = 365 * 86_400;
 pub const SHORTEST_LIFETIME: u64 = 600;
 
 /// For clocks that lag: certificates begin this many seconds early.
-const BACKDATE: i64 = 300;
+pub const BACKDATE: i64 = 300;
 /// From this lifetime on the back-dating is taken from the end (conformance B5).
 const LONG: i64 = 8 * 3600;
 
@@ -187,7 +187,7 @@ impl LeafRequest<'_> {
 }
 
 /// A number of at most 16 bytes, big-endian.
-fn number(bytes: &[u8]) -> u128 {
+pub fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
@@ -218,33 +218,23 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
 fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     let mut all = Vec::new();
     if let Some(value) = usage::key_usage(ask.usages())? {
-        all.push(extension(KEY_USAGE, true, &value)?);
+        all.push(extension::encode(KEY_USAGE, true, &value)?);
     }
     if let Some(value) = usage::extended_key_usage(ask.usages())? {
-        all.push(extension(EXTENDED_KEY_USAGE, false, &value)?);
+        all.push(extension::encode(EXTENDED_KEY_USAGE, false, &value)?);
     }
-    all.push(extension(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);
+    all.push(extension::encode(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);
     // Copied, never computed: it must equal what the CA certificate says.
     let issuer_is_subject = ca.issuing().subject_raw() == ask.request.subject_raw();
     if let Some(id) = ca.issuing().key_id().filter(|_| !issuer_is_subject) {
         let id = encode::tlv(Tag::ContextSpecific { constructed: false, number: der::TagNumber(0) }, id)?;
-        all.push(extension(AUTHORITY_KEY_ID, false, &encode::sequence(&[&id])?)?);
+        all.push(extension::encode(AUTHORITY_KEY_ID, false, &encode::sequence(&[&id])?)?);
     }
     if let Some(names) = ask.request.san_raw() {
-        all.push(extension(SUBJECT_ALT_NAME, ask.request.is_subject_empty(), names)?);
+        all.push(extension::encode(SUBJECT_ALT_NAME, ask.request.is_subject_empty(), names)?);
     }
     let parts: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
     encode::sequence(&parts)
-}
-
-fn extension(id: ObjectIdentifier, critical: bool, value: &[u8]) -> Result<Vec<u8>, Error> {
-    let id = encode::der(&id)?;
-    let value = encode::tlv(Tag::OctetString, value)?;
-    if critical {
-        encode::sequence(&[&id, &encode::der(&true)?, &value])
-    } else {
-        encode::sequence(&[&id, &value])
-    }
 }
 
 #[cfg(test)]
@@ -286,7 +276,7 @@ mod tests {
             let tbs = Tbs::encode(&ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
             tbs.judge(&ask, &ca).err()
         };
-        let make = |id, critical, value: &[u8]| extension(id, critical, value).unwrap();
+        let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
         let usage = make(KEY_USAGE, true, b"\x03\x02\x05\xa0");
         let no_ca = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
         let names = make(SUBJECT_ALT_NAME, false, request.san_raw().unwrap());

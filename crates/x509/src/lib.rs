@@ -1,5 +1,5 @@
 //! Certificate requests in, certificates out: PKCS#10 parsing with proof of possession, the leaf profile, the judgement
-//! of the final to-be-signed certificate, chain and CA checks. Pure: bytes and `now` come in, values come out.
+//! of the final to-be-signed certificate, self-signed CAs, chain and CA checks. Pure: bytes and `now` come in, values come out.
 //!
 //! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate, judge *that* (parsed
 //! anew), sign it, assemble, verify the signature with the CA certificate's key. Subject, subject alternative names and
@@ -18,6 +18,7 @@ mod leaf;
 mod name;
 mod request;
 mod san;
+mod self_signed;
 mod usage;
 
 pub use ca::{CaCertificate, CaChain};
@@ -27,4 +28,5 @@ pub use leaf::{
     issue, verify_issued,
 };
 pub use request::{CertificateRequest, MAX_REQUEST};
+pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
 pub use usage::Usage;

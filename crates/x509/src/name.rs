@@ -23,6 +23,11 @@ pub fn is_readable(raw: &[u8]) -> bool {
     attribute_values(raw).is_ok()
 }
 
+/// Whether a value claims an identity that Kubernetes gives meaning.
+pub fn is_reserved(text: &str) -> bool {
+    text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
+}
+
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
 pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     if raw.len() > MAX_NAME {
@@ -32,7 +37,7 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
         if text.contains('\0') {
             return Err(Error::IdentityForbidden("the subject holds a NUL character"));
         }
-        if text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX) {
+        if is_reserved(&text) {
             return Err(Error::IdentityForbidden(
                 "names that begin with 'system:' are reserved for Kubernetes",
             ));
