@@ -38,8 +38,24 @@ pub mod annotations {
     /// Asks for the next CA before the present one ends. Not served yet.
     pub const RENEW: &str = "tcs.intel.com/renew";
     /// Allows a self-signed issuer whose key was lost a new CA; the value is the SHA-256 fingerprint of the old
-    /// certificate in lower-case hex. Not served yet.
+    /// certificate in lower-case hex.
     pub const NEW_CA: &str = "tcs.intel.com/new-ca";
+}
+
+/// Sealed CA keys: Secrets in [`SERVICE_NAMESPACE`] that only the enclave which made them can open.
+pub mod sealed {
+    /// Type of such a Secret; the admission policy lets the service delete no other.
+    pub const TYPE: &str = "tcs.intel.com/sealed-ca";
+    /// The one field of its data.
+    pub const FIELD: &str = "sealed-ca";
+    /// Annotation with the SHA-256 fingerprint of the CA certificate, lower-case hex.
+    pub const FINGERPRINT: &str = "tcs.intel.com/ca-fingerprint";
+
+    /// Name of the Secret of an issuer: `tcs-sealed-<uid>`.
+    #[must_use]
+    pub fn name(issuer_uid: &str) -> String {
+        format!("tcs-sealed-{issuer_uid}")
+    }
 }
 
 /// Reasons of conditions and Events. They are stable: users' scripts may compare them.
@@ -58,6 +74,12 @@ pub mod reasons {
     pub const CA_EXPIRED: &str = "CAExpired";
     /// An issuer kind or option that this version does not serve.
     pub const UNSUPPORTED: &str = "Unsupported";
+    /// The platform cannot seal a key, and the issuer does not accept one that ends with the enclave.
+    pub const NO_SEALING: &str = "NoSealing";
+    /// A sealed CA key could not be restored.
+    pub const RESTORE_REFUSED: &str = "RestoreRefused";
+    /// The CA that was asked for cannot be made.
+    pub const CA_REFUSED: &str = "CARefused";
     /// No enclave answers.
     pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
     /// The platform gives no evidence.

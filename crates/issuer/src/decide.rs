@@ -5,6 +5,7 @@
 
 mod attestation;
 mod ca_secret;
+mod self_signed;
 
 use crate::delivery::{self, Delivery};
 use jiff::Timestamp;
@@ -16,9 +17,9 @@ use tcs_api::v1alpha1::{
     CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery, TCSIssuer,
 };
 use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
-use tcs_enclave_rpc::{CaInfo, Identity, Offer, Refusal, RefusalCode};
+use tcs_enclave_rpc::{CaInfo, GenerateCa, Identity, Offer, Refusal, RefusalCode};
 
-pub use attestation::merge_conditions;
+pub use attestation::{merge_conditions, own_labels};
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
 const REAPPLY: Duration = Duration::from_mins(10);
@@ -38,6 +39,8 @@ pub enum EnclaveSeen<'a> {
     Offering(&'a Identity, &'a Offer),
     /// It refused to make an offer.
     Refused(&'a Identity, &'a Refusal),
+    /// It holds no CA key of this self-signed issuer, which has no offers.
+    Vacant(&'a Identity),
 }
 
 /// What was found of the Secret that the key owner named.
@@ -64,8 +67,12 @@ pub struct Observed<'a> {
     pub attestation: Option<&'a QuoteAttestation>,
     /// The delivery's Secret.
     pub secret: SecretSeen<'a>,
-    /// How the delivery that this pass handed over was refused.
+    /// How the delivery that this pass handed over was refused, or the CA that it asked for.
     pub refusal: Option<&'a Refusal>,
+    /// Fingerprint of the CA whose sealed key is kept, as its Secret says; `None`: there is none.
+    pub sealed: Option<&'a str>,
+    /// Why the sealed key was not restored.
+    pub restore_refusal: Option<&'a Refusal>,
 }
 
 /// What to do with the `QuoteAttestation`.
@@ -111,6 +118,10 @@ pub struct Note {
 pub struct Plan {
     /// Hand this to the enclave and decide again; nothing else of the plan is carried out then.
     pub deliver: Option<Delivery>,
+    /// Let the enclave make this CA and decide again; nothing else of the plan is carried out then.
+    pub generate: Option<GenerateCa>,
+    /// Seal the CA key that the enclave holds and keep the blob, before anything is published.
+    pub seal: bool,
     /// The CA certificate Secret to apply.
     pub ca_secret: Option<Box<Secret>>,
     /// The `QuoteAttestation`.
@@ -146,7 +157,8 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
             plan.requeue = Some(Duration::from_secs(30));
             plan
         }
-        EnclaveSeen::Holding(identity, ca) => pass.with_identity(identity).holding(ca),
+        EnclaveSeen::Holding(identity, ca) => pass.with_identity(identity).holding(identity, ca),
+        EnclaveSeen::Vacant(identity) => pass.with_identity(identity).vacant(identity),
         EnclaveSeen::Offering(identity, offer) => pass.with_identity(identity).offering(offer),
     }
 }
@@ -154,11 +166,6 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
 /// Why an issuer is not served, if it is not.
 #[must_use]
 pub fn unsupported(issuer: &TCSIssuer) -> Option<&'static str> {
-    if issuer.spec.self_sign {
-        return Some(
-            "selfSign: true is not served by this version; set selfSign: false in a new issuer and deliver a CA key",
-        );
-    }
     // There the service may write any Secret, the key owner's among them: nothing would guard secretName.
     let own = issuer.namespace().is_some_and(|namespace| namespace == SERVICE_NAMESPACE);
     own.then_some("issuers do not live in the service's own namespace; make it in another one")
@@ -195,14 +202,9 @@ impl<'a> Pass<'a> {
         self
     }
 
-    fn holding(mut self, ca: &CaInfo) -> Plan {
+    fn holding(mut self, identity: &Identity, ca: &CaInfo) -> Plan {
         let fingerprint = hex::encode(ca.fingerprint.as_slice());
-        let before = self.status.ca.replace(CaStatus {
-            fingerprint: fingerprint.clone(),
-            not_after: rfc3339(ca.not_after),
-            key_algorithm: ca.key_algorithm.clone(),
-            key_format: ca.key_format.clone(),
-        });
+        let before = self.status.ca.replace(ca_status(ca));
         self.status.offer = None;
         self.status.refused_delivery = None;
         self.status.secret_name = Some(self.seen.issuer.spec.secret_name.clone());
@@ -225,16 +227,24 @@ impl<'a> Pass<'a> {
             notes.push(Note { warning: true, reason: "CAReplaced".into(), message, about: About::Issuer });
         }
         let awaited = ready_condition(self.seen.status).is_none_or(|ready| {
-            [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST].contains(&ready.reason.as_str())
+            let waiting = [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST];
+            waiting.contains(&ready.reason.as_str()) || self_signed::waits(&ready.reason)
         });
         if awaited {
-            let message = self.say(&format!("{message} (key delivered as {})", ca.key_format));
-            notes.push(Note { warning: false, reason: "KeyAccepted".into(), message, about: About::Issuer });
+            let (reason, how) = if self.seen.issuer.spec.self_sign {
+                ("CAGenerated", "key made in the enclave".to_owned())
+            } else {
+                ("KeyAccepted", format!("key delivered as {}", ca.key_format))
+            };
+            let message = self.say(&format!("{message} ({how})"));
+            notes.push(Note { warning: false, reason: reason.into(), message, about: About::Issuer });
         }
         let attestation =
             if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
+        let self_sealed = self.seen.sealed;
         let mut plan = self.finish("True", reasons::READY, &message, notes);
         plan.ca_secret = Some(Box::new(ca_secret));
+        plan.seal = identity.sealing && self_sealed != Some(fingerprint.as_str());
         plan.attestation = attestation;
         plan.requeue = Some(REAPPLY.min(Duration::from_secs(until_end.saturating_add(1))));
         plan
@@ -334,16 +344,19 @@ impl<'a> Pass<'a> {
         );
         let (reason, message) = match self.seen.status.ca.as_ref() {
             None => (reasons::AWAITING_KEY, format!("waiting for the CA key: {how}")),
-            Some(ca) => (
-                reasons::KEY_LOST,
-                format!(
-                    "the enclave no longer holds the key of the CA with SHA-256 {}; its certificate stays published. To \
-                     go on, {how}",
-                    ca.fingerprint
-                ),
-            ),
+            Some(ca) => (reasons::KEY_LOST, format!("{}. To go on, {how}", self.lost(&ca.fingerprint))),
         };
         self.not_ready(reason, &message)
+    }
+
+    /// What is true when the key of a published CA is gone.
+    fn lost(&self, fingerprint: &str) -> String {
+        let why = self.seen.restore_refusal.map_or_else(String::new, |refusal| {
+            format!(" (what was sealed of it could not be restored: {refusal})")
+        });
+        format!(
+            "the enclave no longer holds the key of the CA with SHA-256 {fingerprint}{why}; its certificate stays published"
+        )
     }
 
     fn refused(self, code: &str, text: &str) -> Plan {
@@ -397,6 +410,17 @@ enum Verdict {
         code: String,
         text: String,
     },
+}
+
+/// A CA as the status shows it.
+#[must_use]
+pub fn ca_status(ca: &CaInfo) -> CaStatus {
+    CaStatus {
+        fingerprint: hex::encode(ca.fingerprint.as_slice()),
+        not_after: rfc3339(ca.not_after),
+        key_algorithm: ca.key_algorithm.clone(),
+        key_format: ca.key_format.clone(),
+    }
 }
 
 /// The Ready condition of a status.

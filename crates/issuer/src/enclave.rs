@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint, Health,
-    Identity, Issue, Issued, IssuerState, Offer, Refusal, Request, Response,
+    BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
+    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Refusal, Request, Response, Restore,
+    Seal, Sealed,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -129,6 +130,30 @@ impl Connected {
     /// Hands a wrapped key over.
     pub async fn deliver(&self, delivery: CompleteProvisioning) -> Result<CaInfo, EnclaveError> {
         match self.call(Request::CompleteProvisioning(delivery)).await? {
+            Response::Provisioned(ca) => Ok(ca),
+            _ => Err(EnclaveError::Unexpected),
+        }
+    }
+
+    /// Has a self-signed CA made.
+    pub async fn generate(&self, request: GenerateCa) -> Result<CaInfo, EnclaveError> {
+        match self.call(Request::GenerateCa(request)).await? {
+            Response::Provisioned(ca) => Ok(ca),
+            _ => Err(EnclaveError::Unexpected),
+        }
+    }
+
+    /// The CA key that is held, sealed.
+    pub async fn seal(&self, uid: &str) -> Result<Sealed, EnclaveError> {
+        match self.call(Request::Seal(Seal { issuer_uid: uid.to_owned() })).await? {
+            Response::Sealed(sealed) => Ok(sealed),
+            _ => Err(EnclaveError::Unexpected),
+        }
+    }
+
+    /// Takes a sealed CA key back.
+    pub async fn restore(&self, request: Restore) -> Result<CaInfo, EnclaveError> {
+        match self.call(Request::Restore(request)).await? {
             Response::Provisioned(ca) => Ok(ca),
             _ => Err(EnclaveError::Unexpected),
         }

@@ -2,12 +2,13 @@
 
 use crate::context::Context;
 use crate::decide::{
-    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, decide, is_ready, merge_conditions,
-    named_secret, ready_condition, secret_refused, unsupported,
+    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, ca_status, decide, is_ready,
+    merge_conditions, named_secret, ready_condition, secret_refused, unsupported,
 };
 use crate::delivery::Delivery;
 use crate::enclave::{Connected, EnclaveError};
 use crate::metrics::Metrics;
+use crate::sealed::{self, Kept};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -19,7 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
-use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal, RefusalCode};
+use tcs_enclave_rpc::{
+    ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal, RefusalCode, Restore,
+};
 
 /// The name under which we apply.
 pub const FIELD_MANAGER: &str = "tcs-issuer";
@@ -40,6 +43,7 @@ pub const RETRY: Duration = Duration::from_secs(1);
 
 enum Enclave {
     Unavailable,
+    Vacant(Identity),
     Holding(Identity, CaInfo),
     Offering(Identity, Offer),
     Refused(Identity, Refusal),
@@ -66,7 +70,8 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
     let status = context.newest_status(issuer);
 
     let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
-    let mut enclave = observe_enclave(connected.as_ref(), &uid).await?;
+    let kept = sealed::find(&secrets, &uid).await?;
+    let (mut enclave, restore_refusal) = observe_enclave(connected.as_ref(), issuer, kept.as_ref()).await?;
     let attestation = attestations.get_opt(&name).await?;
     let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
     let secret = match named {
@@ -84,6 +89,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
                 Enclave::Holding(identity, ca) => EnclaveSeen::Holding(identity, ca),
                 Enclave::Offering(identity, offer) => EnclaveSeen::Offering(identity, offer),
                 Enclave::Refused(identity, refusal) => EnclaveSeen::Refused(identity, refusal),
+                Enclave::Vacant(identity) => EnclaveSeen::Vacant(identity),
             },
             attestation: attestation.as_ref(),
             secret: match &secret {
@@ -92,6 +98,8 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
                 Some(Some(secret)) => SecretSeen::Found(secret),
             },
             refusal: refusal.as_ref(),
+            sealed: kept.as_ref().map(|kept| kept.fingerprint.as_str()),
+            restore_refusal: restore_refusal.as_ref(),
         };
         let mut plan = decide(&seen, now());
         if let (Some(delivery), Some(connected), Enclave::Offering(identity, offer)) =
@@ -110,20 +118,60 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
             }
             continue;
         }
+        if let (Some(request), Some(connected), Enclave::Vacant(identity)) =
+            (plan.generate.take(), &connected, &enclave)
+        {
+            match refusable(connected.generate(request).await)? {
+                Ok(ca) => {
+                    tracing::info!(issuer = %issuer.name_any(), algorithm = ca.key_algorithm, "CA made");
+                    // Known before it is published: whatever is lost after this, no other CA is made silently.
+                    let known = IssuerStatus { ca: Some(ca_status(&ca)), ..status.clone() };
+                    put_status(&known, &seen, context).await?;
+                    enclave = Enclave::Holding(identity.clone(), ca);
+                }
+                Err(refused) => refusal = Some(refused),
+            }
+            continue;
+        }
+        if let (true, Some(connected), Enclave::Holding(_, ca)) = (plan.seal, &connected, &enclave) {
+            let sealed = connected.seal(&uid).await?;
+            let fingerprint = hex::encode(ca.fingerprint.as_slice());
+            sealed::keep(&secrets, issuer, &fingerprint, sealed.blob.to_vec()).await?;
+        }
         carry_out(&mut plan, &seen, context, &attestations).await?;
         return Ok(plan);
     }
 }
 
-async fn observe_enclave(connected: Option<&Connected>, uid: &str) -> Result<Enclave, EnclaveError> {
-    let Some(connected) = connected else { return Ok(Enclave::Unavailable) };
-    let identity = connected.identity.clone();
-    if let Some(ca) = connected.holdings_of(uid).await?.and_then(|state| state.ca) {
-        return Ok(Enclave::Holding(identity, ca));
+/// What the enclave holds; if nothing, what was sealed is handed back to it first, or why it does not take it.
+async fn observe_enclave(
+    connected: Option<&Connected>,
+    issuer: &TCSIssuer,
+    kept: Option<&Kept>,
+) -> Result<(Enclave, Option<Refusal>), EnclaveError> {
+    let Some(connected) = connected else { return Ok((Enclave::Unavailable, None)) };
+    let (identity, uid) = (connected.identity.clone(), issuer.uid().unwrap_or_default());
+    if let Some(ca) = connected.holdings_of(&uid).await?.and_then(|state| state.ca) {
+        return Ok((Enclave::Holding(identity, ca), None));
     }
-    match connected.offer(uid).await {
-        Ok(offer) => Ok(Enclave::Offering(identity, offer)),
-        Err(EnclaveError::Refused(refusal)) => Ok(Enclave::Refused(identity, refusal)),
+    let mut refused = None;
+    if let Some(kept) = kept {
+        let blob = ByteVec::from(kept.blob.clone());
+        let request = Restore { issuer_uid: uid.clone(), blob, now: now().as_second() };
+        match refusable(connected.restore(request).await)? {
+            Ok(ca) => {
+                tracing::info!(issuer = %issuer.name_any(), "CA key restored");
+                return Ok((Enclave::Holding(identity, ca), None));
+            }
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    if issuer.spec.self_sign {
+        return Ok((Enclave::Vacant(identity), refused));
+    }
+    match connected.offer(&uid).await {
+        Ok(offer) => Ok((Enclave::Offering(identity, offer), refused)),
+        Err(EnclaveError::Refused(refusal)) => Ok((Enclave::Refused(identity, refusal), refused)),
         Err(error) => Err(error),
     }
 }
@@ -142,14 +190,19 @@ async fn hand_over(
         formats: Vec::new(),
         now: now().as_second(),
     };
-    match connected.deliver(request).await {
+    refusable(connected.deliver(request).await)
+}
+
+/// Tells a refusal that stands from one that only says to make the pass again.
+fn refusable(answer: Result<CaInfo, EnclaveError>) -> Result<Result<CaInfo, Refusal>, EnclaveError> {
+    match answer {
         Ok(ca) => Ok(Ok(ca)),
         Err(EnclaveError::Refused(refusal)) if !is_moments_fault(refusal.code) => Ok(Err(refusal)),
         Err(error) => Err(error),
     }
 }
 
-/// Whether a refusal says nothing about the delivery: the pass is simply made again.
+/// Whether a refusal says nothing about what was handed over: the pass is simply made again.
 fn is_moments_fault(code: RefusalCode) -> bool {
     use RefusalCode::{AlreadyProvisioned, Busy, Internal, OfferExhausted, UnknownOffer};
     matches!(code, AlreadyProvisioned | Busy | Internal | OfferExhausted | UnknownOffer)
@@ -288,7 +341,7 @@ pub async fn reconcile_cluster(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let mut status = issuer.status.clone().unwrap_or_default();
-    let message = "TCSClusterIssuer is not served by this version; use a TCSIssuer with selfSign: false";
+    let message = "TCSClusterIssuer is not served by this version; use a TCSIssuer";
     let condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
         type_: conditions::READY.into(),
         status: "False".into(),

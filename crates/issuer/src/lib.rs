@@ -16,6 +16,7 @@ mod health;
 mod issuers;
 mod metrics;
 mod run;
+mod sealed;
 mod signing;
 mod sweep;
 

@@ -299,11 +299,19 @@ async fn watch_secrets(
 ) -> anyhow::Result<()> {
     let mut stream = std::pin::pin!(tidy(stream));
     while let Some(event) = next(&mut stream).await {
-        // Any issuer still without a key may have been promised this Secret; there are few of those.
-        if matches!(event, watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) {
-            for issuer in context.issuers.state().iter().filter(|issuer| !issuers::signs(issuer)) {
-                let _ = context.issuer_queue.send(ObjectRef::from_obj(&**issuer));
+        let uid = match &event {
+            watcher::Event::Apply(secret) | watcher::Event::Delete(secret) => {
+                secret.labels().get(tcs_api::labels::ISSUER_UID).cloned()
             }
+            watcher::Event::InitDone => None,
+            watcher::Event::Init | watcher::Event::InitApply(_) => continue,
+        };
+        // Any issuer still without a key may have been promised this Secret; there are few of those. What is sealed of an
+        // issuer's key is that issuer's matter.
+        let concerned =
+            |issuer: &TCSIssuer| !issuers::signs(issuer) || (uid.is_some() && issuer.uid() == uid);
+        for issuer in context.issuers.state().iter().filter(|issuer| concerned(issuer)) {
+            let _ = context.issuer_queue.send(ObjectRef::from_obj(&**issuer));
         }
     }
     anyhow::bail!("the watch of Secrets ended")

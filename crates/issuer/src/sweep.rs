@@ -1,14 +1,16 @@
-//! Removes what deleted issuers left: offers and CA keys in the enclave, `QuoteAttestation`s in our namespace.
+//! Removes what deleted issuers left: offers and CA keys in the enclave, `QuoteAttestation`s and sealed keys in our
+//! namespace.
 //!
 //! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
 
 use crate::context::Context;
 use crate::issuers::{ReconcileError, delete};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use std::collections::HashSet;
 use tcs_api::v1alpha1::QuoteAttestation;
-use tcs_api::{SERVICE_NAMESPACE, labels};
+use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
 /// One sweep. Only objects that carry our label are looked at: what somebody else put there is not ours to delete.
 pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
@@ -16,6 +18,8 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
     let api: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
     let ours = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_US));
     let attestations = api.list(&ours).await?;
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let kept = secrets.list_metadata(&ours).await?;
     let connected = context.enclave.connected();
     let held = match &connected {
         Some(connected) => connected.holdings().await?,
@@ -38,6 +42,12 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
                 attestation = attestation.name_any(),
                 "deleted a deleted issuer's QuoteAttestation"
             );
+        }
+    }
+    for secret in kept.iter().filter(|secret| secret.name_any().starts_with(&sealed::name(""))) {
+        if secret.labels().get(labels::ISSUER_UID).is_none_or(|uid| !alive.contains(uid)) {
+            crate::sealed::delete(&secrets, &secret.name_any(), secret.uid()).await?;
+            tracing::info!(secret = secret.name_any(), "deleted a deleted issuer's sealed key");
         }
     }
     Ok(())

@@ -40,11 +40,72 @@ pub struct IssuerSpec {
         .message("selfSign cannot be changed: delete the issuer and make a new one"))]
     pub self_sign: bool,
 
+    /// What the CA of a self-signed issuer is to be. Read when the CA is made, and not after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CaSpec>,
+
     /// Labels for what the service makes for this issuer: the Secret with the CA certificate and the
     /// QuoteAttestation. Labels of the service itself cannot be set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// What the CA of a self-signed issuer is to be. What is left out is as the original made it, except for the key.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaSpec {
+    /// Common name (CN) of the CA's subject: `SGX self-signed root certificate authority` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub common_name: Option<String>,
+
+    /// Organizations (O): `Intel(R) Corporation` by default; an empty list is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
+    pub organizations: Option<Vec<String>>,
+
+    /// Organizational units (OU).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
+    pub organizational_units: Vec<String>,
+
+    /// Countries (C), two letters each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 2, max = 2), regex(pattern = "^[A-Z]{2}$")))]
+    pub countries: Vec<String>,
+
+    /// Localities (L).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
+    pub localities: Vec<String>,
+
+    /// States or provinces (ST).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
+    pub provinces: Vec<String>,
+
+    /// Algorithm of the CA's key: `ECDSA-P256` (the default), `ECDSA-P384`, `RSA-3072` or `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self in ['ECDSA-P256', 'ECDSA-P384', 'RSA-3072', 'Ed25519']")
+        .message("keyAlgorithm must be ECDSA-P256, ECDSA-P384, RSA-3072 or Ed25519"))]
+    pub key_algorithm: Option<String>,
+
+    /// How many days the CA certificate is valid, 1 to 7300: 365 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 7300))]
+    pub lifetime_days: Option<u32>,
+
+    /// How many CAs may stand below this one (pathLenConstraint): 0 by default, which is certificates of workloads only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 8))]
+    pub max_path_len: Option<u8>,
+
+    /// Accepts a CA whose key ends with the enclave's process, on platforms that cannot seal it. Without it such an issuer
+    /// is not served.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_ephemeral: bool,
 }
 
 /// What a cluster issuer is to be: the same as an issuer.

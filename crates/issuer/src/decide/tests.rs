@@ -3,14 +3,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use std::collections::BTreeMap;
-use tcs_api::v1alpha1::{IssuerSpec, QuoteAttestationStatus, SecretEntry};
+use tcs_api::v1alpha1::{CaSpec, IssuerSpec, QuoteAttestationStatus, SecretEntry};
 use tcs_enclave_rpc::ByteVec;
 
 const SIGNER: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
 
 fn issuer() -> TCSIssuer {
-    let spec =
-        IssuerSpec { secret_name: "external-ca-secret".into(), self_sign: false, labels: BTreeMap::new() };
+    let spec = IssuerSpec {
+        secret_name: "external-ca-secret".into(),
+        self_sign: false,
+        ca: None,
+        labels: BTreeMap::new(),
+    };
     let mut issuer = TCSIssuer::new("external-ca", spec);
     issuer.metadata.namespace = Some("sandbox".into());
     issuer.metadata.uid = Some("11111111-1111-1111-1111-111111111111".into());
@@ -26,6 +30,7 @@ fn identity(simulated: bool) -> Identity {
         simulated,
         evidence_kind: "sgx-quote-v3".into(),
         assurance: "enclave".into(),
+        sealing: true,
     }
 }
 
@@ -97,6 +102,9 @@ struct Scene {
     attestation: Option<QuoteAttestation>,
     secret: Option<Secret>,
     refusal: Option<Refusal>,
+    sealed: Option<String>,
+    restore_refusal: Option<Refusal>,
+    vacant: bool,
 }
 
 impl Scene {
@@ -110,7 +118,17 @@ impl Scene {
             attestation: None,
             secret: None,
             refusal: None,
+            sealed: None,
+            restore_refusal: None,
+            vacant: false,
         }
+    }
+
+    /// A self-signed issuer of which the enclave holds nothing.
+    fn vacant() -> Self {
+        let mut scene = Self { vacant: true, ..Self::offering(1) };
+        scene.issuer.spec.self_sign = true;
+        scene
     }
 
     fn holding(fingerprint: u8) -> Self {
@@ -119,6 +137,7 @@ impl Scene {
 
     fn decide(&self) -> Plan {
         let enclave = match (&self.ca, &self.offer) {
+            (None, _) if self.vacant => EnclaveSeen::Vacant(&self.identity),
             (Some(ca), _) => EnclaveSeen::Holding(&self.identity, ca),
             (None, Some(offer)) => EnclaveSeen::Offering(&self.identity, offer),
             (None, None) => EnclaveSeen::Unavailable,
@@ -130,6 +149,8 @@ impl Scene {
             attestation: self.attestation.as_ref(),
             secret: self.secret.as_ref().map_or(SecretSeen::Missing, SecretSeen::Found),
             refusal: self.refusal.as_ref(),
+            sealed: self.sealed.as_deref(),
+            restore_refusal: self.restore_refusal.as_ref(),
         };
         decide(&seen, now())
     }
@@ -388,15 +409,90 @@ fn w_s9_the_services_own_namespace_holds_no_issuers() {
 }
 
 #[test]
-fn what_is_not_served_says_so() {
+fn an_enclave_that_does_not_answer_is_said() {
     let mut scene = Scene::offering(1);
-    scene.issuer.spec.self_sign = true;
-    let plan = scene.decide();
-    assert_eq!(reason(&plan), reasons::UNSUPPORTED);
-    assert_eq!(plan.attestation, AttestationStep::Keep);
-    scene = Scene::offering(1);
     scene.offer = None;
     assert_eq!(reason(&scene.decide()), reasons::ENCLAVE_UNAVAILABLE);
+}
+
+#[test]
+fn a_self_signed_issuer_asks_for_the_originals_ca_with_a_better_key() {
+    let mut scene = Scene::vacant();
+    let plan = scene.decide();
+    let request = plan.generate.unwrap();
+    assert_eq!(request.subject.common_name, "SGX self-signed root certificate authority");
+    assert_eq!(request.subject.organizations, ["Intel(R) Corporation"]);
+    assert_eq!((request.key_algorithm.as_str(), request.lifetime), ("ECDSA-P256", 365 * 86_400));
+    assert_eq!((request.path_length, request.now), (Some(0), 1000));
+    scene.issuer.spec.ca = Some(CaSpec {
+        common_name: Some("Mesh".into()),
+        organizations: Some(vec![]),
+        key_algorithm: Some("RSA-3072".into()),
+        lifetime_days: Some(10),
+        max_path_len: Some(1),
+        ..CaSpec::default()
+    });
+    let request = scene.decide().generate.unwrap();
+    assert_eq!((request.subject.common_name.as_str(), request.subject.organizations.len()), ("Mesh", 0));
+    assert_eq!((request.key_algorithm.as_str(), request.lifetime), ("RSA-3072", 864_000));
+    assert_eq!(request.path_length, Some(1));
+}
+
+#[test]
+fn w_d2_a_lost_ca_is_not_made_anew_without_its_own_fingerprint() {
+    let mut scene = Scene::holding(7);
+    scene.issuer.spec.self_sign = true;
+    scene.status = scene.decide().status;
+    (scene.ca, scene.vacant) = (None, true);
+    let refusal = Refusal { code: RefusalCode::SealedBlobInvalid, message: "it does not open".into() };
+    scene.restore_refusal = Some(refusal);
+    let plan = scene.decide();
+    assert!(plan.generate.is_none());
+    assert_eq!(reason(&plan), reasons::KEY_LOST);
+    let old = "07".repeat(32);
+    let message = &ready_condition(&plan.status).unwrap().message;
+    assert!(message.contains("SealedBlobInvalid") && message.contains(&format!("new-ca={old}")), "{message}");
+    assert_eq!(plan.status.ca.unwrap().fingerprint, old);
+    for (allowed, made) in [("true", false), ("08", false), (&*"08".repeat(32), false), (&*old, true)] {
+        let annotations = [("tcs.intel.com/new-ca".to_owned(), allowed.to_owned())];
+        scene.issuer.metadata.annotations = Some(annotations.into());
+        assert_eq!(scene.decide().generate.is_some(), made, "{allowed}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_sealed_is_made_only_where_that_is_accepted() {
+    let mut scene = Scene::vacant();
+    scene.identity.sealing = false;
+    let plan = scene.decide();
+    assert!(plan.generate.is_none());
+    assert_eq!(reason(&plan), reasons::NO_SEALING);
+    scene.issuer.spec.ca = Some(CaSpec { allow_ephemeral: true, ..CaSpec::default() });
+    assert!(scene.decide().generate.is_some());
+    // And nothing is sealed then.
+    let mut scene = Scene::holding(7);
+    scene.identity.sealing = false;
+    assert!(!scene.decide().seal);
+}
+
+#[test]
+fn a_ca_that_the_enclave_does_not_make_is_said_with_its_code() {
+    let mut scene = Scene::vacant();
+    scene.refusal = Some(Refusal { code: RefusalCode::IdentityForbidden, message: "reserved".into() });
+    let plan = scene.decide();
+    assert!(plan.generate.is_none());
+    assert_eq!(reason(&plan), reasons::CA_REFUSED);
+    assert!(ready_condition(&plan.status).unwrap().message.contains("IdentityForbidden"));
+}
+
+#[test]
+fn a_held_key_is_sealed_once_for_each_certificate() {
+    let mut scene = Scene::holding(7);
+    assert!(scene.decide().seal);
+    scene.sealed = Some("07".repeat(32));
+    assert!(!scene.decide().seal);
+    scene.sealed = Some("08".repeat(32));
+    assert!(scene.decide().seal, "what is kept is another CA's");
 }
 
 #[test]

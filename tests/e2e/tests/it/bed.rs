@@ -128,6 +128,21 @@ impl Bed {
         self.ca("ca", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], &[])
     }
 
+    /// Restarts the enclave with this issuer's sealed key damaged. The controller cannot see that it is: only the enclave can
+    /// open it.
+    pub fn damage_before_restart(&self, issuer: &Issuer<'_>, sealed: &str) {
+        let uid = |object: &Value| object["metadata"]["uid"].clone();
+        let before = self.get(&["secret", "-n", "tcs-issuer", sealed]);
+        assert!(!uid(&before).is_null(), "nothing is sealed for {}", issuer.name);
+        let mut blob = decode(before["data"]["sealed-ca"].as_str().unwrap());
+        let last = blob.len() - 1;
+        blob[last] ^= 1;
+        let patch = json!({"data": {"sealed-ca": encode(&blob)}});
+        let patch = ["patch", "secret", "-n", "tcs-issuer", sealed, "--type=merge", "-p", &patch.to_string()];
+        self.kubectl(&patch);
+        self.crash("tcs-enclave");
+    }
+
     /// Ends a container's program as a crash would, and waits for its successor.
     pub fn crash(&self, container: &str) {
         let pid = self.node.pid(container).expect("the program runs");
@@ -182,6 +197,16 @@ impl Issuer<'_> {
 
     pub fn signer(&self) -> String {
         format!("tcsissuer.tcs.intel.com/{}.{}", self.namespace, self.name)
+    }
+
+    /// The Secret with the sealed CA key, once it is there.
+    pub fn sealed_secret(&self) -> String {
+        let name = format!("tcs-sealed-{}", self.object()["metadata"]["uid"].as_str().unwrap());
+        wait_for(SOON, "the sealed key", || {
+            Ok(self.bed.try_get(&["secret", "-n", "tcs-issuer", &name]).map(drop))
+        })
+        .unwrap();
+        name
     }
 
     /// The Secret that the tests deliver in.

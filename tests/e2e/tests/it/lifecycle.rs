@@ -85,12 +85,6 @@ fn two_issuers_with_one_secret_name_do_not_fight() {
 #[test]
 fn what_is_not_served_says_so_in_ready() {
     let bed = shared();
-    let issuer = bed.issuer("served");
-    let mut own = issuer_object(&issuer.namespace, "own");
-    own["spec"]["selfSign"] = json!(true);
-    bed.apply(&own);
-    let own = Issuer { bed, namespace: issuer.namespace.clone(), name: "own".into() };
-    own.wait_reason("Unsupported");
     bed.apply(&json!({
         "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSClusterIssuer",
         "metadata": {"name": "cluster.with.dots"}, "spec": {"secretName": "s", "selfSign": false},

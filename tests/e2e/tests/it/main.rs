@@ -16,4 +16,5 @@ mod document;
 mod lifecycle;
 mod rbac;
 mod restart;
+mod self_signed;
 mod signing;

@@ -319,11 +319,38 @@ async fn the_service_makes_no_token_secret_anywhere() {
         "metadata": { "name": "sealed" }, "data": { "blob": "AAAA" },
     });
     server_side_apply(&api, &sealed).await.expect("in its own namespace it writes what it needs");
-    for verb in
-        ["create serviceaccounts --subresource=token", "delete secrets", "create pods", "impersonate users"]
-    {
+    for verb in ["create serviceaccounts --subresource=token", "create pods", "impersonate users"] {
         assert!(!can_i(&service(), &format!("{verb} -n tcs-issuer")), "{verb}");
     }
+}
+
+/// Of Secrets it deletes what it sealed itself, and not even that elsewhere.
+#[tokio::test]
+async fn the_service_deletes_only_what_it_sealed() {
+    let client = client(&service()).await;
+    let api = secrets(&client, "tcs-issuer");
+    let object = |name: &str, kind: &str, label: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": kind,
+            "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": label } },
+            "data": { "x": "AAAA" },
+        })
+    };
+    for (name, kind, label) in [
+        ("delete-opaque", "Opaque", "tcs-issuer"),
+        ("delete-foreign", "tcs.intel.com/sealed-ca", "somebody"),
+        ("delete-sealed", "tcs.intel.com/sealed-ca", "tcs-issuer"),
+    ] {
+        apply(&object(name, kind, label));
+        let deleted = api.delete(name, &kube::api::DeleteParams::default()).await;
+        if name == "delete-sealed" {
+            deleted.expect("its own");
+        } else {
+            assert_refused_by_policy(deleted, name);
+        }
+    }
+    assert!(!can_i(&service(), "delete secrets -n default"));
+    assert!(!can_i(&service(), "deletecollection secrets -n tcs-issuer"));
 }
 
 #[tokio::test]

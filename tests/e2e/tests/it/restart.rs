@@ -85,10 +85,21 @@ fn w_r1_w_d10_restarts_lose_nothing_and_say_what_they_cost() {
     let same = bed.get(&["secret", "-n", &issuer.namespace, "restart-secret"]);
     assert_eq!((&secret["metadata"]["uid"], &secret["data"]), (&same["metadata"]["uid"], &same["data"]));
 
-    // Ready; the enclave restarts: KeyLost with a new offer, said in condition and Event; the Secret survives.
+    // Ready; the enclave restarts: the sealed key comes back, and everything goes on under the same CA.
+    let sealed = issuer.sealed_secret();
     bed.crash("tcs-enclave");
+    let csr = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
+    csr.certificate();
+    assert_eq!(issuer.readiness().1, "Ready");
+    assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint);
+    assert!(issuer.attestation().is_none());
+
+    // What was sealed is gone or damaged, and the enclave restarts: KeyLost with a new offer, said in condition and Event;
+    // the Secret survives.
+    bed.damage_before_restart(&issuer, &sealed);
     let message = issuer.wait_reason("KeyLost");
     assert!(message.contains(fingerprint.as_str().unwrap()), "{message}");
+    assert!(message.contains("SealedBlobInvalid"), "{message}");
     issuer.wait_attestation();
     assert!(issuer.events().contains("KeyLost"));
     let waiting = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
@@ -98,6 +109,9 @@ fn w_r1_w_d10_restarts_lose_nothing_and_say_what_they_cost() {
     issuer.deliver_until_ready(&ca);
     assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint);
     waiting.certificate();
+    // What is kept now opens again.
+    bed.crash("tcs-enclave");
+    Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve().certificate();
 
     // An issuer deleted while the service is down leaves nothing either.
     let doomed = bed.issuer("doomed");

@@ -1,0 +1,76 @@
+//! Self-signed issuers: when a CA is made, and when one is not.
+
+use super::{Pass, Plan};
+use kube::ResourceExt as _;
+use tcs_api::v1alpha1::TCSIssuer;
+use tcs_api::{annotations, reasons};
+use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity};
+
+/// What the original's self-signed CAs were called.
+const COMMON_NAME: &str = "SGX self-signed root certificate authority";
+const ORGANIZATION: &str = "Intel(R) Corporation";
+/// The original knew RSA-3072 only, whose signatures cost fifty times as much.
+const KEY_ALGORITHM: &str = "ECDSA-P256";
+/// The original's year.
+const LIFETIME_DAYS: u32 = 365;
+
+impl Pass<'_> {
+    /// The enclave holds nothing of this issuer, and nothing could be restored.
+    ///
+    /// A CA is made for an issuer that never had one. Whoever had one is not given another silently (W-D2): everyone who
+    /// trusts the old one would have to trust the new one first.
+    pub(super) fn vacant(self, identity: &Identity) -> Plan {
+        let (issuer, old) = (self.seen.issuer, self.status.ca.as_ref().map(|ca| ca.fingerprint.clone()));
+        if let Some(old) = old.filter(|old| !allows_new_ca(issuer, old)) {
+            let message = format!(
+                "{}. If it cannot come back, have a NEW CA made, which everyone must trust anew: kubectl annotate \
+                 tcsissuers.tcs.intel.com -n {} {} {}={old}",
+                self.lost(&old),
+                issuer.namespace().unwrap_or_default(),
+                issuer.name_any(),
+                annotations::NEW_CA,
+            );
+            return self.not_ready(reasons::KEY_LOST, &message);
+        }
+        if !identity.sealing && !issuer.spec.ca.as_ref().is_some_and(|ca| ca.allow_ephemeral) {
+            return self.not_ready(
+                reasons::NO_SEALING,
+                "the platform cannot seal a CA key, so it would end with the enclave's process; set spec.ca.allowEphemeral: true to accept that, or selfSign: false in a new issuer and deliver a CA key",
+            );
+        }
+        if let Some(refusal) = self.seen.refusal {
+            let message = format!("the enclave does not make this CA: {refusal}; correct spec.ca");
+            return self.not_ready(reasons::CA_REFUSED, &message);
+        }
+        Plan { generate: Some(request(issuer, self.now.as_second())), ..Plan::default() }
+    }
+}
+
+/// Whether a reason is one of an issuer that waits for its CA to be made.
+pub fn waits(reason: &str) -> bool {
+    [reasons::NO_SEALING, reasons::CA_REFUSED].contains(&reason)
+}
+
+/// The annotation names the very CA that was lost: one that was left there from an earlier loss allows nothing.
+fn allows_new_ca(issuer: &TCSIssuer, old: &str) -> bool {
+    issuer.annotations().get(annotations::NEW_CA).is_some_and(|allowed| allowed == old)
+}
+
+fn request(issuer: &TCSIssuer, now: i64) -> GenerateCa {
+    let spec = issuer.spec.ca.clone().unwrap_or_default();
+    GenerateCa {
+        issuer_uid: issuer.uid().unwrap_or_default(),
+        subject: CaSubject {
+            common_name: spec.common_name.unwrap_or_else(|| COMMON_NAME.into()),
+            organizations: spec.organizations.unwrap_or_else(|| vec![ORGANIZATION.into()]),
+            organizational_units: spec.organizational_units,
+            countries: spec.countries,
+            localities: spec.localities,
+            provinces: spec.provinces,
+        },
+        key_algorithm: spec.key_algorithm.unwrap_or_else(|| KEY_ALGORITHM.into()),
+        lifetime: u64::from(spec.lifetime_days.unwrap_or(LIFETIME_DAYS)).saturating_mul(86_400),
+        path_length: Some(spec.max_path_len.unwrap_or(0)),
+        now,
+    }
+}

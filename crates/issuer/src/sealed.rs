@@ -1,0 +1,69 @@
+//! Sealed CA keys: Secrets in the service's namespace, one for each issuer, named by its UID.
+//!
+//! Only the enclave that made a blob can open it, and it is bound to the issuer's UID: whoever can write here can make an
+//! issuer lose its key (`KeyLost`), and nothing else.
+
+use crate::decide::own_labels;
+use crate::issuers::FIELD_MANAGER;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, ResourceExt as _};
+use std::collections::BTreeMap;
+use tcs_api::v1alpha1::TCSIssuer;
+use tcs_api::{SERVICE_NAMESPACE, sealed};
+
+/// What is kept of an issuer's CA key.
+pub struct Kept {
+    /// Fingerprint of the CA certificate, lower-case hex.
+    pub fingerprint: String,
+    /// What only the enclave can open.
+    pub blob: Vec<u8>,
+}
+
+/// What is kept for an issuer; a Secret of that name that is none of ours is nothing.
+pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Error> {
+    let found = api.get_opt(&sealed::name(uid)).await?;
+    Ok(found.and_then(|secret| {
+        let fingerprint = secret.annotations().get(sealed::FINGERPRINT)?.clone();
+        let blob = secret.data?.remove(sealed::FIELD)?.0;
+        (secret.type_.as_deref() == Some(sealed::TYPE)).then_some(Kept { fingerprint, blob })
+    }))
+}
+
+/// Keeps a blob, in place of the one before.
+pub async fn keep(
+    api: &Api<Secret>,
+    issuer: &TCSIssuer,
+    fingerprint: &str,
+    blob: Vec<u8>,
+) -> Result<(), kube::Error> {
+    let mut labels = issuer.spec.labels.clone();
+    labels.extend(own_labels(issuer));
+    let name = sealed::name(&issuer.uid().unwrap_or_default());
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(SERVICE_NAMESPACE.into()),
+            labels: Some(labels),
+            annotations: Some(BTreeMap::from([(sealed::FINGERPRINT.into(), fingerprint.into())])),
+            ..ObjectMeta::default()
+        },
+        type_: Some(sealed::TYPE.into()),
+        data: Some(BTreeMap::from([(sealed::FIELD.into(), ByteString(blob))])),
+        ..Secret::default()
+    };
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch(&name, &parameters, &Patch::Apply(&secret)).await.map(drop)
+}
+
+/// Deletes exactly the Secret that was looked at.
+pub async fn delete(api: &Api<Secret>, name: &str, uid: Option<String>) -> Result<(), kube::Error> {
+    let preconditions = Preconditions { uid, resource_version: None };
+    let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    match api.delete(name, &parameters).await {
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+        other => other.map(drop),
+    }
+}

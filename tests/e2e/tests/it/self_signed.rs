@@ -1,0 +1,185 @@
+//! Self-signed issuers (acceptance 3.3 of the certificate core): made in the enclave, kept across restarts, never replaced
+//! unasked.
+
+use crate::bed::{Bed, Issuer, SOON, decode, issuer_object, shared, unique};
+use crate::signing::{Csr, request};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tcs_testkit::process::{run, wait_for};
+
+fn self_signed<'a>(bed: &'a Bed, name: &str, ca: &Value) -> Issuer<'a> {
+    let namespace = unique("ns");
+    bed.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+    let mut object = issuer_object(&namespace, name);
+    object["spec"]["selfSign"] = json!(true);
+    if !ca.is_null() {
+        object["spec"]["ca"] = ca.clone();
+    }
+    object["spec"]["labels"] = json!({"team": "mesh"});
+    bed.apply(&object);
+    Issuer { bed, namespace, name: name.to_owned() }
+}
+
+fn fingerprint(issuer: &Issuer<'_>) -> Value {
+    let fingerprint = issuer.object()["status"]["ca"]["fingerprint"].clone();
+    assert!(fingerprint.is_string());
+    fingerprint
+}
+
+/// The published CA certificate as a file.
+fn published(issuer: &Issuer<'_>) -> PathBuf {
+    let secret = issuer.bed.get(&["secret", "-n", &issuer.namespace, &format!("{}-secret", issuer.name)]);
+    assert_eq!(secret["data"]["tls.crt"], secret["data"]["ca.crt"]);
+    assert_eq!(secret["data"]["tls.key"], "");
+    assert_eq!(secret["metadata"]["labels"]["team"], "mesh");
+    let path = issuer.bed.dir.join(unique("published-ca"));
+    std::fs::write(&path, decode(secret["data"]["ca.crt"].as_str().unwrap())).unwrap();
+    path
+}
+
+/// Has a certificate issued and judged by openssl.
+fn issue(issuer: &Issuer<'_>) {
+    let bed = issuer.bed;
+    let csr = Csr::create(bed, &issuer.signer(), &request(bed, &[]), &json!({})).approve();
+    let leaf = bed.dir.join(unique("leaf"));
+    std::fs::write(&leaf, csr.certificate()).unwrap();
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["verify", "-x509_strict", "-CAfile"]).arg(published(issuer)).arg(leaf);
+    run(&mut openssl).unwrap();
+}
+
+fn text(certificate: &PathBuf) -> String {
+    let mut openssl = std::process::Command::new("openssl");
+    run(openssl.args(["x509", "-noout", "-text", "-nameopt", "RFC2253", "-in"]).arg(certificate)).unwrap()
+}
+
+#[test]
+fn a_manifest_of_the_original_gets_a_ca_at_once() {
+    let issuer = self_signed(shared(), "plain", &Value::Null);
+    let message = issuer.wait_reason("Ready");
+    assert!(message.contains("SIMULATED"), "{message}");
+    issue(&issuer);
+    let ca = text(&published(&issuer));
+    assert!(
+        ca.contains("Subject: O=Intel(R) Corporation,CN=SGX self-signed root certificate authority")
+            || ca.contains("Subject: CN=SGX self-signed root certificate authority,O=Intel(R) Corporation"),
+        "{ca}"
+    );
+    assert!(ca.contains("prime256v1") && ca.contains("pathlen:0"), "{ca}");
+    assert!(ca.contains("Certificate Sign, CRL Sign"), "{ca}");
+    let status = issuer.object()["status"].clone();
+    assert_eq!(status["ca"]["keyFormat"], "generated");
+    assert_eq!(status["ca"]["keyAlgorithm"], "ECDSA-P256");
+    assert!(issuer.attestation().is_none(), "nobody is asked for a key");
+    assert!(issuer.events().contains("CAGenerated"));
+}
+
+#[test]
+fn w_r6_the_ca_is_what_the_spec_says() {
+    for (name, algorithm, key) in
+        [("p384", "ECDSA-P384", "secp384r1"), ("rsa", "RSA-3072", "3072 bit"), ("ed", "Ed25519", "ED25519")]
+    {
+        let spec = json!({
+            "commonName": "Mesh CA", "organizations": [], "organizationalUnits": ["Mesh"], "countries": ["DE"],
+            "keyAlgorithm": algorithm, "lifetimeDays": 30, "maxPathLen": 1,
+        });
+        let issuer = self_signed(shared(), name, &spec);
+        issuer.wait_reason("Ready");
+        issue(&issuer);
+        let ca = text(&published(&issuer));
+        assert!(ca.contains("CN=Mesh CA") && ca.contains("OU=Mesh") && ca.contains("C=DE"), "{ca}");
+        assert!(!ca.contains("Intel"), "{ca}");
+        assert!(ca.contains(key) && ca.contains("pathlen:1"), "{ca}");
+    }
+}
+
+#[test]
+fn a_ca_that_cannot_be_made_says_why_until_it_is_corrected() {
+    let issuer = self_signed(shared(), "refused", &json!({"commonName": "system:masters"}));
+    let message = issuer.wait_reason("CARefused");
+    assert!(message.contains("IdentityForbidden"), "{message}");
+    let namespace = issuer.namespace.as_str();
+    let patch = json!({"spec": {"ca": {"commonName": "Mesh CA"}}}).to_string();
+    issuer.bed.kubectl(&[
+        "patch",
+        "tcsissuers.tcs.intel.com",
+        "-n",
+        namespace,
+        "refused",
+        "--type=merge",
+        "-p",
+        &patch,
+    ]);
+    issuer.wait_reason("Ready");
+}
+
+#[test]
+fn deleting_the_issuer_deletes_what_was_sealed() {
+    let issuer = self_signed(shared(), "swept", &Value::Null);
+    issuer.wait_reason("Ready");
+    let sealed = issuer.sealed_secret();
+    issuer.bed.kubectl(&["delete", "tcsissuers.tcs.intel.com", "-n", &issuer.namespace, "swept"]);
+    wait_for(SOON, "the sealed key to go", || {
+        Ok(issuer.bed.try_get(&["secret", "-n", "tcs-issuer", &sealed]).is_none().then_some(()))
+    })
+    .unwrap();
+}
+
+/// W-D2 and W-R1: restarts of everything at every step, and a key that is lost for good.
+#[test]
+fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
+    let bed = Bed::new();
+    let issuer = self_signed(&bed, "lasting", &Value::Null);
+    issuer.wait_reason("Ready");
+    let ca = fingerprint(&issuer);
+    issue(&issuer);
+    let sealed = issuer.sealed_secret();
+    for restart in [&["tcs-enclave"][..], &["tcs-issuer"], &["tcs-enclave", "tcs-issuer"]] {
+        restart.iter().for_each(|container| bed.crash(container));
+        issue(&issuer);
+        assert_eq!(issuer.readiness().1, "Ready");
+        assert_eq!(fingerprint(&issuer), ca, "{restart:?}");
+    }
+
+    // A blob that goes while the key is held is kept anew.
+    bed.kubectl(&["delete", "secret", "-n", "tcs-issuer", &sealed]);
+    issuer.sealed_secret();
+    bed.crash("tcs-enclave");
+    issue(&issuer);
+    assert_eq!(fingerprint(&issuer), ca);
+
+    // One that does not open: KeyLost, the certificate stays, nothing is minted.
+    let published_before = bed.get(&["secret", "-n", &issuer.namespace, "lasting-secret"])["data"].clone();
+    bed.damage_before_restart(&issuer, &sealed);
+    let message = issuer.wait_reason("KeyLost");
+    assert!(message.contains("SealedBlobInvalid") && message.contains("tcs.intel.com/new-ca="), "{message}");
+    let annotate = |value: &str| {
+        let annotation = format!("tcs.intel.com/new-ca={value}");
+        let name =
+            ["annotate", "--overwrite", "tcsissuers.tcs.intel.com", "-n", &issuer.namespace, "lasting"];
+        bed.kubectl(&[&name[..], &[&annotation]].concat());
+    };
+    // Not for the asking: only who names the old certificate gets a new one.
+    annotate("true");
+    bed.crash("tcs-issuer");
+    wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
+    bed.crash("tcs-enclave");
+    let waiting = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
+    waiting.event("WaitingForIssuerReady");
+    assert_eq!(issuer.readiness().1, "KeyLost");
+    assert_eq!(fingerprint(&issuer), ca);
+    assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "lasting-secret"])["data"], published_before);
+
+    annotate(ca.as_str().unwrap());
+    issuer.wait_reason("Ready");
+    let new = fingerprint(&issuer);
+    assert_ne!(new, ca);
+    let events = issuer.events();
+    assert!(events.contains("CAReplaced") && events.contains(new.as_str().unwrap()), "{events}");
+    waiting.certificate();
+    issue(&issuer);
+    // The annotation is spent: it names the old certificate.
+    bed.damage_before_restart(&issuer, &issuer.sealed_secret());
+    issuer.wait_reason("KeyLost");
+    assert_eq!(fingerprint(&issuer), new);
+}
