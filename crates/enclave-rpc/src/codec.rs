@@ -214,6 +214,28 @@ mod tests {
         issue.usages.push(String::new());
         let frame = encode(1, &Request::Issue(issue)).unwrap();
         assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");
+
+        for list in 0..5 {
+            let mut subject = crate::CaSubject::default();
+            let lists = [
+                &mut subject.organizations,
+                &mut subject.organizational_units,
+                &mut subject.countries,
+                &mut subject.localities,
+                &mut subject.provinces,
+            ];
+            *lists.into_iter().nth(list).unwrap() = vec![String::new(); crate::MAX_LIST + 1];
+            let ask = crate::GenerateCa {
+                issuer_uid: String::new(),
+                subject,
+                key_algorithm: String::new(),
+                lifetime: 0,
+                path_length: None,
+                now: 0,
+            };
+            let frame = encode(1, &Request::GenerateCa(ask)).unwrap();
+            assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");
+        }
     }
 
     proptest! {

@@ -12,6 +12,9 @@ pub const MAX_ISSUER_UID: usize = 64;
 /// Most entries of a list in a request; a longer one is refused as it is read.
 pub const MAX_LIST: usize = 64;
 
+/// Longest sealed CA key, in bytes.
+pub const MAX_SEALED_BLOB: usize = 64 << 10;
+
 /// What the controller may ask. There is no request that signs bytes chosen by the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
@@ -34,6 +37,15 @@ pub enum Request {
     /// What is held for which issuer: answered by [`Response::Health`].
     #[n(5)]
     Health(#[n(0)] Health),
+    /// Makes a self-signed CA whose key never leaves: answered by [`Response::Provisioned`].
+    #[n(6)]
+    GenerateCa(#[n(0)] GenerateCa),
+    /// Asks for the issuer's CA key, sealed: answered by [`Response::Sealed`].
+    #[n(7)]
+    Seal(#[n(0)] Seal),
+    /// Takes a sealed CA key back: answered by [`Response::Provisioned`].
+    #[n(8)]
+    Restore(#[n(0)] Restore),
 }
 
 /// The answers. Every request is answered exactly once; answers may come out of order.
@@ -61,6 +73,9 @@ pub enum Response {
     /// The request was refused; nothing was changed by it unless the code's documentation says so.
     #[n(6)]
     Refused(#[n(0)] Refusal),
+    /// Answer to [`Request::Seal`].
+    #[n(7)]
+    Sealed(#[n(0)] Sealed),
 }
 
 /// A refusal: a stable code and one sentence for people. Never carries secrets or request bytes.
@@ -146,6 +161,79 @@ pub enum Door {
     KubernetesCsr,
 }
 
+/// Fields of [`Request::GenerateCa`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct GenerateCa {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// The CA's name.
+    #[n(1)]
+    pub subject: CaSubject,
+    /// `ECDSA-P256`, `ECDSA-P384`, `RSA-3072` or `Ed25519`.
+    #[n(2)]
+    pub key_algorithm: String,
+    /// Seconds, an hour to 20 years.
+    #[n(3)]
+    pub lifetime: u64,
+    /// How many CAs may stand between this one and a leaf; `None`: any number.
+    #[n(4)]
+    pub path_length: Option<u8>,
+    /// Caller's time, Unix seconds.
+    #[n(5)]
+    pub now: i64,
+}
+
+/// Name of a self-signed CA. Every value has 1 to 64 characters, localities and provinces up to 128, countries two letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct CaSubject {
+    /// CN.
+    #[n(0)]
+    pub common_name: String,
+    /// O.
+    #[n(1)]
+    #[cbor(decode_with = "decode_list")]
+    pub organizations: Vec<String>,
+    /// OU.
+    #[n(2)]
+    #[cbor(decode_with = "decode_list")]
+    pub organizational_units: Vec<String>,
+    /// C.
+    #[n(3)]
+    #[cbor(decode_with = "decode_list")]
+    pub countries: Vec<String>,
+    /// L.
+    #[n(4)]
+    #[cbor(decode_with = "decode_list")]
+    pub localities: Vec<String>,
+    /// ST.
+    #[n(5)]
+    #[cbor(decode_with = "decode_list")]
+    pub provinces: Vec<String>,
+}
+
+/// Fields of [`Request::Seal`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Seal {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+}
+
+/// Fields of [`Request::Restore`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Restore {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// What [`Response::Sealed`] carried, at most [`MAX_SEALED_BLOB`] bytes.
+    #[n(1)]
+    pub blob: ByteVec,
+    /// Caller's time, Unix seconds.
+    #[n(2)]
+    pub now: i64,
+}
+
 /// Fields of [`Request::Destroy`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Destroy {
@@ -183,6 +271,9 @@ pub struct Identity {
     /// How far the key is protected and policy enforced: `enclave`, `token` or `simulated`.
     #[n(5)]
     pub assurance: String,
+    /// Whether the platform can seal: else every CA key ends with the process.
+    #[n(6)]
+    pub sealing: bool,
 }
 
 /// Answer to [`Request::BeginProvisioning`].
@@ -227,7 +318,7 @@ pub struct CaInfo {
     /// Trust anchors, DER: the delivered self-signed certificate or, if none was delivered, the last of the chain.
     #[n(5)]
     pub anchors: Vec<ByteVec>,
-    /// The wrap format in which the key arrived (`kmra-v1-sha256`, `kmra-v1`).
+    /// How the key came: the wrap format (`kmra-v1-sha256`, `kmra-v1`), or `generated`.
     #[n(6)]
     pub key_format: String,
 }
@@ -244,6 +335,17 @@ pub struct Issued {
     /// End of the leaf's validity, Unix seconds.
     #[n(2)]
     pub not_after: i64,
+}
+
+/// Answer to [`Request::Seal`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sealed {
+    /// What only this enclave on this machine can open, for this issuer.
+    #[n(0)]
+    pub blob: ByteVec,
+    /// Number of the key among the issuer's; it grows with every new one.
+    #[n(1)]
+    pub generation: u64,
 }
 
 /// Answer to [`Request::Health`].

@@ -66,6 +66,14 @@ refusal_codes! {
     23 CertificateUnsupported,
     /// The delivered certificates do not form one chain.
     24 ChainBroken,
+    /// The platform cannot seal.
+    25 NoSealing,
+    /// A sealed CA key cannot be opened: it is damaged, or of an unknown form.
+    26 SealedBlobInvalid,
+    /// A sealed CA key is another issuer's, another machine's or another enclave's.
+    27 SealedBlobForeign,
+    /// A sealed CA key is older than one that this process has seen.
+    28 SealedBlobOld,
 
     /// The issuer has no CA key in this enclave.
     40 NotProvisioned,

@@ -1,34 +1,37 @@
 //! Answers requests: state, provisioning and issuing.
 
 mod issuing;
+mod lasting;
 mod provisioning;
 mod refusals;
 mod state;
 
 use crate::keys::{self, CaKey};
 use crate::platform::TeePlatform;
-use crate::{Error, VERSION};
+use crate::sealing::Sealer;
+use crate::{Error, RELEASE_DATE, VERSION};
 use state::State;
 use tcs_enclave_rpc::{
     CaInfo, Handler, Health, HealthReport, Identity, IssuerState, MAX_ISSUER_UID, Refusal, RefusalCode,
     Request, Response,
 };
-use tcs_keywrap::WrapFormat;
-use tcs_x509::CaChain;
+use tcs_x509::{CaChain, Signer as _};
 
 /// The enclave's engine. Nothing of it survives the process.
 pub struct Engine {
     platform: Box<dyn TeePlatform>,
     boot_id: [u8; 16],
+    sealer: Option<Sealer>,
     state: State<Ca>,
 }
 
 impl Engine {
     /// An engine that holds nothing yet.
     ///
-    /// Fails if the system gives no random numbers.
+    /// Fails if the system gives no random numbers, or the platform not the sealing key that it has.
     pub fn new(platform: Box<dyn TeePlatform>) -> Result<Self, Error> {
-        Ok(Self { platform, boot_id: keys::random()?, state: State::new() })
+        let sealer = platform.sealing_key()?.map(Sealer::new).transpose()?;
+        Ok(Self { platform, boot_id: keys::random()?, sealer, state: State::new() })
     }
 
     fn answer(&self, request: &Request) -> Result<Response, Refusal> {
@@ -45,6 +48,9 @@ impl Engine {
                 Ok(Response::Destroyed)
             }
             Request::Health(health) => self.report_health(health).map(Response::Health),
+            Request::GenerateCa(generate) => self.generate_ca(generate).map(Response::Provisioned),
+            Request::Seal(seal) => self.seal_ca(seal).map(Response::Sealed),
+            Request::Restore(restore) => self.restore_ca(restore).map(Response::Provisioned),
             _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
         }
     }
@@ -58,6 +64,7 @@ impl Engine {
             simulated,
             evidence_kind: self.platform.evidence_kind().to_owned(),
             assurance: if simulated { "simulated" } else { "enclave" }.to_owned(),
+            sealing: self.sealer.is_some(),
         }
     }
 
@@ -93,7 +100,7 @@ struct Ca {
 }
 
 impl Ca {
-    fn new(key: CaKey, chain: CaChain, format: WrapFormat) -> Self {
+    fn new(key: CaKey, chain: CaChain, key_format: &str) -> Self {
         let issuing = chain.issuing();
         let info = CaInfo {
             fingerprint: issuing.fingerprint().to_vec().into(),
@@ -102,10 +109,27 @@ impl Ca {
             key_algorithm: issuing.key_algorithm(),
             chain: chain.chain().map(|certificate| certificate.der().to_vec().into()).collect(),
             anchors: vec![chain.anchor().der().to_vec().into()],
-            key_format: format.as_str().to_owned(),
+            key_format: key_format.to_owned(),
         };
         Self { key, chain, info }
     }
+}
+
+/// The only proof of "same key" that holds for every algorithm (crypto reference, 2.5).
+fn check_pair(key: &CaKey, chain: &CaChain) -> Result<(), Refusal> {
+    let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
+    let signature = key.sign(&challenge).map_err(refusals::internal)?;
+    chain
+        .verify(&challenge, &signature)
+        .map_err(|_| refuse(RefusalCode::KeyMismatch, "the private key does not belong to the certificate"))
+}
+
+/// Time comes from the untrusted side; before its own release this program cannot run.
+fn check_clock(now: i64) -> Result<u64, Refusal> {
+    if now < RELEASE_DATE {
+        return Err(refuse(RefusalCode::ClockTooEarly, "the clock lies before the release of this program"));
+    }
+    u64::try_from(now).map_err(refusals::internal)
 }
 
 fn refuse(code: RefusalCode, message: &str) -> Refusal {

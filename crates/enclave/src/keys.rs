@@ -1,15 +1,18 @@
 //! The software key provider, on aws-lc-rs: keys live in this process's memory and nowhere else.
 
 use crate::Error;
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
+};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::OctetStringRef;
 use der::{Reader as _, SliceReader};
 use spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
 
 /// `N` bytes from the system's generator.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
@@ -87,6 +90,67 @@ impl CaKey {
     }
 }
 
+impl CaKey {
+    /// Makes a new key. An RSA key takes 0.05 to 0.4 seconds.
+    pub(crate) fn generate(kind: KeyKind) -> Result<Self, Error> {
+        let failed = |_| Error::Crypto("key generation");
+        match kind {
+            KeyKind::P256 => {
+                EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).map(Self::Ecdsa)
+            }
+            KeyKind::P384 => {
+                EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_ASN1_SIGNING).map(Self::Ecdsa)
+            }
+            KeyKind::Rsa3072 => RsaKeyPair::generate(KeySize::Rsa3072).map(Self::Rsa),
+            KeyKind::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
+        }
+        .map_err(failed)
+    }
+
+    /// The key as unencrypted PKCS#8, to be sealed.
+    pub(crate) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let failed = |_| Error::Crypto("encoding a key");
+        // aws-lc-rs wipes its own copies.
+        Ok(Zeroizing::new(match self {
+            Self::Rsa(key) => AsDer::<Pkcs8V1Der<'_>>::as_der(key).map_err(failed)?.as_ref().to_vec(),
+            Self::Ecdsa(key) => key.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            Self::Ed25519(key) => key.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+        }))
+    }
+
+    /// The public half, DER `SubjectPublicKeyInfo`.
+    pub(crate) fn spki(&self) -> Result<Vec<u8>, Error> {
+        let spki: Result<PublicKeyX509Der<'_>, _> = match self {
+            Self::Rsa(key) => key.public_key().as_der(),
+            Self::Ecdsa(key) => key.public_key().as_der(),
+            Self::Ed25519(key) => key.public_key().as_der(),
+        };
+        Ok(spki.map_err(|_| Error::Crypto("encoding a public key"))?.as_ref().to_vec())
+    }
+}
+
+/// The kinds of CA keys that are made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    P256,
+    P384,
+    Rsa3072,
+    Ed25519,
+}
+
+impl KeyKind {
+    /// By the name that CA certificates show ([`tcs_x509::CaCertificate::key_algorithm`]).
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "ECDSA-P256" => Some(Self::P256),
+            "ECDSA-P384" => Some(Self::P384),
+            "RSA-3072" => Some(Self::Rsa3072),
+            "Ed25519" => Some(Self::Ed25519),
+            _ => None,
+        }
+    }
+}
+
 impl tcs_x509::Signer for CaKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, tcs_x509::Error> {
         let failed = |_| tcs_x509::Error::Signing;
@@ -135,18 +199,8 @@ fn pkcs8_algorithm(der: &[u8]) -> der::Result<AlgorithmIdentifierRef<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::encoding::Pkcs8V1Der;
-    use aws_lc_rs::signature::{KeyPair as _, UnparsedPublicKey};
+    use aws_lc_rs::signature::UnparsedPublicKey;
     use tcs_x509::Signer as _;
-
-    fn spki(key: &CaKey) -> Vec<u8> {
-        let spki: Result<PublicKeyX509Der<'_>, _> = match key {
-            CaKey::Rsa(key) => key.public_key().as_der(),
-            CaKey::Ecdsa(key) => key.public_key().as_der(),
-            CaKey::Ed25519(key) => key.public_key().as_der(),
-        };
-        spki.unwrap().as_ref().to_vec()
-    }
 
     fn fault(der: &[u8]) -> Option<KeyFault> {
         CaKey::from_pkcs8(der).err()
@@ -169,17 +223,17 @@ mod tests {
         ] {
             let der = EcdsaKeyPair::generate(algorithm).unwrap().to_pkcs8v1().unwrap();
             let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-            let public = UnparsedPublicKey::new(verify, spki(&key));
+            let public = UnparsedPublicKey::new(verify, key.spki().unwrap());
             public.verify(message, &key.sign(message).unwrap()).unwrap();
         }
         let der = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-        let public = UnparsedPublicKey::new(&signature::ED25519, spki(&key));
+        let public = UnparsedPublicKey::new(&signature::ED25519, key.spki().unwrap());
         public.verify(message, &key.sign(message).unwrap()).unwrap();
 
         let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
         let key = CaKey::from_pkcs8(der.as_ref()).unwrap();
-        let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki(&key));
+        let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key.spki().unwrap());
         public.verify(message, &key.sign(message).unwrap()).unwrap();
     }
 

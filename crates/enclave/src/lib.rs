@@ -10,6 +10,7 @@ pub mod platform;
 mod engine;
 mod error;
 mod keys;
+mod sealing;
 
 pub use engine::Engine;
 pub use error::Error;

@@ -3,6 +3,7 @@
 use crate::Error;
 use std::path::Path;
 use tcs_evidence::Evidence;
+use zeroize::Zeroizing;
 
 mod gramine;
 #[cfg(feature = "simulation")]
@@ -28,6 +29,17 @@ pub trait TeePlatform: Send + Sync {
 
     /// Makes evidence over 64 bytes of the caller's choice (`report_data`).
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error>;
+
+    /// What this platform gives this enclave alone to seal with; `None`: it cannot seal.
+    fn sealing_key(&self) -> Result<Option<SealingKey>, Error>;
+}
+
+/// A key that the platform gives to one enclave on one machine, the same after every start.
+pub struct SealingKey {
+    /// The key, 32 bytes.
+    pub key: Zeroizing<[u8; 32]>,
+    /// What it is bound to: MRENCLAVE.
+    pub measurement: [u8; 32],
 }
 
 /// Opens the platform of this name. `folder` is the simulated platform's and nobody else's.

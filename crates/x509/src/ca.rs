@@ -230,6 +230,11 @@ impl CaChain {
         std::iter::once(&self.issuing).chain(&self.above)
     }
 
+    /// Every certificate, the self-signed root too: what [`Self::from_delivered`] takes.
+    pub fn delivered(&self) -> impl Iterator<Item = &CaCertificate> {
+        self.chain().chain(&self.root)
+    }
+
     /// What verifiers should trust: the delivered self-signed certificate or, if there was none, the last of the chain.
     #[must_use]
     pub fn anchor(&self) -> &CaCertificate {

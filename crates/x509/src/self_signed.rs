@@ -307,7 +307,10 @@ mod tests {
 
         let longer = because("it would not live as long as asked");
         assert_eq!(verdict((times.0, times.1 + 1), &good), longer);
-        assert_eq!(verdict((times.0 - 1, times.1), &good), because("it would begin before the clock's floor"));
+        assert_eq!(
+            verdict((times.0 - 1, times.1), &good),
+            because("it would begin before the clock's floor")
+        );
         assert_eq!(verdict((NOW + 1, times.1), &good), because("its start"));
         let tbs = ask.encode(&key, &subject, times, &ask.extensions(&key).unwrap()).unwrap();
         let other = CaSubject { common_name: "other", ..CaSubject::default() }.encode().unwrap();

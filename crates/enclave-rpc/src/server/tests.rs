@@ -37,6 +37,7 @@ impl Handler for Scripted {
                 simulated: true,
                 evidence_kind: String::new(),
                 assurance: String::new(),
+                sealing: false,
             }),
             _ => panic!("as the test asks"),
         }

@@ -36,7 +36,7 @@ impl Engine {
 }
 
 /// 128 random bits, never zero (conformance B8).
-fn serial() -> Result<[u8; 16], Refusal> {
+pub(super) fn serial() -> Result<[u8; 16], Refusal> {
     loop {
         let serial = keys::random().map_err(refusals::internal)?;
         if serial != [0; 16] {

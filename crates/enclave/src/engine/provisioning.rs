@@ -2,12 +2,11 @@
 
 use super::state::{Begin, NoOffer, Offer, OpenOffer};
 use super::{Ca, Engine, refusals, refuse};
-use crate::RELEASE_DATE;
 use crate::keys::{self, CaKey, QuoteKey};
 use std::sync::Arc;
 use tcs_enclave_rpc::{BeginProvisioning, CaInfo, CompleteProvisioning, Refusal, RefusalCode};
 use tcs_keywrap::WrapFormat;
-use tcs_x509::{CaChain, Signer as _};
+use tcs_x509::CaChain;
 
 impl Engine {
     pub(super) fn begin_provisioning(
@@ -63,20 +62,15 @@ impl Engine {
         let formats = formats(&request.formats)?;
         let offer = self.state.offer(uid, &request.offer_id).map_err(no_offer)?;
         tcs_keywrap::check_length(&request.wrapped_key).map_err(refusals::keywrap)?;
-        if request.now < RELEASE_DATE {
-            return Err(refuse(
-                RefusalCode::ClockTooEarly,
-                "the clock lies before the release of this program",
-            ));
-        }
+        let now = super::check_clock(request.now)?;
         let delivered: Vec<&[u8]> = request.chain.iter().map(|der| der.as_slice()).collect();
         let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
 
         let left = self.state.attempt(uid, &offer).map_err(no_offer)?;
         let counted = |refusal: Refusal| self.counted(uid, &offer, left, &refusal);
         let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
-        let ca = Arc::new(Ca::new(key, chain, format));
-        self.state.accept(uid, &offer, Arc::clone(&ca)).map_err(no_offer)?;
+        let ca = Arc::new(Ca::new(key, chain, format.as_str()));
+        self.state.accept(uid, &offer, Arc::clone(&ca), now).map_err(no_offer)?;
         Ok(ca.info.clone())
     }
 
@@ -112,12 +106,7 @@ fn open_key(
 ) -> Result<(CaKey, WrapFormat), Refusal> {
     let unwrapped = tcs_keywrap::unwrap(offer.key.private(), wrapped, formats).map_err(refusals::keywrap)?;
     let key = CaKey::from_pkcs8(&unwrapped.pkcs8).map_err(refusals::key)?;
-    // The only proof of "same key" that holds for every algorithm (crypto reference, 2.5).
-    let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
-    let signature = key.sign(&challenge).map_err(refusals::internal)?;
-    if chain.verify(&challenge, &signature).is_err() {
-        return Err(refuse(RefusalCode::KeyMismatch, "the private key does not belong to the certificate"));
-    }
+    super::check_pair(&key, chain)?;
     Ok((key, unwrapped.format))
 }
 

@@ -21,7 +21,7 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::UsageUnknown => RefusalCode::UsageUnknown,
         Error::UsageForbidden => RefusalCode::UsageForbidden,
         Error::IdentityForbidden(_) => RefusalCode::IdentityForbidden,
-        Error::LifetimeInvalid => RefusalCode::LifetimeInvalid,
+        Error::LifetimeInvalid | Error::CaLifetimeInvalid => RefusalCode::LifetimeInvalid,
         Error::CaExpired => RefusalCode::CaExpired,
         Error::ClockTooEarly => RefusalCode::ClockTooEarly,
         Error::CertificateMalformed(_) => RefusalCode::CertificateMalformed,

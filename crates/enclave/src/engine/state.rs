@@ -7,6 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// Most issuers held at a time.
 pub(super) const MAX_ISSUERS: usize = 1024;
 
+/// Most issuers of whose keys the generation is remembered, those that were destroyed among them.
+const MAX_SEEN: usize = 1 << 16;
+
 /// Refused deliveries after which an offer is closed (design, section 4).
 pub(super) const MAX_ATTEMPTS: u32 = 16;
 
@@ -29,6 +32,8 @@ struct Tables<C> {
     /// Whose offer is being made, and by which turn.
     making: HashMap<String, u64>,
     turns: u64,
+    /// The newest generation of a CA key that was ever held, by issuer UID: outlives [`State::destroy`].
+    seen: HashMap<String, u64>,
 }
 
 /// What is held for one issuer.
@@ -37,6 +42,8 @@ pub(super) struct Held<C> {
     /// The last offer that ended by too many refusals, to tell its late deliveries so.
     exhausted: Option<[u8; 16]>,
     pub(super) ca: Option<Arc<C>>,
+    /// Of the CA's key.
+    generation: u64,
 }
 
 #[derive(Clone)]
@@ -64,6 +71,17 @@ pub(super) struct Turn<'s, C> {
     number: u64,
 }
 
+/// Why a CA is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// The issuer holds one.
+    Provisioned,
+    /// No room for another issuer.
+    Full,
+    /// A newer one was held.
+    Old,
+}
+
 /// Why there is no offer to deliver to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoOffer {
@@ -74,7 +92,8 @@ pub(super) enum NoOffer {
 
 impl<C> State<C> {
     pub(super) fn new() -> Self {
-        let tables = Tables { issuers: BTreeMap::new(), making: HashMap::new(), turns: 0 };
+        let tables =
+            Tables { issuers: BTreeMap::new(), making: HashMap::new(), turns: 0, seen: HashMap::new() };
         Self { tables: Mutex::new(tables), made: Condvar::new() }
     }
 
@@ -95,8 +114,7 @@ impl<C> State<C> {
             }
             tables = self.made.wait(tables).unwrap_or_else(PoisonError::into_inner);
         }
-        let held = tables.issuers.len().saturating_add(tables.making.len());
-        if held >= MAX_ISSUERS && !tables.issuers.contains_key(issuer) {
+        if tables.is_full_for(issuer) {
             return Begin::Full;
         }
         tables.turns = tables.turns.wrapping_add(1);
@@ -133,18 +151,61 @@ impl<C> State<C> {
         }
     }
 
-    /// Ends the offer with the CA that was delivered to it; refused if the offer has ended meanwhile.
-    pub(super) fn accept(&self, issuer: &str, offer: &Offer, ca: Arc<C>) -> Result<(), NoOffer> {
+    /// Ends the offer with the CA that was delivered to it; refused if the offer has ended meanwhile. `now`: Unix seconds.
+    pub(super) fn accept(&self, issuer: &str, offer: &Offer, ca: Arc<C>, now: u64) -> Result<(), NoOffer> {
         let mut tables = self.lock();
-        let held = tables.issuers.get_mut(issuer).ok_or(NoOffer::Unknown)?;
-        held.open(&offer.id)?;
-        *held = Held { offer: None, exhausted: None, ca: Some(ca) };
+        tables.issuers.get(issuer).ok_or(NoOffer::Unknown)?.open(&offer.id)?;
+        let generation = tables.next_generation(issuer, now);
+        tables.hold(issuer, ca, generation);
+        Ok(())
+    }
+
+    /// Takes a CA that was made here. An offer that is just being made for the issuer ends.
+    pub(super) fn take(&self, issuer: &str, ca: Arc<C>, now: u64) -> Result<(), NotTaken> {
+        let tables = self.lock();
+        let generation = tables.next_generation(issuer, now);
+        self.put(tables, issuer, ca, generation)
+    }
+
+    /// Takes a CA back; refused if a newer one of the issuer was ever held.
+    pub(super) fn restore(&self, issuer: &str, ca: Arc<C>, generation: u64) -> Result<(), NotTaken> {
+        let tables = self.lock();
+        if tables.seen.get(issuer).is_some_and(|seen| *seen > generation) {
+            return Err(NotTaken::Old);
+        }
+        self.put(tables, issuer, ca, generation)
+    }
+
+    fn put(
+        &self,
+        mut tables: MutexGuard<'_, Tables<C>>,
+        issuer: &str,
+        ca: Arc<C>,
+        generation: u64,
+    ) -> Result<(), NotTaken> {
+        if tables.issuers.get(issuer).is_some_and(|held| held.ca.is_some()) {
+            return Err(NotTaken::Provisioned);
+        }
+        if tables.is_full_for(issuer) {
+            return Err(NotTaken::Full);
+        }
+        tables.making.remove(issuer);
+        tables.hold(issuer, ca, generation);
+        drop(tables);
+        self.made.notify_all();
         Ok(())
     }
 
     /// The issuer's CA.
     pub(super) fn ca(&self, issuer: &str) -> Option<Arc<C>> {
         self.lock().issuers.get(issuer)?.ca.clone()
+    }
+
+    /// The issuer's CA and the generation of its key.
+    pub(super) fn ca_to_seal(&self, issuer: &str) -> Option<(Arc<C>, u64)> {
+        let tables = self.lock();
+        let held = tables.issuers.get(issuer)?;
+        Some((held.ca.clone()?, held.generation))
     }
 
     /// Forgets everything of an issuer, also an offer that is just being made.
@@ -181,6 +242,25 @@ impl<C> State<C> {
     }
 }
 
+impl<C> Tables<C> {
+    fn is_full_for(&self, issuer: &str) -> bool {
+        let held = self.issuers.len().saturating_add(self.making.len());
+        let is_new = !self.issuers.contains_key(issuer) && !self.making.contains_key(issuer);
+        (held >= MAX_ISSUERS && is_new) || (self.seen.len() >= MAX_SEEN && !self.seen.contains_key(issuer))
+    }
+
+    /// Above every one seen; beyond a restart, after which nothing is remembered, time puts keys in order.
+    fn next_generation(&self, issuer: &str, now: u64) -> u64 {
+        self.seen.get(issuer).map_or(now, |seen| now.max(seen.saturating_add(1)))
+    }
+
+    fn hold(&mut self, issuer: &str, ca: Arc<C>, generation: u64) {
+        let held = Held { offer: None, exhausted: None, ca: Some(ca), generation };
+        self.issuers.insert(issuer.to_owned(), held);
+        self.seen.insert(issuer.to_owned(), generation);
+    }
+}
+
 impl<C> Turn<'_, C> {
     /// Hands the offer in; `None` if the issuer was destroyed meanwhile.
     pub(super) fn finish(self, offer: Offer) -> Option<OpenOffer> {
@@ -189,7 +269,7 @@ impl<C> Turn<'_, C> {
             return None;
         }
         let open = OpenOffer { offer: Arc::new(offer), attempts_left: MAX_ATTEMPTS };
-        let held = Held { offer: Some(open.clone()), exhausted: None, ca: None };
+        let held = Held { offer: Some(open.clone()), exhausted: None, ca: None, generation: 0 };
         tables.issuers.insert(self.issuer.clone(), held);
         Some(open)
     }
@@ -273,11 +353,52 @@ mod tests {
         let state = State::new();
         let open = turn(&state, "a").finish(offer(1)).unwrap().offer;
         let other = turn(&state, "b").finish(offer(2)).unwrap().offer;
-        assert_eq!(state.accept("a", &other, Arc::new(())), Err(NoOffer::Unknown));
-        assert_eq!(state.accept("a", &open, Arc::new(())), Ok(()));
-        assert_eq!(state.accept("a", &open, Arc::new(())), Err(NoOffer::Provisioned));
+        assert_eq!(state.accept("a", &other, Arc::new(()), 1), Err(NoOffer::Unknown));
+        assert_eq!(state.accept("a", &open, Arc::new(()), 1), Ok(()));
+        assert_eq!(state.accept("a", &open, Arc::new(()), 1), Err(NoOffer::Provisioned));
         assert!(matches!(state.begin("a"), Begin::Provisioned));
         state.destroy("a");
-        assert_eq!(state.accept("a", &open, Arc::new(())), Err(NoOffer::Unknown));
+        assert_eq!(state.accept("a", &open, Arc::new(()), 1), Err(NoOffer::Unknown));
+    }
+
+    #[test]
+    fn a_ca_is_taken_once_and_an_older_one_never_comes_back() {
+        let state = State::new();
+        assert_eq!(state.take("a", Arc::new(1), 100), Ok(()));
+        assert_eq!(state.take("a", Arc::new(2), 100), Err(NotTaken::Provisioned));
+        assert_eq!(state.restore("a", Arc::new(2), 200), Err(NotTaken::Provisioned));
+        assert_eq!(state.ca_to_seal("a").map(|(ca, generation)| (*ca, generation)), Some((1, 100)));
+        state.destroy("a");
+        assert_eq!(state.take("a", Arc::new(2), 50), Ok(()), "a clock that goes back changes nothing");
+        assert_eq!(state.ca_to_seal("a").unwrap().1, 101);
+        state.destroy("a");
+        assert_eq!(state.restore("a", Arc::new(1), 100), Err(NotTaken::Old));
+        assert_eq!(state.restore("a", Arc::new(2), 101), Ok(()));
+        assert_eq!(*state.ca("a").unwrap(), 2);
+    }
+
+    #[test]
+    fn an_offer_that_is_being_made_does_not_end_a_ca_that_came_meanwhile() {
+        let state = State::new();
+        let making = turn(&state, "a");
+        assert_eq!(state.take("a", Arc::new(()), 1), Ok(()));
+        assert!(making.finish(offer(1)).is_none());
+        assert!(state.ca("a").is_some());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_issuers_and_so_many_memories() {
+        let state = State::new();
+        for number in 0..MAX_ISSUERS {
+            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(()));
+        }
+        assert_eq!(state.take("a", Arc::new(()), 1), Err(NotTaken::Full));
+        for number in MAX_ISSUERS..MAX_SEEN {
+            state.destroy(&(number - 1).to_string());
+            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(()));
+        }
+        state.destroy("0");
+        assert_eq!(state.restore("a", Arc::new(()), 9), Err(NotTaken::Full));
+        assert_eq!(state.restore("0", Arc::new(()), 1), Ok(()), "who was seen is still known");
     }
 }

@@ -1,6 +1,7 @@
 mod concurrency;
 mod fixture;
 mod issuing;
+mod lasting;
 mod provisioning;
 
 use crate::Engine;

@@ -1,4 +1,4 @@
-use super::TeePlatform;
+use super::{SealingKey, TeePlatform};
 use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,6 +69,11 @@ impl TeePlatform for Gramine {
             return Err(Error::EvidenceUnusable("the quote is over other report data than asked"));
         }
         Ok(Evidence::SgxQuote(quote))
+    }
+
+    /// Gramine has sealing keys (`/dev/attestation/keys/_sgx_mrenclave`); they are not used yet.
+    fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+        Ok(None)
     }
 }
 

@@ -1,11 +1,12 @@
-use super::TeePlatform;
+use super::{SealingKey, TeePlatform};
 use crate::Error;
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hkdf};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::Platform;
+use zeroize::Zeroizing;
 
 /// A simulated SGX platform. It protects nothing.
 ///
@@ -41,6 +42,18 @@ impl TeePlatform for Simulation {
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
         let quote = self.platform.quote(self.mrenclave, *report_data);
         quote.map(Evidence::SgxQuote).map_err(|error| Error::Simulation(error.to_string()))
+    }
+
+    /// As EGETKEY would by MRENCLAVE: another program, or another platform, gets another key.
+    fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tcs simulated sealing key");
+        let mut key = Zeroizing::new([0; 32]);
+        secret
+            .extract(self.platform.sealing_secret())
+            .expand(&[&self.mrenclave], hkdf::HKDF_SHA256)
+            .and_then(|derived| derived.fill(key.as_mut()))
+            .map_err(|_| Error::Crypto("deriving the sealing key"))?;
+        Ok(Some(SealingKey { key, measurement: self.mrenclave }))
     }
 }
 

@@ -394,6 +394,8 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
         attestation: None,
         secret: SecretSeen::NotNamed,
         refusal: None,
+        sealed: None,
+        restore_refusal: None,
     };
     secret_refused(&mut plan, &seen, "forbidden", now());
     assert_eq!(reason(&plan), reasons::SECRET_CONFLICT);

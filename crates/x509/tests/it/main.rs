@@ -9,6 +9,7 @@
 
 mod chain;
 mod leaf;
+mod self_signed;
 mod vectors;
 
 use aws_lc_rs::rand::SystemRandom;

@@ -1,6 +1,6 @@
 //! A platform that only pretends, certificates and keys, and an engine to ask.
 
-use crate::platform::TeePlatform;
+use crate::platform::{SealingKey, TeePlatform};
 use crate::{Engine, Error, RELEASE_DATE};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcs_enclave_rpc::{
-    BeginProvisioning, CaInfo, CompleteProvisioning, Destroy, Door, Handler, Health, HealthReport, Issue,
-    Issued, Offer, Refusal, RefusalCode, Request, Response,
+    BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, Door, GenerateCa, Handler, Health,
+    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, Request, Response, Restore, Seal, Sealed,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
+use zeroize::Zeroizing;
 
 /// Ten days after the release; every certificate here is valid then unless it says otherwise.
 pub const NOW: i64 = RELEASE_DATE + 10 * 86_400;
@@ -24,6 +25,8 @@ pub const NONCE: [u8; 32] = tcs_evidence::report_data::FIXED_NONCE;
 #[derive(Default)]
 pub struct Pretence {
     pub broken: Arc<AtomicBool>,
+    /// Machine and measurement of the sealing key.
+    pub seals: Option<(u8, u8)>,
 }
 
 impl TeePlatform for Pretence {
@@ -42,10 +45,22 @@ impl TeePlatform for Pretence {
         }
         Ok(Evidence::SgxQuote(report_data.to_vec()))
     }
+    fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+        Ok(self.seals.map(|(machine, measurement)| sealing_key(machine, measurement)))
+    }
+}
+
+pub fn sealing_key(machine: u8, measurement: u8) -> SealingKey {
+    SealingKey { key: Zeroizing::new([machine; 32]), measurement: [measurement; 32] }
 }
 
 pub fn engine() -> Engine {
     Engine::new(Box::new(Pretence::default())).unwrap()
+}
+
+/// An engine of this program on this machine, as after a start.
+pub fn sealing_engine(machine: u8, program: u8) -> Engine {
+    Engine::new(Box::new(Pretence { seals: Some((machine, program)), ..Pretence::default() })).unwrap()
 }
 
 /// Asks as the controller would; every request and answer takes its way through the codec.
@@ -79,6 +94,33 @@ pub trait Ask {
             Response::Issued(issued) => Ok(issued),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn generate(&self, request: GenerateCa) -> Result<CaInfo, RefusalCode> {
+        match self.outcome(Request::GenerateCa(request)).map_err(|refusal| refusal.code)? {
+            Response::Provisioned(ca) => Ok(ca),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn seal(&self, issuer: &str) -> Result<Sealed, RefusalCode> {
+        let request = Request::Seal(Seal { issuer_uid: issuer.into() });
+        match self.outcome(request).map_err(|refusal| refusal.code)? {
+            Response::Sealed(sealed) => Ok(sealed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn restore_at(&self, issuer: &str, blob: &[u8], now: i64) -> Result<CaInfo, RefusalCode> {
+        let request = Restore { issuer_uid: issuer.into(), blob: blob.to_vec().into(), now };
+        match self.outcome(Request::Restore(request)).map_err(|refusal| refusal.code)? {
+            Response::Provisioned(ca) => Ok(ca),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn restore(&self, issuer: &str, blob: &[u8]) -> Result<CaInfo, RefusalCode> {
+        self.restore_at(issuer, blob, NOW)
     }
 
     fn health(&self, issuer: Option<&str>) -> HealthReport {
@@ -169,6 +211,18 @@ pub fn csr(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     params.distinguished_name.push(DnType::CommonName, "workload");
     change(&mut params);
     params.serialize_request(&key).unwrap().der().to_vec()
+}
+
+/// A CA to be made, as the controller asks for it when a manifest says nothing.
+pub fn self_signed(issuer: &str) -> GenerateCa {
+    GenerateCa {
+        issuer_uid: issuer.into(),
+        subject: CaSubject { common_name: "Self-signed".into(), ..CaSubject::default() },
+        key_algorithm: "ECDSA-P256".into(),
+        lifetime: 365 * 86_400,
+        path_length: Some(0),
+        now: NOW,
+    }
 }
 
 pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {

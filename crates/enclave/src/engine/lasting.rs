@@ -1,0 +1,114 @@
+//! CAs that last: made here, sealed, and taken back after a restart.
+
+use super::state::NotTaken;
+use super::{Ca, Engine, check_clock, check_pair, check_uid, refusals, refuse};
+use crate::RELEASE_DATE;
+use crate::keys::{CaKey, KeyKind};
+use crate::sealing::{Contents, Fault, Sealer};
+use std::sync::Arc;
+use tcs_enclave_rpc::{CaInfo, GenerateCa, Refusal, RefusalCode, Restore, Seal, Sealed};
+use tcs_x509::{CaChain, CaSubject, SelfSignedCa};
+
+/// What [`CaInfo::key_format`] says of a key that was made here.
+const GENERATED: &str = "generated";
+
+impl Engine {
+    pub(super) fn generate_ca(&self, ask: &GenerateCa) -> Result<CaInfo, Refusal> {
+        check_uid(&ask.issuer_uid)?;
+        let now = check_clock(ask.now)?;
+        // Before the dear work; what counts is decided when the CA is taken.
+        if self.state.ca(&ask.issuer_uid).is_some() {
+            return Err(not_taken(NotTaken::Provisioned));
+        }
+        let kind = KeyKind::named(&ask.key_algorithm).ok_or_else(|| {
+            refuse(
+                RefusalCode::PrivateKeyUnsupported,
+                "CA keys that are made here are ECDSA-P256, ECDSA-P384, RSA-3072 or Ed25519",
+            )
+        })?;
+        let key = CaKey::generate(kind).map_err(refusals::internal)?;
+        let certificate = SelfSignedCa {
+            subject: CaSubject {
+                common_name: &ask.subject.common_name,
+                organizations: &ask.subject.organizations,
+                organizational_units: &ask.subject.organizational_units,
+                countries: &ask.subject.countries,
+                localities: &ask.subject.localities,
+                provinces: &ask.subject.provinces,
+            },
+            spki: &key.spki().map_err(refusals::internal)?,
+            lifetime: ask.lifetime,
+            path_length: ask.path_length,
+            now: ask.now,
+            serial: super::issuing::serial()?,
+            clock_floor: RELEASE_DATE,
+        };
+        let chain = certificate.sign(&key).map_err(refusals::x509)?;
+        let ca = Arc::new(Ca::new(key, chain, GENERATED));
+        self.state.take(&ask.issuer_uid, Arc::clone(&ca), now).map_err(not_taken)?;
+        Ok(ca.info.clone())
+    }
+
+    /// Offers are never sealed: what is not delivered yet can be asked for again.
+    pub(super) fn seal_ca(&self, ask: &Seal) -> Result<Sealed, Refusal> {
+        check_uid(&ask.issuer_uid)?;
+        let sealer = self.sealer()?;
+        let (ca, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(|| {
+            refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
+        })?;
+        let pkcs8 = ca.key.to_pkcs8().map_err(refusals::internal)?;
+        let contents = Contents {
+            pkcs8: &pkcs8,
+            chain: ca.chain.delivered().map(tcs_x509::CaCertificate::der).collect(),
+            key_format: &ca.info.key_format,
+        };
+        let blob = sealer.seal(&ask.issuer_uid, generation, &contents).map_err(refusals::internal)?;
+        Ok(Sealed { blob: blob.into(), generation })
+    }
+
+    /// Everything is validated as if it came for the first time: the blob says only who sealed it.
+    pub(super) fn restore_ca(&self, ask: &Restore) -> Result<CaInfo, Refusal> {
+        check_uid(&ask.issuer_uid)?;
+        check_clock(ask.now)?;
+        let opened = self.sealer()?.open(&ask.issuer_uid, &ask.blob).map_err(not_opened)?;
+        let contents = opened.contents().ok_or_else(|| not_opened(Fault::Invalid))?;
+        let chain = CaChain::from_delivered(&contents.chain, ask.now).map_err(refusals::x509)?;
+        let key = CaKey::from_pkcs8(contents.pkcs8).map_err(refusals::key)?;
+        check_pair(&key, &chain)?;
+        let ca = Arc::new(Ca::new(key, chain, contents.key_format));
+        self.state.restore(&ask.issuer_uid, Arc::clone(&ca), opened.generation).map_err(not_taken)?;
+        Ok(ca.info.clone())
+    }
+
+    fn sealer(&self) -> Result<&Sealer, Refusal> {
+        self.sealer.as_ref().ok_or_else(|| refuse(RefusalCode::NoSealing, "the platform cannot seal"))
+    }
+}
+
+fn not_taken(reason: NotTaken) -> Refusal {
+    match reason {
+        NotTaken::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
+        NotTaken::Full => refuse(RefusalCode::TooManyIssuers, "the enclave holds as many issuers as it can"),
+        NotTaken::Old => refuse(
+            RefusalCode::SealedBlobOld,
+            "the sealed CA key is older than one that the issuer had since; restore the newest",
+        ),
+    }
+}
+
+fn not_opened(fault: Fault) -> Refusal {
+    match fault {
+        Fault::Invalid => refuse(
+            RefusalCode::SealedBlobInvalid,
+            "the sealed CA key is damaged or of a form that this version does not know",
+        ),
+        Fault::OtherIssuer => refuse(RefusalCode::SealedBlobForeign, "the sealed CA key is another issuer's"),
+        Fault::OtherMachine => {
+            refuse(RefusalCode::SealedBlobForeign, "the CA key was sealed on another machine")
+        }
+        Fault::OtherEnclave => refuse(
+            RefusalCode::SealedBlobForeign,
+            "the CA key was sealed by another enclave; another version of it is one",
+        ),
+    }
+}

@@ -1,0 +1,144 @@
+use super::fixture::{
+    Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, sealing_key, self_signed,
+};
+use crate::sealing::{Contents, Sealer};
+use rcgen::{IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
+use tcs_enclave_rpc::{CaSubject, GenerateCa, RefusalCode};
+
+#[test]
+fn a_ca_of_every_kind_is_made_here_and_issues() {
+    let enclave = engine();
+    for (number, algorithm) in ["ECDSA-P256", "ECDSA-P384", "RSA-3072", "Ed25519"].into_iter().enumerate() {
+        let uid = number.to_string();
+        let ask = GenerateCa { key_algorithm: algorithm.into(), ..self_signed(&uid) };
+        let info = enclave.generate(ask.clone()).unwrap();
+        assert_eq!((info.key_algorithm.as_str(), info.key_format.as_str()), (algorithm, "generated"));
+        assert_eq!((info.not_before, info.not_after), (NOW - 300, NOW + 365 * 86_400));
+        assert_eq!((info.chain.len(), &info.chain), (1, &info.anchors));
+        let anchors: Vec<_> = info.anchors.iter().map(|der| der.as_slice()).collect();
+        let issued = enclave.issue(issue(&uid, csr(|_| {}))).unwrap();
+        assert_eq!(issued.chain.len(), 1);
+        assert!(openssl_accepts(&[issued.chain[0].as_slice()], &anchors), "{algorithm}");
+        assert_eq!(enclave.generate(ask), Err(RefusalCode::AlreadyProvisioned), "one CA key for each issuer");
+        assert_eq!(enclave.begin(&uid), Err(RefusalCode::AlreadyProvisioned));
+    }
+}
+
+#[test]
+fn a_ca_that_cannot_be_is_refused_and_nothing_is_held() {
+    let enclave = engine();
+    let refused = |change: &dyn Fn(&mut GenerateCa)| {
+        let mut ask = self_signed("uid");
+        change(&mut ask);
+        enclave.generate(ask).unwrap_err()
+    };
+    assert_eq!(refused(&|ask| ask.key_algorithm = "RSA-2048".into()), RefusalCode::PrivateKeyUnsupported);
+    assert_eq!(refused(&|ask| ask.now = crate::RELEASE_DATE - 1), RefusalCode::ClockTooEarly);
+    assert_eq!(refused(&|ask| ask.lifetime = 3599), RefusalCode::LifetimeInvalid);
+    assert_eq!(refused(&|ask| ask.lifetime = u64::MAX), RefusalCode::LifetimeInvalid);
+    assert_eq!(refused(&|ask| ask.subject = CaSubject::default()), RefusalCode::IdentityForbidden);
+    let reserved = "system:masters".to_owned();
+    assert_eq!(
+        refused(&|ask| ask.subject.organizations = vec![reserved.clone()]),
+        RefusalCode::IdentityForbidden
+    );
+    assert_eq!(refused(&|ask| ask.issuer_uid = String::new()), RefusalCode::MalformedMessage);
+    assert!(enclave.health(None).issuers.is_empty());
+}
+
+#[test]
+fn a_ca_survives_a_restart_and_signs_on() {
+    let enclave = sealing_engine(1, 1);
+    let made = enclave.generate(self_signed("made")).unwrap();
+    let root = TestCa::new();
+    let delivered = enclave.provision("delivered", &root.below());
+    for (uid, info) in [("made", made), ("delivered", delivered)] {
+        let sealed = enclave.seal(uid).unwrap();
+        let restarted = sealing_engine(1, 1);
+        assert_eq!(restarted.issue(issue(uid, csr(|_| {}))), Err(RefusalCode::NotProvisioned));
+        assert_eq!(restarted.restore(uid, &sealed.blob).unwrap(), info);
+        assert_eq!(restarted.seal(uid).unwrap().generation, sealed.generation);
+        let issued = restarted.issue(issue(uid, csr(|_| {}))).unwrap();
+        let (chain, anchors) = (&issued.chain, &info.anchors);
+        let slices =
+            |all: &[tcs_enclave_rpc::ByteVec]| all.iter().map(|der| der.to_vec()).collect::<Vec<_>>();
+        assert!(openssl_accepts(&slices(chain), &slices(anchors)));
+        assert_eq!(restarted.restore(uid, &sealed.blob), Err(RefusalCode::AlreadyProvisioned));
+    }
+}
+
+#[test]
+fn a_blob_of_another_issuer_machine_or_enclave_is_refused() {
+    let enclave = sealing_engine(1, 1);
+    enclave.generate(self_signed("uid")).unwrap();
+    let blob = enclave.seal("uid").unwrap().blob;
+    let foreign = Err(RefusalCode::SealedBlobForeign);
+    assert_eq!(sealing_engine(1, 1).restore("other", &blob), foreign);
+    assert_eq!(sealing_engine(2, 1).restore("uid", &blob), foreign);
+    assert_eq!(sealing_engine(1, 2).restore("uid", &blob), foreign);
+    let mut damaged = blob.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(sealing_engine(1, 1).restore("uid", &damaged), Err(RefusalCode::SealedBlobInvalid));
+    assert_eq!(sealing_engine(1, 1).restore("uid", &[]), Err(RefusalCode::SealedBlobInvalid));
+}
+
+#[test]
+fn an_older_blob_than_one_that_was_seen_is_refused() {
+    let enclave = sealing_engine(1, 1);
+    enclave.generate(self_signed("uid")).unwrap();
+    let old = enclave.seal("uid").unwrap();
+    enclave.destroy("uid");
+    let info = enclave.generate(self_signed("uid")).unwrap();
+    let new = enclave.seal("uid").unwrap();
+    assert!(new.generation > old.generation);
+    enclave.destroy("uid");
+    assert_eq!(enclave.restore("uid", &old.blob), Err(RefusalCode::SealedBlobOld));
+    assert_eq!(enclave.restore("uid", &new.blob).unwrap(), info);
+
+    // A restart forgets what was seen: SECURITY.md says so.
+    assert!(sealing_engine(1, 1).restore("uid", &old.blob).is_ok());
+}
+
+#[test]
+fn what_is_restored_is_validated_again() {
+    let enclave = sealing_engine(1, 1);
+    let info = enclave.generate(self_signed("uid")).unwrap();
+    let blob = enclave.seal("uid").unwrap().blob;
+    let fresh = || sealing_engine(1, 1);
+    assert_eq!(fresh().restore_at("uid", &blob, info.not_after + 1), Err(RefusalCode::CertificateExpired));
+    assert_eq!(
+        fresh().restore_at("uid", &blob, info.not_before - 1),
+        Err(RefusalCode::CertificateNotYetValid)
+    );
+    assert_eq!(fresh().restore_at("uid", &blob, crate::RELEASE_DATE - 1), Err(RefusalCode::ClockTooEarly));
+
+    // What only a faulty enclave would seal.
+    let sealer = Sealer::new(sealing_key(1, 1)).unwrap();
+    let sealed = |key: &KeyPair, certificate: &[u8]| {
+        let pkcs8 = key.serialized_der();
+        sealer.seal("uid", 1, &Contents { pkcs8, chain: vec![certificate], key_format: "generated" }).unwrap()
+    };
+    let (one, other) = (TestCa::new(), TestCa::new());
+    assert_eq!(fresh().restore("uid", &sealed(&other.key, &one.chain[0])), Err(RefusalCode::KeyMismatch));
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let leaf = TestCa::build(key, |params| params.is_ca = IsCa::ExplicitNoCa);
+    assert_eq!(
+        fresh().restore("uid", &sealed(&leaf.key, &leaf.chain[0])),
+        Err(RefusalCode::CertificateNotCa)
+    );
+    let junk = Contents { pkcs8: b"junk", chain: vec![&one.chain[0]], key_format: "generated" };
+    let junk = sealer.seal("uid", 1, &junk).unwrap();
+    assert_eq!(fresh().restore("uid", &junk), Err(RefusalCode::PrivateKeyMalformed));
+    assert!(fresh().restore("uid", &sealed(&one.key, &one.chain[0])).is_ok());
+}
+
+#[test]
+fn a_platform_that_cannot_seal_says_so_and_an_offer_is_never_sealed() {
+    let enclave = engine();
+    enclave.generate(self_signed("uid")).unwrap();
+    assert_eq!(enclave.seal("uid"), Err(RefusalCode::NoSealing));
+    assert_eq!(enclave.restore("uid", &[]), Err(RefusalCode::NoSealing));
+    let enclave = sealing_engine(1, 1);
+    enclave.begin("uid").unwrap();
+    assert_eq!(enclave.seal("uid"), Err(RefusalCode::NotProvisioned));
+}

@@ -1,0 +1,271 @@
+//! Sealed CA keys: what only the same enclave on the same machine can open, for the same issuer.
+//!
+//! A blob is CBOR: version, header, AES-256-GCM ciphertext. The header is the additional data; the key is derived from the
+//! platform's by HKDF-SHA-256 with a salt of the blob's own, so that no two blobs share key and nonce. That an old blob is
+//! put back cannot be seen by whoever has no memory: [`Opened::generation`] is compared with what this process has seen.
+
+use crate::Error;
+use crate::keys::random;
+use crate::platform::SealingKey;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use minicbor::bytes::{ByteArray, ByteSlice};
+use minicbor::{Decode, Decoder, Encode};
+use tcs_enclave_rpc::MAX_SEALED_BLOB;
+use zeroize::Zeroizing;
+
+const VERSION: u8 = 1;
+const INFO: &[u8] = b"tcs-sealed-ca-v1";
+const KEY_ID_INFO: &[u8] = b"tcs-sealed-ca-v1 key id";
+/// More than any chain that is accepted.
+const MAX_CERTIFICATES: usize = 16;
+
+/// Seals and opens.
+pub(crate) struct Sealer {
+    platform: SealingKey,
+    /// Names the platform's key without telling anything of it.
+    key_id: [u8; 16],
+}
+
+/// What is sealed.
+pub(crate) struct Contents<'a> {
+    /// Unencrypted PKCS#8.
+    pub(crate) pkcs8: &'a [u8],
+    /// Certificates as they were delivered, DER.
+    pub(crate) chain: Vec<&'a [u8]>,
+    /// As [`tcs_enclave_rpc::CaInfo::key_format`].
+    pub(crate) key_format: &'a str,
+}
+
+/// What was sealed. The key is wiped when this is dropped.
+pub(crate) struct Opened {
+    plain: Zeroizing<Vec<u8>>,
+    /// Number of the key among the issuer's.
+    pub(crate) generation: u64,
+}
+
+/// Why a blob was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is damaged, or of a form that this version does not know.
+    Invalid,
+    /// It is another issuer's.
+    OtherIssuer,
+    /// It was sealed on another machine.
+    OtherMachine,
+    /// It was sealed by another enclave, for example by another version of it.
+    OtherEnclave,
+}
+
+#[derive(Encode, Decode)]
+struct Blob<'a> {
+    #[n(0)]
+    version: u8,
+    /// A [`Header`].
+    #[b(1)]
+    header: &'a ByteSlice,
+    #[b(2)]
+    ciphertext: &'a ByteSlice,
+}
+
+#[derive(Encode, Decode)]
+struct Header<'a> {
+    #[b(0)]
+    issuer_uid: &'a str,
+    #[n(1)]
+    generation: u64,
+    #[n(2)]
+    measurement: ByteArray<32>,
+    #[n(3)]
+    key_id: ByteArray<16>,
+    #[n(4)]
+    salt: ByteArray<32>,
+    #[n(5)]
+    nonce: ByteArray<12>,
+}
+
+#[derive(Encode, Decode)]
+struct Plain<'a> {
+    #[b(0)]
+    pkcs8: &'a ByteSlice,
+    #[b(1)]
+    #[cbor(decode_with = "certificates")]
+    chain: Vec<&'a ByteSlice>,
+    #[b(2)]
+    key_format: &'a str,
+}
+
+fn certificates<'b, C>(
+    decoder: &mut Decoder<'b>,
+    _: &mut C,
+) -> Result<Vec<&'b ByteSlice>, minicbor::decode::Error> {
+    decoder.array_iter()?.take(MAX_CERTIFICATES).collect()
+}
+
+/// A length for HKDF.
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl Sealer {
+    pub(crate) fn new(platform: SealingKey) -> Result<Self, Error> {
+        let mut key_id = [0; 16];
+        Salt::new(HKDF_SHA256, &[])
+            .extract(platform.key.as_ref())
+            .expand(&[KEY_ID_INFO], Length(16))
+            .and_then(|derived| derived.fill(&mut key_id))
+            .map_err(|_| Error::Crypto("naming the sealing key"))?;
+        Ok(Self { platform, key_id })
+    }
+
+    /// Seals for this issuer alone.
+    pub(crate) fn seal(
+        &self,
+        issuer_uid: &str,
+        generation: u64,
+        contents: &Contents<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let failed = || Error::Crypto("sealing");
+        let header = Header {
+            issuer_uid,
+            generation,
+            measurement: self.platform.measurement.into(),
+            key_id: self.key_id.into(),
+            salt: random()?.into(),
+            nonce: random()?.into(),
+        };
+        let key = self.key(&header).ok_or_else(failed)?;
+        let nonce = Nonce::assume_unique_for_key(*header.nonce);
+        let header = minicbor::to_vec(&header).map_err(|_| failed())?;
+
+        let plain = Plain {
+            pkcs8: contents.pkcs8.into(),
+            chain: contents.chain.iter().map(|der| (*der).into()).collect(),
+            key_format: contents.key_format,
+        };
+        // Reserved at once: a buffer that grows leaves copies behind.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(MAX_SEALED_BLOB));
+        minicbor::encode(&plain, &mut *sealed).map_err(|_| failed())?;
+        key.seal_in_place_append_tag(nonce, Aad::from(&header), &mut *sealed).map_err(|_| failed())?;
+        let blob =
+            Blob { version: VERSION, header: header.as_slice().into(), ciphertext: sealed.as_slice().into() };
+        let blob = minicbor::to_vec(&blob).map_err(|_| failed())?;
+        if blob.len() > MAX_SEALED_BLOB { Err(failed()) } else { Ok(blob) }
+    }
+
+    /// Opens what was sealed for this issuer by this enclave on this machine.
+    pub(crate) fn open(&self, issuer_uid: &str, blob: &[u8]) -> Result<Opened, Fault> {
+        if blob.len() > MAX_SEALED_BLOB {
+            return Err(Fault::Invalid);
+        }
+        let blob: Blob<'_> = decode(blob).ok_or(Fault::Invalid)?;
+        if blob.version != VERSION {
+            return Err(Fault::Invalid);
+        }
+        let header: Header<'_> = decode(blob.header).ok_or(Fault::Invalid)?;
+        if header.issuer_uid != issuer_uid {
+            return Err(Fault::OtherIssuer);
+        }
+        if *header.measurement != self.platform.measurement {
+            return Err(Fault::OtherEnclave);
+        }
+        if *header.key_id != self.key_id {
+            return Err(Fault::OtherMachine);
+        }
+        let key = self.key(&header).ok_or(Fault::Invalid)?;
+        let nonce = Nonce::assume_unique_for_key(*header.nonce);
+        let mut plain = Zeroizing::new(blob.ciphertext.to_vec());
+        let aad: &[u8] = blob.header;
+        let length = key.open_in_place(nonce, Aad::from(aad), &mut plain).map_err(|_| Fault::Invalid)?.len();
+        plain.truncate(length);
+        let opened = Opened { plain, generation: header.generation };
+        opened.contents().ok_or(Fault::Invalid)?;
+        Ok(opened)
+    }
+
+    fn key(&self, header: &Header<'_>) -> Option<LessSafeKey> {
+        let derived = Salt::new(HKDF_SHA256, header.salt.as_ref()).extract(self.platform.key.as_ref());
+        let info = [INFO, self.platform.measurement.as_slice()];
+        let key = UnboundKey::from(derived.expand(&info, &AES_256_GCM).ok()?);
+        Some(LessSafeKey::new(key))
+    }
+}
+
+impl Opened {
+    pub(crate) fn contents(&self) -> Option<Contents<'_>> {
+        let plain: Plain<'_> = decode(&self.plain)?;
+        let chain = plain.chain.into_iter().map(|der| &**der).collect();
+        Some(Contents { pkcs8: plain.pkcs8, chain, key_format: plain.key_format })
+    }
+}
+
+/// Nothing may follow.
+fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
+    let mut decoder = Decoder::new(bytes);
+    let value = decoder.decode().ok()?;
+    (decoder.position() == bytes.len()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(key: u8, measurement: u8) -> Sealer {
+        let platform = SealingKey { key: Zeroizing::new([key; 32]), measurement: [measurement; 32] };
+        Sealer::new(platform).unwrap()
+    }
+
+    const CONTENTS: (&[u8], &[u8], &str) = (b"the private key", b"a certificate", "generated");
+
+    fn sealed(by: &Sealer) -> Vec<u8> {
+        let (pkcs8, certificate, key_format) = CONTENTS;
+        by.seal("uid", 7, &Contents { pkcs8, chain: vec![certificate; 3], key_format }).unwrap()
+    }
+
+    fn fault(by: &Sealer, issuer: &str, blob: &[u8]) -> Option<Fault> {
+        by.open(issuer, blob).err()
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_by_the_same_enclave_for_the_same_issuer_only() {
+        let one = sealer(1, 1);
+        let blob = sealed(&one);
+        let opened = sealer(1, 1).open("uid", &blob).ok().unwrap();
+        let contents = opened.contents().unwrap();
+        assert_eq!((contents.pkcs8, contents.key_format, opened.generation), (CONTENTS.0, "generated", 7));
+        assert_eq!(contents.chain, [CONTENTS.1; 3]);
+        assert_eq!(fault(&one, "other", &blob), Some(Fault::OtherIssuer));
+        assert_eq!(fault(&sealer(2, 1), "uid", &blob), Some(Fault::OtherMachine));
+        assert_eq!(fault(&sealer(1, 2), "uid", &blob), Some(Fault::OtherEnclave));
+    }
+
+    #[test]
+    fn a_blob_shows_nothing_of_the_key_and_never_repeats() {
+        let one = sealer(9, 1);
+        let (blob, again) = (sealed(&one), sealed(&one));
+        assert_ne!(blob, again);
+        for secret in [CONTENTS.0, &[9; 32]] {
+            assert!(!blob.windows(8).any(|window| window == &secret[..8]));
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_cut_is_refused() {
+        let one = sealer(1, 1);
+        let blob = sealed(&one);
+        for at in 0..blob.len() {
+            for bit in 0..8 {
+                let mut changed = blob.clone();
+                changed[at] ^= 1 << bit;
+                assert!(fault(&one, "uid", &changed).is_some(), "byte {at}, bit {bit}");
+            }
+            assert_eq!(fault(&one, "uid", &blob[..at]), Some(Fault::Invalid));
+        }
+        assert_eq!(fault(&one, "uid", &[blob.as_slice(), &[0]].concat()), Some(Fault::Invalid));
+        assert_eq!(fault(&one, "uid", &vec![0; MAX_SEALED_BLOB + 1]), Some(Fault::Invalid));
+    }
+}
