@@ -50,6 +50,8 @@ pub mod sealed {
     pub const FIELD: &str = "sealed-ca";
     /// Annotation with the SHA-256 fingerprint of the CA certificate, lower-case hex.
     pub const FINGERPRINT: &str = "tcs.intel.com/ca-fingerprint";
+    /// Annotation with the number of the key among the issuer's: the same certificate can come with its key anew.
+    pub const GENERATION: &str = "tcs.intel.com/key-generation";
 
     /// Name of the Secret of an issuer: `tcs-sealed-<uid>`.
     #[must_use]

@@ -321,6 +321,9 @@ pub struct CaInfo {
     /// How the key came: the wrap format (`kmra-v1-sha256`, `kmra-v1`), or `generated`.
     #[n(6)]
     pub key_format: String,
+    /// Number of the key among the issuer's, as in [`Sealed::generation`].
+    #[n(7)]
+    pub generation: u64,
 }
 
 /// Answer to [`Request::Issue`].

@@ -79,7 +79,7 @@ impl Engine {
                 issuer_uid: uid.to_owned(),
                 offer_id: held.offer.as_ref().map(|open| open.offer.id.to_vec().into()),
                 ca_fingerprint: held.ca.as_ref().map(|ca| ca.info.fingerprint.clone()),
-                ca: held.ca.as_ref().filter(|_| only.is_some()).map(|ca| ca.info.clone()),
+                ca: held.ca.as_ref().filter(|_| only.is_some()).map(|ca| ca.info_of(held.generation)),
             });
         });
         Ok(HealthReport { boot_id: self.boot_id.to_vec().into(), issuers })
@@ -110,8 +110,14 @@ impl Ca {
             chain: chain.chain().map(|certificate| certificate.der().to_vec().into()).collect(),
             anchors: vec![chain.anchor().der().to_vec().into()],
             key_format: key_format.to_owned(),
+            generation: 0,
         };
         Self { key, chain, info }
+    }
+
+    /// What is told of it, with the generation that its key got.
+    fn info_of(&self, generation: u64) -> CaInfo {
+        CaInfo { generation, ..self.info.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every reconciler shares: the client, the enclave, the watch caches and the queues into the reconcilers.
 
 use crate::enclave::EnclaveLink;
+use crate::issuers::signs;
 use crate::metrics::Metrics;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -78,6 +80,22 @@ impl Context {
             missing.push("no enclave answers");
         }
         missing
+    }
+
+    /// Calls the open requests that wait for this issuer if it signs, or all.
+    pub fn wake_requests(&self, issuer: Option<&TCSIssuer>) {
+        if issuer.is_some_and(|issuer| !signs(issuer)) {
+            return;
+        }
+        for request in self.requests.state() {
+            let concerned = issuer.is_none_or(|issuer| {
+                matches!(SignerName::parse(&request.spec.signer_name), Some(SignerName::Namespaced { namespace, name })
+                    if issuer.namespace().as_deref() == Some(&namespace) && issuer.name_any() == name)
+            });
+            if concerned {
+                let _ = self.request_queue.send(ObjectRef::from_obj(&*request));
+            }
+        }
     }
 
     /// Publishes an Event. Events are help for people: one that cannot be published fails nothing.

@@ -8,6 +8,7 @@ mod ca_secret;
 mod self_signed;
 
 use crate::delivery::{self, Delivery};
+use crate::sealed::SealedKey;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -69,8 +70,8 @@ pub struct Observed<'a> {
     pub secret: SecretSeen<'a>,
     /// How the delivery that this pass handed over was refused, or the CA that it asked for.
     pub refusal: Option<&'a Refusal>,
-    /// Fingerprint of the CA whose sealed key is kept, as its Secret says; `None`: there is none.
-    pub sealed: Option<&'a str>,
+    /// The key of which a sealed blob is kept, as its Secret says; `None`: there is none.
+    pub sealed: Option<&'a SealedKey>,
     /// Why the sealed key was not restored.
     pub restore_refusal: Option<&'a Refusal>,
 }
@@ -241,10 +242,10 @@ impl<'a> Pass<'a> {
         }
         let attestation =
             if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
-        let self_sealed = self.seen.sealed;
+        let sealed = self.seen.sealed;
         let mut plan = self.finish("True", reasons::READY, &message, notes);
         plan.ca_secret = Some(Box::new(ca_secret));
-        plan.seal = identity.sealing && self_sealed != Some(fingerprint.as_str());
+        plan.seal = identity.sealing && sealed != Some(&SealedKey::of(ca));
         plan.attestation = attestation;
         plan.requeue = Some(REAPPLY.min(Duration::from_secs(until_end.saturating_add(1))));
         plan

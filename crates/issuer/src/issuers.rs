@@ -8,7 +8,7 @@ use crate::decide::{
 use crate::delivery::Delivery;
 use crate::enclave::{Connected, EnclaveError};
 use crate::metrics::Metrics;
-use crate::sealed::{self, Kept};
+use crate::sealed::{self, Kept, SealedKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -71,7 +71,8 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
 
     let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
     let kept = sealed::find(&secrets, &uid).await?;
-    let (mut enclave, restore_refusal) = observe_enclave(connected.as_ref(), issuer, kept.as_ref()).await?;
+    let (mut enclave, restore_refusal) =
+        observe_enclave(connected.as_ref(), issuer, kept.as_ref(), context).await?;
     let attestation = attestations.get_opt(&name).await?;
     let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
     let secret = match named {
@@ -98,7 +99,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
                 Some(Some(secret)) => SecretSeen::Found(secret),
             },
             refusal: refusal.as_ref(),
-            sealed: kept.as_ref().map(|kept| kept.fingerprint.as_str()),
+            sealed: kept.as_ref().map(|kept| &kept.key),
             restore_refusal: restore_refusal.as_ref(),
         };
         let mut plan = decide(&seen, now());
@@ -135,8 +136,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
         }
         if let (true, Some(connected), Enclave::Holding(_, ca)) = (plan.seal, &connected, &enclave) {
             let sealed = connected.seal(&uid).await?;
-            let fingerprint = hex::encode(ca.fingerprint.as_slice());
-            sealed::keep(&secrets, issuer, &fingerprint, sealed.blob.to_vec()).await?;
+            sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await?;
         }
         carry_out(&mut plan, &seen, context, &attestations).await?;
         return Ok(plan);
@@ -148,6 +148,7 @@ async fn observe_enclave(
     connected: Option<&Connected>,
     issuer: &TCSIssuer,
     kept: Option<&Kept>,
+    context: &Context,
 ) -> Result<(Enclave, Option<Refusal>), EnclaveError> {
     let Some(connected) = connected else { return Ok((Enclave::Unavailable, None)) };
     let (identity, uid) = (connected.identity.clone(), issuer.uid().unwrap_or_default());
@@ -161,6 +162,7 @@ async fn observe_enclave(
         match refusable(connected.restore(request).await)? {
             Ok(ca) => {
                 tracing::info!(issuer = %issuer.name_any(), "CA key restored");
+                context.wake_requests(Some(issuer));
                 return Ok((Enclave::Holding(identity, ca), None));
             }
             Err(refusal) => refused = Some(refusal),

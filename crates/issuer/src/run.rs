@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tcs_api::SERVICE_NAMESPACE;
-use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -213,7 +212,7 @@ async fn watch_issuers(
         match &event {
             watcher::Event::Apply(issuer) => {
                 let _ = context.issuer_queue.send(ObjectRef::from_obj(issuer));
-                wake_requests(&context, Some(issuer));
+                context.wake_requests(Some(issuer));
             }
             watcher::Event::Delete(_) => {
                 let _ = context.sweep_queue.send(());
@@ -223,7 +222,7 @@ async fn watch_issuers(
                 context.synced.issuers.store(true, Ordering::Release);
                 let _ = context.sweep_queue.send(());
                 wake_issuers(&context);
-                wake_requests(&context, None);
+                context.wake_requests(None);
             }
             watcher::Event::Init | watcher::Event::InitApply(_) => {}
         }
@@ -259,7 +258,7 @@ async fn watch_requests(
                 writer.apply_watcher_event(&event);
                 if done {
                     context.synced.requests.store(true, Ordering::Release);
-                    wake_requests(&context, None);
+                    context.wake_requests(None);
                 }
             }
         }
@@ -328,6 +327,8 @@ async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::
         }
         if context.synced.issuers.load(Ordering::Acquire) {
             wake_issuers(&context);
+            // Those that found no enclave: nothing changes about an issuer that stays Ready.
+            context.wake_requests(None);
         }
         link.changed().await;
     }
@@ -354,22 +355,6 @@ async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> an
 fn wake_issuers(context: &Context) {
     for issuer in context.issuers.state() {
         let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
-    }
-}
-
-/// Calls the open requests that wait for this issuer, or all.
-fn wake_requests(context: &Context, issuer: Option<&TCSIssuer>) {
-    if issuer.is_some_and(|issuer| !issuers::signs(issuer)) {
-        return;
-    }
-    for request in context.requests.state() {
-        let concerned = issuer.is_none_or(|issuer| {
-            matches!(SignerName::parse(&request.spec.signer_name), Some(SignerName::Namespaced { namespace, name })
-                if issuer.namespace().as_deref() == Some(&namespace) && issuer.name_any() == name)
-        });
-        if concerned {
-            let _ = context.request_queue.send(ObjectRef::from_obj(&*request));
-        }
     }
 }
 

@@ -13,11 +13,28 @@ use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
 use tcs_api::v1alpha1::TCSIssuer;
 use tcs_api::{SERVICE_NAMESPACE, sealed};
+use tcs_enclave_rpc::CaInfo;
+
+/// Which of an issuer's keys a blob holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedKey {
+    /// Fingerprint of the CA certificate, lower-case hex.
+    pub fingerprint: String,
+    /// Number of the key among the issuer's.
+    pub generation: u64,
+}
+
+impl SealedKey {
+    /// The key that the enclave holds.
+    pub fn of(ca: &CaInfo) -> Self {
+        Self { fingerprint: hex::encode(ca.fingerprint.as_slice()), generation: ca.generation }
+    }
+}
 
 /// What is kept of an issuer's CA key.
 pub struct Kept {
-    /// Fingerprint of the CA certificate, lower-case hex.
-    pub fingerprint: String,
+    /// Which key it is.
+    pub key: SealedKey,
     /// What only the enclave can open.
     pub blob: Vec<u8>,
 }
@@ -27,8 +44,10 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
     let found = api.get_opt(&sealed::name(uid)).await?;
     Ok(found.and_then(|secret| {
         let fingerprint = secret.annotations().get(sealed::FINGERPRINT)?.clone();
+        let generation = secret.annotations().get(sealed::GENERATION)?.parse().ok()?;
         let blob = secret.data?.remove(sealed::FIELD)?.0;
-        (secret.type_.as_deref() == Some(sealed::TYPE)).then_some(Kept { fingerprint, blob })
+        let key = SealedKey { fingerprint, generation };
+        (secret.type_.as_deref() == Some(sealed::TYPE)).then_some(Kept { key, blob })
     }))
 }
 
@@ -36,7 +55,7 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
 pub async fn keep(
     api: &Api<Secret>,
     issuer: &TCSIssuer,
-    fingerprint: &str,
+    key: &SealedKey,
     blob: Vec<u8>,
 ) -> Result<(), kube::Error> {
     let mut labels = issuer.spec.labels.clone();
@@ -47,7 +66,10 @@ pub async fn keep(
             name: Some(name.clone()),
             namespace: Some(SERVICE_NAMESPACE.into()),
             labels: Some(labels),
-            annotations: Some(BTreeMap::from([(sealed::FINGERPRINT.into(), fingerprint.into())])),
+            annotations: Some(BTreeMap::from([
+                (sealed::FINGERPRINT.into(), key.fingerprint.clone()),
+                (sealed::GENERATION.into(), key.generation.to_string()),
+            ])),
             ..ObjectMeta::default()
         },
         type_: Some(sealed::TYPE.into()),

@@ -45,8 +45,8 @@ impl Engine {
         };
         let chain = certificate.sign(&key).map_err(refusals::x509)?;
         let ca = Arc::new(Ca::new(key, chain, GENERATED));
-        self.state.take(&ask.issuer_uid, Arc::clone(&ca), now).map_err(not_taken)?;
-        Ok(ca.info.clone())
+        let generation = self.state.take(&ask.issuer_uid, Arc::clone(&ca), now).map_err(not_taken)?;
+        Ok(ca.info_of(generation))
     }
 
     /// Offers are never sealed: what is not delivered yet can be asked for again.
@@ -76,8 +76,8 @@ impl Engine {
         let key = CaKey::from_pkcs8(contents.pkcs8).map_err(refusals::key)?;
         check_pair(&key, &chain)?;
         let ca = Arc::new(Ca::new(key, chain, contents.key_format));
-        self.state.restore(&ask.issuer_uid, Arc::clone(&ca), opened.generation).map_err(not_taken)?;
-        Ok(ca.info.clone())
+        let restored = self.state.restore(&ask.issuer_uid, Arc::clone(&ca), opened.generation);
+        Ok(ca.info_of(restored.map_err(not_taken)?))
     }
 
     fn sealer(&self) -> Result<&Sealer, Refusal> {

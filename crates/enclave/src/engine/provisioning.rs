@@ -70,8 +70,8 @@ impl Engine {
         let counted = |refusal: Refusal| self.counted(uid, &offer, left, &refusal);
         let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
         let ca = Arc::new(Ca::new(key, chain, format.as_str()));
-        self.state.accept(uid, &offer, Arc::clone(&ca), now).map_err(no_offer)?;
-        Ok(ca.info.clone())
+        let generation = self.state.accept(uid, &offer, Arc::clone(&ca), now).map_err(no_offer)?;
+        Ok(ca.info_of(generation))
     }
 
     /// A refusal after the wrap was touched: says what is left of the offer, and closes it when nothing is.

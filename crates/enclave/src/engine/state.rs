@@ -43,7 +43,7 @@ pub(super) struct Held<C> {
     exhausted: Option<[u8; 16]>,
     pub(super) ca: Option<Arc<C>>,
     /// Of the CA's key.
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 #[derive(Clone)]
@@ -151,24 +151,25 @@ impl<C> State<C> {
         }
     }
 
-    /// Ends the offer with the CA that was delivered to it; refused if the offer has ended meanwhile. `now`: Unix seconds.
-    pub(super) fn accept(&self, issuer: &str, offer: &Offer, ca: Arc<C>, now: u64) -> Result<(), NoOffer> {
+    /// Ends the offer with the CA that was delivered to it, and says the key's generation; refused if the offer has ended
+    /// meanwhile. `now`: Unix seconds.
+    pub(super) fn accept(&self, issuer: &str, offer: &Offer, ca: Arc<C>, now: u64) -> Result<u64, NoOffer> {
         let mut tables = self.lock();
         tables.issuers.get(issuer).ok_or(NoOffer::Unknown)?.open(&offer.id)?;
         let generation = tables.next_generation(issuer, now);
         tables.hold(issuer, ca, generation);
-        Ok(())
+        Ok(generation)
     }
 
     /// Takes a CA that was made here. An offer that is just being made for the issuer ends.
-    pub(super) fn take(&self, issuer: &str, ca: Arc<C>, now: u64) -> Result<(), NotTaken> {
+    pub(super) fn take(&self, issuer: &str, ca: Arc<C>, now: u64) -> Result<u64, NotTaken> {
         let tables = self.lock();
         let generation = tables.next_generation(issuer, now);
         self.put(tables, issuer, ca, generation)
     }
 
     /// Takes a CA back; refused if a newer one of the issuer was ever held.
-    pub(super) fn restore(&self, issuer: &str, ca: Arc<C>, generation: u64) -> Result<(), NotTaken> {
+    pub(super) fn restore(&self, issuer: &str, ca: Arc<C>, generation: u64) -> Result<u64, NotTaken> {
         let tables = self.lock();
         if tables.seen.get(issuer).is_some_and(|seen| *seen > generation) {
             return Err(NotTaken::Old);
@@ -182,7 +183,7 @@ impl<C> State<C> {
         issuer: &str,
         ca: Arc<C>,
         generation: u64,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<u64, NotTaken> {
         if tables.issuers.get(issuer).is_some_and(|held| held.ca.is_some()) {
             return Err(NotTaken::Provisioned);
         }
@@ -193,7 +194,7 @@ impl<C> State<C> {
         tables.hold(issuer, ca, generation);
         drop(tables);
         self.made.notify_all();
-        Ok(())
+        Ok(generation)
     }
 
     /// The issuer's CA.
@@ -354,7 +355,7 @@ mod tests {
         let open = turn(&state, "a").finish(offer(1)).unwrap().offer;
         let other = turn(&state, "b").finish(offer(2)).unwrap().offer;
         assert_eq!(state.accept("a", &other, Arc::new(()), 1), Err(NoOffer::Unknown));
-        assert_eq!(state.accept("a", &open, Arc::new(()), 1), Ok(()));
+        assert_eq!(state.accept("a", &open, Arc::new(()), 1), Ok(1));
         assert_eq!(state.accept("a", &open, Arc::new(()), 1), Err(NoOffer::Provisioned));
         assert!(matches!(state.begin("a"), Begin::Provisioned));
         state.destroy("a");
@@ -364,16 +365,16 @@ mod tests {
     #[test]
     fn a_ca_is_taken_once_and_an_older_one_never_comes_back() {
         let state = State::new();
-        assert_eq!(state.take("a", Arc::new(1), 100), Ok(()));
+        assert_eq!(state.take("a", Arc::new(1), 100), Ok(100));
         assert_eq!(state.take("a", Arc::new(2), 100), Err(NotTaken::Provisioned));
         assert_eq!(state.restore("a", Arc::new(2), 200), Err(NotTaken::Provisioned));
         assert_eq!(state.ca_to_seal("a").map(|(ca, generation)| (*ca, generation)), Some((1, 100)));
         state.destroy("a");
-        assert_eq!(state.take("a", Arc::new(2), 50), Ok(()), "a clock that goes back changes nothing");
+        assert_eq!(state.take("a", Arc::new(2), 50), Ok(101), "a clock that goes back changes nothing");
         assert_eq!(state.ca_to_seal("a").unwrap().1, 101);
         state.destroy("a");
         assert_eq!(state.restore("a", Arc::new(1), 100), Err(NotTaken::Old));
-        assert_eq!(state.restore("a", Arc::new(2), 101), Ok(()));
+        assert_eq!(state.restore("a", Arc::new(2), 101), Ok(101));
         assert_eq!(*state.ca("a").unwrap(), 2);
     }
 
@@ -381,7 +382,7 @@ mod tests {
     fn an_offer_that_is_being_made_does_not_end_a_ca_that_came_meanwhile() {
         let state = State::new();
         let making = turn(&state, "a");
-        assert_eq!(state.take("a", Arc::new(()), 1), Ok(()));
+        assert_eq!(state.take("a", Arc::new(()), 1), Ok(1));
         assert!(making.finish(offer(1)).is_none());
         assert!(state.ca("a").is_some());
     }
@@ -390,15 +391,15 @@ mod tests {
     fn there_is_room_for_so_many_issuers_and_so_many_memories() {
         let state = State::new();
         for number in 0..MAX_ISSUERS {
-            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(()));
+            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(1));
         }
         assert_eq!(state.take("a", Arc::new(()), 1), Err(NotTaken::Full));
         for number in MAX_ISSUERS..MAX_SEEN {
             state.destroy(&(number - 1).to_string());
-            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(()));
+            assert_eq!(state.take(&number.to_string(), Arc::new(()), 1), Ok(1));
         }
         state.destroy("0");
         assert_eq!(state.restore("a", Arc::new(()), 9), Err(NotTaken::Full));
-        assert_eq!(state.restore("0", Arc::new(()), 1), Ok(()), "who was seen is still known");
+        assert_eq!(state.restore("0", Arc::new(()), 1), Ok(1), "who was seen is still known");
     }
 }

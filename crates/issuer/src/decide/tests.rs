@@ -53,6 +53,7 @@ fn ca(fingerprint: u8) -> CaInfo {
         chain: vec![ByteVec::from(vec![1])],
         anchors: vec![ByteVec::from(vec![1])],
         key_format: "kmra-v1".into(),
+        generation: 5,
     }
 }
 
@@ -102,7 +103,7 @@ struct Scene {
     attestation: Option<QuoteAttestation>,
     secret: Option<Secret>,
     refusal: Option<Refusal>,
-    sealed: Option<String>,
+    sealed: Option<SealedKey>,
     restore_refusal: Option<Refusal>,
     vacant: bool,
 }
@@ -149,7 +150,7 @@ impl Scene {
             attestation: self.attestation.as_ref(),
             secret: self.secret.as_ref().map_or(SecretSeen::Missing, SecretSeen::Found),
             refusal: self.refusal.as_ref(),
-            sealed: self.sealed.as_deref(),
+            sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
         };
         decide(&seen, now())
@@ -488,13 +489,16 @@ fn a_ca_that_the_enclave_does_not_make_is_said_with_its_code() {
 }
 
 #[test]
-fn a_held_key_is_sealed_once_for_each_certificate() {
+fn a_held_key_is_sealed_once() {
     let mut scene = Scene::holding(7);
     assert!(scene.decide().seal);
-    scene.sealed = Some("07".repeat(32));
+    let kept = |byte: &str, generation| Some(SealedKey { fingerprint: byte.repeat(32), generation });
+    scene.sealed = kept("07", 5);
     assert!(!scene.decide().seal);
-    scene.sealed = Some("08".repeat(32));
+    scene.sealed = kept("08", 5);
     assert!(scene.decide().seal, "what is kept is another CA's");
+    scene.sealed = kept("07", 4);
+    assert!(scene.decide().seal, "the same CA was delivered again: what was kept may not open");
 }
 
 #[test]

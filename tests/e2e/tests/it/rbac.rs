@@ -332,7 +332,7 @@ async fn the_service_deletes_only_what_it_sealed() {
     let object = |name: &str, kind: &str, label: &str| {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": kind,
-            "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": label } },
+            "metadata": { "name": name, "namespace": "tcs-issuer", "labels": { "app.kubernetes.io/managed-by": label } },
             "data": { "x": "AAAA" },
         })
     };
@@ -341,7 +341,7 @@ async fn the_service_deletes_only_what_it_sealed() {
         ("delete-foreign", "tcs.intel.com/sealed-ca", "somebody"),
         ("delete-sealed", "tcs.intel.com/sealed-ca", "tcs-issuer"),
     ] {
-        apply(&object(name, kind, label));
+        apply("create", &object(name, kind, label)).unwrap();
         let deleted = api.delete(name, &kube::api::DeleteParams::default()).await;
         if name == "delete-sealed" {
             deleted.expect("its own");

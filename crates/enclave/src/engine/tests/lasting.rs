@@ -57,7 +57,10 @@ fn a_ca_survives_a_restart_and_signs_on() {
         let restarted = sealing_engine(1, 1);
         assert_eq!(restarted.issue(issue(uid, csr(|_| {}))), Err(RefusalCode::NotProvisioned));
         assert_eq!(restarted.restore(uid, &sealed.blob).unwrap(), info);
-        assert_eq!(restarted.seal(uid).unwrap().generation, sealed.generation);
+        assert_eq!(
+            (restarted.seal(uid).unwrap().generation, info.generation),
+            (sealed.generation, sealed.generation)
+        );
         let issued = restarted.issue(issue(uid, csr(|_| {}))).unwrap();
         let (chain, anchors) = (&issued.chain, &info.anchors);
         let slices =
