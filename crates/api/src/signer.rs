@@ -61,6 +61,20 @@ pub fn cluster_signer_name(name: &str) -> String {
     format!("tcsclusterissuer.{GROUP}/{name}")
 }
 
+/// All spellings of a `TCSClusterIssuer`'s signer name that are served, the one of [`cluster_signer_name`] first.
+#[must_use]
+pub fn cluster_spellings(name: &str) -> [String; 2] {
+    [cluster_signer_name(name), format!("tcsclusterissuers.{GROUP}/{name}")]
+}
+
+/// The name of a `TCSClusterIssuer`'s `QuoteAttestation`: `<name>.tcsclusterissuer.tcs.intel.com`.
+///
+/// A `TCSIssuer`'s ends otherwise, so that no two issuers share one (W-S6).
+#[must_use]
+pub fn cluster_quote_attestation_name(name: &str) -> String {
+    format!("{name}.tcsclusterissuer.{GROUP}")
+}
+
 /// The name of a `TCSIssuer`'s `QuoteAttestation`: `<namespace>.<name>.tcsissuer.tcs.intel.com`.
 ///
 /// At most 63 + 1 + 63 + 24 = 151 characters, by the limits on namespaces and (CRD) on issuers' names.

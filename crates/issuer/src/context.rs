@@ -1,12 +1,13 @@
 //! What every reconciler shares: the client, the enclave, the watch caches and the queues into the reconcilers.
 
 use crate::enclave::EnclaveLink;
-use crate::issuers::signs;
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt as _};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,10 +21,19 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Marks that the first listing of a kind is complete.
 #[derive(Default)]
 pub struct Synced {
-    /// Issuers.
+    /// Issuers of namespaces.
     pub issuers: AtomicBool,
+    /// Issuers of the cluster.
+    pub cluster_issuers: AtomicBool,
     /// Certificate requests.
     pub requests: AtomicBool,
+}
+
+impl Synced {
+    /// Whether issuers of both kinds are listed.
+    pub fn all_issuers(&self) -> bool {
+        self.issuers.load(Ordering::Acquire) && self.cluster_issuers.load(Ordering::Acquire)
+    }
 }
 
 /// Shared by all reconcilers.
@@ -46,6 +56,8 @@ pub struct Context {
     pub synced: Synced,
     /// Asks for a reconcile of an issuer.
     pub issuer_queue: UnboundedSender<ObjectRef<TCSIssuer>>,
+    /// Asks for a reconcile of a cluster issuer.
+    pub cluster_issuer_queue: UnboundedSender<ObjectRef<TCSClusterIssuer>>,
     /// Asks for a reconcile of a request.
     pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
     /// Asks for a sweep of what deleted issuers left.
@@ -70,7 +82,7 @@ impl Context {
     /// What keeps the service from working, for the readiness probe; empty when nothing does.
     pub fn not_ready_because(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
-        if !self.synced.issuers.load(Ordering::Acquire) {
+        if !self.synced.all_issuers() {
             missing.push("issuers are not listed yet");
         }
         if !self.synced.requests.load(Ordering::Acquire) {
@@ -82,15 +94,51 @@ impl Context {
         missing
     }
 
+    /// The issuers of both kinds, as watched.
+    pub fn all_issuers(&self) -> Vec<Issuer> {
+        let cluster = self.cluster_issuers.state();
+        let namespaced = self.issuers.state();
+        let cluster = cluster.iter().map(|issuer| Issuer::from(&**issuer));
+        namespaced.iter().map(|issuer| Issuer::from(&**issuer)).chain(cluster).collect()
+    }
+
+    /// The issuer of a signer name, as watched.
+    pub fn issuer(&self, signer: &SignerName) -> Option<Issuer> {
+        match signer {
+            SignerName::Namespaced { namespace, name } => {
+                self.issuers.get(&ObjectRef::new(name).within(namespace)).map(|found| Issuer::from(&*found))
+            }
+            SignerName::Cluster { name } => {
+                self.cluster_issuers.get(&ObjectRef::new(name)).map(|found| Issuer::from(&*found))
+            }
+        }
+    }
+
+    /// Asks for a reconcile of this issuer.
+    pub fn call(&self, issuer: &Issuer) {
+        match issuer {
+            Issuer::Namespaced(issuer) => {
+                let _ = self.issuer_queue.send(ObjectRef::from_obj(issuer));
+            }
+            Issuer::Cluster(issuer) => {
+                let _ = self.cluster_issuer_queue.send(ObjectRef::from_obj(issuer));
+            }
+        }
+    }
+
+    /// Asks for a reconcile of every issuer.
+    pub fn call_all(&self) {
+        self.all_issuers().iter().for_each(|issuer| self.call(issuer));
+    }
+
     /// Calls the open requests that wait for this issuer if it signs, or all.
-    pub fn wake_requests(&self, issuer: Option<&TCSIssuer>) {
-        if issuer.is_some_and(|issuer| !signs(issuer)) {
+    pub fn wake_requests(&self, issuer: Option<&Issuer>) {
+        if issuer.is_some_and(|issuer| !issuer.signs()) {
             return;
         }
         for request in self.requests.state() {
             let concerned = issuer.is_none_or(|issuer| {
-                matches!(SignerName::parse(&request.spec.signer_name), Some(SignerName::Namespaced { namespace, name })
-                    if issuer.namespace().as_deref() == Some(&namespace) && issuer.name_any() == name)
+                SignerName::parse(&request.spec.signer_name).is_some_and(|signer| issuer.is_named(&signer))
             });
             if concerned {
                 let _ = self.request_queue.send(ObjectRef::from_obj(&*request));
@@ -99,26 +147,30 @@ impl Context {
     }
 
     /// Publishes an Event. Events are help for people: one that cannot be published fails nothing.
-    pub async fn note<K>(&self, object: &K, warning: bool, reason: &str, action: &str, message: &str)
-    where
-        K: Resource<DynamicType = ()> + Sync,
-    {
+    pub async fn note(
+        &self,
+        object: &ObjectReference,
+        warning: bool,
+        reason: &str,
+        action: &str,
+        message: &str,
+    ) {
         let type_ = if warning { EventType::Warning } else { EventType::Normal };
         // The API takes at most 1024 bytes.
         let note = Some(message.chars().filter(char::is_ascii).take(1000).collect());
         let event = Event { type_, reason: reason.into(), note, action: action.into(), secondary: None };
-        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, object).await {
             tracing::warn!(%error, reason, "an Event could not be published");
         }
     }
 
     /// The newest status known of an issuer: the watch's, or the one written last if the watch is behind it.
-    pub fn newest_status(&self, issuer: &TCSIssuer) -> IssuerStatus {
-        let watched = issuer.status.clone().unwrap_or_default();
+    pub fn newest_status(&self, issuer: &Issuer) -> IssuerStatus {
+        let watched = issuer.status().cloned().unwrap_or_default();
         let Ok(mut written) = self.memory.written.lock() else { return watched };
-        let uid = issuer.uid().unwrap_or_default();
+        let uid = issuer.uid();
         match written.get(&uid) {
-            Some((version, status)) if version_of(issuer) < *version => status.clone(),
+            Some((version, status)) if issuer.version() < *version => status.clone(),
             Some(_) => {
                 written.remove(&uid);
                 watched
@@ -128,10 +180,10 @@ impl Context {
     }
 
     /// Remembers what a status write answered.
-    pub fn remember_status(&self, answered: &TCSIssuer) {
+    pub fn remember_status(&self, answered: &Issuer) {
         if let Ok(mut written) = self.memory.written.lock() {
-            let status = answered.status.clone().unwrap_or_default();
-            written.insert(answered.uid().unwrap_or_default(), (version_of(answered), status));
+            let status = answered.status().cloned().unwrap_or_default();
+            written.insert(answered.uid(), (answered.version(), status));
         }
     }
 
@@ -172,9 +224,4 @@ impl Context {
             written.retain(|uid, _| alive(uid));
         }
     }
-}
-
-/// Resource versions of one resource can be compared as numbers (KEP-5504).
-fn version_of(issuer: &TCSIssuer) -> u64 {
-    issuer.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

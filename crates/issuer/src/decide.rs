@@ -1,4 +1,4 @@
-//! What a `TCSIssuer` needs next: `decide(observed, now) → Plan`. Pure; `apply` carries it out.
+//! What an issuer needs next: `decide(observed, now) → Plan`. Pure; `apply` carries it out.
 //!
 //! The life cycle is that of the design, section 4. Whatever is decided is idempotent: the same observation gives
 //! the same plan, and a plan that was carried out gives an empty one.
@@ -8,6 +8,7 @@ mod ca_secret;
 mod self_signed;
 
 use crate::delivery::{self, Delivery};
+use crate::issuer::Issuer;
 use crate::sealed::SealedKey;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -15,12 +16,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use std::time::Duration;
 use tcs_api::v1alpha1::{
-    CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery, TCSIssuer,
+    CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery,
 };
-use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
+use tcs_api::{SERVICE_NAMESPACE, conditions, reasons};
 use tcs_enclave_rpc::{CaInfo, GenerateCa, Identity, Offer, Refusal, RefusalCode};
 
-pub use attestation::{merge_conditions, own_labels};
+pub use attestation::merge_conditions;
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
 const REAPPLY: Duration = Duration::from_mins(10);
@@ -59,7 +60,7 @@ pub enum SecretSeen<'a> {
 #[derive(Clone, Copy)]
 pub struct Observed<'a> {
     /// The issuer.
-    pub issuer: &'a TCSIssuer,
+    pub issuer: &'a Issuer,
     /// Its status: the newest known, which may be newer than the watch's.
     pub status: &'a IssuerStatus,
     /// The enclave.
@@ -166,15 +167,15 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
 
 /// Why an issuer is not served, if it is not.
 #[must_use]
-pub fn unsupported(issuer: &TCSIssuer) -> Option<&'static str> {
+pub fn unsupported(issuer: &Issuer) -> Option<&'static str> {
     // There the service may write any Secret, the key owner's among them: nothing would guard secretName.
-    let own = issuer.namespace().is_some_and(|namespace| namespace == SERVICE_NAMESPACE);
+    let own = issuer.namespace() == Some(SERVICE_NAMESPACE);
     own.then_some("issuers do not live in the service's own namespace; make it in another one")
 }
 
 /// The name of the Secret that the key owner's entry names, if the key owner says that it is ready.
 #[must_use]
-pub fn named_secret<'a>(attestation: &'a QuoteAttestation, issuer: &TCSIssuer) -> Option<&'a str> {
+pub fn named_secret<'a>(attestation: &'a QuoteAttestation, issuer: &Issuer) -> Option<&'a str> {
     let status = attestation.status.as_ref()?;
     if !conditions::is_true(&status.conditions, conditions::CA_SECRET_READY) {
         return None;
@@ -208,7 +209,7 @@ impl<'a> Pass<'a> {
         let before = self.status.ca.replace(ca_status(ca));
         self.status.offer = None;
         self.status.refused_delivery = None;
-        self.status.secret_name = Some(self.seen.issuer.spec.secret_name.clone());
+        self.status.secret_name = Some(self.seen.issuer.spec().secret_name.clone());
 
         if self.now.as_second() >= ca.not_after {
             return self.not_ready(reasons::CA_EXPIRED, "the CA certificate has ended; make a new issuer");
@@ -217,8 +218,8 @@ impl<'a> Pass<'a> {
         let until_end = u64::try_from(ca.not_after.saturating_sub(self.now.as_second())).unwrap_or(0);
         let message = format!(
             "signing as {}; CA certificate in Secret {}, SHA-256 {fingerprint}, until {}",
-            signer::signer_name(&namespace(self.seen.issuer), &self.seen.issuer.name_any()),
-            self.seen.issuer.spec.secret_name,
+            self.seen.issuer.signer_name(),
+            self.seen.issuer.spec().secret_name,
             rfc3339(ca.not_after),
         );
         let mut notes = Vec::new();
@@ -232,7 +233,7 @@ impl<'a> Pass<'a> {
             waiting.contains(&ready.reason.as_str()) || self_signed::waits(&ready.reason)
         });
         if awaited {
-            let (reason, how) = if self.seen.issuer.spec.self_sign {
+            let (reason, how) = if self.seen.issuer.spec().self_sign {
                 ("CAGenerated", "key made in the enclave".to_owned())
             } else {
                 ("KeyAccepted", format!("key delivered as {}", ca.key_format))
@@ -257,7 +258,7 @@ impl<'a> Pass<'a> {
         let wanted = attestation::build(seen.issuer, offer, self.simulated);
         let step = attestation::compare(seen.attestation, wanted);
         self.status.offer =
-            Some(OfferStatus { id: offer_id.clone(), quote_attestation: attestation::name(seen.issuer) });
+            Some(OfferStatus { id: offer_id.clone(), quote_attestation: seen.issuer.attestation_name() });
         let stale = |refused: &mut RefusedDelivery| refused.offer != offer_id;
         self.status.refused_delivery.take_if(stale);
 
@@ -338,7 +339,7 @@ impl<'a> Pass<'a> {
     }
 
     fn waiting(self) -> Plan {
-        let name = attestation::name(self.seen.issuer);
+        let name = self.seen.issuer.attestation_name();
         let how = format!(
             "check QuoteAttestation tcs-issuer/{name} with km-attest, then deliver the CA key (kubectl get \
              quoteattestations.tcs.intel.com -n tcs-issuer {name} -o yaml)"
@@ -390,7 +391,7 @@ impl<'a> Pass<'a> {
             status: ready.into(),
             reason: reason.into(),
             message: self.say(message),
-            observed_generation: self.seen.issuer.metadata.generation,
+            observed_generation: self.seen.issuer.meta().generation,
             last_transition_time: Time(self.now),
         };
         conditions::set(&mut self.status.conditions, condition);
@@ -438,7 +439,7 @@ pub fn is_ready(status: &IssuerStatus) -> bool {
 
 /// Changes a plan into one that says the CA certificate Secret could not be written. What is true of the key stays.
 pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Timestamp) {
-    let name = &seen.issuer.spec.secret_name;
+    let name = &seen.issuer.spec().secret_name;
     let message = format!(
         "Secret {name} could not be written: {why}. If it is not this issuer's, remove it or choose another secretName"
     );
@@ -453,10 +454,6 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Time
 fn time_heals(code: &str) -> bool {
     let healed = [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly];
     healed.iter().any(|healed| healed.as_str() == code)
-}
-
-fn namespace(issuer: &TCSIssuer) -> String {
-    issuer.namespace().unwrap_or_default()
 }
 
 fn rfc3339(seconds: i64) -> String {

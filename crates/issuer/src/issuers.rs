@@ -1,25 +1,26 @@
-//! Reconciles `TCSIssuer`s: observes, lets [`crate::decide`] decide, carries the plan out.
+//! Reconciles issuers: observes, lets [`crate::decide`] decide, carries the plan out.
 
 use crate::context::Context;
 use crate::decide::{
-    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, ca_status, decide, is_ready,
-    merge_conditions, named_secret, ready_condition, secret_refused, unsupported,
+    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, ca_status, decide, merge_conditions,
+    named_secret, secret_refused, unsupported,
 };
 use crate::delivery::Delivery;
 use crate::enclave::{Connected, EnclaveError};
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::sealed::{self, Kept, SealedKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tcs_api::SERVICE_NAMESPACE;
+use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
-use tcs_api::{SERVICE_NAMESPACE, conditions, reasons, signer};
 use tcs_enclave_rpc::{
     ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal, RefusalCode, Restore,
 };
@@ -50,23 +51,24 @@ enum Enclave {
 }
 
 /// One pass over one issuer.
-pub async fn reconcile(issuer: Arc<TCSIssuer>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    if issuer.metadata.deletion_timestamp.is_some() {
+pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    if issuer.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let settled = settle(&issuer, &context).await;
     // Deleted while we worked: what this pass made has to go, too.
-    if context.issuers.get(&ObjectRef::from_obj(&*issuer)).is_none_or(|now| now.uid() != issuer.uid()) {
+    let now = SignerName::parse(&issuer.signer_name()).and_then(|signer| context.issuer(&signer));
+    if now.is_none_or(|now| now.uid() != issuer.uid()) {
         let _ = context.sweep_queue.send(());
     }
     Ok(settled?.requeue.map_or_else(Action::await_change, Action::requeue))
 }
 
-async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, ReconcileError> {
-    let uid = issuer.uid().unwrap_or_default();
+async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileError> {
+    let uid = issuer.uid();
     let attestations: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
-    let name = signer::quote_attestation_name(&issuer.namespace().unwrap_or_default(), &issuer.name_any());
+    let name = issuer.attestation_name();
     let status = context.newest_status(issuer);
 
     let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
@@ -109,7 +111,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
             match hand_over(connected, &uid, offer, delivery).await? {
                 Ok(ca) => {
                     Metrics::count(&context.metrics.accepted, &ca.key_format);
-                    tracing::info!(issuer = %issuer.name_any(), format = ca.key_format, "CA key accepted");
+                    tracing::info!(issuer = issuer.signer_name(), format = ca.key_format, "CA key accepted");
                     enclave = Enclave::Holding(identity.clone(), ca);
                 }
                 Err(refused) => {
@@ -124,7 +126,7 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
         {
             match refusable(connected.generate(request).await)? {
                 Ok(ca) => {
-                    tracing::info!(issuer = %issuer.name_any(), algorithm = ca.key_algorithm, "CA made");
+                    tracing::info!(issuer = issuer.signer_name(), algorithm = ca.key_algorithm, "CA made");
                     // Known before it is published: whatever is lost after this, no other CA is made silently.
                     let known = IssuerStatus { ca: Some(ca_status(&ca)), ..status.clone() };
                     put_status(&known, &seen, context).await?;
@@ -146,12 +148,12 @@ async fn settle(issuer: &TCSIssuer, context: &Context) -> Result<Plan, Reconcile
 /// What the enclave holds; if nothing, what was sealed is handed back to it first, or why it does not take it.
 async fn observe_enclave(
     connected: Option<&Connected>,
-    issuer: &TCSIssuer,
+    issuer: &Issuer,
     kept: Option<&Kept>,
     context: &Context,
 ) -> Result<(Enclave, Option<Refusal>), EnclaveError> {
     let Some(connected) = connected else { return Ok((Enclave::Unavailable, None)) };
-    let (identity, uid) = (connected.identity.clone(), issuer.uid().unwrap_or_default());
+    let (identity, uid) = (connected.identity.clone(), issuer.uid());
     if let Some(ca) = connected.holdings_of(&uid).await?.and_then(|state| state.ca) {
         return Ok((Enclave::Holding(identity, ca), None));
     }
@@ -161,14 +163,14 @@ async fn observe_enclave(
         let request = Restore { issuer_uid: uid.clone(), blob, now: now().as_second() };
         match refusable(connected.restore(request).await)? {
             Ok(ca) => {
-                tracing::info!(issuer = %issuer.name_any(), "CA key restored");
+                tracing::info!(issuer = issuer.signer_name(), "CA key restored");
                 context.wake_requests(Some(issuer));
                 return Ok((Enclave::Holding(identity, ca), None));
             }
             Err(refusal) => refused = Some(refusal),
         }
     }
-    if issuer.spec.self_sign {
+    if issuer.spec().self_sign {
         return Ok((Enclave::Vacant(identity), refused));
     }
     match connected.offer(&uid).await {
@@ -303,9 +305,11 @@ async fn write_status(plan: &Plan, seen: &Observed<'_>, context: &Context) -> Re
         put_status(status, seen, context).await?;
     }
     for note in &plan.notes {
-        context.note(seen.issuer, note.warning, &note.reason, "Reconcile", &note.message).await;
+        context.note(&seen.issuer.reference(), note.warning, &note.reason, "Reconcile", &note.message).await;
         if let (About::IssuerAndAttestation, Some(attestation)) = (note.about, seen.attestation) {
-            context.note(attestation, note.warning, &note.reason, "Reconcile", &note.message).await;
+            context
+                .note(&attestation.object_ref(&()), note.warning, &note.reason, "Reconcile", &note.message)
+                .await;
         }
     }
     Ok(())
@@ -317,17 +321,27 @@ async fn put_status(
     context: &Context,
 ) -> Result<(), kube::Error> {
     let issuer = seen.issuer;
-    let api: Api<TCSIssuer> =
-        Api::namespaced(context.client.clone(), &issuer.namespace().unwrap_or_default());
+    let reference = issuer.reference();
     let body = json!({
-        "apiVersion": TCSIssuer::api_version(&()),
-        "kind": TCSIssuer::kind(&()),
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
         // A re-created issuer of the same name is another one: the UID makes the write miss it.
         "metadata": { "uid": issuer.uid() },
         "status": status,
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&issuer.name_any(), &parameters, &Patch::Apply(&body)).await {
+    let (name, patch) = (issuer.name(), Patch::Apply(&body));
+    let answer = match issuer {
+        Issuer::Namespaced(_) => {
+            let api: Api<TCSIssuer> = Api::namespaced(context.client.clone(), issuer.home());
+            api.patch_status(&name, &parameters, &patch).await.map(|answered| Issuer::from(&answered))
+        }
+        Issuer::Cluster(_) => {
+            let api: Api<TCSClusterIssuer> = Api::all(context.client.clone());
+            api.patch_status(&name, &parameters, &patch).await.map(|answered| Issuer::from(&answered))
+        }
+    };
+    match answer {
         Ok(answered) => {
             context.remember_status(&answered);
             Ok(())
@@ -335,44 +349,6 @@ async fn put_status(
         Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Says of a cluster issuer that it is not served yet.
-pub async fn reconcile_cluster(
-    issuer: Arc<TCSClusterIssuer>,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
-    let mut status = issuer.status.clone().unwrap_or_default();
-    let message = "TCSClusterIssuer is not served by this version; use a TCSIssuer";
-    let condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
-        type_: conditions::READY.into(),
-        status: "False".into(),
-        reason: reasons::UNSUPPORTED.into(),
-        message: message.into(),
-        observed_generation: issuer.metadata.generation,
-        last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()),
-    };
-    if ready_condition(&status).is_some_and(|c| {
-        c.reason == condition.reason && c.observed_generation == condition.observed_generation
-    }) {
-        return Ok(Action::await_change());
-    }
-    conditions::set(&mut status.conditions, condition);
-    let api: Api<TCSClusterIssuer> = Api::all(context.client.clone());
-    let body = json!({
-        "apiVersion": TCSClusterIssuer::api_version(&()),
-        "kind": TCSClusterIssuer::kind(&()),
-        "status": status,
-    });
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch_status(&issuer.name_any(), &parameters, &Patch::Apply(&body)).await?;
-    context.note(&*issuer, true, reasons::UNSUPPORTED, "Reconcile", message).await;
-    Ok(Action::await_change())
-}
-
-/// Whether an issuer as watched signs.
-pub fn signs(issuer: &TCSIssuer) -> bool {
-    issuer.metadata.deletion_timestamp.is_none() && issuer.status.as_ref().is_some_and(is_ready)
 }
 
 /// The shell's clock.

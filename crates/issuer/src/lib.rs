@@ -13,6 +13,7 @@ pub mod settings;
 mod context;
 mod enclave;
 mod health;
+mod issuer;
 mod issuers;
 mod metrics;
 mod run;

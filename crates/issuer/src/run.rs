@@ -2,6 +2,7 @@
 
 use crate::context::{Context, Memory, Synced};
 use crate::enclave::EnclaveLink;
+use crate::issuer::Issuer;
 use crate::issuers::{self, ReconcileError};
 use crate::metrics::Metrics;
 use crate::requests::{Step, triage};
@@ -20,9 +21,8 @@ use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
@@ -62,6 +62,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         requests,
         recorder,
         issuer_queue,
+        cluster_issuer_queue: cluster_queue,
         request_queue,
         sweep_queue,
         metrics: Metrics::default(),
@@ -79,11 +80,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         &mut tasks,
         watch_issuers(watcher(api, watcher::Config::default()), issuer_writer, Arc::clone(&context)).boxed(),
     );
-    let api: Api<TCSClusterIssuer> = Api::all(client.clone());
-    let trigger = move |found: ObjectRef<TCSClusterIssuer>| {
-        let _ = cluster_queue.send(found);
-    };
-    spawn(&mut tasks, watch_into(watcher(api, watcher::Config::default()), cluster_writer, trigger).boxed());
+    let api = Api::all(client.clone());
+    spawn(
+        &mut tasks,
+        watch_issuers(watcher(api, watcher::Config::default()), cluster_writer, Arc::clone(&context)).boxed(),
+    );
     let api = Api::all(client.clone());
     spawn(
         &mut tasks,
@@ -104,7 +105,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     spawn(
         &mut tasks,
         drive(issuer_refs, store, ISSUER_CONCURRENCY, Arc::clone(&context), |object, context| {
-            issuers::reconcile(object, context).boxed()
+            issuers::reconcile(Issuer::from(&*object), context).boxed()
         })
         .boxed(),
     );
@@ -112,7 +113,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     spawn(
         &mut tasks,
         drive(cluster_refs, store, ISSUER_CONCURRENCY, Arc::clone(&context), |object, context| {
-            issuers::reconcile_cluster(object, context).boxed()
+            issuers::reconcile(Issuer::from(&*object), context).boxed()
         })
         .boxed(),
     );
@@ -176,58 +177,56 @@ where
     Ok(())
 }
 
-/// Mirrors a watch into a store and calls `trigger` for everything that came.
-async fn watch_into<K>(
+/// Issuers of one kind.
+async fn watch_issuers<K>(
     stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
     mut writer: Writer<K>,
-    trigger: impl Fn(ObjectRef<K>) + Send,
+    context: Arc<Context>,
 ) -> anyhow::Result<()>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
-    K::DynamicType: Eq + Hash + Clone,
+    K: IssuerKind + Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    Issuer: for<'a> From<&'a K>,
 {
-    let mut stream = std::pin::pin!(tidy(stream));
-    while let Some(event) = next(&mut stream).await {
-        writer.apply_watcher_event(&event);
-        if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = &event {
-            trigger(ObjectRef::from_obj(object));
-        }
-        if let watcher::Event::InitDone = event {
-            for object in writer.as_reader().state() {
-                trigger(ObjectRef::from_obj(&*object));
-            }
-        }
-    }
-    anyhow::bail!("a watch ended")
-}
-
-async fn watch_issuers(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<TCSIssuer>>> + Send,
-    mut writer: Writer<TCSIssuer>,
-    context: Arc<Context>,
-) -> anyhow::Result<()> {
     let mut stream = std::pin::pin!(tidy(stream));
     while let Some(event) = next(&mut stream).await {
         writer.apply_watcher_event(&event);
         match &event {
             watcher::Event::Apply(issuer) => {
-                let _ = context.issuer_queue.send(ObjectRef::from_obj(issuer));
-                context.wake_requests(Some(issuer));
+                let issuer = Issuer::from(issuer);
+                context.call(&issuer);
+                context.wake_requests(Some(&issuer));
             }
             watcher::Event::Delete(_) => {
                 let _ = context.sweep_queue.send(());
             }
             watcher::Event::InitDone => {
                 // Objects that went while nobody watched show only by their absence.
-                context.synced.issuers.store(true, Ordering::Release);
+                K::synced(&context.synced).store(true, Ordering::Release);
                 let _ = context.sweep_queue.send(());
-                wake_issuers(&context);
+                context.call_all();
                 context.wake_requests(None);
             }
             watcher::Event::Init | watcher::Event::InitApply(_) => {}
         }
     }
-    anyhow::bail!("the watch of issuers ended")
+    anyhow::bail!("a watch of issuers ended")
+}
+
+/// Which listing tells that issuers of a kind are known.
+trait IssuerKind {
+    fn synced(synced: &Synced) -> &AtomicBool;
+}
+
+impl IssuerKind for TCSIssuer {
+    fn synced(synced: &Synced) -> &AtomicBool {
+        &synced.issuers
+    }
+}
+
+impl IssuerKind for TCSClusterIssuer {
+    fn synced(synced: &Synced) -> &AtomicBool {
+        &synced.cluster_issuers
+    }
 }
 
 /// Keeps open requests for our signers only: others' and answered ones cost no memory.
@@ -275,16 +274,13 @@ async fn watch_attestations(
     while let Some(event) = next(&mut stream).await {
         match event {
             watcher::Event::Apply(object) | watcher::Event::Delete(object) => {
-                let found = context.issuers.state().into_iter().find(|issuer| {
-                    let namespace = issuer.namespace().unwrap_or_default();
-                    tcs_api::signer::quote_attestation_name(&namespace, &issuer.name_any())
-                        == object.name_any()
-                });
-                if let Some(issuer) = found {
-                    let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
+                let name = object.name_any();
+                let issuers = context.all_issuers();
+                if let Some(issuer) = issuers.iter().find(|issuer| issuer.attestation_name() == name) {
+                    context.call(issuer);
                 }
             }
-            watcher::Event::InitDone => wake_issuers(&context),
+            watcher::Event::InitDone => context.call_all(),
             watcher::Event::Init | watcher::Event::InitApply(_) => {}
         }
     }
@@ -308,9 +304,9 @@ async fn watch_secrets(
         // Any issuer still without a key may have been promised this Secret; there are few of those. What is sealed of an
         // issuer's key is that issuer's matter.
         let concerned =
-            |issuer: &TCSIssuer| !issuers::signs(issuer) || (uid.is_some() && issuer.uid() == uid);
-        for issuer in context.issuers.state().iter().filter(|issuer| concerned(issuer)) {
-            let _ = context.issuer_queue.send(ObjectRef::from_obj(&**issuer));
+            |issuer: &Issuer| !issuer.signs() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
+        for issuer in context.all_issuers().iter().filter(|issuer| concerned(issuer)) {
+            context.call(issuer);
         }
     }
     anyhow::bail!("the watch of Secrets ended")
@@ -325,8 +321,8 @@ async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::
             context.metrics.simulated.set(i64::from(connected.identity.simulated));
             let _ = context.sweep_queue.send(());
         }
-        if context.synced.issuers.load(Ordering::Acquire) {
-            wake_issuers(&context);
+        if context.synced.all_issuers() {
+            context.call_all();
             // Those that found no enclave: nothing changes about an issuer that stays Ready.
             context.wake_requests(None);
         }
@@ -337,7 +333,7 @@ async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::
 async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> anyhow::Result<()> {
     while queue.recv().await.is_some() {
         while queue.try_recv().is_ok() {}
-        if !context.synced.issuers.load(Ordering::Acquire) {
+        if !context.synced.all_issuers() {
             continue; // an empty cache would make everything look deleted; the first listing asks again
         }
         if let Err(error) = sweep::sweep(&context).await {
@@ -350,12 +346,6 @@ async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> an
         }
     }
     anyhow::bail!("the sweep's queue ended")
-}
-
-fn wake_issuers(context: &Context) {
-    for issuer in context.issuers.state() {
-        let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
-    }
 }
 
 /// Retries with back-off and drops what only the API server needs.

@@ -3,7 +3,7 @@
 //! Only the enclave that made a blob can open it, and it is bound to the issuer's UID: whoever can write here can make an
 //! issuer lose its key (`KeyLost`), and nothing else.
 
-use crate::decide::own_labels;
+use crate::issuer::Issuer;
 use crate::issuers::FIELD_MANAGER;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -11,7 +11,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use std::collections::BTreeMap;
-use tcs_api::v1alpha1::TCSIssuer;
 use tcs_api::{SERVICE_NAMESPACE, sealed};
 use tcs_enclave_rpc::CaInfo;
 
@@ -54,18 +53,16 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
 /// Keeps a blob, in place of the one before.
 pub async fn keep(
     api: &Api<Secret>,
-    issuer: &TCSIssuer,
+    issuer: &Issuer,
     key: &SealedKey,
     blob: Vec<u8>,
 ) -> Result<(), kube::Error> {
-    let mut labels = issuer.spec.labels.clone();
-    labels.extend(own_labels(issuer));
-    let name = sealed::name(&issuer.uid().unwrap_or_default());
+    let name = sealed::name(&issuer.uid());
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.clone()),
             namespace: Some(SERVICE_NAMESPACE.into()),
-            labels: Some(labels),
+            labels: Some(issuer.all_labels()),
             annotations: Some(BTreeMap::from([
                 (sealed::FINGERPRINT.into(), key.fingerprint.clone()),
                 (sealed::GENERATION.into(), key.generation.to_string()),

@@ -3,18 +3,17 @@
 use crate::context::Context;
 use crate::delivery;
 use crate::enclave::EnclaveError;
-use crate::issuers::{ReconcileError, now, signs};
+use crate::issuer::Issuer;
+use crate::issuers::{ReconcileError, now};
 use crate::metrics::Metrics;
 use crate::requests::{Step, is_requests_fault, triage, with_certificate, with_failure};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Resource as _, ResourceExt as _};
 use pem_rfc7468::LineEnding;
 use std::sync::Arc;
 use tcs_api::signer::SignerName;
-use tcs_api::v1alpha1::TCSIssuer;
 use tcs_enclave_rpc::{ByteVec, Door, Issue};
 
 /// One pass over one request.
@@ -35,7 +34,7 @@ pub async fn reconcile(
         return Ok(wait_for(&request, &context, &Wait::for_ready("the enclave does not answer")).await);
     };
     let ask = Issue {
-        issuer_uid: issuer.uid().unwrap_or_default(),
+        issuer_uid: issuer.uid(),
         request: ByteVec::from(der),
         door: Door::KubernetesCsr,
         usages: request.spec.usages.clone().unwrap_or_default(),
@@ -49,7 +48,7 @@ pub async fn reconcile(
         }
         Err(EnclaveError::Refused(refusal)) => {
             // The issuer's fault or the moment's: the issuer is looked at again, and its change wakes us.
-            let _ = context.issuer_queue.send(ObjectRef::from_obj(&*issuer));
+            context.call(&issuer);
             wait_for(&request, &context, &Wait::for_ready(&refusal.to_string())).await;
             Ok(Action::requeue(std::time::Duration::from_secs(5)))
         }
@@ -68,29 +67,22 @@ impl Wait {
     }
 }
 
-fn issuer_for(signer: &SignerName, context: &Context) -> Result<Arc<TCSIssuer>, Wait> {
-    let (namespace, name) = match signer {
-        SignerName::Namespaced { namespace, name } => (namespace, name),
-        SignerName::Cluster { name } => {
-            return Err(Wait::for_ready(&format!(
-                "TCSClusterIssuer {name}: cluster issuers are not served yet"
-            )));
-        }
+fn issuer_for(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
+    let what = match signer {
+        SignerName::Namespaced { namespace, name } => format!("TCSIssuer {namespace}/{name}"),
+        SignerName::Cluster { name } => format!("TCSClusterIssuer {name}"),
     };
-    match context.issuers.get(&ObjectRef::new(name).within(namespace)) {
-        Some(issuer) if signs(&issuer) => Ok(issuer),
-        Some(_) => Err(Wait::for_ready(&format!("TCSIssuer {namespace}/{name} is not Ready"))),
-        None => {
-            let message = format!("there is no TCSIssuer {namespace}/{name}");
-            Err(Wait { reason: "WaitingForIssuerExist", message })
-        }
+    match context.issuer(signer) {
+        Some(issuer) if issuer.signs() => Ok(issuer),
+        Some(_) => Err(Wait::for_ready(&format!("{what} is not Ready"))),
+        None => Err(Wait { reason: "WaitingForIssuerExist", message: format!("there is no {what}") }),
     }
 }
 
 /// Waiting writes nothing into the request: it says so in one Event, and the watches go on.
 async fn wait_for(request: &CertificateSigningRequest, context: &Context, wait: &Wait) -> Action {
     if context.starts_waiting(&request.uid().unwrap_or_default(), wait.reason) {
-        context.note(request, false, wait.reason, "Sign", &wait.message).await;
+        context.note(&request.object_ref(&()), false, wait.reason, "Sign", &wait.message).await;
     }
     Action::await_change()
 }
@@ -106,7 +98,7 @@ async fn publish(
         .collect();
     if put(with_certificate(request, pem.into_bytes()), context).await? {
         context.metrics.issued.inc();
-        context.note(request, false, "Issued", "Sign", "certificate issued").await;
+        context.note(&request.object_ref(&()), false, "Issued", "Sign", "certificate issued").await;
     }
     Ok(Action::await_change())
 }
@@ -119,7 +111,7 @@ async fn fail(
 ) -> Result<Action, ReconcileError> {
     if put(with_failure(request, code, message, now()), context).await? {
         Metrics::count(&context.metrics.failed, code);
-        context.note(request, true, code, "Sign", message).await;
+        context.note(&request.object_ref(&()), true, code, "Sign", message).await;
     }
     Ok(Action::await_change())
 }

@@ -4,6 +4,7 @@
 //! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
 
 use crate::context::Context;
+use crate::issuer::Issuer;
 use crate::issuers::{ReconcileError, delete};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
@@ -25,7 +26,7 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
         Some(connected) => connected.holdings().await?,
         None => Vec::new(),
     };
-    let alive: HashSet<String> = context.issuers.state().iter().filter_map(|issuer| issuer.uid()).collect();
+    let alive: HashSet<String> = context.all_issuers().iter().map(Issuer::uid).collect();
     context.forget_issuers_except(&|uid| alive.contains(uid));
 
     for state in held.iter().filter(|state| !alive.contains(&state.issuer_uid)) {

@@ -1,6 +1,7 @@
 //! The `QuoteAttestation` of an offer: building, comparing, its conditions of ours.
 
 use super::AttestationStep;
+use crate::issuer::Issuer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -8,24 +9,17 @@ use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use pem_rfc7468::LineEnding;
-use std::collections::BTreeMap;
 use tcs_api::v1alpha1::{
-    QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry, TCSIssuer,
+    QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry,
 };
-use tcs_api::{SERVICE_NAMESPACE, conditions, labels, reasons, signer};
+use tcs_api::{SERVICE_NAMESPACE, conditions, labels, reasons};
 use tcs_enclave_rpc::Offer;
 
 /// What the seed-era service published as `spec.quoteVersion`.
 const QUOTE_VERSION: &str = "ECDSA Quote 3";
 
-/// `<ns>.<name>.tcsissuer.tcs.intel.com`.
-pub fn name(issuer: &TCSIssuer) -> String {
-    signer::quote_attestation_name(&issuer.namespace().unwrap_or_default(), &issuer.name_any())
-}
-
 /// The object that publishes an offer.
-pub fn build(issuer: &TCSIssuer, offer: &Offer, simulated: bool) -> QuoteAttestation {
-    let namespace = issuer.namespace().unwrap_or_default();
+pub fn build(issuer: &Issuer, offer: &Offer, simulated: bool) -> QuoteAttestation {
     let public_key = pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, offer.public_key.as_slice());
     let spec = QuoteAttestationSpec {
         // The field holds text: the document decodes once and hands the rest, base64, to km-attest.
@@ -33,17 +27,16 @@ pub fn build(issuer: &TCSIssuer, offer: &Offer, simulated: bool) -> QuoteAttesta
         quote_version: Some(QUOTE_VERSION.into()),
         service_id: Some("tcs-issuer".into()),
         public_key: ByteString(public_key.unwrap_or_default().into_bytes()),
-        signer_names: vec![signer::signer_name(&namespace, &issuer.name_any())],
+        signer_names: vec![issuer.signer_name()],
         ..QuoteAttestationSpec::default()
     };
-    let mut all = issuer.spec.labels.clone();
-    all.extend(own_labels(issuer));
+    let mut all = issuer.all_labels();
     if simulated {
         all.insert(labels::SIMULATED.into(), "true".into());
     }
     QuoteAttestation {
         metadata: ObjectMeta {
-            name: Some(name(issuer)),
+            name: Some(issuer.attestation_name()),
             namespace: Some(SERVICE_NAMESPACE.into()),
             labels: Some(all),
             ..ObjectMeta::default()
@@ -51,16 +44,6 @@ pub fn build(issuer: &TCSIssuer, offer: &Offer, simulated: bool) -> QuoteAttesta
         spec,
         status: None,
     }
-}
-
-/// Labels by which an object is known as this issuer's.
-pub fn own_labels(issuer: &TCSIssuer) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (labels::MANAGED_BY.into(), labels::MANAGED_BY_US.into()),
-        (labels::ISSUER_UID.into(), issuer.uid().unwrap_or_default()),
-        (labels::ISSUER_NAMESPACE.into(), issuer.namespace().unwrap_or_default()),
-        (labels::ISSUER_NAME.into(), issuer.name_any()),
-    ])
 }
 
 /// What makes the object found into the one wanted.
@@ -84,9 +67,8 @@ pub fn compare(found: Option<&QuoteAttestation>, wanted: QuoteAttestation) -> At
 }
 
 /// The key owner's entry for this issuer, under either spelling of its signer name.
-pub fn entry_for<'a>(status: &'a QuoteAttestationStatus, issuer: &TCSIssuer) -> Option<&'a SecretEntry> {
-    let (namespace, name) = (issuer.namespace().unwrap_or_default(), issuer.name_any());
-    signer::spellings(&namespace, &name).iter().find_map(|spelling| status.secrets.get(spelling))
+pub fn entry_for<'a>(status: &'a QuoteAttestationStatus, issuer: &Issuer) -> Option<&'a SecretEntry> {
+    issuer.spellings().iter().find_map(|spelling| status.secrets.get(spelling))
 }
 
 /// `Init`, so that the key owner's JSON Patch finds a list to append to.

@@ -1,18 +1,15 @@
 //! The Secret that publishes the CA certificate in the issuer's namespace.
 
+use crate::issuer::Issuer;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource as _, ResourceExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pem_rfc7468::LineEnding;
 use std::collections::BTreeMap;
-use tcs_api::v1alpha1::TCSIssuer;
 use tcs_enclave_rpc::{ByteVec, CaInfo};
 
 /// Type kubernetes.io/tls with an empty `tls.key`: the key never leaves the enclave, but mounts expect the field.
-pub fn build(issuer: &TCSIssuer, ca: &CaInfo) -> Secret {
-    let mut labels = issuer.spec.labels.clone();
-    labels.extend(super::attestation::own_labels(issuer));
+pub fn build(issuer: &Issuer, ca: &CaInfo) -> Secret {
     let data = BTreeMap::from([
         ("tls.crt".to_owned(), ByteString(pem(&ca.chain))),
         ("tls.key".to_owned(), ByteString(Vec::new())),
@@ -20,17 +17,11 @@ pub fn build(issuer: &TCSIssuer, ca: &CaInfo) -> Secret {
     ]);
     Secret {
         metadata: ObjectMeta {
-            name: Some(issuer.spec.secret_name.clone()),
-            namespace: issuer.namespace(),
-            labels: Some(labels),
+            name: Some(issuer.spec().secret_name.clone()),
+            namespace: Some(issuer.home().into()),
+            labels: Some(issuer.all_labels()),
             // Deletion is the garbage collector's: the service may not delete Secrets here.
-            owner_references: Some(vec![OwnerReference {
-                api_version: TCSIssuer::api_version(&()).into_owned(),
-                kind: TCSIssuer::kind(&()).into_owned(),
-                name: issuer.name_any(),
-                uid: issuer.uid().unwrap_or_default(),
-                ..OwnerReference::default()
-            }]),
+            owner_references: Some(vec![issuer.owner()]),
             ..ObjectMeta::default()
         },
         type_: Some("kubernetes.io/tls".into()),

@@ -1,8 +1,7 @@
 //! Self-signed issuers: when a CA is made, and when one is not.
 
 use super::{Pass, Plan};
-use kube::ResourceExt as _;
-use tcs_api::v1alpha1::TCSIssuer;
+use crate::issuer::Issuer;
 use tcs_api::{annotations, reasons};
 use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity};
 
@@ -24,15 +23,14 @@ impl Pass<'_> {
         if let Some(old) = old.filter(|old| !allows_new_ca(issuer, old)) {
             let message = format!(
                 "{}. If it cannot come back, have a NEW CA made, which everyone must trust anew: kubectl annotate \
-                 tcsissuers.tcs.intel.com -n {} {} {}={old}",
+                 {} {}={old}",
                 self.lost(&old),
-                issuer.namespace().unwrap_or_default(),
-                issuer.name_any(),
+                issuer.for_kubectl(),
                 annotations::NEW_CA,
             );
             return self.not_ready(reasons::KEY_LOST, &message);
         }
-        if !identity.sealing && !issuer.spec.ca.as_ref().is_some_and(|ca| ca.allow_ephemeral) {
+        if !identity.sealing && !issuer.spec().ca.as_ref().is_some_and(|ca| ca.allow_ephemeral) {
             return self.not_ready(
                 reasons::NO_SEALING,
                 "the platform cannot seal a CA key, so it would end with the enclave's process; set spec.ca.allowEphemeral: true to accept that, or selfSign: false in a new issuer and deliver a CA key",
@@ -52,14 +50,14 @@ pub fn waits(reason: &str) -> bool {
 }
 
 /// The annotation names the very CA that was lost: one that was left there from an earlier loss allows nothing.
-fn allows_new_ca(issuer: &TCSIssuer, old: &str) -> bool {
-    issuer.annotations().get(annotations::NEW_CA).is_some_and(|allowed| allowed == old)
+fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
+    issuer.annotation(annotations::NEW_CA) == Some(old)
 }
 
-fn request(issuer: &TCSIssuer, now: i64) -> GenerateCa {
-    let spec = issuer.spec.ca.clone().unwrap_or_default();
+fn request(issuer: &Issuer, now: i64) -> GenerateCa {
+    let spec = issuer.spec().ca.clone().unwrap_or_default();
     GenerateCa {
-        issuer_uid: issuer.uid().unwrap_or_default(),
+        issuer_uid: issuer.uid(),
         subject: CaSubject {
             common_name: spec.common_name.unwrap_or_else(|| COMMON_NAME.into()),
             organizations: spec.organizations.unwrap_or_else(|| vec![ORGANIZATION.into()]),

@@ -3,7 +3,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use std::collections::BTreeMap;
-use tcs_api::v1alpha1::{CaSpec, IssuerSpec, QuoteAttestationStatus, SecretEntry};
+use tcs_api::v1alpha1::{
+    CaSpec, ClusterIssuerSpec, IssuerSpec, QuoteAttestationStatus, SecretEntry, TCSClusterIssuer, TCSIssuer,
+};
 use tcs_enclave_rpc::ByteVec;
 
 const SIGNER: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
@@ -62,7 +64,7 @@ fn now() -> Timestamp {
 }
 
 fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
-    let mut attestation = attestation::build(issuer, offer, false);
+    let mut attestation = attestation::build(&Issuer::from(issuer), offer, false);
     attestation.metadata.uid = Some("qa".into());
     attestation
 }
@@ -96,6 +98,8 @@ fn secret(version: &str) -> Secret {
 
 struct Scene {
     issuer: TCSIssuer,
+    /// Instead of the issuer.
+    cluster: Option<TCSClusterIssuer>,
     status: IssuerStatus,
     identity: Identity,
     offer: Option<Offer>,
@@ -112,6 +116,7 @@ impl Scene {
     fn offering(key: u8) -> Self {
         Self {
             issuer: issuer(),
+            cluster: None,
             status: IssuerStatus::default(),
             identity: identity(false),
             offer: Some(offer(key)),
@@ -143,8 +148,9 @@ impl Scene {
             (None, Some(offer)) => EnclaveSeen::Offering(&self.identity, offer),
             (None, None) => EnclaveSeen::Unavailable,
         };
+        let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
         let seen = Observed {
-            issuer: &self.issuer,
+            issuer: &issuer,
             status: &self.status,
             enclave,
             attestation: self.attestation.as_ref(),
@@ -228,7 +234,10 @@ fn an_altered_attestation_is_restored_and_keeps_the_key_owners_entries() {
 fn the_documents_patch_delivers() {
     let mut scene = Scene::offering(1);
     scene.attestation = Some(patched(published(&scene.issuer, &offer(1)), "wrapped-key", "KMRA"));
-    assert_eq!(named_secret(scene.attestation.as_ref().unwrap(), &scene.issuer), Some("wrapped-key"));
+    assert_eq!(
+        named_secret(scene.attestation.as_ref().unwrap(), &Issuer::from(&scene.issuer)),
+        Some("wrapped-key")
+    );
     scene.secret = Some(secret("1"));
     let delivery = scene.decide().deliver.unwrap();
     assert_eq!((delivery.wrapped_key.len(), delivery.chain.len()), (400, 1));
@@ -312,8 +321,11 @@ fn w_r2_a_refused_delivery_is_tried_again_exactly_when_the_secret_changes() {
 fn x03_a_refusal_settles_on_a_simulated_platform_too() {
     let mut scene = Scene::offering(1);
     scene.identity = identity(true);
-    scene.attestation =
-        Some(patched(attestation::build(&scene.issuer, &offer(1), true), "wrapped-key", "KMRA"));
+    scene.attestation = Some(patched(
+        attestation::build(&Issuer::from(&scene.issuer), &offer(1), true),
+        "wrapped-key",
+        "KMRA",
+    ));
     scene.secret = Some(secret("1"));
     scene.refusal = Some(Refusal { code: RefusalCode::WrappedKeyInvalid, message: "does not open".into() });
     scene.status = scene.decide().status;
@@ -388,8 +400,9 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
     let scene = Scene::holding(7);
     let mut plan = scene.decide();
     let ca = scene.ca.clone().unwrap();
+    let issuer = Issuer::from(&scene.issuer);
     let seen = Observed {
-        issuer: &scene.issuer,
+        issuer: &issuer,
         status: &scene.status,
         enclave: EnclaveSeen::Holding(&scene.identity, &ca),
         attestation: None,
@@ -531,4 +544,41 @@ fn our_conditions_are_merged_and_the_key_owners_stay_where_they_are() {
     assert!(!merge_conditions(&mut status, &[init.clone(), refused]), "nothing to write the second time");
     assert!(merge_conditions(&mut status, std::slice::from_ref(&init)));
     assert_eq!(status.conditions, [theirs, init], "a KeyAccepted that no longer holds goes");
+}
+
+/// A cluster issuer of this name with the spec of a scene's issuer.
+fn cluster_issuer(name: &str) -> TCSClusterIssuer {
+    let mut cluster = TCSClusterIssuer::new(name, ClusterIssuerSpec(issuer().spec));
+    cluster.metadata.uid = Some("22222222-2222-2222-2222-222222222222".into());
+    cluster
+}
+
+#[test]
+fn w_r4_w_s6_a_cluster_issuer_has_names_of_its_own_and_publishes_in_the_services_namespace() {
+    let mut scene = Scene::offering(1);
+    scene.cluster = Some(cluster_issuer("sandbox.external-ca"));
+    let plan = scene.decide();
+    let AttestationStep::Create(made) = plan.attestation else { panic!() };
+    assert_eq!(made.name_any(), "sandbox.external-ca.tcsclusterissuer.tcs.intel.com");
+    assert_eq!(made.spec.signer_names, ["tcsclusterissuer.tcs.intel.com/sandbox.external-ca"]);
+    assert_eq!(made.labels().get("tcs.intel.com/issuer-namespace").map(String::as_str), Some(""));
+
+    // An entry under the name of the namespaced issuer is not its own.
+    scene.attestation = Some(patched(*made, "wrapped-key", "KMRA"));
+    scene.secret = Some(secret("1"));
+    assert!(scene.decide().deliver.is_none());
+    let status = scene.attestation.as_mut().unwrap().status.as_mut().unwrap();
+    let entry = status.secrets.remove(SIGNER).unwrap();
+    status.secrets.insert("tcsclusterissuers.tcs.intel.com/sandbox.external-ca".into(), entry);
+    assert!(scene.decide().deliver.is_some());
+
+    scene = Scene { cluster: scene.cluster, ..Scene::holding(7) };
+    let plan = scene.decide();
+    let published = plan.ca_secret.unwrap();
+    assert_eq!(published.namespace().as_deref(), Some("tcs-issuer"));
+    let owner = &published.owner_references()[0];
+    assert_eq!(
+        (owner.kind.as_str(), owner.uid.as_str()),
+        ("TCSClusterIssuer", "22222222-2222-2222-2222-222222222222")
+    );
 }

@@ -101,6 +101,15 @@ impl Bed {
         serde_json::from_str(&self.try_kubectl(&all).ok()?).ok()
     }
 
+    /// An issuer of the cluster.
+    pub fn cluster_issuer(&self, name: &str, spec: &Value) -> Issuer<'_> {
+        self.apply(&json!({
+            "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSClusterIssuer",
+            "metadata": {"name": name}, "spec": spec,
+        }));
+        Issuer { bed: self, namespace: String::new(), name: name.to_owned() }
+    }
+
     /// A namespace with an issuer in it.
     pub fn issuer(&self, name: &str) -> Issuer<'_> {
         let namespace = unique("ns");
@@ -183,7 +192,7 @@ pub fn issuer_object(namespace: &str, name: &str) -> Value {
     })
 }
 
-/// An issuer under test.
+/// An issuer under test; one of the cluster has an empty namespace.
 pub struct Issuer<'a> {
     pub bed: &'a Bed,
     pub namespace: String,
@@ -192,11 +201,17 @@ pub struct Issuer<'a> {
 
 impl Issuer<'_> {
     pub fn attestation_name(&self) -> String {
-        format!("{}.{}.tcsissuer.tcs.intel.com", self.namespace, self.name)
+        match self.namespace.as_str() {
+            "" => format!("{}.tcsclusterissuer.tcs.intel.com", self.name),
+            namespace => format!("{namespace}.{}.tcsissuer.tcs.intel.com", self.name),
+        }
     }
 
     pub fn signer(&self) -> String {
-        format!("tcsissuer.tcs.intel.com/{}.{}", self.namespace, self.name)
+        match self.namespace.as_str() {
+            "" => format!("tcsclusterissuer.tcs.intel.com/{}", self.name),
+            namespace => format!("tcsissuer.tcs.intel.com/{namespace}.{}", self.name),
+        }
     }
 
     /// The Secret with the sealed CA key, once it is there.
@@ -211,11 +226,28 @@ impl Issuer<'_> {
 
     /// The Secret that the tests deliver in.
     pub fn secret(&self) -> String {
-        format!("wrapped-{}", self.namespace)
+        format!("wrapped-{}.{}", self.home(), self.name)
+    }
+
+    /// Where the Secret with the CA certificate lies.
+    pub fn home(&self) -> &str {
+        if self.namespace.is_empty() { "tcs-issuer" } else { &self.namespace }
+    }
+
+    /// kubectl on this issuer: `arguments`, its resource and name, `more`.
+    pub fn kubectl(&self, arguments: &[&str], more: &[&str]) -> String {
+        let resource = match self.namespace.as_str() {
+            "" => vec!["tcsclusterissuers.tcs.intel.com"],
+            namespace => vec!["-n", namespace, "tcsissuers.tcs.intel.com"],
+        };
+        self.bed.kubectl(&[arguments, &resource, &[self.name.as_str()], more].concat())
     }
 
     pub fn object(&self) -> Value {
-        self.bed.get(&["tcsissuers.tcs.intel.com", "-n", &self.namespace, &self.name])
+        match self.namespace.as_str() {
+            "" => self.bed.get(&["tcsclusterissuers.tcs.intel.com", &self.name]),
+            namespace => self.bed.get(&["tcsissuers.tcs.intel.com", "-n", namespace, &self.name]),
+        }
     }
 
     pub fn attestation(&self) -> Option<Value> {
@@ -337,7 +369,10 @@ impl Issuer<'_> {
     }
 
     pub fn events(&self) -> String {
-        self.bed.kubectl(&["get", "events", "-n", &self.namespace, "-o", "json"])
+        {
+            let namespace = if self.namespace.is_empty() { "default" } else { &self.namespace };
+            self.bed.kubectl(&["get", "events", "-n", namespace, "-o", "json"])
+        }
     }
 }
 

@@ -83,20 +83,6 @@ fn two_issuers_with_one_secret_name_do_not_fight() {
 }
 
 #[test]
-fn what_is_not_served_says_so_in_ready() {
-    let bed = shared();
-    bed.apply(&json!({
-        "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSClusterIssuer",
-        "metadata": {"name": "cluster.with.dots"}, "spec": {"secretName": "s", "selfSign": false},
-    }));
-    wait_for(SOON, "the cluster issuer's condition", || {
-        let object = bed.get(&["tcsclusterissuers.tcs.intel.com", "cluster.with.dots"]);
-        Ok((object["status"]["conditions"][0]["reason"] == "Unsupported").then_some(()))
-    })
-    .unwrap();
-}
-
-#[test]
 fn w_d12_probes_events_and_metrics_tell_the_state() {
     let bed = shared();
     let issuer = bed.issuer("metrics");

@@ -10,6 +10,7 @@
 
 mod bed;
 mod cluster;
+mod cluster_issuers;
 mod crds;
 mod delivery;
 mod document;

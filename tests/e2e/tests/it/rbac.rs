@@ -258,6 +258,28 @@ async fn w_s9_the_service_neither_reads_nor_takes_over_a_foreign_secret() {
     assert!(api.list(&kube::api::ListParams::default()).await.is_err());
 }
 
+/// A cluster issuer names any Secret of the service's namespace as its own; there the key owner's lie.
+#[tokio::test]
+async fn w_s9_the_key_owners_secrets_are_not_written_either() {
+    let client = client(&service()).await;
+    let api = secrets(&client, "tcs-issuer");
+    let own = json!({ "app.kubernetes.io/managed-by": "tcs-issuer", "tcs.intel.com/issuer-uid": "uid-1" });
+    for (name, kind, key) in
+        [("owners-opaque", "Opaque", ""), ("owners-tls", "kubernetes.io/tls", "d3JhcHBlZA==")]
+    {
+        let data = json!({ "tls.key": key, "tls.crt": "" });
+        let owners = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": kind,
+            "metadata": { "name": name, "namespace": "tcs-issuer" }, "data": data,
+        });
+        apply("create", &owners).unwrap();
+        let takeover = with(with(ca_secret("ca", "uid-1"), "/metadata", "name", name), "", "type", kind);
+        assert_refused_by_policy(server_side_apply(&api, &takeover).await, name);
+        let labels = Patch::Merge(json!({ "metadata": { "labels": own } }));
+        assert_refused_by_policy(api.patch(name, &PatchParams::default(), &labels).await, name);
+    }
+}
+
 #[tokio::test]
 async fn the_service_writes_its_own_ca_secrets_and_only_such() {
     kubectl(&["create", "namespace", "published"]);
@@ -314,11 +336,14 @@ async fn the_service_makes_no_token_secret_anywhere() {
         assert_refused_by_policy(server_side_apply(&api, &object).await, namespace);
     }
     let api = secrets(&client, "tcs-issuer");
+    let own = json!({ "app.kubernetes.io/managed-by": "tcs-issuer", "tcs.intel.com/issuer-uid": "uid-1" });
     let sealed = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-        "metadata": { "name": "sealed" }, "data": { "blob": "AAAA" },
+        "apiVersion": "v1", "kind": "Secret", "type": "tcs.intel.com/sealed-ca",
+        "metadata": { "name": "sealed", "labels": own }, "data": { "sealed-ca": "AAAA" },
     });
-    server_side_apply(&api, &sealed).await.expect("in its own namespace it writes what it needs");
+    server_side_apply(&api, &sealed).await.expect("in its own namespace it keeps what it seals");
+    let elsewhere = server_side_apply(&secrets(&client, "tokens"), &sealed).await;
+    assert_refused_by_policy(elsewhere, "a sealed key elsewhere");
     for verb in ["create serviceaccounts --subresource=token", "create pods", "impersonate users"] {
         assert!(!can_i(&service(), &format!("{verb} -n tcs-issuer")), "{verb}");
     }

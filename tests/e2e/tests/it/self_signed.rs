@@ -28,7 +28,7 @@ fn fingerprint(issuer: &Issuer<'_>) -> Value {
 
 /// The published CA certificate as a file.
 fn published(issuer: &Issuer<'_>) -> PathBuf {
-    let secret = issuer.bed.get(&["secret", "-n", &issuer.namespace, &format!("{}-secret", issuer.name)]);
+    let secret = issuer.bed.get(&["secret", "-n", issuer.home(), &format!("{}-secret", issuer.name)]);
     assert_eq!(secret["data"]["tls.crt"], secret["data"]["ca.crt"]);
     assert_eq!(secret["data"]["tls.key"], "");
     assert_eq!(secret["metadata"]["labels"]["team"], "mesh");
@@ -98,18 +98,8 @@ fn a_ca_that_cannot_be_made_says_why_until_it_is_corrected() {
     let issuer = self_signed(shared(), "refused", &json!({"commonName": "system:masters"}));
     let message = issuer.wait_reason("CARefused");
     assert!(message.contains("IdentityForbidden"), "{message}");
-    let namespace = issuer.namespace.as_str();
     let patch = json!({"spec": {"ca": {"commonName": "Mesh CA"}}}).to_string();
-    issuer.bed.kubectl(&[
-        "patch",
-        "tcsissuers.tcs.intel.com",
-        "-n",
-        namespace,
-        "refused",
-        "--type=merge",
-        "-p",
-        &patch,
-    ]);
+    issuer.kubectl(&["patch"], &["--type=merge", "-p", &patch]);
     issuer.wait_reason("Ready");
 }
 
@@ -118,7 +108,7 @@ fn deleting_the_issuer_deletes_what_was_sealed() {
     let issuer = self_signed(shared(), "swept", &Value::Null);
     issuer.wait_reason("Ready");
     let sealed = issuer.sealed_secret();
-    issuer.bed.kubectl(&["delete", "tcsissuers.tcs.intel.com", "-n", &issuer.namespace, "swept"]);
+    issuer.kubectl(&["delete"], &[]);
     wait_for(SOON, "the sealed key to go", || {
         Ok(issuer.bed.try_get(&["secret", "-n", "tcs-issuer", &sealed]).is_none().then_some(()))
     })
@@ -135,7 +125,9 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
     issue(&issuer);
     let sealed = issuer.sealed_secret();
     for restart in [&["tcs-enclave"][..], &["tcs-issuer"], &["tcs-enclave", "tcs-issuer"]] {
-        restart.iter().for_each(|container| bed.crash(container));
+        for container in restart {
+            bed.crash(container);
+        }
         issue(&issuer);
         assert_eq!(issuer.readiness().1, "Ready");
         assert_eq!(fingerprint(&issuer), ca, "{restart:?}");
@@ -155,9 +147,7 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
     assert!(message.contains("SealedBlobInvalid") && message.contains("tcs.intel.com/new-ca="), "{message}");
     let annotate = |value: &str| {
         let annotation = format!("tcs.intel.com/new-ca={value}");
-        let name =
-            ["annotate", "--overwrite", "tcsissuers.tcs.intel.com", "-n", &issuer.namespace, "lasting"];
-        bed.kubectl(&[&name[..], &[&annotation]].concat());
+        issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
     };
     // Not for the asking: only who names the old certificate gets a new one.
     annotate("true");

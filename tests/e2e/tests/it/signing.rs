@@ -201,7 +201,7 @@ fn w_r4_a_cluster_signer_with_dots_is_never_taken_for_a_namespaced_one() {
     let bed = issuer.bed;
     let name = format!("tcsclusterissuer.tcs.intel.com/{}.{}", issuer.namespace, issuer.name);
     let csr = Csr::create(bed, &name, &request(bed, &[]), &json!({})).approve();
-    csr.event("WaitingForIssuerReady");
+    csr.event("WaitingForIssuerExist");
     flush();
     csr.untouched();
 }

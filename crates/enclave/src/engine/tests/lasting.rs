@@ -117,22 +117,22 @@ fn what_is_restored_is_validated_again() {
 
     // What only a faulty enclave would seal.
     let sealer = Sealer::new(sealing_key(1, 1)).unwrap();
-    let sealed = |key: &KeyPair, certificate: &[u8]| {
+    let blob_of = |key: &KeyPair, certificate: &[u8]| {
         let pkcs8 = key.serialized_der();
         sealer.seal("uid", 1, &Contents { pkcs8, chain: vec![certificate], key_format: "generated" }).unwrap()
     };
     let (one, other) = (TestCa::new(), TestCa::new());
-    assert_eq!(fresh().restore("uid", &sealed(&other.key, &one.chain[0])), Err(RefusalCode::KeyMismatch));
+    assert_eq!(fresh().restore("uid", &blob_of(&other.key, &one.chain[0])), Err(RefusalCode::KeyMismatch));
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let leaf = TestCa::build(key, |params| params.is_ca = IsCa::ExplicitNoCa);
     assert_eq!(
-        fresh().restore("uid", &sealed(&leaf.key, &leaf.chain[0])),
+        fresh().restore("uid", &blob_of(&leaf.key, &leaf.chain[0])),
         Err(RefusalCode::CertificateNotCa)
     );
     let junk = Contents { pkcs8: b"junk", chain: vec![&one.chain[0]], key_format: "generated" };
     let junk = sealer.seal("uid", 1, &junk).unwrap();
     assert_eq!(fresh().restore("uid", &junk), Err(RefusalCode::PrivateKeyMalformed));
-    assert!(fresh().restore("uid", &sealed(&one.key, &one.chain[0])).is_ok());
+    assert!(fresh().restore("uid", &blob_of(&one.key, &one.chain[0])).is_ok());
 }
 
 #[test]
