@@ -23,6 +23,12 @@ pub enum Error {
     /// A name is empty, reserved or not acceptable.
     #[error("the requested identity is refused: {0}")]
     IdentityForbidden(&'static str),
+    /// The rules of a policy cannot be read.
+    #[error("the policy cannot be read: {0}")]
+    PolicyMalformed(&'static str),
+    /// A rule of a policy does not allow it.
+    #[error("the issuer's policy does not allow it (rule: {0})")]
+    PolicyRefused(&'static str),
     /// The lifetime cannot be met.
     #[error("the requested lifetime is shorter than 600 seconds")]
     LifetimeInvalid,
@@ -76,6 +82,8 @@ impl Error {
             Self::UsageUnknown => "UsageUnknown",
             Self::UsageForbidden => "UsageForbidden",
             Self::IdentityForbidden(_) => "IdentityForbidden",
+            Self::PolicyMalformed(_) => "PolicyMalformed",
+            Self::PolicyRefused(_) => "PolicyRefused",
             Self::LifetimeInvalid | Self::CaLifetimeInvalid => "LifetimeInvalid",
             Self::CaExpired => "CaExpired",
             Self::ClockTooEarly => "ClockTooEarly",

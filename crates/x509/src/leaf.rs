@@ -6,7 +6,7 @@ use crate::extension::{
     self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
     SUBJECT_ALT_NAME, basic_constraints, key_usage,
 };
-use crate::{CaChain, CertificateRequest, Error, Usage, encode, usage};
+use crate::{CaChain, CertificateRequest, Error, Policy, Usage, encode, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
@@ -46,6 +46,8 @@ pub struct LeafRequest<'a> {
     pub serial: [u8; 16],
     /// No certificate is made before this time, Unix seconds.
     pub clock_floor: i64,
+    /// What holds beside the floor; each must allow the certificate.
+    pub policies: &'a [&'a Policy],
 }
 
 /// A certificate and its validity.
@@ -159,7 +161,11 @@ impl Tbs {
         let longest = i64::try_from(LONGEST_LIFETIME).unwrap_or(i64::MAX);
         judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
         judge(tbs.not_before >= ask.clock_floor, "it would begin before the clock's floor")?;
-        judge(tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(), "it would outlive the CA")
+        judge(
+            tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(),
+            "it would outlive the CA",
+        )?;
+        ask.policies.iter().try_for_each(|policy| policy.judge(&tbs, ask.usages(), ask.now))
     }
 }
 
@@ -196,7 +202,8 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
     if ask.now < ask.clock_floor || ask.now < ca.not_before() {
         return Err(Error::ClockTooEarly);
     }
-    let lifetime = ask.lifetime.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+    let longest = ask.policies.iter().map(|policy| policy.max_lifetime()).fold(LONGEST_LIFETIME, u64::min);
+    let lifetime = ask.lifetime.unwrap_or(DEFAULT_LIFETIME).min(longest);
     if lifetime < SHORTEST_LIFETIME {
         return Err(Error::LifetimeInvalid);
     }
@@ -269,6 +276,7 @@ mod tests {
             now: NOW,
             serial: [7; 16],
             clock_floor: 0,
+            policies: &[],
         };
         let times = validity(&ask, &ca).unwrap();
         let verdict = |times, extensions: &[Vec<u8>]| {

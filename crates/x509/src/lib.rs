@@ -16,6 +16,7 @@ mod error;
 mod extension;
 mod leaf;
 mod name;
+mod policy;
 mod request;
 mod san;
 mod self_signed;
@@ -27,6 +28,7 @@ pub use leaf::{
     DEFAULT_LIFETIME, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble,
     issue, verify_issued,
 };
+pub use policy::{Policy, PolicyRules};
 pub use request::{CertificateRequest, MAX_REQUEST};
 pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
 pub use usage::Usage;

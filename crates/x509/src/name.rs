@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::extension::object_id;
-use der::asn1::AnyRef;
+use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag};
 
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
 /// More than any name in the field.
@@ -28,12 +29,18 @@ pub fn is_reserved(text: &str) -> bool {
     text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
 }
 
+/// The common names of a subject (2.5.4.3).
+pub fn common_names(raw: &[u8]) -> Result<Vec<String>, Error> {
+    let all = attribute_values(raw)?;
+    Ok(all.into_iter().filter(|(id, _)| *id == COMMON_NAME).map(|(_, text)| text).collect())
+}
+
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
 pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     if raw.len() > MAX_NAME {
         return Err(Error::IdentityForbidden("the subject is longer than 16 KiB"));
     }
-    for text in attribute_values(raw)? {
+    for (_, text) in attribute_values(raw)? {
         if text.contains('\0') {
             return Err(Error::IdentityForbidden("the subject holds a NUL character"));
         }
@@ -46,7 +53,8 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn attribute_values(raw: &[u8]) -> Result<Vec<String>, Error> {
+/// Types and values.
+fn attribute_values(raw: &[u8]) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
     let malformed = |_: der::Error| Error::RequestMalformed("the subject cannot be read");
     let mut values = Vec::new();
     let mut reader = SliceReader::new(raw).map_err(malformed)?;
@@ -62,12 +70,10 @@ fn attribute_values(raw: &[u8]) -> Result<Vec<String>, Error> {
                 faulty = Some("the subject holds an empty set");
             }
             while !attributes.is_finished() {
-                let value = attributes.sequence(|pair| {
-                    object_id(pair)?;
-                    AnyRef::decode(pair)
-                })?;
+                let (id, value) = attributes
+                    .sequence(|pair| Ok::<_, der::Error>((object_id(pair)?, AnyRef::decode(pair)?)))?;
                 match text_of(value) {
-                    Some(text) => values.push(text),
+                    Some(text) => values.push((id, text)),
                     None => faulty = Some("the subject holds a value that is no valid string"),
                 }
                 if values.len() > MAX_ATTRIBUTES {

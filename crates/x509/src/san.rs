@@ -4,6 +4,7 @@ use crate::extension::object_id;
 use crate::{Error, name};
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
+use std::net::IpAddr;
 
 /// More names than any workload has.
 const MAX_NAMES: usize = 1000;
@@ -31,6 +32,63 @@ pub fn check(value: &[u8]) -> Result<(), Error> {
         return Err(Error::IdentityForbidden("the list of subject alternative names is empty"));
     }
     Ok(())
+}
+
+/// A name as policies see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name<'a> {
+    Email(&'a str),
+    Dns(&'a str),
+    Uri(&'a str),
+    Ip(IpAddr),
+    /// Directory names, registered ids and other names.
+    Other,
+}
+
+impl Name<'_> {
+    /// Whether a text says the same.
+    pub fn is_text(&self, text: &str) -> bool {
+        match self {
+            Self::Email(name) | Self::Uri(name) => *name == text,
+            Self::Dns(name) => name.eq_ignore_ascii_case(text),
+            Self::Ip(address) => text.parse() == Ok(*address),
+            Self::Other => false,
+        }
+    }
+}
+
+/// The names of an extension that was checked.
+pub fn names(value: &[u8]) -> Result<Vec<Name<'_>>, Error> {
+    let unreadable = Error::Judgement("the alternative names cannot be read");
+    let mut reader = SliceReader::new(value).map_err(|_| unreadable)?;
+    let mut all = Vec::new();
+    reader.sequence(|names| {
+        while !names.is_finished() {
+            let name = AnyRef::decode(names).map_err(|_| unreadable)?;
+            let number = match name.header().tag() {
+                Tag::ContextSpecific { number, .. } => number.value(),
+                _ => return Err(unreadable),
+            };
+            let text = || str::from_utf8(name.value()).map_err(|_| unreadable);
+            all.push(match number {
+                1 => Name::Email(text()?),
+                2 => Name::Dns(text()?),
+                6 => Name::Uri(text()?),
+                7 => Name::Ip(address(name.value()).ok_or(unreadable)?),
+                _ => Name::Other,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The address in an iPAddress name.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(IpAddr::from(four));
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
 fn check_one(name: AnyRef<'_>) -> Result<(), Error> {

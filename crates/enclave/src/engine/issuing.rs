@@ -25,6 +25,7 @@ impl Engine {
             now: ask.now,
             serial: serial()?,
             clock_floor: RELEASE_DATE,
+            policies: &[],
         };
         let leaf = issue(&leaf, &ca.chain, &ca.key).map_err(refusals::x509)?;
         Ok(Issued {

@@ -9,6 +9,7 @@
 
 mod chain;
 mod leaf;
+mod policy;
 mod self_signed;
 mod vectors;
 
@@ -95,7 +96,7 @@ fn plain() -> CertificateRequest {
 
 fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Option<u64>) -> LeafRequest<'a> {
     let serial = [0xa5; 16];
-    LeafRequest { request, usages, lifetime, now: NOW, serial, clock_floor: NOW - DAY }
+    LeafRequest { request, usages, lifetime, now: NOW, serial, clock_floor: NOW - DAY, policies: &[] }
 }
 
 fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedLeaf, Error> {

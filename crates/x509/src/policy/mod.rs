@@ -1,0 +1,192 @@
+//! What certificates of one CA may say: rules that only ever narrow the built-in floor (design, section 5). They are judged on
+//! the final to-be-signed certificate, never on the request.
+
+mod pattern;
+
+use crate::algorithm::{Kind, PublicKey};
+use crate::certificate::TbsCertificate;
+use crate::extension::SUBJECT_ALT_NAME;
+use crate::leaf::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
+use crate::san::{self, Name};
+use crate::{Error, Usage, name};
+use pattern::{DnsPattern, EmailPattern, IpRange, UriPattern};
+
+/// Most entries of one list.
+const MAX_ENTRIES: usize = 64;
+/// Longest entry, in bytes.
+const MAX_ENTRY: usize = 2048;
+
+/// Rules beside the floor; the default has none. Where several policies hold, each of them must allow a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    names: Option<NamePolicy>,
+    usages: Option<Vec<Usage>>,
+    max_lifetime: Option<u64>,
+    keys: Option<Vec<KeyRule>>,
+}
+
+/// The rules as texts. A list that is `None` is no rule; an empty one allows nothing of its kind.
+///
+/// As soon as one of the five lists of names is there, names of kinds without a list are refused, and so are the kinds that no list
+/// can name (directory names, registered ids, other names).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyRules<'a> {
+    /// `a.example`: this name. `*.a.example`: with one label before it. `**.a.example`: with one or more.
+    pub dns_names: Option<&'a [String]>,
+    /// `spiffe://td.example/ns/*/sa/web`: `*` is one segment of the path, `**` at the end one or more.
+    pub uris: Option<&'a [String]>,
+    /// `10.0.0.0/8`, `2001:db8::/32` or a single address.
+    pub ip_ranges: Option<&'a [String]>,
+    /// `user@a.example`, or `*@` and a pattern of DNS names.
+    pub email_addresses: Option<&'a [String]>,
+    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names, too.
+    pub common_names: Option<&'a [String]>,
+    /// Usages by their Kubernetes names.
+    pub usages: Option<&'a [String]>,
+    /// Longest lifetime in seconds, 600 to 365 days; more is asked in vain: it is cut.
+    pub max_lifetime: Option<u64>,
+    /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
+    pub key_algorithms: Option<&'a [String]>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct NamePolicy {
+    dns: Vec<DnsPattern>,
+    uris: Vec<UriPattern>,
+    ips: Vec<IpRange>,
+    emails: Vec<EmailPattern>,
+    common_names: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyRule {
+    Rsa { least: usize },
+    Exactly(Kind),
+}
+
+impl Policy {
+    /// Reads rules; `PolicyMalformed` names the list that cannot be read.
+    pub fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
+        let names = [rules.dns_names, rules.uris, rules.ip_ranges, rules.email_addresses, rules.common_names];
+        let names = if names.iter().any(Option::is_some) { Some(NamePolicy::new(rules)?) } else { None };
+        let max_lifetime = rules.max_lifetime;
+        if max_lifetime.is_some_and(|most| !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&most)) {
+            return Err(Error::PolicyMalformed("the longest lifetime is 600 seconds to 365 days"));
+        }
+        let usage = |text: &str| Usage::parse(text).ok().filter(|usage| !usage.is_signing());
+        Ok(Self {
+            names,
+            usages: list(rules.usages, "usages", usage)?,
+            max_lifetime,
+            keys: list(rules.key_algorithms, "key algorithms", KeyRule::new)?,
+        })
+    }
+
+    /// The longest lifetime, in seconds.
+    pub(crate) fn max_lifetime(&self) -> u64 {
+        self.max_lifetime.unwrap_or(LONGEST_LIFETIME)
+    }
+
+    /// Judges a to-be-signed certificate of these usages, asked for at `now` (Unix seconds).
+    pub(crate) fn judge(&self, tbs: &TbsCertificate<'_>, usages: &[Usage], now: i64) -> Result<(), Error> {
+        let allow =
+            |good: bool, rule: &'static str| if good { Ok(()) } else { Err(Error::PolicyRefused(rule)) };
+        if let Some(allowed) = &self.usages {
+            allow(usages.iter().all(|usage| allowed.contains(usage)), "usages")?;
+        }
+        if let Some(keys) = &self.keys {
+            let key =
+                PublicKey::from_spki(tbs.spki).map_err(|_| Error::Judgement("the key cannot be read"))?;
+            allow(keys.iter().any(|rule| rule.allows(key.kind())), "key algorithms")?;
+        }
+        let life = tbs.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
+        allow(life.is_some_and(|life| life <= self.max_lifetime()), "lifetime")?;
+        self.names.as_ref().map_or(Ok(()), |names| names.judge(tbs))
+    }
+}
+
+impl NamePolicy {
+    fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
+        let common_name = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Ok(Self {
+            dns: list(rules.dns_names, "DNS names", DnsPattern::new)?.unwrap_or_default(),
+            uris: list(rules.uris, "URIs", UriPattern::new)?.unwrap_or_default(),
+            ips: list(rules.ip_ranges, "IP ranges", IpRange::new)?.unwrap_or_default(),
+            emails: list(rules.email_addresses, "e-mail addresses", EmailPattern::new)?.unwrap_or_default(),
+            common_names: list(rules.common_names, "common names", common_name)?,
+        })
+    }
+
+    fn judge(&self, tbs: &TbsCertificate<'_>) -> Result<(), Error> {
+        let names = match tbs.extension(SUBJECT_ALT_NAME) {
+            Some(extension) => san::names(extension.value)?,
+            None => Vec::new(),
+        };
+        for name in &names {
+            let (good, rule) = match name {
+                Name::Dns(text) => (self.dns.iter().any(|pattern| pattern.matches(text)), "DNS names"),
+                Name::Uri(text) => (self.uris.iter().any(|pattern| pattern.matches(text)), "URIs"),
+                Name::Ip(address) => (self.ips.iter().any(|range| range.contains(*address)), "IP ranges"),
+                Name::Email(text) => {
+                    (self.emails.iter().any(|pattern| pattern.matches(text)), "e-mail addresses")
+                }
+                Name::Other => (false, "kinds of alternative names"),
+            };
+            if !good {
+                return Err(Error::PolicyRefused(rule));
+            }
+        }
+        for common_name in name::common_names(tbs.subject)? {
+            let good = self.common_names.as_ref().map_or_else(
+                || names.iter().any(|name| name.is_text(&common_name)),
+                |allowed| allowed.iter().any(|text| text == "*" || *text == common_name),
+            );
+            if !good {
+                return Err(Error::PolicyRefused("common names"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KeyRule {
+    fn new(text: &str) -> Option<Self> {
+        let bits =
+            |text: &str| text.strip_prefix("RSA-")?.parse().ok().filter(|bits| (2048..=8192).contains(bits));
+        match text {
+            "RSA" => Some(Self::Rsa { least: 0 }),
+            "ECDSA-P256" => Some(Self::Exactly(Kind::P256)),
+            "ECDSA-P384" => Some(Self::Exactly(Kind::P384)),
+            "ECDSA-P521" => Some(Self::Exactly(Kind::P521)),
+            "Ed25519" => Some(Self::Exactly(Kind::Ed25519)),
+            other => bits(other).map(|least| Self::Rsa { least }),
+        }
+    }
+
+    fn allows(self, kind: Kind) -> bool {
+        match (self, kind) {
+            (Self::Rsa { least }, Kind::Rsa { bits }) => bits >= least,
+            (Self::Exactly(allowed), kind) => allowed == kind,
+            _ => false,
+        }
+    }
+}
+
+fn list<T>(
+    texts: Option<&[String]>,
+    what: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Vec<T>>, Error> {
+    let Some(texts) = texts else { return Ok(None) };
+    if texts.len() > MAX_ENTRIES {
+        return Err(Error::PolicyMalformed(what));
+    }
+    let one = |text: &String| {
+        let short = text.len() <= MAX_ENTRY;
+        read(text).filter(|_| short).ok_or(Error::PolicyMalformed(what))
+    };
+    texts.iter().map(one).collect::<Result<Vec<T>, _>>().map(Some)
+}
+
+#[cfg(test)]
+mod tests;
