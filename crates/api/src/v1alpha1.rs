@@ -6,7 +6,7 @@ mod issuer;
 mod quote_attestation;
 
 pub use issuer::{
-    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, RefusedDelivery,
+    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, PolicySpec, RefusedDelivery,
     TCSClusterIssuer, TCSIssuer,
 };
 pub use quote_attestation::{

@@ -154,6 +154,7 @@ mod tests {
             usages: vec!["server auth".into()],
             lifetime: Some(600),
             now: -5,
+            policy: None,
         })
     }
 
@@ -212,6 +213,14 @@ mod tests {
         let frame = encode(1, &Request::Issue(issue.clone())).unwrap();
         assert!(decode::<Request>(&frame[13..]).is_ok());
         issue.usages.push(String::new());
+        let frame = encode(1, &Request::Issue(issue.clone())).unwrap();
+        assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");
+
+        issue.usages = Vec::new();
+        issue.policy = Some(crate::Policy {
+            usages: Some(crate::Texts(vec![String::new(); crate::MAX_LIST + 1])),
+            ..crate::Policy::default()
+        });
         let frame = encode(1, &Request::Issue(issue)).unwrap();
         assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");
 
@@ -232,6 +241,7 @@ mod tests {
                 lifetime: 0,
                 path_length: None,
                 now: 0,
+                policy: None,
             };
             let frame = encode(1, &Request::GenerateCa(ask)).unwrap();
             assert_eq!(decode::<Request>(&frame[13..]).unwrap_err().code(), "MessageMalformed");

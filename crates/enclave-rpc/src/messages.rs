@@ -149,6 +149,9 @@ pub struct Issue {
     /// Caller's time, Unix seconds.
     #[n(5)]
     pub now: i64,
+    /// Narrows what the CA's own policy allows, for this certificate.
+    #[n(6)]
+    pub policy: Option<Policy>,
 }
 
 /// Which Kubernetes API asked; chooses the certificate profile.
@@ -182,6 +185,59 @@ pub struct GenerateCa {
     /// Caller's time, Unix seconds.
     #[n(5)]
     pub now: i64,
+    /// Holds for every certificate of this CA, as long as its key lives; sealed with it.
+    #[n(6)]
+    pub policy: Option<Policy>,
+}
+
+/// Rules beside the built-in floor, which they only narrow. A list that is `None` is no rule; their texts are those of
+/// `tcs_x509::PolicyRules`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Policy {
+    /// Patterns of DNS names.
+    #[n(0)]
+    pub dns_names: Option<Texts>,
+    /// Patterns of URIs.
+    #[n(1)]
+    pub uris: Option<Texts>,
+    /// Ranges of IP addresses.
+    #[n(2)]
+    pub ip_ranges: Option<Texts>,
+    /// Patterns of e-mail addresses.
+    #[n(3)]
+    pub email_addresses: Option<Texts>,
+    /// Common names.
+    #[n(4)]
+    pub common_names: Option<Texts>,
+    /// Usages by their Kubernetes names.
+    #[n(5)]
+    pub usages: Option<Texts>,
+    /// Longest lifetime, seconds.
+    #[n(6)]
+    pub max_lifetime: Option<u64>,
+    /// Key algorithms by name.
+    #[n(7)]
+    pub key_algorithms: Option<Texts>,
+}
+
+/// At most [`MAX_LIST`] texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts(pub Vec<String>);
+
+impl<C> Encode<C> for Texts {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        self.0.encode(encoder, context)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Texts {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        decode_list(decoder, context).map(Self)
+    }
 }
 
 /// Name of a self-signed CA. Every value has 1 to 64 characters, localities and provinces up to 128, countries two letters.

@@ -97,6 +97,10 @@ refusal_codes! {
     49 CaExpired,
     /// The caller's clock lies before the CA's start or the enclave's build.
     50 ClockTooEarly,
+    /// A rule of the issuer's policy does not allow it; the message names the rule.
+    51 PolicyRefused,
+    /// The rules of a policy cannot be read.
+    52 PolicyMalformed,
 }
 
 impl fmt::Display for RefusalCode {

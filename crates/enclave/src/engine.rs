@@ -13,9 +13,9 @@ use crate::{Error, RELEASE_DATE, VERSION};
 use state::State;
 use tcs_enclave_rpc::{
     CaInfo, Handler, Health, HealthReport, Identity, IssuerState, MAX_ISSUER_UID, Refusal, RefusalCode,
-    Request, Response,
+    Request, Response, Texts,
 };
-use tcs_x509::{CaChain, Signer as _};
+use tcs_x509::{CaChain, Policy, PolicyRules, Signer as _};
 
 /// The enclave's engine. Nothing of it survives the process.
 pub struct Engine {
@@ -97,10 +97,20 @@ struct Ca {
     key: CaKey,
     chain: CaChain,
     info: CaInfo,
+    /// What was fixed when it was made, as it came and as it is judged by.
+    rules: Option<tcs_enclave_rpc::Policy>,
+    policy: Option<Policy>,
 }
 
 impl Ca {
-    fn new(key: CaKey, chain: CaChain, key_format: &str) -> Self {
+    /// Fails if the rules that were fixed cannot be read.
+    fn new(
+        key: CaKey,
+        chain: CaChain,
+        key_format: &str,
+        rules: Option<tcs_enclave_rpc::Policy>,
+    ) -> Result<Self, Refusal> {
+        let policy = rules.as_ref().map(policy).transpose()?;
         let issuing = chain.issuing();
         let info = CaInfo {
             fingerprint: issuing.fingerprint().to_vec().into(),
@@ -112,13 +122,31 @@ impl Ca {
             key_format: key_format.to_owned(),
             generation: 0,
         };
-        Self { key, chain, info }
+        Ok(Self { key, chain, info, rules, policy })
     }
 
     /// What is told of it, with the generation that its key got.
     fn info_of(&self, generation: u64) -> CaInfo {
         CaInfo { generation, ..self.info.clone() }
     }
+}
+
+/// Reads rules as they came.
+fn policy(rules: &tcs_enclave_rpc::Policy) -> Result<Policy, Refusal> {
+    fn list(texts: Option<&Texts>) -> Option<&[String]> {
+        texts.map(|Texts(all)| all.as_slice())
+    }
+    let rules = PolicyRules {
+        dns_names: list(rules.dns_names.as_ref()),
+        uris: list(rules.uris.as_ref()),
+        ip_ranges: list(rules.ip_ranges.as_ref()),
+        email_addresses: list(rules.email_addresses.as_ref()),
+        common_names: list(rules.common_names.as_ref()),
+        usages: list(rules.usages.as_ref()),
+        key_algorithms: list(rules.key_algorithms.as_ref()),
+        max_lifetime: rules.max_lifetime,
+    };
+    Policy::new(&rules).map_err(refusals::x509)
 }
 
 /// The only proof of "same key" that holds for every algorithm (crypto reference, 2.5).

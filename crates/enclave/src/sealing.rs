@@ -11,7 +11,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use minicbor::bytes::{ByteArray, ByteSlice};
 use minicbor::{Decode, Decoder, Encode};
-use tcs_enclave_rpc::MAX_SEALED_BLOB;
+use tcs_enclave_rpc::{MAX_SEALED_BLOB, Policy};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -35,6 +35,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) chain: Vec<&'a [u8]>,
     /// As [`tcs_enclave_rpc::CaInfo::key_format`].
     pub(crate) key_format: &'a str,
+    /// The policy that was fixed when the CA was made.
+    pub(crate) rules: Option<Policy>,
 }
 
 /// What was sealed. The key is wiped when this is dropped.
@@ -93,6 +95,8 @@ struct Plain<'a> {
     chain: Vec<&'a ByteSlice>,
     #[b(2)]
     key_format: &'a str,
+    #[n(3)]
+    rules: Option<Policy>,
 }
 
 fn certificates<'b, C>(
@@ -146,6 +150,7 @@ impl Sealer {
             pkcs8: contents.pkcs8.into(),
             chain: contents.chain.iter().map(|der| (*der).into()).collect(),
             key_format: contents.key_format,
+            rules: contents.rules.clone(),
         };
         // Reserved at once: a buffer that grows leaves copies behind.
         let mut sealed = Zeroizing::new(Vec::with_capacity(MAX_SEALED_BLOB));
@@ -199,7 +204,7 @@ impl Opened {
     pub(crate) fn contents(&self) -> Option<Contents<'_>> {
         let plain: Plain<'_> = decode(&self.plain)?;
         let chain = plain.chain.into_iter().map(|der| &**der).collect();
-        Some(Contents { pkcs8: plain.pkcs8, chain, key_format: plain.key_format })
+        Some(Contents { pkcs8: plain.pkcs8, chain, key_format: plain.key_format, rules: plain.rules })
     }
 }
 
@@ -221,9 +226,14 @@ mod tests {
 
     const CONTENTS: (&[u8], &[u8], &str) = (b"the private key", b"a certificate", "generated");
 
+    fn rules() -> Policy {
+        Policy { max_lifetime: Some(600), ..Policy::default() }
+    }
+
     fn sealed(by: &Sealer) -> Vec<u8> {
         let (pkcs8, certificate, key_format) = CONTENTS;
-        by.seal("uid", 7, &Contents { pkcs8, chain: vec![certificate; 3], key_format }).unwrap()
+        by.seal("uid", 7, &Contents { pkcs8, chain: vec![certificate; 3], key_format, rules: Some(rules()) })
+            .unwrap()
     }
 
     fn fault(by: &Sealer, issuer: &str, blob: &[u8]) -> Option<Fault> {
@@ -237,7 +247,7 @@ mod tests {
         let opened = sealer(1, 1).open("uid", &blob).ok().unwrap();
         let contents = opened.contents().unwrap();
         assert_eq!((contents.pkcs8, contents.key_format, opened.generation), (CONTENTS.0, "generated", 7));
-        assert_eq!(contents.chain, [CONTENTS.1; 3]);
+        assert_eq!((contents.chain.as_slice(), contents.rules), (&[CONTENTS.1; 3][..], Some(rules())));
         assert_eq!(fault(&one, "other", &blob), Some(Fault::OtherIssuer));
         assert_eq!(fault(&sealer(2, 1), "uid", &blob), Some(Fault::OtherMachine));
         assert_eq!(fault(&sealer(1, 2), "uid", &blob), Some(Fault::OtherEnclave));

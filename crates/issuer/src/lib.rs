@@ -16,6 +16,7 @@ mod health;
 mod issuer;
 mod issuers;
 mod metrics;
+mod policy;
 mod run;
 mod sealed;
 mod signing;

@@ -47,6 +47,7 @@ pub fn is_requests_fault(code: RefusalCode) -> bool {
             | RefusalCode::UsageForbidden
             | RefusalCode::IdentityForbidden
             | RefusalCode::LifetimeInvalid
+            | RefusalCode::PolicyRefused
     )
 }
 

@@ -6,6 +6,7 @@ use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
 use crate::issuers::{ReconcileError, now};
 use crate::metrics::Metrics;
+use crate::policy;
 use crate::requests::{Step, is_requests_fault, triage, with_certificate, with_failure};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::PostParams;
@@ -40,6 +41,7 @@ pub async fn reconcile(
         usages: request.spec.usages.clone().unwrap_or_default(),
         lifetime: request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
         now: now().as_second(),
+        policy: issuer.spec().policy.as_ref().map(policy::message),
     };
     match connected.issue(ask).await {
         Ok(answer) => publish(&request, &context, &answer.chain).await,

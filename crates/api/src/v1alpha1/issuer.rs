@@ -44,6 +44,12 @@ pub struct IssuerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
 
+    /// Rules for the certificates of this issuer, beside the service's own, which they only narrow. Sent with each request: a
+    /// change holds from the next one on. The enclave judges by them, but whoever can change the issuer can change them; what must
+    /// not change stands in `ca.policy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicySpec>,
+
     /// Labels for what the service makes for this issuer: the Secret with the CA certificate and the
     /// QuoteAttestation. Labels of the service itself cannot be set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -102,10 +108,61 @@ pub struct CaSpec {
     #[schemars(range(min = 0, max = 8))]
     pub max_path_len: Option<u8>,
 
+    /// Rules for every certificate of this CA, sealed with its key: nobody can widen them later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicySpec>,
+
     /// Accepts a CA whose key ends with the enclave's process, on platforms that cannot seal it. Without it such an issuer
     /// is not served.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_ephemeral: bool,
+}
+
+/// Rules for certificates. A list that is left out is no rule, an empty one allows nothing of its kind. As soon as one of the five
+/// lists of names is there, names of kinds without a list are refused.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicySpec {
+    /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub dns_names: Option<Vec<String>>,
+
+    /// URIs: `spiffe://td.example/ns/*/sa/web`; `*` is one segment of the path, `**` at the end one or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 2048)))]
+    pub uris: Option<Vec<String>>,
+
+    /// IP addresses: `10.0.0.0/8`, `2001:db8::/32` or one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
+    pub ip_ranges: Option<Vec<String>>,
+
+    /// E-mail addresses: `user@a.example`, or `*@` and a pattern of DNS names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 3, max = 320)))]
+    pub email_addresses: Option<Vec<String>>,
+
+    /// Common names of the subject, or `*` for any. Without this list a common name must stand among the alternative names, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub common_names: Option<Vec<String>>,
+
+    /// Usages by their Kubernetes names, for example `digital signature` and `server auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
+    pub usages: Option<Vec<String>>,
+
+    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). Whoever asks for more gets this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 600, max = 31_536_000))]
+    pub max_lifetime_seconds: Option<u32>,
+
+    /// Algorithms of the certificates' keys: `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`,
+    /// `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 16)))]
+    pub key_algorithms: Option<Vec<String>>,
 }
 
 /// What a cluster issuer is to be: the same as an issuer.

@@ -184,6 +184,7 @@ fn a_panic_answers_internal_and_the_worker_lives() {
             usages: vec![],
             lifetime: None,
             now: 0,
+            policy: None,
         };
         assert_eq!(code(client.call(Request::Issue(issue), WAIT).unwrap()), RefusalCode::Internal);
     }

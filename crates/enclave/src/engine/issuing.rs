@@ -3,7 +3,7 @@
 use super::{Ca, Engine, refusals, refuse};
 use crate::{RELEASE_DATE, keys};
 use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
-use tcs_x509::{CertificateRequest, LeafRequest, Usage, issue};
+use tcs_x509::{CertificateRequest, LeafRequest, Policy, Usage, issue};
 
 impl Engine {
     pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
@@ -17,6 +17,8 @@ impl Engine {
         let ca = self.state.ca(&ask.issuer_uid).ok_or_else(not_provisioned)?;
         let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
         let usages = usages.map_err(refusals::x509)?;
+        let narrowing = ask.policy.as_ref().map(super::policy).transpose()?;
+        let policies: Vec<&Policy> = ca.policy.iter().chain(&narrowing).collect();
         let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
         let leaf = LeafRequest {
             request: &request,
@@ -25,7 +27,7 @@ impl Engine {
             now: ask.now,
             serial: serial()?,
             clock_floor: RELEASE_DATE,
-            policies: &[],
+            policies: &policies,
         };
         let leaf = issue(&leaf, &ca.chain, &ca.key).map_err(refusals::x509)?;
         Ok(Issued {

@@ -20,6 +20,7 @@ impl Engine {
         if self.state.ca(&ask.issuer_uid).is_some() {
             return Err(not_taken(NotTaken::Provisioned));
         }
+        ask.policy.as_ref().map(super::policy).transpose()?;
         let kind = KeyKind::named(&ask.key_algorithm).ok_or_else(|| {
             refuse(
                 RefusalCode::PrivateKeyUnsupported,
@@ -44,7 +45,7 @@ impl Engine {
             clock_floor: RELEASE_DATE,
         };
         let chain = certificate.sign(&key).map_err(refusals::x509)?;
-        let ca = Arc::new(Ca::new(key, chain, GENERATED));
+        let ca = Arc::new(Ca::new(key, chain, GENERATED, ask.policy.clone())?);
         let generation = self.state.take(&ask.issuer_uid, Arc::clone(&ca), now).map_err(not_taken)?;
         Ok(ca.info_of(generation))
     }
@@ -61,6 +62,7 @@ impl Engine {
             pkcs8: &pkcs8,
             chain: ca.chain.delivered().map(tcs_x509::CaCertificate::der).collect(),
             key_format: &ca.info.key_format,
+            rules: ca.rules.clone(),
         };
         let blob = sealer.seal(&ask.issuer_uid, generation, &contents).map_err(refusals::internal)?;
         Ok(Sealed { blob: blob.into(), generation })
@@ -75,7 +77,7 @@ impl Engine {
         let chain = CaChain::from_delivered(&contents.chain, ask.now).map_err(refusals::x509)?;
         let key = CaKey::from_pkcs8(contents.pkcs8).map_err(refusals::key)?;
         check_pair(&key, &chain)?;
-        let ca = Arc::new(Ca::new(key, chain, contents.key_format));
+        let ca = Arc::new(Ca::new(key, chain, contents.key_format, contents.rules)?);
         let restored = self.state.restore(&ask.issuer_uid, Arc::clone(&ca), opened.generation);
         Ok(ca.info_of(restored.map_err(not_taken)?))
     }

@@ -69,7 +69,7 @@ impl Engine {
         let left = self.state.attempt(uid, &offer).map_err(no_offer)?;
         let counted = |refusal: Refusal| self.counted(uid, &offer, left, &refusal);
         let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
-        let ca = Arc::new(Ca::new(key, chain, format.as_str()));
+        let ca = Arc::new(Ca::new(key, chain, format.as_str(), None)?);
         let generation = self.state.accept(uid, &offer, Arc::clone(&ca), now).map_err(no_offer)?;
         Ok(ca.info_of(generation))
     }

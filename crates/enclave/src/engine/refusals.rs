@@ -22,6 +22,8 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::UsageForbidden => RefusalCode::UsageForbidden,
         Error::IdentityForbidden(_) => RefusalCode::IdentityForbidden,
         Error::LifetimeInvalid | Error::CaLifetimeInvalid => RefusalCode::LifetimeInvalid,
+        Error::PolicyRefused(_) => RefusalCode::PolicyRefused,
+        Error::PolicyMalformed(_) => RefusalCode::PolicyMalformed,
         Error::CaExpired => RefusalCode::CaExpired,
         Error::ClockTooEarly => RefusalCode::ClockTooEarly,
         Error::CertificateMalformed(_) => RefusalCode::CertificateMalformed,

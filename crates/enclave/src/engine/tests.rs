@@ -2,6 +2,7 @@ mod concurrency;
 mod fixture;
 mod issuing;
 mod lasting;
+mod policy;
 mod provisioning;
 
 use crate::Engine;

@@ -2,6 +2,7 @@
 
 use super::{Pass, Plan};
 use crate::issuer::Issuer;
+use crate::policy;
 use tcs_api::{annotations, reasons};
 use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity};
 
@@ -70,5 +71,6 @@ fn request(issuer: &Issuer, now: i64) -> GenerateCa {
         lifetime: u64::from(spec.lifetime_days.unwrap_or(LIFETIME_DAYS)).saturating_mul(86_400),
         path_length: Some(spec.max_path_len.unwrap_or(0)),
         now,
+        policy: spec.policy.as_ref().map(policy::message),
     }
 }

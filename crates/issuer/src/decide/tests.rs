@@ -15,6 +15,7 @@ fn issuer() -> TCSIssuer {
         secret_name: "external-ca-secret".into(),
         self_sign: false,
         ca: None,
+        policy: None,
         labels: BTreeMap::new(),
     };
     let mut issuer = TCSIssuer::new("external-ca", spec);

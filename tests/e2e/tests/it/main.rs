@@ -15,6 +15,7 @@ mod crds;
 mod delivery;
 mod document;
 mod lifecycle;
+mod policy;
 mod rbac;
 mod restart;
 mod self_signed;

@@ -222,6 +222,7 @@ pub fn self_signed(issuer: &str) -> GenerateCa {
         lifetime: 365 * 86_400,
         path_length: Some(0),
         now: NOW,
+        policy: None,
     }
 }
 
@@ -233,6 +234,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
         usages: vec!["digital signature".into(), "server auth".into()],
         lifetime: Some(3600),
         now: NOW,
+        policy: None,
     }
 }
 

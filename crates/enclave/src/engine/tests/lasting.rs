@@ -119,7 +119,13 @@ fn what_is_restored_is_validated_again() {
     let sealer = Sealer::new(sealing_key(1, 1)).unwrap();
     let blob_of = |key: &KeyPair, certificate: &[u8]| {
         let pkcs8 = key.serialized_der();
-        sealer.seal("uid", 1, &Contents { pkcs8, chain: vec![certificate], key_format: "generated" }).unwrap()
+        sealer
+            .seal(
+                "uid",
+                1,
+                &Contents { pkcs8, chain: vec![certificate], key_format: "generated", rules: None },
+            )
+            .unwrap()
     };
     let (one, other) = (TestCa::new(), TestCa::new());
     assert_eq!(fresh().restore("uid", &blob_of(&other.key, &one.chain[0])), Err(RefusalCode::KeyMismatch));
@@ -129,7 +135,7 @@ fn what_is_restored_is_validated_again() {
         fresh().restore("uid", &blob_of(&leaf.key, &leaf.chain[0])),
         Err(RefusalCode::CertificateNotCa)
     );
-    let junk = Contents { pkcs8: b"junk", chain: vec![&one.chain[0]], key_format: "generated" };
+    let junk = Contents { pkcs8: b"junk", chain: vec![&one.chain[0]], key_format: "generated", rules: None };
     let junk = sealer.seal("uid", 1, &junk).unwrap();
     assert_eq!(fresh().restore("uid", &junk), Err(RefusalCode::PrivateKeyMalformed));
     assert!(fresh().restore("uid", &blob_of(&one.key, &one.chain[0])).is_ok());
