@@ -4,8 +4,8 @@ use super::fixture::{Ask, csr, engine, issue, sealing_engine, self_signed};
 use rcgen::{DnType, SanType};
 use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, Texts};
 
-fn dns(patterns: &[&str]) -> Option<Texts> {
-    Some(Texts(patterns.iter().map(ToString::to_string).collect()))
+fn texts(all: &[&str]) -> Texts {
+    Texts(all.iter().map(ToString::to_string).collect())
 }
 
 fn request(name: &str) -> Vec<u8> {
@@ -22,16 +22,17 @@ fn with_policy(policy: Policy) -> GenerateCa {
 #[test]
 fn a_fixed_policy_holds_also_after_a_restart_and_cannot_be_widened() {
     let fixed = Policy {
-        dns_names: dns(&["**.mesh.example"]),
+        dns_names: Some(texts(&["**.mesh.example"])),
         max_lifetime: Some(1800),
-        usages: dns(&["digital signature", "server auth"]),
+        usages: Some(texts(&["digital signature", "server auth"])),
         ..Policy::default()
     };
     let enclave = sealing_engine(1, 1);
     enclave.generate(with_policy(fixed)).unwrap();
     let restarted = sealing_engine(1, 1);
     restarted.restore("uid", &enclave.seal("uid").unwrap().blob).unwrap();
-    let wide = Policy { dns_names: dns(&["**.example"]), max_lifetime: Some(86_400), ..Policy::default() };
+    let wide =
+        Policy { dns_names: Some(texts(&["**.example"])), max_lifetime: Some(86_400), ..Policy::default() };
     for enclave in [&enclave, &restarted] {
         for policy in [None, Some(Policy::default()), Some(wide.clone())] {
             let ask = |name: &str| Issue { policy: policy.clone(), ..issue("uid", request(name)) };
@@ -49,7 +50,7 @@ fn a_fixed_policy_holds_also_after_a_restart_and_cannot_be_widened() {
 fn what_the_controller_sends_narrows_one_certificate_and_is_not_kept() {
     let enclave = engine();
     enclave.generate(self_signed("uid")).unwrap();
-    let narrow = Policy { dns_names: dns(&["*.a.example"]), ..Policy::default() };
+    let narrow = Policy { dns_names: Some(texts(&["*.a.example"])), ..Policy::default() };
     let ask =
         |policy: Option<&Policy>| Issue { policy: policy.cloned(), ..issue("uid", request("x.b.example")) };
     assert!(enclave.issue(ask(None)).is_ok());
@@ -60,7 +61,7 @@ fn what_the_controller_sends_narrows_one_certificate_and_is_not_kept() {
 #[test]
 fn rules_that_cannot_be_read_make_no_ca_and_no_certificate() {
     let enclave = engine();
-    let bad = Policy { dns_names: dns(&["a.*.example"]), ..Policy::default() };
+    let bad = Policy { dns_names: Some(texts(&["a.*.example"])), ..Policy::default() };
     assert_eq!(enclave.generate(with_policy(bad.clone())), Err(RefusalCode::PolicyMalformed));
     assert!(enclave.health(None).issuers.is_empty());
     enclave.generate(self_signed("uid")).unwrap();
