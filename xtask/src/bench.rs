@@ -8,6 +8,8 @@ use anyhow::Result;
 pub enum Subject {
     /// A verification against nine bare ones of ECDSA on P-256; memory
     Verifier,
+    /// An issuance in the enclave against its bare primitives, in process and over the socket; allocations
+    Issue,
 }
 
 /// Fails if a bound is missed.
@@ -16,6 +18,10 @@ pub fn run(subject: Subject) -> Result<()> {
         Subject::Verifier => run_command(
             cargo().args(["bench", "--quiet", "-p", "tcs-verifier", "--bench", "verifier"]),
             "the measurement of the verifier",
+        ),
+        Subject::Issue => run_command(
+            cargo().args(["bench", "--quiet", "-p", "tcs-enclave", "--bench", "issue"]),
+            "the measurement of issuing",
         ),
     }
 }

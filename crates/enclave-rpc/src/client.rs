@@ -5,7 +5,7 @@ use crate::{ClientError, Endpoint, Request, Response, codec};
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -20,6 +20,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Client {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
+}
+
+/// An answer that is to come. Dropped, it is given up; the enclave may still carry the request out.
+pub struct Answer {
+    shared: Arc<Shared>,
+    id: u64,
+    receiver: Receiver<Response>,
+}
+
+impl Answer {
+    /// Waits for it; fails as [`Client::call`] does.
+    pub fn wait(self, timeout: Duration) -> Result<Response, ClientError> {
+        self.receiver.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => ClientError::Disconnected,
+            RecvTimeoutError::Timeout => ClientError::Timeout,
+        })
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.shared.waiting().as_mut() {
+            waiting.remove(&self.id);
+        }
+    }
 }
 
 struct Shared {
@@ -57,19 +82,16 @@ impl Client {
     /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after `timeout`, when
     /// the enclave may still carry the request out.
     pub fn call(&self, request: Request, timeout: Duration) -> Result<Response, ClientError> {
-        let (sender, receiver) = sync_channel(1);
-        let id = self.shared.send(&request, sender)?;
+        let answer = self.send(&request)?;
         drop(request);
-        match receiver.recv_timeout(timeout) {
-            Ok(response) => Ok(response),
-            Err(RecvTimeoutError::Disconnected) => Err(ClientError::Disconnected),
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(waiting) = self.shared.waiting().as_mut() {
-                    waiting.remove(&id);
-                }
-                Err(ClientError::Timeout)
-            }
-        }
+        answer.wait(timeout)
+    }
+
+    /// Asks without waiting: one thread can have many requests in flight.
+    pub fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+        let (sender, receiver) = sync_channel(1);
+        let id = self.shared.send(request, sender)?;
+        Ok(Answer { shared: Arc::clone(&self.shared), id, receiver })
     }
 
     /// Whether the connection has ended.

@@ -10,7 +10,7 @@ mod messages;
 mod refusal;
 mod server;
 
-pub use client::Client;
+pub use client::{Answer, Client};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use messages::*;

@@ -16,12 +16,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Scope};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client that has begun a frame must finish it, and one that is owed answers must read, within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Threads do no deep work; stacks are small because enclave memory is dear.
 const STACK: usize = 512 << 10;
+/// Answers that a worker holds while further requests wait, to send them together; none after a request that took so long.
+const MAX_HELD: usize = 4;
+const SLOW: Duration = Duration::from_millis(1);
 /// Rest after a failed `accept` (no descriptors left), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,7 +42,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Requests that wait for a worker before further ones are answered `Busy`.
     pub queue: usize,
-    /// The same for [`Request::BeginProvisioning`], which generates keys and has one thread of its own.
+    /// The same for [`Request::BeginProvisioning`] and [`Request::GenerateCa`], which generate keys and have one thread of their
+    /// own.
     pub slow_queue: usize,
     /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or is closed.
     pub connections: usize,
@@ -171,12 +175,24 @@ fn start_workers<'scope, 'env: 'scope>(
     Ok(())
 }
 
+/// Under load answers leave together: every system call and every wake of a client takes time from the cores that sign.
 fn work(handler: &dyn Handler, queue: &Queue<Job>) {
-    while let Some(Job { connection, id, request }) = queue.pop() {
+    let mut held: Vec<Arc<Connection>> = Vec::new();
+    let mut was_slow = false;
+    loop {
+        let next = queue.try_pop();
+        // After slow work comes slow work: an answer does not wait for that.
+        if next.is_none() || held.len() >= MAX_HELD || was_slow {
+            held.drain(..).for_each(|connection| connection.release());
+        }
+        let Some(Job { connection, id, request }) = next.or_else(|| queue.pop()) else { return };
+        let begun = Instant::now();
         // Nothing of the handler's is touched again by this thread but through its own locks.
         let answer = catch_unwind(AssertUnwindSafe(|| handler.handle(request)))
             .unwrap_or_else(|_| refused(RefusalCode::Internal, "a fault inside the enclave"));
-        connection.answer(id, &answer);
+        was_slow = begun.elapsed() >= SLOW;
+        connection.hold(id, &answer);
+        held.push(connection);
     }
 }
 
@@ -207,7 +223,9 @@ fn take(
 ) -> Result<(), Error> {
     let request = codec::decode(&frame.body)?;
     connection.proven();
-    let queue = if matches!(request, Request::BeginProvisioning(_)) { slow } else { quick };
+    // What generates RSA keys takes up to half a second.
+    let is_slow = matches!(request, Request::BeginProvisioning(_) | Request::GenerateCa(_));
+    let queue = if is_slow { slow } else { quick };
     let job = Job { connection: Arc::clone(connection), id: frame.id, request };
     if !queue.push(job, frame.body.len()) {
         connection

@@ -31,6 +31,8 @@ pub(super) struct Connection {
 
 #[derive(Default)]
 struct Outbox {
+    /// Answers that wait for others to be sent with.
+    held: Vec<u8>,
     /// What the socket did not take at once.
     unread: Vec<u8>,
     /// A thread is bringing `unread` to the client.
@@ -87,15 +89,30 @@ impl Connection {
         self.proven.store(true, Ordering::Relaxed);
     }
 
-    /// Sends an answer without ever waiting for the client: what its socket does not take at once is left to a
-    /// thread, and a client for which too much is left is dropped.
+    /// Sends an answer, and what is held, without ever waiting for the client.
     pub(super) fn answer(self: &Arc<Self>, id: u64, response: &Response) {
+        self.hold(id, response);
+        self.release();
+    }
+
+    /// Keeps an answer for [`Self::release`], so that one system call sends several.
+    pub(super) fn hold(&self, id: u64, response: &Response) {
         let too_long = || super::refused(RefusalCode::Internal, "the answer is too long");
         let Ok(frame) = codec::encode(id, response).or_else(|_| codec::encode(id, &too_long())) else {
             return;
         };
         let mut outbox = lock(&self.outbox);
-        if outbox.closed {
+        if !outbox.closed {
+            outbox.held.extend_from_slice(&frame);
+        }
+    }
+
+    /// Sends what is held without ever waiting for the client: what its socket does not take at once is left to a
+    /// thread, and a client for which too much is left is dropped.
+    pub(super) fn release(self: &Arc<Self>) {
+        let mut outbox = lock(&self.outbox);
+        let frame = std::mem::take(&mut outbox.held);
+        if outbox.closed || frame.is_empty() {
             return;
         }
         let written = if outbox.flushing { 0 } else { self.stream.write_now(&frame).unwrap_or(usize::MAX) };
@@ -138,7 +155,7 @@ impl Connection {
 
     fn give_up(&self, outbox: &mut Outbox) {
         outbox.closed = true;
-        outbox.unread = Vec::new();
+        (outbox.unread, outbox.held) = (Vec::new(), Vec::new());
         self.stream.close();
     }
 }

@@ -14,12 +14,14 @@ pub(super) struct Queue<T> {
 struct State<T> {
     entries: VecDeque<(T, usize)>,
     weight: usize,
+    /// Who waits in [`Queue::pop`]: to wake nobody costs as much as to wake somebody.
+    waiting: usize,
     closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        let state = State { entries: VecDeque::new(), weight: 0, closed: false };
+        let state = State { entries: VecDeque::new(), weight: 0, waiting: 0, closed: false };
         Self { capacity, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -32,9 +34,20 @@ impl<T> Queue<T> {
         }
         state.weight = total;
         state.entries.push_back((entry, weight));
+        let awaited = state.waiting > 0;
         drop(state);
-        self.changed.notify_one();
+        if awaited {
+            self.changed.notify_one();
+        }
         true
+    }
+
+    /// An entry, if one waits.
+    pub(super) fn try_pop(&self) -> Option<T> {
+        let mut state = self.lock();
+        let (entry, weight) = state.entries.pop_front()?;
+        state.weight = state.weight.saturating_sub(weight);
+        Some(entry)
     }
 
     /// Waits for an entry; `None` once the queue is closed. What still waits then is dropped.
@@ -48,7 +61,9 @@ impl<T> Queue<T> {
                 state.weight = state.weight.saturating_sub(weight);
                 return Some(entry);
             }
+            state.waiting = state.waiting.saturating_add(1);
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting = state.waiting.saturating_sub(1);
         }
     }
 

@@ -1,0 +1,346 @@
+//! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare
+//! primitives (verify the request, sign, verify the certificate) by the same library with keys of the same kind. Times depend on the
+//! machine, so that only ratios within one run are judged. Exits with 1 if a bound is missed.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, KeyPair as _, ParsedPublicKey, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+};
+use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+use tcs_enclave::platform::{SealingKey, TeePlatform};
+use tcs_enclave::{Engine, Error, RELEASE_DATE};
+use tcs_enclave_rpc::{
+    Answer, CaSubject, Client, Door, Endpoint, GenerateCa, Handler, Issue, Request, Response, Server,
+    ServerOptions,
+};
+use tcs_evidence::Evidence;
+
+/// An issuance takes at most this many times its primitives, with a P-256 and an RSA-3072 CA.
+const MAX_P256: f64 = 1.25;
+const MAX_RSA: f64 = 1.06;
+/// Two threads gain at least this much of what the bare loop gains.
+const MIN_GAIN: f64 = 0.95;
+/// Over the socket at least this much of what the same threads do in process.
+const MIN_RPC: f64 = 0.8;
+const IN_FLIGHT: usize = 32;
+const NOW: i64 = RELEASE_DATE + 86_400;
+const DISTINCT: usize = 64;
+
+/// Counts allocations while it is asked to.
+struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+fn count(size: usize) {
+    if COUNTS.load(Relaxed) {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        BYTES.fetch_add(size, Relaxed);
+    }
+}
+
+// SAFETY: everything is handed to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A platform that is asked for nothing.
+struct Nowhere;
+
+impl TeePlatform for Nowhere {
+    fn name(&self) -> &'static str {
+        "nowhere"
+    }
+    fn evidence_kind(&self) -> &'static str {
+        "none"
+    }
+    fn is_simulated(&self) -> bool {
+        true
+    }
+    fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, Error> {
+        Err(Error::EvidenceUnusable("none"))
+    }
+    fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+        Ok(None)
+    }
+}
+
+/// The bare primitives of one issuance, over messages of the lengths that a request and a certificate have. The request's key is new to
+/// whoever verifies it, the CA's is known.
+struct Bare {
+    request: (UnparsedPublicKey<Vec<u8>>, Vec<u8>, Vec<u8>),
+    key: BareKey,
+    public: ParsedPublicKey,
+    tbs: Vec<u8>,
+    random: SystemRandom,
+}
+
+enum BareKey {
+    P256(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl Bare {
+    fn new(rsa: bool, request_length: usize, tbs_length: usize) -> Self {
+        let random = SystemRandom::new();
+        let p256 = || EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let parsed = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
+            ParsedPublicKey::new(algorithm, key).unwrap()
+        };
+        let pair = p256();
+        let message = vec![0x5a; request_length];
+        let signed = pair.sign(&random, &message).unwrap().as_ref().to_vec();
+        let key = pair.public_key().as_ref().to_vec();
+        let request = (UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, key), message, signed);
+        let (key, public) = if rsa {
+            let pair = RsaKeyPair::generate(KeySize::Rsa3072).unwrap();
+            let public = parsed(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
+            (BareKey::Rsa(pair), public)
+        } else {
+            let pair = p256();
+            let public = parsed(&signature::ECDSA_P256_SHA256_ASN1, pair.public_key().as_ref());
+            (BareKey::P256(pair), public)
+        };
+        Self { request, key, public, tbs: vec![0x5a; tbs_length], random }
+    }
+
+    fn run(&self) {
+        let (key, message, signed) = &self.request;
+        key.verify(message, signed).unwrap();
+        let signature = match &self.key {
+            BareKey::P256(pair) => pair.sign(&self.random, &self.tbs).unwrap().as_ref().to_vec(),
+            BareKey::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&signature::RSA_PKCS1_SHA256, &self.random, &self.tbs, &mut signature).unwrap();
+                signature
+            }
+        };
+        self.public.verify_sig(&self.tbs, &signature).unwrap();
+    }
+}
+
+/// An engine with one CA, and requests for it.
+struct Subject {
+    engine: Arc<Engine>,
+    requests: Vec<Issue>,
+    next: AtomicUsize,
+}
+
+impl Subject {
+    fn new(algorithm: &str) -> Self {
+        let engine = Arc::new(Engine::new(Box::new(Nowhere)).unwrap());
+        let ca = GenerateCa {
+            issuer_uid: "uid".into(),
+            subject: CaSubject { common_name: "CA".into(), ..CaSubject::default() },
+            key_algorithm: algorithm.into(),
+            lifetime: 365 * 86_400,
+            path_length: Some(0),
+            now: NOW,
+            policy: None,
+        };
+        assert!(matches!(engine.handle(Request::GenerateCa(ca)), Response::Provisioned(_)));
+        let requests = (0..DISTINCT).map(|number| {
+            let mut params = CertificateParams::new([format!("workload-{number}.sandbox.svc")]).unwrap();
+            params.distinguished_name.push(DnType::CommonName, format!("workload-{number}"));
+            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+            Issue {
+                issuer_uid: "uid".into(),
+                request: params.serialize_request(&key).unwrap().der().to_vec().into(),
+                door: Door::KubernetesCsr,
+                usages: vec!["digital signature".into(), "server auth".into(), "client auth".into()],
+                lifetime: Some(86_400),
+                now: NOW,
+                policy: None,
+            }
+        });
+        Self { engine, requests: requests.collect(), next: AtomicUsize::new(0) }
+    }
+
+    fn request(&self) -> Request {
+        let at = self.next.fetch_add(1, Relaxed) % DISTINCT;
+        Request::Issue(self.requests[at].clone())
+    }
+
+    fn run(&self) {
+        issued(&self.engine.handle(black_box(self.request())));
+    }
+
+    /// Lengths of what is signed: the request's information and the certificate's.
+    fn lengths(&self) -> (usize, usize) {
+        let Response::Issued(issued) = self.engine.handle(self.request()) else { panic!() };
+        (self.requests[0].request.len() - 90, issued.chain[0].len() - 90)
+    }
+}
+
+fn issued(response: &Response) {
+    assert!(matches!(black_box(response), Response::Issued(_)), "{response:?}");
+}
+
+type Work<'a> = &'a (dyn Fn() + Sync);
+
+/// Runs in a second, of `threads` that each run `work` so many times.
+fn rate(work: Work<'_>, repeat: u32, threads: usize) -> f64 {
+    let barrier = Barrier::new(threads + 1);
+    let elapsed = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..repeat {
+                    work();
+                }
+                barrier.wait();
+            });
+        }
+        barrier.wait();
+        let begun = Instant::now();
+        barrier.wait();
+        begun.elapsed()
+    });
+    f64::from(repeat) * f64::from(u32::try_from(threads).unwrap()) / elapsed.as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians over rounds in which the contenders take turns.
+fn rates<const N: usize>(
+    work: [Work<'_>; N],
+    repeat: u32,
+    rounds: usize,
+    threads: [usize; N],
+) -> Vec<[f64; N]> {
+    for (work, threads) in work.iter().zip(threads) {
+        rate(work, repeat, threads);
+    }
+    (0..rounds).map(|_| std::array::from_fn(|at| rate(work[at], repeat, threads[at]))).collect()
+}
+
+/// Bounds that were missed.
+struct Report(u32);
+
+impl Report {
+    fn line(&mut self, what: &str, value: &str, bound: &str, held: bool) {
+        self.0 += u32::from(!held);
+        println!("  {what:<44} {value:>12}   {bound:<16} {}", if held { "" } else { "MISSED" });
+    }
+
+    fn subject(&mut self, name: &str, rsa: bool, bound: f64, repeat: u32) {
+        let subject = Subject::new(if rsa { "RSA-3072" } else { "ECDSA-P256" });
+        let (request, tbs) = subject.lengths();
+        let bare = Bare::new(rsa, request, tbs);
+        println!("{name} (request {request} bytes, certificate {tbs} bytes)");
+        let (bare_work, issue_work): (Work<'_>, Work<'_>) = (&|| bare.run(), &|| subject.run());
+        let one = rates([bare_work, issue_work], repeat, 41, [1, 1]);
+        let of = |at: usize| median(one.iter().map(|round| round[at]).collect());
+        self.line("bare primitives", &format!("{:.0}/s", of(0)), "", true);
+        self.line("issued", &format!("{:.0}/s", of(1)), "", true);
+        let ratio = median(one.iter().map(|[bare, issue]| bare / issue).collect());
+        self.line("issue / bare", &format!("{ratio:.3}"), &format!("at most {bound}"), ratio <= bound);
+        let two = rates([bare_work, bare_work, issue_work, issue_work], repeat * 2, 15, [1, 2, 1, 2]);
+        let gain = |from: usize| median(two.iter().map(|round| round[from + 1] / round[from]).collect());
+        let relative = median(two.iter().map(|[b1, b2, i1, i2]| (i2 / i1) / (b2 / b1)).collect());
+        self.line("two threads: bare gains", &format!("{:.2}", gain(0)), "", true);
+        self.line("two threads: issuing gains", &format!("{:.2}", gain(2)), "", true);
+        self.line(
+            "issuing's gain / bare's",
+            &format!("{relative:.3}"),
+            &format!("at least {MIN_GAIN}"),
+            relative >= MIN_GAIN,
+        );
+        COUNTS.store(true, Relaxed);
+        let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
+        subject.run();
+        COUNTS.store(false, Relaxed);
+        let used = (ALLOCATIONS.load(Relaxed) - before.0, BYTES.load(Relaxed) - before.1);
+        self.line("allocations of one certificate", &used.0.to_string(), "", true);
+        self.line("bytes allocated for it", &used.1.to_string(), "", true);
+        self.over_the_socket(&subject, repeat);
+    }
+
+    /// As many workers as the in-process contender has threads, and the client's side on the same cores.
+    fn over_the_socket(&mut self, subject: &Subject, repeat: u32) {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::bind(&Endpoint::Unix(dir.path().join("s"))).unwrap();
+        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+        let handler: Arc<dyn Handler> = Arc::clone(&subject.engine) as Arc<dyn Handler>;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = ServerOptions { workers: cores, ..ServerOptions::default() };
+        let thread = std::thread::spawn(move || server.run(&handler, &options).unwrap());
+        let minute = Duration::from_mins(1);
+        let client = Client::connect(&endpoint, minute).unwrap();
+        let inside: Work<'_> = &|| subject.run();
+        let flights = repeat * 4;
+        let fly = || {
+            let mut flying = VecDeque::with_capacity(IN_FLIGHT);
+            let mut land = |flying: &mut VecDeque<Answer>| {
+                issued(&flying.pop_front().unwrap().wait(minute).unwrap());
+            };
+            for _ in 0..flights {
+                if flying.len() == IN_FLIGHT {
+                    land(&mut flying);
+                }
+                flying.push_back(client.send(&subject.request()).unwrap());
+            }
+            while !flying.is_empty() {
+                land(&mut flying);
+            }
+        };
+        let rounds: Vec<(f64, f64)> = (0..21)
+            .map(|_| (rate(inside, repeat * 2, cores), rate(&fly, 1, 1) * f64::from(flights)))
+            .collect();
+        let ratio = median(rounds.iter().map(|(inside, socket)| socket / inside).collect());
+        let socket = median(rounds.iter().map(|(_, socket)| *socket).collect());
+        self.line(&format!("over the socket, {IN_FLIGHT} in flight"), &format!("{socket:.0}/s"), "", true);
+        self.line(
+            "over the socket / in process",
+            &format!("{ratio:.3}"),
+            &format!("at least {MIN_RPC}"),
+            ratio >= MIN_RPC,
+        );
+        drop(client);
+        handle.stop();
+        thread.join().unwrap();
+    }
+}
+
+fn main() -> ExitCode {
+    let mut report = Report(0);
+    println!("medians of rates, contenders taking turns\n");
+    report.subject("P-256 CA, P-256 requests", false, MAX_P256, 200);
+    report.subject("RSA-3072 CA, P-256 requests", true, MAX_RSA, 24);
+    if report.0 > 0 {
+        eprintln!("\n{} bounds were missed", report.0);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
