@@ -1,4 +1,4 @@
-//! Repository tasks: `cargo xtask demo | up | down | test | flips | bench | fuzz | mutants | generate | control-plane`.
+//! Repository tasks: `cargo xtask demo | up | down | test | flips | csr-mutants | bench | fuzz | mutants | generate | control-plane`.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -6,6 +6,7 @@ mod arrows;
 mod bench;
 mod cargo;
 mod checks;
+mod csr_mutants;
 mod demo;
 mod flips;
 mod fuzz;
@@ -36,6 +37,12 @@ enum Task {
     Test,
     /// Flip every bit of quotes and collateral, cut them at every length: each is refused or changes nothing
     Flips,
+    /// Mutate certificate requests: none is accepted that Go's crypto/x509 refuses
+    CsrMutants {
+        /// How many
+        #[arg(long, default_value_t = 500_000)]
+        count: usize,
+    },
     /// Measure, and fail if a bound is missed
     Bench {
         /// What is measured
@@ -83,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         Task::Down => up::down(),
         Task::Test => checks::run(),
         Task::Flips => flips::run(),
+        Task::CsrMutants { count } => csr_mutants::run(count),
         Task::Bench { subject } => bench::run(subject),
         Task::Fuzz { minimise: true, target, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { seconds, target, .. } => fuzz::run(seconds, target.as_deref()),

@@ -302,7 +302,7 @@ impl Report {
         let flights = repeat * 4;
         let fly = || {
             let mut flying = VecDeque::with_capacity(IN_FLIGHT);
-            let mut land = |flying: &mut VecDeque<Answer>| {
+            let land = |flying: &mut VecDeque<Answer>| {
                 issued(&flying.pop_front().unwrap().wait(minute).unwrap());
             };
             for _ in 0..flights {

@@ -8,6 +8,7 @@
 )]
 
 mod chain;
+mod go;
 mod leaf;
 mod policy;
 mod self_signed;

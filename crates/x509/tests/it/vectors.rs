@@ -39,6 +39,16 @@ fn verdicts() -> Vec<(String, Value)> {
     all.into_iter().map(|v| (v["file"].as_str().unwrap().trim_end_matches(".pem").to_owned(), v)).collect()
 }
 
+/// The requests whose PEM body can be read, DER, and whether Go accepts them (mode raw).
+pub fn requests() -> impl Iterator<Item = (String, Vec<u8>, bool)> {
+    verdicts().into_iter().filter(|(name, _)| !PEM_FORM.contains(&name.as_str())).filter_map(
+        |(name, verdict)| {
+            let pem = std::fs::read(folder().join(format!("{name}.pem"))).unwrap();
+            Some((name, der(&pem)?, verdict["cert_manager_1_14_raw"]["ok"].as_bool().unwrap()))
+        },
+    )
+}
+
 /// Cases about the PEM form alone: decoding PEM is the controller's, so they are not judged here.
 const PEM_FORM: &[&str] = &[
     "99-pem-new-label",

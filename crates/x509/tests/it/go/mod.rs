@@ -1,0 +1,134 @@
+//! Go's `crypto/x509` as a second opinion (`hack/judge`): what it refuses of requests is never accepted here, and it reads every
+//! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are judged; `cargo xtask csr-mutants` asks for 500,000.
+
+mod mutate;
+
+use crate::vectors;
+use mutate::{Mutator, Random, Resigned};
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use tcs_x509::{CertificateRequest, Usage, issue};
+
+/// Mutants judged in `cargo test`.
+const SAMPLE: usize = 6_000;
+
+/// Builds the judge once.
+fn judge() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-judge");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/judge");
+        let mut go = Command::new("go");
+        let built = go.args(["build", "-o"]).arg(&out).arg(".").current_dir(source).output();
+        let built = built.unwrap_or_else(|error| panic!("these tests need Go 1.26 as their judge: {error}"));
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        out
+    })
+}
+
+/// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
+fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
+    let mut child = Command::new(judge()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let answers = std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut answers = Vec::new();
+            output.read_to_end(&mut answers).unwrap();
+            answers
+        });
+        for der in all {
+            let length = u32::try_from(der.len()).unwrap().to_be_bytes();
+            input.write_all(&[&[kind], length.as_slice(), der].concat()).unwrap();
+        }
+        drop(input);
+        reader.join().unwrap()
+    });
+    assert!(child.wait().unwrap().success());
+    assert_eq!(answers.len(), all.len());
+    answers.iter().map(|answer| *answer == b'1').collect()
+}
+
+#[test]
+fn the_judge_gives_the_recorded_verdicts() {
+    let all: Vec<_> = vectors::requests().collect();
+    let found = verdicts(b'R', &all.iter().map(|(_, der, _)| der.clone()).collect::<Vec<_>>());
+    let differ: Vec<_> = all
+        .iter()
+        .zip(found)
+        .filter(|((_, _, recorded), found)| recorded != found)
+        .map(|((name, ..), _)| name)
+        .collect();
+    assert!(differ.is_empty(), "{differ:?}");
+    assert!(all.len() > 60 && all.iter().any(|(_, _, ok)| *ok) && all.iter().any(|(_, _, ok)| !ok));
+}
+
+#[test]
+fn go_and_webpki_read_every_certificate_that_is_made() {
+    let mut made = Vec::new();
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+        &rcgen::PKCS_ED25519,
+        &rcgen::PKCS_RSA_SHA256,
+    ] {
+        let ca = crate::ca(algorithm);
+        for (_, der, _) in vectors::requests() {
+            let Ok(request) = CertificateRequest::from_der(&der) else { continue };
+            let usages = [Usage::DigitalSignature, Usage::ServerAuth];
+            if let Ok(leaf) = issue(&crate::ask(&request, &usages, None), &ca.chain(), &ca) {
+                made.push(leaf.der);
+            }
+        }
+    }
+    assert!(made.len() > 150, "{}", made.len());
+    let refused = verdicts(b'C', &made).iter().filter(|accepted| !**accepted).count();
+    assert_eq!(refused, 0, "of {}", made.len());
+    for der in &made {
+        let der = rustls_pki_types::CertificateDer::from(der.as_slice());
+        webpki::EndEntityCert::try_from(&der).unwrap();
+    }
+}
+
+#[test]
+fn mutated_requests_that_go_refuses_are_never_accepted() {
+    let count = std::env::var("TCS_CSR_MUTANTS").map_or(SAMPLE, |count| count.parse().unwrap());
+    let seeds: Vec<Vec<u8>> =
+        vectors::requests().map(|(_, der, _)| der).filter(|der| der.len() < 8192).collect();
+    let (mut random, resigned) = (Random::new(count as u64), Resigned::new());
+    let (mut both, mut neither, mut stricter) = (0usize, 0usize, 0usize);
+    let mut left = count;
+    while left > 0 {
+        let batch: Vec<Vec<u8>> = (0..left.min(20_000))
+            .map(|_| {
+                let seed = &seeds[random.below(seeds.len())];
+                let mut mutator = Mutator::new(&mut random);
+                // Most are signed anew: else nearly all would be refused for their signature alone.
+                if mutator.one_in(8) { mutator.bytes(seed) } else { resigned.mutated(seed, &mut mutator) }
+            })
+            .collect();
+        for (der, go) in batch.iter().zip(verdicts(b'R', &batch)) {
+            match (CertificateRequest::from_der(der).is_ok(), go) {
+                (true, true) => both += 1,
+                (false, false) => neither += 1,
+                (false, true) => stricter += 1,
+                (true, false) => panic!("accepted, and Go refuses: {}", hex(der)),
+            }
+        }
+        left -= batch.len();
+    }
+    println!(
+        "csr mutants: {count}: {both} accepted by both, {neither} refused by both, {stricter} refused here only"
+    );
+    assert!(both > count / 10 && neither > count / 10, "the mutants say nothing: {both}, {neither}");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}

@@ -1,0 +1,221 @@
+//! Requests that are almost right: trees of DER with changed, doubled, dropped and swapped members, lengths made right again,
+//! and the whole signed by a key of our own.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use rcgen::{KeyPair, PublicKeyData as _};
+
+/// `SplitMix64`: the same mutants for the same seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+    }
+}
+
+/// DER as far as it can be taken apart; what cannot is a leaf.
+#[derive(Clone)]
+struct Node {
+    tag: u8,
+    contents: Contents,
+}
+
+#[derive(Clone)]
+enum Contents {
+    Bytes(Vec<u8>),
+    Nodes(Vec<Node>),
+}
+
+impl Node {
+    /// Reads all of `bytes` as values one after the other; `None` if they are none.
+    fn read_all(bytes: &[u8], depth: usize) -> Option<Vec<Self>> {
+        let (mut rest, mut nodes) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            let (tag, first) = (rest[0], *rest.get(1)?);
+            let (length, header) = match first {
+                0..=0x7f => (usize::from(first), 2),
+                0x81 => (usize::from(*rest.get(2)?), 3),
+                0x82 => (usize::from(*rest.get(2)?) << 8 | usize::from(*rest.get(3)?), 4),
+                _ => return None,
+            };
+            let value = rest.get(header..header + length)?;
+            let may_hold = tag & 0x20 != 0 || tag == 0x04;
+            let inner = if may_hold && depth < 12 { Self::read_all(value, depth + 1) } else { None };
+            let contents = inner.map_or_else(|| Contents::Bytes(value.to_vec()), Contents::Nodes);
+            nodes.push(Self { tag, contents });
+            rest = &rest[header + length..];
+        }
+        Some(nodes)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let value = match &self.contents {
+            Contents::Bytes(bytes) => bytes.clone(),
+            Contents::Nodes(nodes) => nodes.iter().flat_map(Self::encode).collect(),
+        };
+        tlv(self.tag, &value)
+    }
+
+    /// How many nodes there are from here on.
+    fn count(&self) -> usize {
+        match &self.contents {
+            Contents::Bytes(_) => 1,
+            Contents::Nodes(nodes) => 1 + nodes.iter().map(Self::count).sum::<usize>(),
+        }
+    }
+
+    /// The node of this number, counted from here in depth.
+    fn at(&mut self, number: usize) -> Option<&mut Self> {
+        if number == 0 {
+            return Some(self);
+        }
+        let mut left = number - 1;
+        let Contents::Nodes(nodes) = &mut self.contents else { return None };
+        for node in nodes {
+            let count = node.count();
+            if left < count {
+                return node.at(left);
+            }
+            left -= count;
+        }
+        None
+    }
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = value.len();
+    let header = match length {
+        0..=0x7f => vec![tag, u8::try_from(length).unwrap()],
+        0x80..=0xff => vec![tag, 0x81, u8::try_from(length).unwrap()],
+        _ => [&[tag, 0x82], u16::try_from(length).unwrap().to_be_bytes().as_slice()].concat(),
+    };
+    [header.as_slice(), value].concat()
+}
+
+pub struct Mutator<'r>(&'r mut Random);
+
+impl<'r> Mutator<'r> {
+    pub fn new(random: &'r mut Random) -> Self {
+        Self(random)
+    }
+
+    pub fn one_in(&mut self, many: usize) -> bool {
+        self.0.below(many) == 0
+    }
+
+    fn byte(&mut self) -> u8 {
+        // Tags of strings, of context and of structures are more telling than any byte.
+        const TELLING: [u8; 20] = [
+            0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0c, 0x13, 0x14, 0x16, 0x1e, 0x30, 0x31, 0x80, 0x82,
+            0x86, 0x87, 0xa0, 0xff,
+        ];
+        if self.one_in(2) {
+            TELLING[self.0.below(TELLING.len())]
+        } else {
+            u8::try_from(self.0.below(256)).unwrap()
+        }
+    }
+
+    /// Bytes changed in a few places, whatever they mean.
+    pub fn bytes(&mut self, from: &[u8]) -> Vec<u8> {
+        let mut bytes = from.to_vec();
+        for _ in 0..=self.0.below(2) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = self.0.below(bytes.len());
+            match self.0.below(6) {
+                0 => bytes.truncate(at),
+                1 => bytes.insert(at, self.byte()),
+                2 => drop(bytes.remove(at)),
+                3 => bytes[at] ^= 1 << self.0.below(8),
+                4 => bytes.push(self.byte()),
+                _ => bytes[at] = self.byte(),
+            }
+        }
+        bytes
+    }
+
+    /// A member changed in its tag or contents, doubled, dropped, put elsewhere.
+    fn tree(&mut self, root: &mut Node) {
+        for _ in 0..=self.0.below(4) / 3 {
+            let number = self.0.below(root.count());
+            let choice = self.0.below(8);
+            let Some(node) = root.at(number) else { continue };
+            match (&mut node.contents, choice) {
+                (_, 0) => node.tag = self.byte(),
+                (Contents::Bytes(bytes), _) => *bytes = self.bytes(bytes),
+                (Contents::Nodes(nodes), 1 | 2) if !nodes.is_empty() => {
+                    let at = self.0.below(nodes.len());
+                    let doubled = nodes[at].clone();
+                    nodes.insert(at, doubled);
+                }
+                (Contents::Nodes(nodes), 3 | 4) if !nodes.is_empty() => {
+                    nodes.remove(self.0.below(nodes.len()));
+                }
+                (Contents::Nodes(nodes), 5 | 6) if nodes.len() > 1 => {
+                    let (one, other) = (self.0.below(nodes.len()), self.0.below(nodes.len()));
+                    nodes.swap(one, other);
+                }
+                (Contents::Nodes(nodes), _) => {
+                    nodes.push(Node { tag: self.byte(), contents: Contents::Bytes(vec![]) });
+                }
+            }
+        }
+    }
+}
+
+/// Signs what was changed, so that it is looked at in full.
+pub struct Resigned {
+    key: EcdsaKeyPair,
+    spki: Node,
+}
+
+impl Resigned {
+    pub fn new() -> Self {
+        let pair = KeyPair::generate().unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pair.serialized_der()).unwrap();
+        let spki = Node::read_all(&pair.subject_public_key_info(), 0).unwrap().remove(0);
+        Self { key, spki }
+    }
+
+    /// The request with subject and attributes changed, our key in it, and our signature.
+    pub fn mutated(&self, request: &[u8], mutator: &mut Mutator<'_>) -> Vec<u8> {
+        const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+        let read = Node::read_all(request, 0).unwrap_or_default();
+        let [Node { contents: Contents::Nodes(whole), .. }] = read.as_slice() else {
+            return mutator.bytes(request);
+        };
+        let Some(Node { contents: Contents::Nodes(info), .. }) = whole.first() else {
+            return mutator.bytes(request);
+        };
+        let mut info = info.clone();
+        if info.len() < 3 {
+            return mutator.bytes(request);
+        }
+        for (at, member) in info.iter_mut().enumerate() {
+            if at == 2 {
+                *member = self.spki.clone();
+            } else if mutator.one_in(if at == 0 { 20 } else { 2 }) {
+                mutator.tree(member);
+            }
+        }
+        let info = tlv(0x30, &info.iter().flat_map(Node::encode).collect::<Vec<_>>());
+        let signature = self.key.sign(&SystemRandom::new(), &info).unwrap();
+        let signature = tlv(0x03, &[&[0], signature.as_ref()].concat());
+        tlv(0x30, &[info.as_slice(), &ALGORITHM, &signature].concat())
+    }
+}

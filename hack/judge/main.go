@@ -1,0 +1,123 @@
+// Command judge says what Go's crypto/x509 makes of certificate requests and certificates: a second opinion for tests.
+//
+// It reads records from standard input, each a kind ('R' for a PKCS#10 request, 'C' for a certificate), four bytes of length
+// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/binary"
+	"io"
+	"log"
+	"math/big"
+	"os"
+	"time"
+)
+
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+// signer is a CA that makes certificates from accepted requests, as cert-manager's raw mode does.
+type signer struct {
+	certificate *x509.Certificate
+	key         ed25519.PrivateKey
+}
+
+func newSigner() (*signer, error) {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "judge"},
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	return &signer{certificate, key}, err
+}
+
+// request parses a request, checks its signature, makes a certificate with its subject and names byte for byte, and reads that.
+func (s *signer) request(der []byte) bool {
+	request, err := x509.ParseCertificateRequest(der)
+	if err != nil || request.CheckSignature() != nil {
+		return false
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(2),
+		RawSubject:            request.RawSubject,
+		NotAfter:              time.Now().Add(time.Hour),
+		BasicConstraintsValid: true,
+	}
+	for _, extension := range request.Extensions {
+		if extension.Id.Equal(subjectAltName) {
+			critical := bytes.Equal(request.RawSubject, []byte{0x30, 0x00})
+			copied := pkix.Extension{Id: subjectAltName, Critical: critical, Value: extension.Value}
+			template.ExtraExtensions = append(template.ExtraExtensions, copied)
+		}
+	}
+	made, err := x509.CreateCertificate(rand.Reader, template, s.certificate, request.PublicKey, s.key)
+	if err != nil {
+		return false
+	}
+	_, err = x509.ParseCertificate(made)
+	return err == nil
+}
+
+func run() error {
+	signer, err := newSigner()
+	if err != nil {
+		return err
+	}
+	in, out := bufio.NewReaderSize(os.Stdin, 1<<20), bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	var header [5]byte
+	for {
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+		if _, err := io.ReadFull(in, header[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		der := make([]byte, binary.BigEndian.Uint32(header[1:]))
+		if _, err := io.ReadFull(in, der); err != nil {
+			return err
+		}
+		accepted := false
+		switch header[0] {
+		case 'R':
+			accepted = signer.request(der)
+		case 'C':
+			_, err := x509.ParseCertificate(der)
+			accepted = err == nil
+		}
+		answer := byte('0')
+		if accepted {
+			answer = '1'
+		}
+		if err := out.WriteByte(answer); err != nil {
+			return err
+		}
+	}
+}
+
+func main() {
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+}
