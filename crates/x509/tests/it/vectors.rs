@@ -2,6 +2,7 @@ use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::Command;
 use tcs_x509::CertificateRequest;
 
@@ -90,6 +91,24 @@ fn a17_x02_nothing_that_go_refuses_is_accepted() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Written by `cargo xtask generate`, compared in every other run.
+#[test]
+fn the_table_of_stricter_refusals_is_that_of_the_code() {
+    let mut table = String::from("| Request | Code | Why |\n|---|---|---|\n");
+    for (name, code, why) in STRICTER {
+        writeln!(table, "| {name} | `{code}` | {why} |").unwrap();
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/requests.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- begin stricter -->\n", "<!-- end stricter -->\n");
+    let (from, until) = (page.find(begin).unwrap() + begin.len(), page.find(end).unwrap());
+    if std::env::var_os("TCS_GENERATE").is_some() {
+        std::fs::write(&path, format!("{}\n{table}\n{}", &page[..from], &page[until..])).unwrap();
+    } else {
+        assert_eq!(page[from..until].trim(), table.trim(), "docs/requests.md: run cargo xtask generate");
+    }
 }
 
 #[test]
