@@ -98,3 +98,45 @@ impl Genuine {
         json.to_string().into_bytes()
     }
 }
+
+/// A time at which the enclave works.
+pub const NOW: i64 = tcs_enclave::RELEASE_DATE + 86_400;
+
+/// An enclave that can seal and holds one CA, of issuer `held`.
+pub fn enclave() -> tcs_enclave::Engine {
+    use tcs_enclave_rpc::{CaSubject, GenerateCa, Handler as _, Request, Response};
+    let engine = tcs_enclave::Engine::new(Box::new(Sealing)).unwrap();
+    let ca = GenerateCa {
+        issuer_uid: "held".into(),
+        subject: CaSubject { common_name: "CA".into(), ..CaSubject::default() },
+        key_algorithm: "ECDSA-P256".into(),
+        lifetime: 365 * 86_400,
+        path_length: Some(0),
+        now: NOW,
+        policy: None,
+    };
+    assert!(matches!(engine.handle(Request::GenerateCa(ca)), Response::Provisioned(_)));
+    engine
+}
+
+/// A platform that can only seal.
+struct Sealing;
+
+impl tcs_enclave::platform::TeePlatform for Sealing {
+    fn name(&self) -> &'static str {
+        "fuzz"
+    }
+    fn evidence_kind(&self) -> &'static str {
+        "none"
+    }
+    fn is_simulated(&self) -> bool {
+        true
+    }
+    fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, tcs_enclave::Error> {
+        Err(tcs_enclave::Error::EvidenceUnusable("there is none"))
+    }
+    fn sealing_key(&self) -> Result<Option<tcs_enclave::platform::SealingKey>, tcs_enclave::Error> {
+        let key = zeroize::Zeroizing::new([7; 32]);
+        Ok(Some(tcs_enclave::platform::SealingKey { key, measurement: [9; 32] }))
+    }
+}

@@ -9,12 +9,17 @@ use tcs_testkit::repository;
 
 const CARGO_FUZZ: &str = "0.13.2";
 /// Targets, and the longest inputs that are tried, in bytes.
-const TARGETS: [(&str, u32); 5] = [
+const TARGETS: [(&str, u32); 10] = [
     ("quote", 20_000),
     ("collateral", 200_000),
     ("certificates", 20_000),
     ("crls", 20_000),
     ("policy", 70_000),
+    ("request", 20_000),
+    ("pem", 20_000),
+    ("rules", 20_000),
+    ("sealed", 70_000),
+    ("rpc", 20_000),
 ];
 
 /// Runs each target, or the one named. New inputs go to the target folder, not into the repository.

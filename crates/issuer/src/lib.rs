@@ -7,13 +7,14 @@
 
 pub mod decide;
 pub mod delivery;
+pub mod issuer;
 pub mod requests;
 pub mod settings;
 
 mod context;
 mod enclave;
 mod health;
-mod issuer;
+
 mod issuers;
 mod metrics;
 mod policy;

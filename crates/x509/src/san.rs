@@ -2,9 +2,9 @@
 
 use crate::extension::object_id;
 use crate::{Error, name};
+use core::net::IpAddr;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
-use std::net::IpAddr;
 
 /// More names than any workload has.
 const MAX_NAMES: usize = 1000;

@@ -1,6 +1,6 @@
 //! Patterns of names. What could be read in two ways matches nothing.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Labels of a DNS name, the last first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -126,6 +126,25 @@ fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Certifica
     CertificateRequest::from_der(&request(change)).unwrap()
 }
 
+/// W-S5: the original copied "SGX Quote has been verified" into certificates for quotes that were not bound to the key.
+#[test]
+fn w_s5_a_quote_in_a_request_becomes_no_claim_of_the_certificate() {
+    const QUOTE: &[u64] = &[1, 3, 6, 1, 4, 1, 54392, 5, 1283];
+    const PUBLIC_KEY: &[u64] = &[1, 3, 6, 1, 4, 1, 54392, 5, 1284];
+    const NONCE: &[u64] = &[1, 3, 6, 1, 4, 1, 54392, 5, 1547];
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    for quotes in [&[QUOTE][..], &[QUOTE, PUBLIC_KEY, NONCE]] {
+        let with_quote = request_with(|p| {
+            p.custom_extensions = quotes
+                .iter()
+                .map(|id| rcgen::CustomExtension::from_oid_content(id, b"\x0c\x04AAAA".to_vec()))
+                .collect();
+        });
+        let text = openssl_accepts(&ca, &issued(&ca, &with_quote, None).unwrap().der);
+        assert!(!text.contains("54392"), "{text}");
+    }
+}
+
 #[test]
 fn b06_empty_usages_have_a_default() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());

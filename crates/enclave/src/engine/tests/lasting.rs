@@ -6,7 +6,7 @@ use rcgen::{IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
 use tcs_enclave_rpc::{CaSubject, GenerateCa, RefusalCode};
 
 #[test]
-fn a_ca_of_every_kind_is_made_here_and_issues() {
+fn w_d6_w_r6_a_ca_of_every_kind_is_made_here_and_issues() {
     let enclave = engine();
     for (number, algorithm) in ["ECDSA-P256", "ECDSA-P384", "RSA-3072", "Ed25519"].into_iter().enumerate() {
         let uid = number.to_string();

@@ -1,0 +1,24 @@
+//! Frames of the RPC, and the requests in them as the enclave answers them. No offer is made: that takes a second.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+use std::time::Duration;
+use tcs_enclave::Engine;
+use tcs_enclave_rpc::{Handler, Request, Response, codec};
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(tcs_fuzz::enclave);
+
+fuzz_target!(|data: &[u8]| {
+    let mut stream = data;
+    while let Ok(Some(frame)) = codec::read(&mut stream, Duration::from_secs(1)) {
+        let _ = codec::decode::<Response>(&frame.body);
+        match codec::decode::<Request>(&frame.body) {
+            Ok(Request::BeginProvisioning(_) | Request::GenerateCa(_)) | Err(_) => {}
+            Ok(request) => {
+                let answer = ENGINE.handle(request);
+                assert!(codec::encode(frame.id, &answer).is_ok());
+            }
+        }
+    }
+});
