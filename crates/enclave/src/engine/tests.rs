@@ -1,5 +1,6 @@
 mod concurrency;
 mod fixture;
+mod hostile;
 mod issuing;
 mod lasting;
 mod policy;

@@ -1,0 +1,280 @@
+//! A controller that lies in every field, in any order: what it gets signed stays inside the floor and inside what was fixed for the
+//! CA, as an independent parser reads it.
+
+use super::fixture::{Ask, NOW, TestCa, csr, issue, sealing_engine, self_signed};
+use crate::{Engine, RELEASE_DATE};
+use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, SanType};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use tcs_enclave_rpc::{
+    ByteVec, CompleteProvisioning, GenerateCa, Issue, Issued, Policy, Request, Response, Seal, Texts,
+};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{self, KeyUsages};
+
+/// Requests from harmless to greedy. Made once: what counts is what the enclave makes of them.
+static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let named = |name: &'static str| {
+        move |params: &mut CertificateParams| {
+            params.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())];
+            params.distinguished_name = rcgen::DistinguishedName::new();
+        }
+    };
+    vec![
+        csr(named("a.mesh.example")),
+        csr(named("b.a.mesh.example")),
+        csr(named("bank.example")),
+        csr(named("*.mesh.example")),
+        csr(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+        csr(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]),
+        csr(|params| params.distinguished_name.push(DnType::OrganizationName, "system:masters")),
+        csr(|params| params.distinguished_name.push(DnType::CommonName, "system:node:n1")),
+        csr(|params| params.subject_alt_names = vec![SanType::IpAddress([10, 0, 0, 1].into())]),
+        csr(|params| {
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.subject_alt_names.clear();
+        }),
+        vec![0x30; 2000],
+        Vec::new(),
+    ]
+});
+
+/// Bits that decide, used up one after the other.
+struct Bits(u64);
+
+impl Bits {
+    fn below(&mut self, bound: u64) -> u64 {
+        let value = self.0 % bound;
+        self.0 /= bound;
+        value
+    }
+
+    fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[usize::try_from(self.below(all.len() as u64)).unwrap()].clone()
+    }
+
+    fn uid(&mut self) -> String {
+        self.one_of(&["one", "two"]).to_owned()
+    }
+
+    fn time(&mut self) -> i64 {
+        if self.below(4) != 0 {
+            return NOW;
+        }
+        self.one_of(&[
+            NOW,
+            NOW + 86_400,
+            RELEASE_DATE,
+            RELEASE_DATE - 1,
+            0,
+            i64::MIN,
+            i64::MAX,
+            NOW + 300 * 86_400,
+        ])
+    }
+
+    fn policy(&mut self) -> Option<Policy> {
+        let texts = |all: &[&str]| Some(Texts(all.iter().map(ToString::to_string).collect()));
+        match self.below(8) {
+            0 => Some(Policy {
+                dns_names: texts(&["**.mesh.example"]),
+                max_lifetime: Some(600),
+                ..Policy::default()
+            }),
+            1 => Some(Policy {
+                dns_names: texts(&["**.example"]),
+                common_names: texts(&["*"]),
+                ..Policy::default()
+            }),
+            2 => Some(Policy { dns_names: texts(&["junk*"]), ..Policy::default() }),
+            3 => Some(Policy { usages: texts(&["server auth", "digital signature"]), ..Policy::default() }),
+            _ => None,
+        }
+    }
+}
+
+/// The hostile side: what it has seen, and what was fixed for which CA.
+struct Controller {
+    engine: Engine,
+    blobs: Vec<ByteVec>,
+    offers: Vec<(String, tcs_enclave_rpc::Offer)>,
+    fixed: HashMap<Vec<u8>, (Vec<u8>, Option<Policy>)>,
+    signed: usize,
+}
+
+impl Controller {
+    fn act(&mut self, mut bits: Bits) {
+        match bits.below(10) {
+            0 => {
+                let policy = bits.policy();
+                let ask = GenerateCa { policy: policy.clone(), now: bits.time(), ..self_signed(&bits.uid()) };
+                if let Ok(ca) = self.engine.generate(ask) {
+                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
+                }
+            }
+            1 => {
+                if let Ok(Response::Sealed(sealed)) =
+                    self.engine.outcome(Request::Seal(Seal { issuer_uid: bits.uid() }))
+                {
+                    self.blobs.push(sealed.blob);
+                }
+            }
+            2 => {
+                if let Some(blob) = self.blobs.get(usize::try_from(bits.below(8)).unwrap()) {
+                    let mut blob = blob.to_vec();
+                    if bits.below(3) == 0 {
+                        let at = usize::try_from(bits.below(blob.len() as u64)).unwrap();
+                        blob[at] ^= 1;
+                    }
+                    let _ = self.engine.restore_at(&bits.uid(), &blob, bits.time());
+                }
+            }
+            3 => {
+                if bits.below(4) == 0 {
+                    self.engine.destroy(&bits.uid());
+                }
+            }
+            4 => {
+                // The enclave forgets everything, as after a restart.
+                if bits.below(16) == 0 {
+                    self.engine = sealing_engine(1, 1);
+                }
+            }
+            5 => {
+                // Another issuer's offer, a wrap that was made for it, a chain that has nothing to do with it.
+                if let Some((owner, offer)) = self.offers.first() {
+                    let ca = TestCa::new();
+                    let delivery =
+                        CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };
+                    if let Ok(info) = self.engine.deliver(delivery) {
+                        self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
+                    }
+                }
+            }
+            _ => {
+                let uid = bits.uid();
+                let usages: Vec<String> = (0..bits.below(3))
+                    .map(|_| {
+                        bits.one_of(&[
+                            "server auth",
+                            "cert sign",
+                            "crl sign",
+                            "any",
+                            "digital signature",
+                            "junk",
+                        ])
+                    })
+                    .map(str::to_owned)
+                    .collect();
+                let requests = if bits.below(2) == 0 { &REQUESTS[..4] } else { &REQUESTS };
+                let ask = Issue {
+                    request: bits.one_of(requests).into(),
+                    usages: if bits.below(2) == 0 { vec!["server auth".into()] } else { usages },
+                    lifetime: bits.one_of(&[
+                        None,
+                        None,
+                        Some(0),
+                        Some(600),
+                        Some(u64::MAX),
+                        Some(400 * 86_400),
+                    ]),
+                    now: bits.time(),
+                    policy: bits.policy(),
+                    ..issue(&uid, Vec::new())
+                };
+                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+                if let Ok(issued) = self.engine.issue(ask.clone()) {
+                    let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
+                    judge(&issued, ca, fixed.as_ref(), &ask);
+                    self.signed += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Read by another parser than the enclave's, and compared with what was fixed.
+fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
+    let leaf = Certificate::from_der(&issued.chain[0]).unwrap();
+    let ca = Certificate::from_der(ca).unwrap();
+    let tbs = leaf.tbs_certificate();
+    assert_eq!(tbs.issuer(), ca.tbs_certificate().subject());
+    let key = ca.tbs_certificate().subject_public_key_info().to_der().unwrap();
+    let key =
+        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1, &key);
+    key.verify(&tbs.to_der().unwrap(), leaf.signature().raw_bytes()).unwrap();
+
+    let (_, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
+    assert!(!constraints.ca);
+    if let Some((_, usage)) = tbs.get_extension::<pkix::KeyUsage>().unwrap() {
+        assert!(!usage.0.contains(KeyUsages::KeyCertSign) && !usage.0.contains(KeyUsages::CRLSign));
+    }
+    assert!(!tbs.subject().to_string().contains("system:"));
+    let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap();
+    let (from, until) = (seconds(&tbs.validity().not_before), seconds(&tbs.validity().not_after));
+    assert!(from >= RELEASE_DATE && until <= seconds(&ca.tbs_certificate().validity().not_after));
+    assert!(until - from <= 365 * 86_400);
+    let names =
+        tbs.get_extension::<pkix::SubjectAltName>().unwrap().map(|(_, names)| names.0).unwrap_or_default();
+    assert!(!names.is_empty() || !tbs.subject().is_empty());
+    // What was fixed, and what was sent with this request.
+    for policy in fixed.into_iter().chain(&ask.policy) {
+        if let Some(most) = policy.max_lifetime {
+            assert!(until - ask.now <= i64::try_from(most).unwrap());
+        }
+        if let Some(Texts(patterns)) = &policy.dns_names {
+            let under =
+                |name: &str| patterns.iter().any(|pattern| name.ends_with(pattern.trim_start_matches("**")));
+            assert!(
+                names.iter().all(|name| matches!(name, GeneralName::DnsName(name) if under(name.as_str()))),
+                "{names:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn x02_no_sequence_of_calls_yields_a_certificate_outside_the_policy(acts in proptest::collection::vec(any::<u64>(), 20..80)) {
+        let mut controller = Controller {
+            engine: sealing_engine(1, 1),
+            blobs: Vec::new(),
+            offers: Vec::new(),
+            fixed: HashMap::new(),
+            signed: 0,
+        };
+        // So that there is something to get signed at all.
+        for (uid, policy) in [("one", Bits(0).policy()), ("two", None)] {
+            let ca = controller.engine.generate(GenerateCa { policy: policy.clone(), ..self_signed(uid) }).unwrap();
+            controller.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
+        }
+        for act in acts {
+            controller.act(Bits(act));
+        }
+    }
+}
+
+/// The sequences above do get certificates signed: else they would say nothing.
+#[test]
+fn a_hostile_controller_that_happens_to_ask_well_is_served() {
+    let engine = sealing_engine(1, 1);
+    let ca = engine.generate(self_signed("one")).unwrap();
+    let fixed = HashMap::from([(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), None))]);
+    let mut controller = Controller { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0 };
+    let mut numbers = 1u64;
+    for _ in 0..600 {
+        numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        controller.act(Bits(numbers >> 8));
+        if controller.offers.is_empty()
+            && let Ok(offer) = controller.engine.begin("three")
+        {
+            controller.offers.push(("three".into(), offer));
+        }
+    }
+    assert!(controller.signed >= 10, "{}", controller.signed);
+}
