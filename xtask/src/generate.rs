@@ -35,7 +35,7 @@ pub fn run(check: bool) -> Result<()> {
     Ok(())
 }
 
-/// The tables of `docs/verification.md` and `docs/requests.md` are written by tests, which compare them in every other run.
+/// The tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md` are written by tests, which compare them in every other run.
 fn write_tables(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
@@ -46,7 +46,7 @@ fn write_tables(root: &Path) -> Result<()> {
     if !status.success() {
         bail!("the tests that write tables failed ({status})");
     }
-    println!("docs/verification.md and docs/requests.md are up to date");
+    println!("docs/verification.md, docs/requests.md and docs/signers.md are up to date");
     Ok(())
 }
 

@@ -17,10 +17,10 @@ pub const LONGEST_LIFETIME: u64 = 365 * 86_400;
 /// The shortest lifetime that Kubernetes knows, in seconds; less is refused.
 pub const SHORTEST_LIFETIME: u64 = 600;
 
-/// For clocks that lag: certificates begin this many seconds early.
+/// For clocks that lag: certificates begin this many seconds early. From a lifetime of [`LONG`] on that is taken from the end (B5).
 pub const BACKDATE: i64 = 300;
-/// From this lifetime on the back-dating is taken from the end (conformance B5).
-const LONG: i64 = 8 * 3600;
+/// From this lifetime on, in seconds, the back-dating is taken from the end (conformance B5).
+pub const LONG: i64 = 8 * 3600;
 
 /// When no usage is asked for (conformance B6).
 const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];

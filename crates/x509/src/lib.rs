@@ -25,8 +25,8 @@ mod usage;
 pub use ca::{CaCertificate, CaChain};
 pub use error::Error;
 pub use leaf::{
-    DEFAULT_LIFETIME, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble,
-    issue, verify_issued,
+    BACKDATE, DEFAULT_LIFETIME, IssuedLeaf, LONG, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer,
+    Tbs, assemble, issue, verify_issued,
 };
 pub use policy::{Policy, PolicyRules};
 pub use request::{CertificateRequest, MAX_REQUEST};

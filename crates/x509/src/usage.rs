@@ -64,6 +64,11 @@ impl Usage {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, usage)| *usage).ok_or(Error::UsageUnknown)
     }
 
+    /// The names that are known, with their usages.
+    pub fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        NAMES.into_iter()
+    }
+
     /// Whether it would let the certificate's key sign certificates or CRLs.
     #[must_use]
     pub fn is_signing(self) -> bool {

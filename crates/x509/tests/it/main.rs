@@ -8,6 +8,7 @@
 )]
 
 mod chain;
+mod documents;
 mod go;
 mod leaf;
 mod policy;

@@ -1,3 +1,4 @@
+use crate::documents::section;
 use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -100,15 +101,7 @@ fn the_table_of_stricter_refusals_is_that_of_the_code() {
     for (name, code, why) in STRICTER {
         writeln!(table, "| {name} | `{code}` | {why} |").unwrap();
     }
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/requests.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- begin stricter -->\n", "<!-- end stricter -->\n");
-    let (from, until) = (page.find(begin).unwrap() + begin.len(), page.find(end).unwrap());
-    if std::env::var_os("TCS_GENERATE").is_some() {
-        std::fs::write(&path, format!("{}\n{table}\n{}", &page[..from], &page[until..])).unwrap();
-    } else {
-        assert_eq!(page[from..until].trim(), table.trim(), "docs/requests.md: run cargo xtask generate");
-    }
+    section("requests.md", "stricter", &table);
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other run.
+
+use crate::{ask, ca, plain};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use tcs_x509::{BACKDATE, DEFAULT_LIFETIME, LONG, LONGEST_LIFETIME, SHORTEST_LIFETIME, Usage, issue};
+use x509_cert::der::Decode as _;
+
+/// Tests run in threads, and each rewrites its own part of a file.
+static FILE: Mutex<()> = Mutex::new(());
+
+/// Compares a part of a page with its text; with `TCS_GENERATE` in the environment writes it.
+pub fn section(page: &str, name: &str, text: &str) {
+    let _guard = FILE.lock();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let found = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
+    let (from, until) = (found.find(&begin).unwrap() + begin.len(), found.find(&end).unwrap());
+    if std::env::var_os("TCS_GENERATE").is_some() {
+        std::fs::write(&path, format!("{}\n{text}\n{}", &found[..from], &found[until..])).unwrap();
+    } else {
+        assert_eq!(found[from..until].trim(), text.trim(), "docs/{page}, {name}: run cargo xtask generate");
+    }
+}
+
+/// B9: from a certificate with everything that the profile knows.
+#[test]
+fn b09_the_table_of_extensions_is_that_of_the_profile() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let usages = [Usage::DigitalSignature, Usage::ServerAuth];
+    let leaf = issue(&ask(&request, &usages, None), &ca.chain(), &ca).unwrap();
+    let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
+    let names = BTreeMap::from([
+        ("2.5.29.15", ("key usage", "if a usage sets a bit of it")),
+        ("2.5.29.37", ("extended key usage", "if a usage is one of it")),
+        ("2.5.29.19", ("basic constraints", "always, empty")),
+        (
+            "2.5.29.35",
+            ("authority key identifier", "if the CA certificate has a subject key identifier; a copy of it"),
+        ),
+        (
+            "2.5.29.17",
+            ("subject alternative name", "if the request has it; critical if the subject is empty"),
+        ),
+    ]);
+    let mut table = String::from("| Extension | Critical | When |\n|---|---|---|\n");
+    let extensions = leaf.tbs_certificate().extensions().unwrap();
+    assert_eq!(extensions.len(), names.len());
+    for extension in extensions {
+        let (name, when) = names[extension.extn_id.to_string().as_str()];
+        let critical = if extension.critical { "yes" } else { "no" };
+        writeln!(table, "| {name} | {critical} | {when} |").unwrap();
+    }
+    section("signers.md", "extensions", &table);
+}
+
+#[test]
+fn b09_the_table_of_usages_is_that_of_the_code() {
+    let mut known: BTreeMap<Usage, Vec<&str>> = BTreeMap::new();
+    for (name, usage) in Usage::names().filter(|(_, usage)| !usage.is_signing()) {
+        known.entry(usage).or_default().push(name);
+    }
+    let mut list = String::new();
+    for names in known.values() {
+        writeln!(list, "- `{}`", names.join("`, also `")).unwrap();
+    }
+    list.push_str("\nNone asked for: `digital signature` and `key encipherment`.\n");
+    section("signers.md", "usages", &list);
+}
+
+#[test]
+fn b09_the_table_of_lifetimes_is_that_of_the_code() {
+    let mut table = String::from("| What | Value |\n|---|---|\n");
+    for (what, value) in [
+        ("asked for", "`spec.expirationSeconds`".to_owned()),
+        ("not asked for", format!("{} days", DEFAULT_LIFETIME / 86_400)),
+        ("shortest; less is refused (`LifetimeInvalid`)", format!("{SHORTEST_LIFETIME} seconds")),
+        ("longest; more is cut to it", format!("{} days", LONGEST_LIFETIME / 86_400)),
+        ("the CA's end", "nothing outlives it: what would is cut to it".to_owned()),
+        (
+            "notBefore",
+            format!(
+                "{BACKDATE} seconds before now, not before the CA's; from {} hours on notAfter is as much earlier",
+                LONG / 3600
+            ),
+        ),
+    ] {
+        writeln!(table, "| {what} | {value} |").unwrap();
+    }
+    section("signers.md", "lifetime", &table);
+}
