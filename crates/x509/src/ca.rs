@@ -2,19 +2,20 @@
 
 use crate::algorithm::{Fault, PublicKey};
 use crate::certificate::Certificate;
+use crate::constraints::NameConstraints;
 use crate::extension::{
     AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
-    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
+    NAME_CONSTRAINTS, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
+use crate::san::Name;
 use crate::{Error, name};
 use aws_lc_rs::digest::{SHA256, digest};
 use der::asn1::ObjectIdentifier;
 
 /// More than any chain in the field.
 const MAX_CHAIN: usize = 8;
-/// Critical extensions that are understood here. Others, name constraints among them, refuse the certificate: a
-/// constraint that is not honoured must not be ignored.
-const UNDERSTOOD: [ObjectIdentifier; 7] = [
+/// Critical extensions that are understood here. Others refuse the certificate: what is not honoured must not be ignored.
+const UNDERSTOOD: [ObjectIdentifier; 8] = [
     BASIC_CONSTRAINTS,
     KEY_USAGE,
     EXTENDED_KEY_USAGE,
@@ -22,8 +23,8 @@ const UNDERSTOOD: [ObjectIdentifier; 7] = [
     SUBJECT_ALT_NAME,
     SUBJECT_KEY_ID,
     AUTHORITY_KEY_ID,
+    NAME_CONSTRAINTS,
 ];
-const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 
 /// A certificate that is allowed to sign certificates.
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ pub struct CaCertificate {
     key: PublicKey,
     key_id: Option<Vec<u8>>,
     path_length: Option<u8>,
+    constraints: Option<NameConstraints>,
     not_before: i64,
     not_after: i64,
 }
@@ -65,9 +67,8 @@ impl CaCertificate {
         if !name::is_readable(tbs.subject) {
             return Err(Error::CertificateMalformed("its subject cannot be read"));
         }
-        if tbs.extension(NAME_CONSTRAINTS).is_some() {
-            return Err(Error::CertificateUnsupported("name constraints are not honoured yet"));
-        }
+        let constraints_of_names = tbs.extension(NAME_CONSTRAINTS).map(|e| NameConstraints::parse(e.value));
+        let constraints_of_names = constraints_of_names.transpose().map_err(Error::CertificateUnsupported)?;
         if tbs.extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.id)) {
             return Err(Error::CertificateUnsupported("a critical extension is not known"));
         }
@@ -83,6 +84,7 @@ impl CaCertificate {
             key,
             key_id,
             path_length: constraints.path_length,
+            constraints: constraints_of_names,
             not_before: tbs.not_before,
             not_after: tbs.not_after,
         })
@@ -209,6 +211,16 @@ impl CaChain {
                 return Err(Error::ChainBroken("a path length does not allow the CAs below it"));
             }
         }
+        // RFC 5280, 6.1.3 (b): a self-issued certificate may stand anywhere.
+        let below = std::iter::once(&issuing).chain(&above);
+        for (depth, certificate) in above.iter().enumerate() {
+            let Some(constraints) = &certificate.constraints else { continue };
+            let mut lower =
+                below.clone().take(depth.saturating_add(1)).filter(|lower| !lower.is_self_issued());
+            if !lower.all(|lower| constraints.allow(&lower.subject, &[])) {
+                return Err(Error::ChainBroken("a CA's name is outside the name constraints above it"));
+            }
+        }
         let not_after =
             above.iter().fold(issuing.not_after, |end, certificate| end.min(certificate.not_after));
         let top = above.last().unwrap_or(&issuing);
@@ -233,6 +245,13 @@ impl CaChain {
     /// Every certificate, the self-signed root too: what [`Self::from_delivered`] takes.
     pub fn delivered(&self) -> impl Iterator<Item = &CaCertificate> {
         self.chain().chain(&self.root)
+    }
+
+    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and these alternative names.
+    pub(crate) fn allows_names(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
+        self.delivered()
+            .filter_map(|ca| ca.constraints.as_ref())
+            .all(|constraints| constraints.allow(subject, names))
     }
 
     /// What verifiers should trust: the delivered self-signed certificate or, if there was none, the last of the chain.

@@ -11,6 +11,7 @@
 mod algorithm;
 mod ca;
 mod certificate;
+mod constraints;
 mod encode;
 mod error;
 mod extension;

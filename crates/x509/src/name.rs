@@ -5,6 +5,10 @@ use crate::extension::object_id;
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag};
 
+/// Attributes by their sets (`RelativeDistinguishedName`).
+pub type Rdns = Vec<Vec<(ObjectIdentifier, String)>>;
+
+const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
@@ -53,10 +57,32 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a subject holds an e-mail address (1.2.840.113549.1.9.1); also if it cannot be read.
+pub fn has_email_address(raw: &[u8]) -> bool {
+    attribute_values(raw).is_ok_and(|all| all.iter().any(|(id, _)| *id == EMAIL_ADDRESS))
+        || attribute_values(raw).is_err()
+}
+
+/// A name to be compared (RFC 5280, 7.1, in its simplest form): each set sorted, texts in lower case, blanks made one.
+pub fn rdns(raw: &[u8]) -> Result<Rdns, Error> {
+    let mut all = sets(raw)?;
+    for set in &mut all {
+        for (_, text) in &mut *set {
+            *text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        }
+        set.sort();
+    }
+    Ok(all)
+}
+
 /// Types and values.
 fn attribute_values(raw: &[u8]) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
+    Ok(sets(raw)?.into_iter().flatten().collect())
+}
+
+fn sets(raw: &[u8]) -> Result<Rdns, Error> {
     let malformed = |_: der::Error| Error::RequestMalformed("the subject cannot be read");
-    let mut values = Vec::new();
+    let (mut all, mut count) = (Vec::new(), 0usize);
     let mut reader = SliceReader::new(raw).map_err(malformed)?;
     let mut faulty = None;
     let read = reader.sequence(|names| {
@@ -65,6 +91,7 @@ fn attribute_values(raw: &[u8]) -> Result<Vec<(ObjectIdentifier, String)>, Error
             if set.header().tag() != Tag::Set {
                 return Err(set.header().tag().value_error().into());
             }
+            let mut values = Vec::new();
             let mut attributes = SliceReader::new(set.value())?;
             if attributes.is_finished() {
                 faulty = Some("the subject holds an empty set");
@@ -76,16 +103,19 @@ fn attribute_values(raw: &[u8]) -> Result<Vec<(ObjectIdentifier, String)>, Error
                     Some(text) => values.push((id, text)),
                     None => faulty = Some("the subject holds a value that is no valid string"),
                 }
-                if values.len() > MAX_ATTRIBUTES {
+                count = count.saturating_add(1);
+                if count > MAX_ATTRIBUTES {
                     faulty = Some("the subject has more than 128 attributes");
                     values.clear();
+                    all.clear();
                 }
             }
+            all.push(values);
         }
         Ok::<_, der::Error>(())
     });
     read.and_then(|()| reader.finish()).map_err(malformed)?;
-    faulty.map_or(Ok(values), |why| Err(Error::RequestMalformed(why)))
+    faulty.map_or(Ok(all), |why| Err(Error::RequestMalformed(why)))
 }
 
 /// The text of a string value, if it is valid for its type (as Go's `encoding/asn1` and its re-parse see it).

@@ -41,8 +41,10 @@ pub enum Name<'a> {
     Dns(&'a str),
     Uri(&'a str),
     Ip(IpAddr),
-    /// Directory names, registered ids and other names.
-    Other,
+    /// A directory name, DER `Name`.
+    Directory(&'a [u8]),
+    /// Registered ids, other names and so on, by the number of the tag.
+    Other(u32),
 }
 
 impl Name<'_> {
@@ -52,7 +54,7 @@ impl Name<'_> {
             Self::Email(name) | Self::Uri(name) => *name == text,
             Self::Dns(name) => name.eq_ignore_ascii_case(text),
             Self::Ip(address) => text.parse() == Ok(*address),
-            Self::Other => false,
+            Self::Directory(_) | Self::Other(_) => false,
         }
     }
 }
@@ -75,7 +77,8 @@ pub fn names(value: &[u8]) -> Result<Vec<Name<'_>>, Error> {
                 2 => Name::Dns(text()?),
                 6 => Name::Uri(text()?),
                 7 => Name::Ip(address(name.value()).ok_or(unreadable)?),
-                _ => Name::Other,
+                4 => Name::Directory(name.value()),
+                other => Name::Other(other),
             });
         }
         Ok(())

@@ -130,7 +130,7 @@ impl NamePolicy {
                 Name::Email(text) => {
                     (self.emails.iter().any(|pattern| pattern.matches(text)), "e-mail addresses")
                 }
-                Name::Other => (false, "kinds of alternative names"),
+                Name::Directory(_) | Name::Other(_) => (false, "kinds of alternative names"),
             };
             if !good {
                 return Err(Error::PolicyRefused(rule));

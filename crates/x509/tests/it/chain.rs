@@ -1,4 +1,4 @@
-use crate::{NOW, parameters};
+use crate::{Ca, NOW, parameters};
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
 };
@@ -26,6 +26,13 @@ fn below(above: &Made, name: &str, change: impl FnOnce(&mut CertificateParams)) 
     let issuer = Issuer::new(above.parameters.clone(), &above.pair);
     let der = parameters.signed_by(&pair, &issuer).unwrap().der().to_vec();
     Made { pair, der, parameters }
+}
+
+impl Made {
+    fn signer(self) -> Ca {
+        let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &self.der).unwrap();
+        Ca { pair: self.pair, der: self.der, pem }
+    }
 }
 
 fn code(certificates: &[&Vec<u8>]) -> Option<&'static str> {
@@ -80,9 +87,8 @@ fn what_is_no_ca_is_refused() {
     let future = root(|p| p.not_before = rcgen::date_time_ymd(2035, 2, 1));
     assert_eq!(code(&[&future.der]), Some("CertificateNotYetValid"));
     let constrained = root(|p| {
-        let permitted = vec![rcgen::GeneralSubtree::DnsName("example".into())];
-        p.name_constraints =
-            Some(rcgen::NameConstraints { permitted_subtrees: permitted, excluded_subtrees: vec![] });
+        let empty = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 30], vec![0x30, 0x00]);
+        p.custom_extensions = vec![empty];
     });
     assert_eq!(code(&[&constrained.der]), Some("CertificateUnsupported"), "not honoured, so not ignored");
     assert_eq!(code(&[&vec![0x30, 0x00]]), Some("CertificateMalformed"));
@@ -137,6 +143,70 @@ fn basic_constraints_are_critical_and_the_subject_can_be_read() {
         odd[at] = 0x02;
     }
     assert_eq!(code(&[&odd]), Some("CertificateMalformed"), "the subject holds a number");
+}
+
+/// Issued under these constraints, by ours and by openssl's and webpki's judgement of what we would have signed.
+#[test]
+fn name_constraints_of_every_ca_are_honoured() {
+    use rcgen::{CidrSubnet, DnType, GeneralSubtree, NameConstraints, SanType};
+    let dns = |name: &str| GeneralSubtree::DnsName(name.into());
+    let constrained = |permitted: Vec<GeneralSubtree>, excluded: Vec<GeneralSubtree>| {
+        root(|parameters| {
+            parameters.name_constraints =
+                Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded });
+        })
+    };
+    let leaf = |ca: &Ca, names: &[SanType]| {
+        let request = crate::request(|parameters| {
+            parameters.distinguished_name = rcgen::DistinguishedName::new();
+            parameters.distinguished_name.push(DnType::OrganizationName, "workloads");
+            parameters.subject_alt_names = names.to_vec();
+        });
+        let request = tcs_x509::CertificateRequest::from_der(&request).unwrap();
+        crate::issued(ca, &request, None).map(|leaf| leaf.der).map_err(Error::code)
+    };
+    let name = |text: &str| SanType::DnsName(text.try_into().unwrap());
+    let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
+    let range = GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8));
+    let root = constrained(vec![dns("mesh.example"), range], vec![dns("admin.mesh.example")]);
+    let intermediate = below(&root, "below", |_| {}).signer();
+    let ca = root.signer();
+    let accepted = [
+        leaf(&ca, &[name("a.mesh.example"), address("10.1.2.3")]),
+        leaf(&ca, &[name("mesh.example")]),
+        leaf(&ca, &[name("*.mesh.example")]).or_else(|code| {
+            // It would stand for the excluded name, too.
+            assert_eq!(code, "IdentityForbidden");
+            leaf(&ca, &[name("b.mesh.example")])
+        }),
+    ];
+    for der in accepted {
+        crate::leaf::openssl_accepts(&ca, &der.unwrap());
+    }
+    for names in [
+        &[name("a.example")][..],
+        &[name("a.mesh.example"), name("bank.example")],
+        &[name("admin.mesh.example")],
+        &[name("x.admin.mesh.example")],
+        &[address("11.0.0.1")],
+        &[address("2001:db8::1")],
+    ] {
+        assert_eq!(leaf(&ca, names), Err("IdentityForbidden"), "{names:?}");
+    }
+    // Constraints of the root hold below an intermediate without any.
+    let chain = CaChain::from_delivered(&[&intermediate.der, &ca.der], NOW).unwrap();
+    let request = |text: &str| {
+        let der = crate::request(|parameters| parameters.subject_alt_names = vec![name(text)]);
+        tcs_x509::CertificateRequest::from_der(&der).unwrap()
+    };
+    let issue = |text: &str| {
+        let request = request(text);
+        tcs_x509::issue(&crate::ask(&request, &[], None), &chain, &intermediate)
+            .map_err(Error::code)
+            .map(drop)
+    };
+    assert_eq!(issue("a.mesh.example"), Ok(()));
+    assert_eq!(issue("bank.example"), Err("IdentityForbidden"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'stati
 }
 
 /// Judged by the openssl command under its strict rules; its text form.
-fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
+pub fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
     openssl_judges(&["-x509_strict", "-attime", &NOW.to_string()], ca, leaf)
 }
 
