@@ -50,15 +50,6 @@ impl Numbers {
             ("QE identity's evaluation number", self.qe_evaluation),
         ]
     }
-
-    fn highest(self, other: Self) -> Self {
-        Self {
-            root_ca_crl: self.root_ca_crl.max(other.root_ca_crl),
-            pck_crl: self.pck_crl.max(other.pck_crl),
-            evaluation: self.evaluation.max(other.evaluation),
-            qe_evaluation: self.qe_evaluation.max(other.qe_evaluation),
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,7 +100,7 @@ pub fn advance(
             return Err(Error::Rollback { number, found, seen, path: path.to_owned() });
         }
     }
-    file.seen.insert(name, numbers.highest(seen));
+    file.seen.insert(name, numbers);
     let json = serde_json::to_vec_pretty(&file).map_err(|error| failed(error.to_string()))?;
     replace(path, &json).map_err(io)
 }

@@ -386,6 +386,31 @@ fn a_proxy_is_asked_instead() {
     assert_eq!(proxy.requests()[0].target, "pccs.example:8081");
 }
 
+/// The environment's proxy holds for the program unless the settings switch it off.
+#[test]
+fn proxy_none_means_none_whatever_the_environment_says() {
+    let bench = Bench::new();
+    let (pccs, proxy) = (Pccs::http(bench.healthy()).unwrap(), Pccs::http(bench.healthy()).unwrap());
+    proxy.fail(Fault::Status(502));
+    bench.write("quote", bench.sgx().bytes());
+    let fetch = |setting: &str| {
+        bench.write(
+            "policy.toml",
+            format!("[collateral]\npccs_url = '{}'\nattempts = 1\n{setting}", pccs.url()),
+        );
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_km-attest"));
+        command.args(["collateral", "fetch", "--quote", "quote", "--out", "out", "--policy", "policy.toml"]);
+        command.current_dir(bench.dir.path()).env_remove("NO_PROXY").env_remove("no_proxy");
+        for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+            command.env(name, proxy.url()).env_remove(name.to_lowercase());
+        }
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(fetch(""), Some(5));
+    assert!(!proxy.requests().is_empty() && pccs.requests().is_empty());
+    assert_eq!(fetch("proxy = 'none'"), Some(0));
+}
+
 #[test]
 fn the_cache_holds_as_long_as_the_collateral_says() {
     let bench = Bench::new();
