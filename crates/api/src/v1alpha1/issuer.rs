@@ -125,22 +125,47 @@ pub struct CaSpec {
 pub struct PolicySpec {
     /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(min = 1, max = 253),
+            regex(
+                pattern = "^(\\*\\*?\\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)*[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$"
+            )
+        )
+    )]
     pub dns_names: Option<Vec<String>>,
 
     /// URIs: `spiffe://td.example/ns/*/sa/web`; `*` is one segment of the path, `**` at the end one or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 2048)))]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(min = 1, max = 2048),
+            regex(pattern = "^[A-Za-z][A-Za-z0-9+.-]*://[^/?#*@]+(/[^?#]*)?$")
+        )
+    )]
     pub uris: Option<Vec<String>>,
 
     /// IP addresses: `10.0.0.0/8`, `2001:db8::/32` or one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 64), regex(pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"))
+    )]
     pub ip_ranges: Option<Vec<String>>,
 
     /// E-mail addresses: `user@a.example`, or `*@` and a pattern of DNS names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 3, max = 320)))]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(min = 3, max = 320),
+            regex(
+                pattern = "^(\\*|[A-Za-z0-9._+-]+)@(\\*\\*?\\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)*[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$"
+            )
+        )
+    )]
     pub email_addresses: Option<Vec<String>>,
 
     /// Common names of the subject, or `*` for any. Without this list a common name must stand among the alternative names, too.
@@ -150,7 +175,15 @@ pub struct PolicySpec {
 
     /// Usages by their Kubernetes names, for example `digital signature` and `server auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 63),
+            regex(
+                pattern = "^(signing|digital signature|content commitment|key encipherment|data encipherment|key agreement|encipher only|decipher only|any|server auth|client auth|code signing|email protection|s/mime|ipsec end system|ipsec tunnel|ipsec user|timestamping|ocsp signing|microsoft sgc|netscape sgc)$"
+            )
+        )
+    )]
     pub usages: Option<Vec<String>>,
 
     /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). Whoever asks for more gets this.
@@ -161,7 +194,13 @@ pub struct PolicySpec {
     /// Algorithms of the certificates' keys: `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`,
     /// `Ed25519`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 16)))]
+    #[schemars(
+        length(max = 16),
+        inner(
+            length(min = 1, max = 16),
+            regex(pattern = "^(RSA(-[2-8][0-9]{3})?|ECDSA-P(256|384|521)|Ed25519)$")
+        )
+    )]
     pub key_algorithms: Option<Vec<String>>,
 }
 

@@ -62,6 +62,23 @@ fn bad_issuers_are_refused_with_what_is_wrong() {
         ("a", json!({ "secretName": "s", "labels": { "not a key": "x" } }), "a label's key must be"),
         ("a", json!({ "secretName": "s", "labels": { "key": "not a value!" } }), "spec.labels.key"),
         ("a", json!({ "secretName": "s", "labels": many_labels }), "must have at most 32 items"),
+        (
+            "a",
+            json!({ "secretName": "s", "policy": { "dnsNames": ["a.*.example"] } }),
+            "spec.policy.dnsNames[0]",
+        ),
+        ("a", json!({ "secretName": "s", "policy": { "uris": ["not a uri"] } }), "spec.policy.uris[0]"),
+        ("a", json!({ "secretName": "s", "policy": { "ipRanges": ["ten"] } }), "spec.policy.ipRanges[0]"),
+        ("a", json!({ "secretName": "s", "policy": { "emailAddresses": ["nobody"] } }), "emailAddresses[0]"),
+        ("a", json!({ "secretName": "s", "policy": { "usages": ["cert sign"] } }), "spec.policy.usages[0]"),
+        ("a", json!({ "secretName": "s", "policy": { "keyAlgorithms": ["DSA"] } }), "keyAlgorithms[0]"),
+        ("a", json!({ "secretName": "s", "policy": { "maxLifetimeSeconds": 599 } }), "maxLifetimeSeconds"),
+        (
+            "a",
+            json!({ "secretName": "s", "ca": { "policy": { "dnsNames": [""] } } }),
+            "spec.ca.policy.dnsNames[0]",
+        ),
+        ("a", json!({ "secretName": "s", "ca": { "keyAlgorithm": "RSA-2048" } }), "keyAlgorithm must be"),
     ];
     for (name, spec, expected) in cases {
         let error = apply("create", &issuer("bad-issuers", name, &spec)).expect_err(&spec.to_string());
