@@ -110,7 +110,7 @@ fn pem_blocks(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
             Some(_) if line.contains("-----") => return None,
             Some(body) => body.push_str(line),
             None if line == begin => open = Some(String::new()),
-            None if line.contains("-----BEGIN ") => return None,
+            None if line.contains("-----BEGIN") => return None,
             None => {}
         }
     }
