@@ -71,11 +71,12 @@ impl Judgement {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
         let (obtained, key) = obtain(&self.settings, evidence, shell)?;
-        report.collateral = Some(obtained.source);
+        report.collateral = Some(obtained.source.clone());
         let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, report.judged_at());
         let refusal = verdict.accepted().err().cloned();
         let verdict = report.verdict.insert(verdict);
         if let Some(claims) = verdict.claims() {
+            obtained.keep().map_err(Error::Collateral)?;
             let state = self.settings.collateral.as_ref().and_then(|settings| {
                 settings.state(&self.settings.folder).map(|path| (path, settings.update()))
             });

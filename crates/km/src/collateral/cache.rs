@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 use tcs_verifier::{Collateral, MAX_COLLATERAL};
 
 /// The copy of one service's collateral for one platform.
+#[derive(Clone, Debug)]
 pub struct Cache {
     path: PathBuf,
     hours: u64,
@@ -45,7 +46,7 @@ impl Cache {
         let collateral = Collateral::from_json(&json).ok()?;
         let (from, until) = collateral.window();
         let source = format!("{} (cache)", self.path.display());
-        (from <= now && now <= until).then_some(Obtained { json, collateral, source })
+        (from <= now && now <= until).then_some(Obtained { json, collateral, source, cache: None })
     }
 
     /// Replaces the copy as a whole; nobody but the user can read the folder.

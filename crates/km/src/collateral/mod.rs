@@ -18,6 +18,7 @@ pub use platform::{PlatformKey, Tee};
 pub use settings::{Settings, Update};
 pub use state::{Numbers, advance};
 
+use cache::Cache;
 use settings::Source;
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +33,16 @@ pub struct Obtained {
     pub collateral: Collateral,
     /// A file, the address of a service, or both for a copy in the cache.
     pub source: String,
+    /// Where a copy is to be kept.
+    cache: Option<Cache>,
+}
+
+impl Obtained {
+    /// Keeps a copy where the settings want one. Only of collateral that turned out to be genuine: else a service that was wrong once
+    /// would stay wrong for as long as the copy holds.
+    pub fn keep(&self) -> Result<(), Error> {
+        self.cache.as_ref().map_or(Ok(()), |cache| cache.write(&self.json))
+    }
 }
 
 /// What getting collateral needs from the world.
@@ -58,18 +69,14 @@ impl Obtain<'_> {
                             cause: cause.to_string(),
                         })?;
                 let collateral = Collateral::from_json(&json).map_err(Error::Refused)?;
-                Ok(Obtained { json, collateral, source: path.display().to_string() })
+                Ok(Obtained { json, collateral, source: path.display().to_string(), cache: None })
             }
             Source::Service(service) => {
                 let cache = settings.cache(self.folder, &service, key);
                 if let Some(found) = cache.as_ref().and_then(|cache| cache.read(self.now)) {
                     return Ok(found);
                 }
-                let obtained = pcs::fetch(&service, key, self.wait)?;
-                if let Some(cache) = &cache {
-                    cache.write(&obtained.json)?;
-                }
-                Ok(obtained)
+                Ok(Obtained { cache, ..pcs::fetch(&service, key, self.wait)? })
             }
         }
     }

@@ -306,6 +306,31 @@ mod with_the_feature {
         assert_eq!((&document["simulated"], &document["accepted"]), (&true.into(), &false.into()));
     }
 
+    /// A service that was wrong once is believed again as soon as it is right.
+    #[test]
+    fn collateral_that_is_not_genuine_is_not_kept() {
+        let bench = Bench::new();
+        let platform = Platform::open(&bench.path("platform")).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let issue = || {
+            let options = CollateralOptions::default();
+            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
+        };
+        let mut forged = issue();
+        forged.tcb_info_signature[0] ^= 1;
+        let pccs = tcs_testkit::Pccs::http(forged).unwrap();
+        let collateral =
+            format!("[collateral]\npccs_url = \"{}\"\nproxy = \"none\"\ncache = \"cache\"\n", pccs.url());
+        bench.configure(&Bench::identity(), &collateral, SIMULATION);
+        assert_refused(&bench.run(&[]), 3, "SignatureInvalid", BOUND);
+        pccs.serve(issue());
+        assert_accepted(&bench.run(&[]));
+        let asked = pccs.requests().len();
+        assert_accepted(&bench.run(&[]));
+        assert_eq!(pccs.requests().len(), asked, "now there is a copy");
+    }
+
     /// The program against a PCCS, with a cache and a state: what was seen once is not taken back.
     #[test]
     fn collateral_that_goes_back_is_refused_by_the_program() {

@@ -417,14 +417,21 @@ fn the_cache_holds_as_long_as_the_collateral_says() {
     let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::lasting(2))).unwrap();
     let ask = |more: &str, now| {
         let settings = format!("pccs_url = '{}'\ncache = 'cache'\nattempts = 1\n{more}", pccs.url());
-        bench.get_for(&bench.sgx(), &settings, now).map(|obtained| obtained.source)
+        bench.get_for(&bench.sgx(), &settings, now).map(|obtained| {
+            obtained.keep().unwrap();
+            obtained.source
+        })
     };
+    // What was not found genuine is not kept.
+    let settings = format!("pccs_url = '{}'\ncache = 'cache'\nattempts = 1\n", pccs.url());
+    bench.get(&settings).unwrap();
+    assert!(!bench.path("cache").exists());
     // The copy is written after this test began.
     let soon = bench.now + 30;
     let cached = |source: &str| source.ends_with("(cache)");
     assert!(!cached(&ask("", bench.now).unwrap()));
     assert!(cached(&ask("", soon).unwrap()));
-    assert_eq!(pccs.requests().len(), 4);
+    assert_eq!(pccs.requests().len(), 8);
     let files: Vec<_> = std::fs::read_dir(bench.path("cache")).unwrap().map(|file| file.unwrap()).collect();
     assert_eq!(files.len(), 1);
     assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
