@@ -12,8 +12,9 @@ pub const MAX_ISSUER_UID: usize = 64;
 /// Most entries of a list in a request; a longer one is refused as it is read.
 pub const MAX_LIST: usize = 64;
 
-/// Longest sealed CA key, in bytes.
-pub const MAX_SEALED_BLOB: usize = 64 << 10;
+/// Longest sealed CA key, in bytes: room for the longest chain (8 certificates of 64 KiB) and policy (64 KiB), and less than a Secret
+/// can hold.
+pub const MAX_SEALED_BLOB: usize = 640 << 10;
 
 /// What the controller may ask. There is no request that signs bytes chosen by the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

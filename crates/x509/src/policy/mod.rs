@@ -15,6 +15,8 @@ use pattern::{DnsPattern, EmailPattern, IpRange, UriPattern};
 const MAX_ENTRIES: usize = 64;
 /// Longest entry, in bytes.
 const MAX_ENTRY: usize = 2048;
+/// All entries together, in bytes.
+const MAX_RULES: usize = 64 << 10;
 
 /// Rules beside the floor; the default has none. Where several policies hold, each of them must allow a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,11 @@ impl Policy {
     /// Reads rules; `PolicyMalformed` names the list that cannot be read.
     pub fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
         let names = [rules.dns_names, rules.uris, rules.ip_ranges, rules.email_addresses, rules.common_names];
+        let others = [rules.usages, rules.key_algorithms];
+        let all = names.iter().chain(&others).copied().flatten().flatten();
+        if all.map(String::len).fold(0, usize::saturating_add) > MAX_RULES {
+            return Err(Error::PolicyMalformed("longer than 64 KiB"));
+        }
         let names = if names.iter().any(Option::is_some) { Some(NamePolicy::new(rules)?) } else { None };
         let max_lifetime = rules.max_lifetime;
         if max_lifetime.is_some_and(|most| !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&most)) {

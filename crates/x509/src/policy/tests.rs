@@ -31,6 +31,9 @@ fn rules_that_cannot_be_read_name_their_list() {
     assert_eq!(refused(PolicyRules { dns_names: Some(&many), ..none }), "DNS names");
     let long = texts(&[&"a.".repeat(1100)]);
     assert_eq!(refused(PolicyRules { common_names: Some(&long), ..none }), "common names");
+    let much = vec!["x".repeat(1100); 60];
+    assert_eq!(refused(PolicyRules { common_names: Some(&much), ..none }), "longer than 64 KiB");
+    assert!(Policy::new(&PolicyRules { common_names: Some(&much[..59]), ..none }).is_ok());
     assert!(Policy::new(&PolicyRules { dns_names: Some(&good), max_lifetime: Some(600), ..none }).is_ok());
     assert_eq!(Policy::new(&none), Ok(Policy::default()));
 }

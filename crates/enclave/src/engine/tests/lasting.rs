@@ -70,6 +70,23 @@ fn a_ca_survives_a_restart_and_signs_on() {
     }
 }
 
+/// What was accepted can be kept.
+#[test]
+fn a_long_policy_can_be_sealed() {
+    use tcs_enclave_rpc::{Policy, Texts};
+    let texts = |letter: &str| Some(Texts(vec![letter.repeat(500); 60]));
+    let policy = Policy {
+        common_names: texts("x"),
+        dns_names: Some(Texts(vec!["**.example".into(); 60])),
+        ..Policy::default()
+    };
+    let enclave = sealing_engine(1, 1);
+    enclave.generate(GenerateCa { policy: Some(policy), ..self_signed("uid") }).unwrap();
+    let blob = enclave.seal("uid").unwrap().blob;
+    assert!(blob.len() > 30_000);
+    assert!(sealing_engine(1, 1).restore("uid", &blob).is_ok());
+}
+
 #[test]
 fn a_blob_of_another_issuer_machine_or_enclave_is_refused() {
     let enclave = sealing_engine(1, 1);
