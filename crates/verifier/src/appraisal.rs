@@ -158,6 +158,7 @@ fn genuine(
         record.end(Id::TcbLevel, dates, |(date, _)| format!("level of {}", crate::policy::date(*date)))?;
 
     let qe_evaluation_number = collateral.qe_identity.tcb_evaluation_data_number;
+    let tcb_info_evaluation_number = collateral.tcb_info.tcb_evaluation_data_number;
     let anchor = trust.anchor()?;
     Ok(Claims {
         workload,
@@ -169,7 +170,8 @@ fn genuine(
         qe_status: verified.qe_status.status.into(),
         qe_tcb_date,
         qe_advisory_ids: verified.qe_status.advisory_ids,
-        evaluation_number: collateral.tcb_info.tcb_evaluation_data_number.min(qe_evaluation_number),
+        evaluation_number: tcb_info_evaluation_number.min(qe_evaluation_number),
+        tcb_info_evaluation_number,
         qe_evaluation_number,
         platform: pck.platform(ca),
         root_ca_crl_number: collateral.root_crl_number,

@@ -26,6 +26,8 @@ pub struct Claims {
     pub qe_advisory_ids: Vec<String>,
     /// Evaluation number of the TCB info and QE identity, the lower of both. It grows with every TCB recovery.
     pub evaluation_number: u32,
+    /// Evaluation number of the TCB info.
+    pub tcb_info_evaluation_number: u32,
     /// Evaluation number of the QE identity.
     pub qe_evaluation_number: u32,
     /// The machine.

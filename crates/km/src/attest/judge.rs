@@ -70,13 +70,12 @@ impl Judgement {
         if self.nobody {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
-        let (obtained, key) = obtain(&self.settings, evidence, shell)?;
+        let (obtained, key) = obtain(&self.settings, evidence, shell, true)?;
         report.collateral = Some(obtained.source.clone());
         let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, report.judged_at());
         let refusal = verdict.accepted().err().cloned();
         let verdict = report.verdict.insert(verdict);
         if let Some(claims) = verdict.claims() {
-            obtained.keep().map_err(Error::Collateral)?;
             let state = self.settings.collateral.as_ref().and_then(|settings| {
                 settings.state(&self.settings.folder).map(|path| (path, settings.update()))
             });
@@ -91,6 +90,14 @@ impl Judgement {
                 };
                 advanced.map_err(Error::Collateral)?;
             }
+            let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
+            if !self.another_time && !too_old {
+                // What was judged stands without a copy, too.
+                let kept = obtained.keep();
+                kept.unwrap_or_else(|error| {
+                    shell.warn(&format!("no copy of the collateral is kept: {error}"))
+                });
+            }
             if self.policy.any_identity && refusal.is_none() {
                 shell.warn(&describe(&claims.workload));
             }
@@ -101,7 +108,7 @@ impl Judgement {
 
 /// Fetches collateral for the quote's platform into a file.
 pub fn fetch(evidence: &Evidence, sources: &Sources, out: &Path, shell: &mut Shell<'_>) -> Result<(), Error> {
-    let (obtained, _) = obtain(&settings(sources)?, evidence, shell)?;
+    let (obtained, _) = obtain(&settings(sources)?, evidence, shell, false)?;
     collateral::write_bundle(out, &obtained.json).map_err(Error::Collateral)?;
     writeln!(shell.out, "{}: collateral from {}, not verified", out.display(), obtained.source)?;
     Ok(())
@@ -111,10 +118,11 @@ fn obtain(
     settings: &Settings,
     evidence: &Evidence,
     shell: &Shell<'_>,
+    copies: bool,
 ) -> Result<(Obtained, PlatformKey), Error> {
     let named = settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?;
     let key = PlatformKey::of(&inspect(evidence).map_err(Error::Refused)?);
-    let obtain = Obtain { folder: &settings.folder, now: shell.now, wait: shell.wait };
+    let obtain = Obtain { folder: &settings.folder, now: shell.now, copies, wait: shell.wait };
     Ok((obtain.get(named, key).map_err(Error::Collateral)?, key))
 }
 

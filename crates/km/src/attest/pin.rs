@@ -52,6 +52,14 @@ fn policy(inspection: &Inspection) -> String {
         );
     }
     let _ = writeln!(text, "fmspcs = [\"{}\"]", hex::encode(platform.fmspc));
+    text.push_str(
+        "\n# Where collateral comes from: Intel's service here, or instead a PCCS of yours, or a file for a machine without a\n\
+         # network (km-attest collateral fetch --quote QUOTE --out collateral.json). More: docs/collateral.md.\n\
+         [collateral]\n\
+         pcs_url = \"https://api.trustedservices.intel.com\"\n\
+         # pccs_url = \"https://localhost:8081\"\n\
+         # file = \"collateral.json\"\n",
+    );
     text
 }
 

@@ -55,6 +55,13 @@ impl Client {
                 Some(proxy.map_err(|_| Error::Settings("proxy must be a URL like http://host:3128".into()))?)
             }
         };
+        if proxy.as_ref().is_some_and(|proxy| {
+            !matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
+        }) {
+            return Err(Error::Settings(
+                "the proxy (setting or environment) must be http:// or https://, SOCKS is not spoken; proxy = \"none\" asks directly".into(),
+            ));
+        }
         let config = Agent::config_builder()
             .tls_config(tls)
             .proxy(proxy)
@@ -66,11 +73,11 @@ impl Client {
         Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
     }
 
-    /// Asks once.
-    pub fn get(&self, url: &str) -> Result<Answer, Error> {
+    /// Asks once. The key of a subscription goes to the service that it is for, and nowhere else.
+    pub fn get(&self, url: &str, with_key: bool) -> Result<Answer, Error> {
         let failed = |fault, cause: String| Error::Fetch { fault, url: url.to_owned(), cause };
         let mut request = self.agent.get(url);
-        if let Some(key) = &self.api_key {
+        if let Some(key) = self.api_key.as_ref().filter(|_| with_key) {
             request = request.header(API_KEY, key.expose_secret());
         }
         let mut response = request.call().map_err(|error| classify(url, &error))?;
@@ -89,15 +96,15 @@ impl Client {
 
 /// Refuses addresses that would be asked without TLS, except on this machine, and those that carry credentials.
 pub fn check_address(url: &str) -> Result<(), Error> {
+    if url.contains('@') {
+        // Not repeated: it may be a password.
+        return Err(Error::Settings("an address carries a user name or password".into()));
+    }
     let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
     let Ok(uri) = url.parse::<Uri>() else { return refused("is not one") };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return refused("needs https:// and a host");
     };
-    if authority.as_str().contains('@') {
-        // Not repeated: it may be a password.
-        return Err(Error::Settings("an address carries a user name or password".into()));
-    }
     if uri.query().is_some() {
         return refused("must not have a query");
     }
@@ -124,7 +131,10 @@ pub fn is_transient(error: &Error) -> bool {
 fn classify(url: &str, error: &ureq::Error) -> Error {
     let fault = match error {
         ureq::Error::Timeout(_) => Fault::Timeout,
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Fault::Connect,
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::InvalidProxyUrl => Fault::Connect,
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => Fault::Tls,
         ureq::Error::BodyExceedsLimit(_) => Fault::TooLong,
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => Fault::Status,
@@ -208,7 +218,9 @@ mod tests {
         ] {
             assert_eq!(check_address(wrong).unwrap_err().code(), "CollateralSettings", "{wrong}");
         }
-        let secret = check_address("https://user:hunter2@a").unwrap_err();
-        assert!(!secret.to_string().contains("hunter2"), "{secret}");
+        for url in ["https://user:hunter2@a", "user:hunter2@a:8081", "https://user:hunter2{w@a"] {
+            let secret = check_address(url).unwrap_err();
+            assert!(!secret.to_string().contains("hunter2"), "{secret}");
+        }
     }
 }

@@ -51,6 +51,8 @@ pub struct Obtain<'a> {
     pub folder: &'a Path,
     /// Unix seconds, for the cache.
     pub now: i64,
+    /// Whether a copy in the cache will do.
+    pub copies: bool,
     /// Waits between two attempts.
     pub wait: &'a dyn Fn(Duration),
 }
@@ -73,7 +75,8 @@ impl Obtain<'_> {
             }
             Source::Service(service) => {
                 let cache = settings.cache(self.folder, &service, key);
-                if let Some(found) = cache.as_ref().and_then(|cache| cache.read(self.now)) {
+                let copy = cache.as_ref().filter(|_| self.copies).and_then(|cache| cache.read(self.now));
+                if let Some(found) = copy {
                     return Ok(found);
                 }
                 Ok(Obtained { cache, ..pcs::fetch(&service, key, self.wait)? })
@@ -82,8 +85,13 @@ impl Obtain<'_> {
     }
 }
 
-/// Writes a bundle file; an old one is replaced as a whole.
+/// Writes a bundle file; an old one is replaced as a whole, what is no file (`/dev/stdout`) is written to.
 pub fn write_bundle(path: &Path, json: &[u8]) -> Result<(), Error> {
-    cache::replace(path, json)
-        .map_err(|cause| Error::Unwritable { path: path.to_owned(), cause: cause.to_string() })
+    let written = match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => std::fs::write(path, json),
+        // Through a link, so that the link stays one.
+        Ok(_) => std::fs::canonicalize(path).and_then(|path| cache::replace(&path, json)),
+        Err(_) => cache::replace(path, json),
+    };
+    written.map_err(|cause| Error::Unwritable { path: path.to_owned(), cause: cause.to_string() })
 }

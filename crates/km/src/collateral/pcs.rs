@@ -90,8 +90,9 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
 
 fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Answer, Error> {
     let mut pause = FIRST_WAIT;
+    let with_key = url.strip_prefix(&service.base).is_some_and(|path| path.starts_with('/'));
     for _ in 1..service.attempts {
-        match service.client.get(url) {
+        match service.client.get(url, with_key) {
             Err(error) if is_transient(&error) => {
                 wait(pause);
                 pause = pause.saturating_mul(2);
@@ -99,7 +100,7 @@ fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Ans
             done => return done,
         }
     }
-    service.client.get(url)
+    service.client.get(url, with_key)
 }
 
 /// A header that carries a PEM chain, percent-encoded.

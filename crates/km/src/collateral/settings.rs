@@ -83,7 +83,7 @@ impl Settings {
     /// Another PCCS instead of the source that was named.
     #[must_use]
     pub fn with_pccs_url(self, url: String) -> Self {
-        Self { file: None, pccs_url: Some(url), pcs_url: None, qcnl: None, ..self }
+        Self { file: None, pccs_url: Some(url), pcs_url: None, qcnl: None, api_key_file: None, ..self }
     }
 
     /// Where the numbers seen before are kept, if the settings say so.
@@ -113,9 +113,7 @@ impl Settings {
             }
             (None, None, None, Some(path)) => {
                 let found = qcnl::read(&folder.join(path), self.ca_file.is_some())?;
-                let is_intel = found.url.starts_with(&format!("{PCS}/"));
-                let root_crl = is_intel.then(|| ROOT_CRL.to_owned());
-                self.service(folder, &found.url, self.root_crl_url.clone().or(root_crl), found.attempts)
+                self.service(folder, &found.url, self.root_crl_url.clone(), found.attempts)
             }
             _ => Err(Error::Settings("name exactly one of file, pccs_url, pcs_url and qcnl".into())),
         }
@@ -129,6 +127,8 @@ impl Settings {
         attempts: Option<u32>,
     ) -> Result<Source, Error> {
         let base = base(url)?;
+        // Intel's own service has it elsewhere, however it was named.
+        let root_crl = root_crl.or_else(|| (base == PCS).then(|| ROOT_CRL.to_owned()));
         if let Some(root_crl) = &root_crl {
             check_address(root_crl)?;
         }
@@ -221,6 +221,10 @@ mod tests {
         let pcs = service(&format!("pcs_url = '{PCS}/sgx/certification/v4/'")).unwrap();
         assert_eq!((pcs.base.as_str(), pcs.root_crl.as_deref()), (PCS, Some(ROOT_CRL)));
         assert_eq!(service("pccs_url = 'https://a'").unwrap().root_crl, None);
+        for url in [PCS.to_owned(), format!("{PCS}/"), format!("{PCS}/sgx/certification/v4/")] {
+            let named = service(&format!("pccs_url = '{url}'")).unwrap();
+            assert_eq!(named.root_crl.as_deref(), Some(ROOT_CRL), "{url}");
+        }
         let mirror = service("pcs_url = 'https://a'\nroot_crl_url = 'https://b/root.der'\n").unwrap();
         assert_eq!(mirror.root_crl.unwrap(), "https://b/root.der");
     }

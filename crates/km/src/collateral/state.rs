@@ -24,7 +24,7 @@ pub struct Numbers {
     pub root_ca_crl: u32,
     /// Of the PCK CA's CRL.
     pub pck_crl: u32,
-    /// Evaluation number of TCB info and QE identity, the lower of both.
+    /// Evaluation number of the TCB info.
     pub evaluation: u32,
     /// Evaluation number of the QE identity.
     pub qe_evaluation: u32,
@@ -37,7 +37,8 @@ impl Numbers {
         Self {
             root_ca_crl: claims.root_ca_crl_number,
             pck_crl: claims.pck_crl_number,
-            evaluation: claims.evaluation_number,
+            // Each its own: the lower of both would hide that the other one goes back.
+            evaluation: claims.tcb_info_evaluation_number,
             qe_evaluation: claims.qe_evaluation_number,
         }
     }
@@ -46,7 +47,7 @@ impl Numbers {
         [
             ("root CA CRL number", self.root_ca_crl),
             ("PCK CRL number", self.pck_crl),
-            ("TCB evaluation number", self.evaluation),
+            ("TCB info's evaluation number", self.evaluation),
             ("QE identity's evaluation number", self.qe_evaluation),
         ]
     }

@@ -374,6 +374,36 @@ mod with_the_feature {
         assert_accepted(&bench.run(&[]));
     }
 
+    /// Genuine, but older than what was seen: not kept either, or the next run would still be refused.
+    #[test]
+    fn collateral_that_goes_back_is_not_kept() {
+        let bench = Bench::new();
+        let platform = Platform::open(&bench.path("platform")).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let issue = |pck_crl_number| {
+            let options = CollateralOptions { pck_crl_number, ..CollateralOptions::default() };
+            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
+        };
+        let pccs = tcs_testkit::Pccs::http(issue(5)).unwrap();
+        let settings = |more: &str| {
+            let url = pccs.url();
+            let text = format!(
+                "[collateral]\npccs_url = \"{url}\"\nproxy = \"none\"\nstate = \"state.json\"\n{more}"
+            );
+            bench.configure(&Bench::identity(), &text, SIMULATION);
+        };
+        settings("");
+        assert_accepted(&bench.run(&[]));
+        settings("cache = \"cache\"\n");
+        pccs.serve(issue(4));
+        assert_refused(&bench.run(&[]), 5, "CollateralRollback", BOUND);
+        // At another time than now nothing is compared, so nothing is kept.
+        assert_eq!(bench.run(&["--at", &now.to_string()]).status.code(), Some(0));
+        pccs.serve(issue(5));
+        assert_accepted(&bench.run(&[]));
+    }
+
     #[test]
     fn another_nonce_binds_another_quote() {
         let bench = Bench::new();
@@ -400,7 +430,10 @@ mod with_the_feature {
         let output = command(&["policy", "new", "--from-quote", quote.to_str().unwrap()]);
         assert!(String::from_utf8(output.stderr).unwrap().contains("debug mode"));
         let policy = String::from_utf8(output.stdout).unwrap();
-        bench.configure(&policy, COLLATERAL, SIMULATION);
+        // Its collateral would be Intel's, who knows nothing of a simulated platform.
+        let (policy, collateral) = policy.split_once("\n# Where collateral comes from").unwrap();
+        assert!(collateral.contains("[collateral]\npcs_url = \"https://api.trustedservices.intel.com\"\n"));
+        bench.configure(policy, COLLATERAL, SIMULATION);
         assert_accepted(&bench.run(&[]));
         let other = policy.replace(&hex::encode(b"SIMULATED-PPID\0\0"), &"00".repeat(16));
         assert_ne!(policy, other);

@@ -57,7 +57,7 @@ impl Bench {
         let settings: Settings = toml::from_str(&format!("proxy = 'none'\n{settings}")).unwrap();
         let key = PlatformKey::of(&inspect(evidence).unwrap());
         let wait = |_| panic!("one attempt does not wait");
-        Obtain { folder: self.dir.path(), now, wait: &wait }.get(&settings, key)
+        Obtain { folder: self.dir.path(), now, copies: true, wait: &wait }.get(&settings, key)
     }
 
     fn get(&self, settings: &str) -> Result<Obtained, Error> {
@@ -146,19 +146,23 @@ fn a_trust_domain_has_collateral_of_its_own() {
 #[test]
 fn intels_form_has_the_root_crl_elsewhere_and_takes_a_key() {
     let bench = Bench::new();
-    let pccs = Pccs::http(bench.healthy()).unwrap();
+    let healthy = bench.healthy();
+    let (pccs, elsewhere) = (Pccs::http(healthy.clone()).unwrap(), Pccs::http(healthy).unwrap());
     bench.write("key", "s3cr3t-subscription\n");
     let settings = format!(
-        "pcs_url = '{url}/sgx/certification/v4/'\nroot_crl_url = '{url}/IntelSGXRootCA.der'\napi_key_file = 'key'\n",
-        url = pccs.url()
+        "pcs_url = '{}/sgx/certification/v4/'\nroot_crl_url = '{}/IntelSGXRootCA.der'\napi_key_file = 'key'\n",
+        pccs.url(),
+        elsewhere.url()
     );
     let obtained = bench.get(&settings).unwrap();
     assert!(bench.judge(&obtained).accepted().is_ok());
-    let requests = pccs.requests();
-    assert_eq!(requests[1].target, "/IntelSGXRootCA.der");
-    assert!(requests.iter().all(|request| {
-        request.head.to_ascii_lowercase().contains("ocp-apim-subscription-key: s3cr3t-subscription\r\n")
-    }));
+    let has_key =
+        |head: &str| head.to_ascii_lowercase().contains("ocp-apim-subscription-key: s3cr3t-subscription\r\n");
+    let (requests, others) = (pccs.requests(), elsewhere.requests());
+    assert!(requests.len() == 3 && requests.iter().all(|request| has_key(&request.head)));
+    // The key is for the service, not for whoever has the root CA's CRL.
+    assert_eq!((others.len(), others[0].target.as_str()), (1, "/IntelSGXRootCA.der"));
+    assert!(!has_key(&others[0].head));
     // Never in what people see.
     pccs.fail(Fault::Status(401));
     let error = bench.get(&settings).map(|obtained| obtained.source).unwrap_err();
@@ -233,7 +237,7 @@ fn a_busy_service_is_asked_again_each_time_later() {
     let key = PlatformKey::of(&inspect(&bench.sgx()).unwrap());
     let waits = RefCell::new(Vec::new());
     let wait = |pause: Duration| waits.borrow_mut().push(pause);
-    let obtain = Obtain { folder: bench.dir.path(), now: bench.now, wait: &wait };
+    let obtain = Obtain { folder: bench.dir.path(), now: bench.now, copies: true, wait: &wait };
     let obtained = obtain.get(&toml::from_str(&text).unwrap(), key).unwrap();
     assert!(bench.judge(&obtained).accepted().is_ok());
     assert_eq!(*waits.borrow(), [Duration::from_millis(500), Duration::from_secs(1)]);
@@ -342,6 +346,12 @@ fn fault_rolled_back_collateral_is_refused_by_the_state() {
     }
     pccs.serve(bench.issue(Tee::Sgx, &new));
     remember().unwrap();
+    // The TCB info is seen for itself, also where the QE identity's number is the lower one.
+    pccs.serve(bench.issue(Tee::Sgx, &CollateralOptions { tcb_info_evaluation: 18, ..new.clone() }));
+    remember().unwrap();
+    pccs.serve(bench.issue(Tee::Sgx, &new));
+    let error = remember().unwrap_err();
+    assert!(matches!(error, Error::Rollback { found: 17, seen: 18, .. }), "{error}");
 }
 
 #[test]
@@ -380,10 +390,17 @@ fn a_proxy_is_asked_instead() {
     ))
     .unwrap();
     let key = PlatformKey::of(&inspect(&bench.sgx()).unwrap());
-    let obtain = Obtain { folder: bench.dir.path(), now: bench.now, wait: &|_| {} };
+    let obtain = Obtain { folder: bench.dir.path(), now: bench.now, copies: true, wait: &|_| {} };
     let error = obtain.get(&settings, key).map(|obtained| obtained.source).unwrap_err();
-    assert_eq!(error.exit().status(), 5, "{error}");
+    // It is the proxy that does not work, and no answer of a PCCS that is wrong.
+    assert_eq!((error.code(), error.exit().status()), ("CollateralConnect", 5), "{error}");
     assert_eq!(proxy.requests()[0].target, "pccs.example:8081");
+    for socks in ["socks5://127.0.0.1:1", "socks4://127.0.0.1:1", "socks5h://127.0.0.1:1"] {
+        let settings: Settings =
+            toml::from_str(&format!("pccs_url = 'https://pccs.example'\nproxy = '{socks}'\n")).unwrap();
+        let error = obtain.get(&settings, key).map(|obtained| obtained.source).unwrap_err();
+        assert!(error.code() == "CollateralSettings" && error.to_string().contains("SOCKS"), "{error}");
+    }
 }
 
 /// The environment's proxy holds for the program unless the settings switch it off.

@@ -167,7 +167,10 @@ fn claims_are_what_the_platform_was_made_with() {
     assert_eq!((platform.fmspc, platform.pce_id, platform.ppid), ([1, 2, 3, 4, 5, 6], [7, 8], [9; 16]));
     assert_eq!((platform.platform_instance, platform.sgx_type, platform.pce_svn), (Some([10; 16]), 2, 11));
     assert_eq!(platform.cpu_svn, options.cpu_svn);
-    assert_eq!((claims.evaluation_number, claims.qe_evaluation_number), (19, 19));
+    assert_eq!(
+        (claims.evaluation_number, claims.tcb_info_evaluation_number, claims.qe_evaluation_number),
+        (19, 20, 19)
+    );
     assert_eq!((claims.root_ca_crl_number, claims.pck_crl_number), (5, 6));
     // 2024-03-13T00:00:00Z.
     assert_eq!((claims.tcb_date, claims.qe_tcb_date), (1_710_288_000, 1_710_288_000));

@@ -42,6 +42,12 @@ impl Tcb {
 impl Date {
     fn seconds(self) -> Result<u64, String> {
         let text = match self {
+            // `20240313` would be a second in August 1970, and the floor none.
+            Self::Text(text) if !text.contains('-') => {
+                return Err(format!(
+                    "min_tcb_date is {text:?}, neither a date like 2026-01-31 nor a time like 2026-01-31T23:59:59Z"
+                ));
+            }
             Self::Text(text) => text,
             Self::Toml(date) => date.to_string(),
         };
@@ -112,6 +118,10 @@ mod tests {
             let policy = parse(&format!("min_tcb_date = {date}\n")).unwrap();
             assert_eq!(policy.min_tcb_date, Some(1_710_288_000), "{date}");
         }
-        assert!(parse("min_tcb_date = \"soon\"\n").unwrap_err().contains("min_tcb_date"));
+        // Digits alone would be seconds since 1970: a floor that holds nothing.
+        for wrong in ["soon", "20240313", "2024", "+5", "-1", "1710288000", ""] {
+            let refused = parse(&format!("min_tcb_date = \"{wrong}\"\n")).unwrap_err();
+            assert!(refused.contains("min_tcb_date"), "{refused}");
+        }
     }
 }
