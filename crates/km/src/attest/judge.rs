@@ -95,7 +95,7 @@ impl Judgement {
                 // What was judged stands without a copy, too.
                 let kept = obtained.keep();
                 kept.unwrap_or_else(|error| {
-                    shell.warn(&format!("no copy of the collateral is kept: {error}"))
+                    shell.warn(&format!("no copy of the collateral is kept: {error}"));
                 });
             }
             if self.policy.any_identity && refusal.is_none() {
