@@ -24,6 +24,12 @@ struct Bench {
     quote: Vec<u8>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
 impl Bench {
     fn new() -> Self {
         Self::with(0, &Options::default())
@@ -32,9 +38,7 @@ impl Bench {
     /// The platform and its collateral are `age` days old.
     fn with(age: i64, options: &Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let made = i64::try_from(now).unwrap() - age * 86_400;
+        let made = now() - age * 86_400;
         let platform = Platform::create_with(&dir.path().join("platform"), made, options).unwrap();
         let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
         let quote = platform.quote(PINNED, ctk_v1(&spki, &FIXED_NONCE).unwrap()).unwrap();
@@ -43,6 +47,12 @@ impl Bench {
         bench.write("quote", STANDARD.encode(&bench.quote));
         bench.configure(&Bench::identity(), COLLATERAL, SIMULATION);
         bench
+    }
+
+    /// New collateral for the platform.
+    #[cfg(feature = "simulation")]
+    fn issue(&self, options: &CollateralOptions) -> tcs_sgx_sim::Collateral {
+        Platform::open(&self.path("platform")).unwrap().collateral(now(), Tee::Sgx, options).unwrap()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -310,13 +320,7 @@ mod with_the_feature {
     #[test]
     fn collateral_that_is_not_genuine_is_not_kept() {
         let bench = Bench::new();
-        let platform = Platform::open(&bench.path("platform")).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let issue = || {
-            let options = CollateralOptions::default();
-            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
-        };
+        let issue = || bench.issue(&CollateralOptions::default());
         let mut forged = issue();
         forged.tcb_info_signature[0] ^= 1;
         let pccs = tcs_testkit::Pccs::http(forged).unwrap();
@@ -335,12 +339,9 @@ mod with_the_feature {
     #[test]
     fn collateral_that_goes_back_is_refused_by_the_program() {
         let bench = Bench::new();
-        let platform = Platform::open(&bench.path("platform")).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = now();
         let issue = |pck_crl_number| {
-            let options = CollateralOptions { pck_crl_number, ..CollateralOptions::default() };
-            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
+            bench.issue(&CollateralOptions { pck_crl_number, ..CollateralOptions::default() })
         };
         let pccs = tcs_testkit::Pccs::http(issue(5)).unwrap();
         let collateral = format!(
@@ -378,12 +379,9 @@ mod with_the_feature {
     #[test]
     fn collateral_that_goes_back_is_not_kept() {
         let bench = Bench::new();
-        let platform = Platform::open(&bench.path("platform")).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = now();
         let issue = |pck_crl_number| {
-            let options = CollateralOptions { pck_crl_number, ..CollateralOptions::default() };
-            platform.collateral(i64::try_from(now).unwrap(), Tee::Sgx, &options).unwrap()
+            bench.issue(&CollateralOptions { pck_crl_number, ..CollateralOptions::default() })
         };
         let pccs = tcs_testkit::Pccs::http(issue(5)).unwrap();
         let settings = |more: &str| {
