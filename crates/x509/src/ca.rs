@@ -7,8 +7,7 @@ use crate::extension::{
     AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
     NAME_CONSTRAINTS, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
-use crate::san::Name;
-use crate::{Error, name};
+use crate::{Error, name, san};
 use aws_lc_rs::digest::{SHA256, digest};
 use der::asn1::ObjectIdentifier;
 
@@ -247,11 +246,15 @@ impl CaChain {
         self.chain().chain(&self.root)
     }
 
-    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and these alternative names.
-    pub(crate) fn allows_names(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
-        self.delivered()
-            .filter_map(|ca| ca.constraints.as_ref())
-            .all(|constraints| constraints.allow(subject, names))
+    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and this value of
+    /// subjectAltName.
+    pub(crate) fn allows_names(&self, subject: &[u8], san: Option<&[u8]>) -> Result<bool, Error> {
+        let mut constraints = self.delivered().filter_map(|ca| ca.constraints.as_ref()).peekable();
+        if constraints.peek().is_none() {
+            return Ok(true);
+        }
+        let names = san.map(san::names).transpose()?.unwrap_or_default();
+        Ok(constraints.all(|constraints| constraints.allow(subject, &names)))
     }
 
     /// What verifiers should trust: the delivered self-signed certificate or, if there was none, the last of the chain.

@@ -6,7 +6,7 @@ use crate::extension::{
     self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
     SUBJECT_ALT_NAME, basic_constraints, key_usage,
 };
-use crate::{CaChain, CertificateRequest, Error, Policy, Usage, encode, san, usage};
+use crate::{CaChain, CertificateRequest, Error, Policy, Usage, encode, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
@@ -165,8 +165,7 @@ impl Tbs {
             tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(),
             "it would outlive the CA",
         )?;
-        let names = value(SUBJECT_ALT_NAME).map(san::names).transpose()?.unwrap_or_default();
-        if !ca.allows_names(tbs.subject, &names) {
+        if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
         ask.policies.iter().try_for_each(|policy| policy.judge(&tbs, ask.usages(), ask.now))
