@@ -47,6 +47,9 @@ pub enum Request {
     /// Takes a sealed CA key back: answered by [`Response::Provisioned`].
     #[n(8)]
     Restore(#[n(0)] Restore),
+    /// Lets the next certificate of a self-signed CA follow the present one: answered by [`Response::Provisioned`].
+    #[n(9)]
+    RenewCa(#[n(0)] RenewCa),
 }
 
 /// The answers. Every request is answered exactly once; answers may come out of order.
@@ -101,6 +104,10 @@ pub struct BeginProvisioning {
     /// The 32-byte nonce hashed into `report_data` (profile `ctk-v1`).
     #[n(1)]
     pub nonce: ByteVec,
+    /// Asks for the next CA of an issuer that holds one, which goes on signing until the next is accepted. Without it such an issuer
+    /// gets no offer.
+    #[n(2)]
+    pub renewal: bool,
 }
 
 /// Fields of [`Request::CompleteProvisioning`].
@@ -189,6 +196,23 @@ pub struct GenerateCa {
     /// Holds for every certificate of this CA, as long as its key lives; sealed with it.
     #[n(6)]
     pub policy: Option<Policy>,
+}
+
+/// Fields of [`Request::RenewCa`]. Only for a CA that was made here; its subject, path length and policy stay.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RenewCa {
+    /// UID of the issuer.
+    #[n(0)]
+    pub issuer_uid: String,
+    /// Makes a new key of this algorithm, as in [`GenerateCa::key_algorithm`]; `None`: the key stays.
+    #[n(1)]
+    pub new_key: Option<String>,
+    /// Seconds, an hour to 20 years.
+    #[n(2)]
+    pub lifetime: u64,
+    /// Caller's time, Unix seconds.
+    #[n(3)]
+    pub now: i64,
 }
 
 /// Rules beside the built-in floor, which they only narrow. A list that is `None` is no rule; their texts are those of
@@ -395,6 +419,9 @@ pub struct Issued {
     /// End of the leaf's validity, Unix seconds.
     #[n(2)]
     pub not_after: i64,
+    /// Whose certificate it is: [`CaInfo::fingerprint`] of the CA.
+    #[n(3)]
+    pub ca_fingerprint: ByteVec,
 }
 
 /// Answer to [`Request::Seal`].

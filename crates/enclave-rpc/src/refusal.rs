@@ -74,6 +74,8 @@ refusal_codes! {
     27 SealedBlobForeign,
     /// A sealed CA key is older than one that this process has seen.
     28 SealedBlobOld,
+    /// The CA was delivered, so its next certificate is its owner's to make.
+    29 NotGenerated,
 
     /// The issuer has no CA key in this enclave.
     40 NotProvisioned,

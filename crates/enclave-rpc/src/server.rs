@@ -42,7 +42,7 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Requests that wait for a worker before further ones are answered `Busy`.
     pub queue: usize,
-    /// The same for [`Request::BeginProvisioning`] and [`Request::GenerateCa`], which generate keys and have one thread of their
+    /// The same for [`Request::BeginProvisioning`], [`Request::GenerateCa`] and [`Request::RenewCa`], which generate keys and have one thread of their
     /// own.
     pub slow_queue: usize,
     /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or is closed.
@@ -224,7 +224,8 @@ fn take(
     let request = codec::decode(&frame.body)?;
     connection.proven();
     // What generates RSA keys takes up to half a second.
-    let is_slow = matches!(request, Request::BeginProvisioning(_) | Request::GenerateCa(_));
+    let is_slow =
+        matches!(request, Request::BeginProvisioning(_) | Request::GenerateCa(_) | Request::RenewCa(_));
     let queue = if is_slow { slow } else { quick };
     let job = Job { connection: Arc::clone(connection), id: frame.id, request };
     if !queue.push(job, frame.body.len()) {

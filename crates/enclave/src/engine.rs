@@ -11,6 +11,7 @@ use crate::platform::TeePlatform;
 use crate::sealing::Sealer;
 use crate::{Error, RELEASE_DATE, VERSION};
 use state::State;
+use std::sync::Arc;
 use tcs_enclave_rpc::{
     CaInfo, Handler, Health, HealthReport, Identity, IssuerState, MAX_ISSUER_UID, Refusal, RefusalCode,
     Request, Response, Texts,
@@ -51,6 +52,7 @@ impl Engine {
             Request::GenerateCa(generate) => self.generate_ca(generate).map(Response::Provisioned),
             Request::Seal(seal) => self.seal_ca(seal).map(Response::Sealed),
             Request::Restore(restore) => self.restore_ca(restore).map(Response::Provisioned),
+            Request::RenewCa(renew) => self.renew_ca(renew).map(Response::Provisioned),
             _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
         }
     }
@@ -94,7 +96,8 @@ impl Handler for Engine {
 
 /// A CA whose key is held.
 struct Ca {
-    key: CaKey,
+    /// Shared with the certificate that follows this one, if the key stays.
+    key: Arc<CaKey>,
     chain: CaChain,
     info: CaInfo,
     /// What was fixed when it was made, as it came and as it is judged by.
@@ -105,7 +108,7 @@ struct Ca {
 impl Ca {
     /// Fails if the rules that were fixed cannot be read.
     fn new(
-        key: CaKey,
+        key: Arc<CaKey>,
         chain: CaChain,
         key_format: &str,
         rules: Option<tcs_enclave_rpc::Policy>,

@@ -117,6 +117,12 @@ impl CaCertificate {
         self.issuer == self.subject
     }
 
+    /// How many CAs may stand between this one and a leaf; `None`: any number.
+    #[must_use]
+    pub fn path_length(&self) -> Option<u8> {
+        self.path_length
+    }
+
     /// The key algorithm by name, for example `RSA-4096`, `ECDSA-P256`, `Ed25519`.
     #[must_use]
     pub fn key_algorithm(&self) -> String {
@@ -255,6 +261,17 @@ impl CaChain {
         }
         let names = san.map(san::names).transpose()?.unwrap_or_default();
         Ok(constraints.all(|constraints| constraints.allow(subject, &names)))
+    }
+
+    /// Whether verifiers that trust both chains can tell whose certificate is whose: by the CA's name or key identifier, or because
+    /// the key is the same. The openssl command tries one of several CAs of a name, and no other if the signature does not fit.
+    #[must_use]
+    pub fn can_be_told_from(&self, other: &Self) -> bool {
+        let told = |one: &CaCertificate, two: &CaCertificate| {
+            let ids = one.key_id.is_some() && two.key_id.is_some() && one.key_id != two.key_id;
+            one.key == two.key || ids || name::rdns(&one.subject) != name::rdns(&two.subject)
+        };
+        told(&self.issuing, &other.issuing) && told(self.anchor(), other.anchor())
     }
 
     /// What verifiers should trust: the delivered self-signed certificate or, if there was none, the last of the chain.

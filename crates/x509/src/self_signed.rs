@@ -63,7 +63,10 @@ pub struct CaSubject<'a> {
 }
 
 impl CaSubject<'_> {
-    fn encode(&self) -> Result<Vec<u8>, Error> {
+    /// The name, DER `Name`.
+    ///
+    /// Fails with `IdentityForbidden` if a value is empty, too long, reserved, or holds control characters.
+    pub fn to_der(&self) -> Result<Vec<u8>, Error> {
         let mut names = Vec::new();
         for (attribute, values) in [
             (COUNTRY, self.countries),
@@ -114,8 +117,8 @@ fn one_name(attribute: &Attribute, value: &str) -> Result<Vec<u8>, Error> {
 
 /// What a self-signed CA certificate is asked for.
 pub struct SelfSignedCa<'a> {
-    /// Subject and issuer.
-    pub subject: CaSubject<'a>,
+    /// Subject and issuer, DER `Name`: [`CaSubject::to_der`], or that of the certificate which this one follows.
+    pub subject: &'a [u8],
     /// The public key, DER `SubjectPublicKeyInfo`.
     pub spki: &'a [u8],
     /// Seconds, [`SHORTEST_CA_LIFETIME`] to [`LONGEST_CA_LIFETIME`].
@@ -135,9 +138,8 @@ impl SelfSignedCa<'_> {
     /// key, and as a delivered chain is checked.
     pub fn sign(&self, signer: &dyn Signer) -> Result<CaChain, Error> {
         let key = PublicKey::from_spki(self.spki).map_err(ca::key_error)?;
-        let subject = self.subject.encode()?;
-        let tbs = self.encode(&key, &subject, self.validity()?, &self.extensions(&key)?)?;
-        self.judge(&tbs, &key, &subject)?;
+        let tbs = self.encode(&key, self.validity()?, &self.extensions(&key)?)?;
+        self.judge(&tbs, &key)?;
         let signature = signer.sign(&tbs)?;
         let algorithm = key.kind().signature_algorithm()?;
         let der = encode::sequence(&[&tbs, &algorithm, &encode::bits(&signature)?])?;
@@ -180,7 +182,6 @@ impl SelfSignedCa<'_> {
     fn encode(
         &self,
         key: &PublicKey,
-        subject: &[u8],
         (not_before, not_after): (i64, i64),
         extensions: &[u8],
     ) -> Result<Vec<u8>, Error> {
@@ -192,9 +193,9 @@ impl SelfSignedCa<'_> {
             &encode::explicit(0, &encode::unsigned(&[2])?)?,
             &encode::unsigned(&self.serial)?,
             &key.kind().signature_algorithm()?,
-            subject,
+            self.subject,
             &encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?,
-            subject,
+            self.subject,
             self.spki,
             &encode::explicit(3, extensions)?,
         ])
@@ -202,12 +203,12 @@ impl SelfSignedCa<'_> {
 
     /// Judges the final bytes, whatever built them: the name asked for and allowed, the key that signs, exactly the extensions
     /// of the profile, validity inside the limits.
-    fn judge(&self, tbs: &[u8], key: &PublicKey, subject: &[u8]) -> Result<(), Error> {
+    fn judge(&self, tbs: &[u8], key: &PublicKey) -> Result<(), Error> {
         let tbs = TbsCertificate::parse(tbs).map_err(Error::Judgement)?;
         let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
         let unreadable = |_| Error::Judgement("an extension cannot be read");
-        judge(tbs.subject == subject && !name::is_empty(subject), "the subject is another")?;
-        judge(tbs.issuer == subject, "the issuer is not the subject")?;
+        judge(tbs.subject == self.subject && !name::is_empty(tbs.subject), "the subject is another")?;
+        judge(tbs.issuer == tbs.subject, "the issuer is not the subject")?;
         name::check_subject(tbs.subject).map_err(|error| match error {
             Error::IdentityForbidden(_) => error,
             _ => Error::Judgement("the subject cannot be read"),
@@ -254,8 +255,9 @@ mod tests {
     fn x02_final_bytes_outside_the_ca_profile_are_refused_whatever_built_them() {
         let spki = rcgen::KeyPair::generate().unwrap().subject_public_key_info();
         let key = PublicKey::from_spki(&spki).unwrap();
+        let subject = CaSubject { common_name: "CA", ..CaSubject::default() }.to_der().unwrap();
         let ask = SelfSignedCa {
-            subject: CaSubject { common_name: "CA", ..CaSubject::default() },
+            subject: &subject,
             spki: &spki,
             lifetime: 86_400,
             path_length: Some(0),
@@ -263,13 +265,12 @@ mod tests {
             serial: [7; 16],
             clock_floor: NOW - 200,
         };
-        let subject = ask.subject.encode().unwrap();
         let times = ask.validity().unwrap();
         assert_eq!(times, (NOW - 200, NOW + 86_400));
         let verdict = |times, extensions: &[Vec<u8>]| {
             let extensions = encode::sequence(&extensions.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            let tbs = ask.encode(&key, &subject, times, &extensions.unwrap()).unwrap();
-            ask.judge(&tbs, &key, &subject).err()
+            let tbs = ask.encode(&key, times, &extensions.unwrap()).unwrap();
+            ask.judge(&tbs, &key).err()
         };
         let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
         let id = encode::tlv(Tag::OctetString, &key_id(&key)).unwrap();
@@ -312,13 +313,14 @@ mod tests {
             because("it would begin before the clock's floor")
         );
         assert_eq!(verdict((NOW + 1, times.1), &good), because("its start"));
-        let tbs = ask.encode(&key, &subject, times, &ask.extensions(&key).unwrap()).unwrap();
-        let other = CaSubject { common_name: "other", ..CaSubject::default() }.encode().unwrap();
-        assert_eq!(ask.judge(&tbs, &key, &other).err(), because("the subject is another"));
+        let tbs = ask.encode(&key, times, &ask.extensions(&key).unwrap()).unwrap();
+        let other = CaSubject { common_name: "other", ..CaSubject::default() }.to_der().unwrap();
+        let other = SelfSignedCa { subject: &other, ..ask };
+        assert_eq!(other.judge(&tbs, &key).err(), because("the subject is another"));
         let stranger = rcgen::KeyPair::generate().unwrap().subject_public_key_info();
         let stranger = PublicKey::from_spki(&stranger).unwrap();
-        assert_eq!(ask.judge(&tbs, &stranger, &subject).err(), because("the key is another"));
+        assert_eq!(ask.judge(&tbs, &stranger).err(), because("the key is another"));
         let serial = SelfSignedCa { serial: [8; 16], ..ask };
-        assert_eq!(serial.judge(&tbs, &key, &subject).err(), because("the serial is another"));
+        assert_eq!(serial.judge(&tbs, &key).err(), because("the serial is another"));
     }
 }

@@ -166,7 +166,7 @@ fn key_generation_has_a_thread_of_its_own() {
     let client = server.client();
     let blocked = calling(&client, destroy("a"));
     assert_eq!(server.entered(), "a");
-    let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into() };
+    let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
     assert_eq!(client.call(Request::BeginProvisioning(begin), WAIT).unwrap(), Response::Destroyed);
     assert_eq!(server.entered(), "rpc-slow");
     assert!(!blocked.is_finished());

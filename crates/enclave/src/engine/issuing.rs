@@ -29,11 +29,12 @@ impl Engine {
             clock_floor: RELEASE_DATE,
             policies: &policies,
         };
-        let leaf = issue(&leaf, &ca.chain, &ca.key).map_err(refusals::x509)?;
+        let leaf = issue(&leaf, &ca.chain, &*ca.key).map_err(refusals::x509)?;
         Ok(Issued {
             chain: std::iter::once(ByteVec::from(leaf.der)).chain(intermediates(&ca)).collect(),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
+            ca_fingerprint: ca.info.fingerprint.clone(),
         })
     }
 }

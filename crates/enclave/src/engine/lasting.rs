@@ -6,7 +6,7 @@ use crate::RELEASE_DATE;
 use crate::keys::{CaKey, KeyKind};
 use crate::sealing::{Contents, Fault, Sealer};
 use std::sync::Arc;
-use tcs_enclave_rpc::{CaInfo, GenerateCa, Refusal, RefusalCode, Restore, Seal, Sealed};
+use tcs_enclave_rpc::{CaInfo, GenerateCa, Refusal, RefusalCode, RenewCa, Restore, Seal, Sealed};
 use tcs_x509::{CaChain, CaSubject, SelfSignedCa};
 
 /// What [`CaInfo::key_format`] says of a key that was made here.
@@ -21,42 +21,49 @@ impl Engine {
             return Err(not_taken(NotTaken::Provisioned));
         }
         ask.policy.as_ref().map(super::policy).transpose()?;
-        let kind = KeyKind::named(&ask.key_algorithm).ok_or_else(|| {
-            refuse(
-                RefusalCode::PrivateKeyUnsupported,
-                "CA keys that are made here are ECDSA-P256, ECDSA-P384, RSA-3072 or Ed25519",
-            )
-        })?;
-        let key = CaKey::generate(kind).map_err(refusals::internal)?;
-        let certificate = SelfSignedCa {
-            subject: CaSubject {
-                common_name: &ask.subject.common_name,
-                organizations: &ask.subject.organizations,
-                organizational_units: &ask.subject.organizational_units,
-                countries: &ask.subject.countries,
-                localities: &ask.subject.localities,
-                provinces: &ask.subject.provinces,
-            },
-            spki: &key.spki().map_err(refusals::internal)?,
-            lifetime: ask.lifetime,
-            path_length: ask.path_length,
-            now: ask.now,
-            serial: super::issuing::serial()?,
-            clock_floor: RELEASE_DATE,
+        let subject = CaSubject {
+            common_name: &ask.subject.common_name,
+            organizations: &ask.subject.organizations,
+            organizational_units: &ask.subject.organizational_units,
+            countries: &ask.subject.countries,
+            localities: &ask.subject.localities,
+            provinces: &ask.subject.provinces,
         };
-        let chain = certificate.sign(&key).map_err(refusals::x509)?;
+        let subject = subject.to_der().map_err(refusals::x509)?;
+        let key = generate(&ask.key_algorithm)?;
+        let chain = self_sign(&key, &subject, ask.path_length, ask.lifetime, ask.now)?;
         let ca = Arc::new(Ca::new(key, chain, GENERATED, ask.policy.clone())?);
         let generation = self.state.take(&ask.issuer_uid, Arc::clone(&ca), now).map_err(not_taken)?;
         Ok(ca.info_of(generation))
+    }
+
+    /// Whatever was fixed when the CA was made is fixed for the next one, too; a CA that was delivered is not ours to renew.
+    pub(super) fn renew_ca(&self, ask: &RenewCa) -> Result<CaInfo, Refusal> {
+        check_uid(&ask.issuer_uid)?;
+        let now = check_clock(ask.now)?;
+        let (present, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(not_provisioned)?;
+        if present.info.key_format != GENERATED {
+            return Err(refuse(
+                RefusalCode::NotGenerated,
+                "the CA key was delivered: its next certificate is its owner's to make",
+            ));
+        }
+        let key = match &ask.new_key {
+            Some(algorithm) => generate(algorithm)?,
+            None => Arc::clone(&present.key),
+        };
+        let issuing = present.chain.issuing();
+        let chain = self_sign(&key, issuing.subject_raw(), issuing.path_length(), ask.lifetime, ask.now)?;
+        let ca = Arc::new(Ca::new(key, chain, GENERATED, present.rules.clone())?);
+        let generation = self.state.follow(&ask.issuer_uid, generation, Arc::clone(&ca), now);
+        Ok(ca.info_of(generation.map_err(not_taken)?))
     }
 
     /// Offers are never sealed: what is not delivered yet can be asked for again.
     pub(super) fn seal_ca(&self, ask: &Seal) -> Result<Sealed, Refusal> {
         check_uid(&ask.issuer_uid)?;
         let sealer = self.sealer()?;
-        let (ca, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(|| {
-            refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
-        })?;
+        let (ca, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(not_provisioned)?;
         let pkcs8 = ca.key.to_pkcs8().map_err(refusals::internal)?;
         let contents = Contents {
             pkcs8: &pkcs8,
@@ -77,7 +84,7 @@ impl Engine {
         let chain = CaChain::from_delivered(&contents.chain, ask.now).map_err(refusals::x509)?;
         let key = CaKey::from_pkcs8(contents.pkcs8).map_err(refusals::key)?;
         check_pair(&key, &chain)?;
-        let ca = Arc::new(Ca::new(key, chain, contents.key_format, contents.rules)?);
+        let ca = Arc::new(Ca::new(Arc::new(key), chain, contents.key_format, contents.rules)?);
         let restored = self.state.restore(&ask.issuer_uid, Arc::clone(&ca), opened.generation);
         Ok(ca.info_of(restored.map_err(not_taken)?))
     }
@@ -87,10 +94,45 @@ impl Engine {
     }
 }
 
+fn generate(algorithm: &str) -> Result<Arc<CaKey>, Refusal> {
+    let kind = KeyKind::named(algorithm).ok_or_else(|| {
+        refuse(
+            RefusalCode::PrivateKeyUnsupported,
+            "CA keys that are made here are ECDSA-P256, ECDSA-P384, RSA-3072 or Ed25519",
+        )
+    })?;
+    CaKey::generate(kind).map(Arc::new).map_err(refusals::internal)
+}
+
+fn self_sign(
+    key: &CaKey,
+    subject: &[u8],
+    path_length: Option<u8>,
+    lifetime: u64,
+    now: i64,
+) -> Result<CaChain, Refusal> {
+    let certificate = SelfSignedCa {
+        subject,
+        spki: &key.spki().map_err(refusals::internal)?,
+        lifetime,
+        path_length,
+        now,
+        serial: super::issuing::serial()?,
+        clock_floor: RELEASE_DATE,
+    };
+    certificate.sign(key).map_err(refusals::x509)
+}
+
+fn not_provisioned() -> Refusal {
+    refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
+}
+
 fn not_taken(reason: NotTaken) -> Refusal {
     match reason {
         NotTaken::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
         NotTaken::Full => refuse(RefusalCode::TooManyIssuers, "the enclave holds as many issuers as it can"),
+        // Another renewal was faster, or the issuer is gone: whoever asked looks again.
+        NotTaken::Changed => refuse(RefusalCode::AlreadyProvisioned, "the issuer's CA has changed meanwhile"),
         NotTaken::Old => refuse(
             RefusalCode::SealedBlobOld,
             "the sealed CA key is older than one that the issuer had since; restore the newest",

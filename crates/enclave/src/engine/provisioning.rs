@@ -19,7 +19,7 @@ impl Engine {
             .as_slice()
             .try_into()
             .map_err(|_| refuse(RefusalCode::MalformedMessage, "the nonce must have 32 bytes"))?;
-        let open = match self.state.begin(&request.issuer_uid) {
+        let open = match self.state.begin(&request.issuer_uid, request.renewal) {
             Begin::Open(open) if open.offer.nonce == nonce => open,
             Begin::Open(_) => {
                 return Err(refuse(
@@ -65,11 +65,18 @@ impl Engine {
         let now = super::check_clock(request.now)?;
         let delivered: Vec<&[u8]> = request.chain.iter().map(|der| der.as_slice()).collect();
         let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
+        if self.state.ca(uid).is_some_and(|present| !chain.can_be_told_from(&present.chain)) {
+            return Err(refuse(
+                RefusalCode::CertificateUnsupported,
+                "the next CA certificate has the name of the present one, another key, and no subject key identifier to tell them \
+                 apart: verifiers that trust both could try the wrong one; make it with another name, or both with the identifier",
+            ));
+        }
 
         let left = self.state.attempt(uid, &offer).map_err(no_offer)?;
         let counted = |refusal: Refusal| self.counted(uid, &offer, left, &refusal);
         let (key, format) = open_key(&offer, &request.wrapped_key, &formats, &chain).map_err(counted)?;
-        let ca = Arc::new(Ca::new(key, chain, format.as_str(), None)?);
+        let ca = Arc::new(Ca::new(Arc::new(key), chain, format.as_str(), None)?);
         let generation = self.state.accept(uid, &offer, Arc::clone(&ca), now).map_err(no_offer)?;
         Ok(ca.info_of(generation))
     }

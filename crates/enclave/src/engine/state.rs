@@ -80,6 +80,8 @@ pub(super) enum NotTaken {
     Full,
     /// A newer one was held.
     Old,
+    /// The issuer no longer holds the one that it should follow.
+    Changed,
 }
 
 /// Why there is no offer to deliver to.
@@ -97,12 +99,12 @@ impl<C> State<C> {
         Self { tables: Mutex::new(tables), made: Condvar::new() }
     }
 
-    /// The issuer's offer, or the turn to make it; waits while another thread is making it.
-    pub(super) fn begin(&self, issuer: &str) -> Begin<'_, C> {
+    /// The issuer's offer, or the turn to make it; waits while another thread is making it. Beside a CA only for its renewal.
+    pub(super) fn begin(&self, issuer: &str, renewal: bool) -> Begin<'_, C> {
         let mut tables = self.lock();
         loop {
             if let Some(held) = tables.issuers.get(issuer) {
-                if held.ca.is_some() {
+                if held.ca.is_some() && !renewal {
                     return Begin::Provisioned;
                 }
                 if let Some(open) = &held.offer {
@@ -157,7 +159,9 @@ impl<C> State<C> {
         let mut tables = self.lock();
         tables.issuers.get(issuer).ok_or(NoOffer::Unknown)?.open(&offer.id)?;
         let generation = tables.next_generation(issuer, now);
-        tables.hold(issuer, ca, generation);
+        let before = tables.hold(issuer, ca, generation);
+        drop(tables);
+        drop(before);
         Ok(generation)
     }
 
@@ -175,6 +179,22 @@ impl<C> State<C> {
             return Err(NotTaken::Old);
         }
         self.put(tables, issuer, ca, generation)
+    }
+
+    /// Takes the CA that follows the one of this generation; refused if that is no longer the issuer's.
+    pub(super) fn follow(&self, issuer: &str, from: u64, ca: Arc<C>, now: u64) -> Result<u64, NotTaken> {
+        let mut tables = self.lock();
+        if tables.issuers.get(issuer).is_none_or(|held| held.ca.is_none() || held.generation != from) {
+            return Err(NotTaken::Changed);
+        }
+        let generation = tables.next_generation(issuer, now);
+        tables.making.remove(issuer);
+        let before = tables.hold(issuer, ca, generation);
+        drop(tables);
+        self.made.notify_all();
+        // A key that nobody uses any more is wiped here, outside the lock.
+        drop(before);
+        Ok(generation)
     }
 
     fn put(
@@ -255,10 +275,11 @@ impl<C> Tables<C> {
         self.seen.get(issuer).map_or(now, |seen| now.max(seen.saturating_add(1)))
     }
 
-    fn hold(&mut self, issuer: &str, ca: Arc<C>, generation: u64) {
+    /// What was held before.
+    fn hold(&mut self, issuer: &str, ca: Arc<C>, generation: u64) -> Option<Held<C>> {
         let held = Held { offer: None, exhausted: None, ca: Some(ca), generation };
-        self.issuers.insert(issuer.to_owned(), held);
         self.seen.insert(issuer.to_owned(), generation);
+        self.issuers.insert(issuer.to_owned(), held)
     }
 }
 
@@ -270,8 +291,9 @@ impl<C> Turn<'_, C> {
             return None;
         }
         let open = OpenOffer { offer: Arc::new(offer), attempts_left: MAX_ATTEMPTS };
-        let held = Held { offer: Some(open.clone()), exhausted: None, ca: None, generation: 0 };
-        tables.issuers.insert(self.issuer.clone(), held);
+        let nothing = || Held { offer: None, exhausted: None, ca: None, generation: 0 };
+        let held = tables.issuers.entry(self.issuer.clone()).or_insert_with(nothing);
+        held.offer = Some(open.clone());
         Some(open)
     }
 }
@@ -313,7 +335,7 @@ mod tests {
     }
 
     fn turn<'s>(state: &'s State<()>, issuer: &str) -> Turn<'s, ()> {
-        let Begin::Make(turn) = state.begin(issuer) else { panic!("no turn") };
+        let Begin::Make(turn) = state.begin(issuer, false) else { panic!("no turn") };
         turn
     }
 
@@ -321,7 +343,7 @@ mod tests {
     fn issuers_are_bounded_and_those_in_the_making_count() {
         let state = State::new();
         let turns: Vec<_> = (0..MAX_ISSUERS).map(|number| turn(&state, &number.to_string())).collect();
-        assert!(matches!(state.begin("one more"), Begin::Full));
+        assert!(matches!(state.begin("one more", false), Begin::Full));
         drop(turns);
         drop(turn(&state, "one more"));
     }
@@ -343,7 +365,7 @@ mod tests {
         let state = State::<()>::new();
         let making = turn(&state, "a");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| matches!(state.begin("a"), Begin::Make(_)));
+            let waiting = scope.spawn(|| matches!(state.begin("a", false), Begin::Make(_)));
             drop(making);
             assert!(waiting.join().unwrap());
         });
@@ -357,7 +379,7 @@ mod tests {
         assert_eq!(state.accept("a", &other, Arc::new(()), 1), Err(NoOffer::Unknown));
         assert_eq!(state.accept("a", &open, Arc::new(()), 1), Ok(1));
         assert_eq!(state.accept("a", &open, Arc::new(()), 1), Err(NoOffer::Provisioned));
-        assert!(matches!(state.begin("a"), Begin::Provisioned));
+        assert!(matches!(state.begin("a", false), Begin::Provisioned));
         state.destroy("a");
         assert_eq!(state.accept("a", &open, Arc::new(()), 1), Err(NoOffer::Unknown));
     }
@@ -385,6 +407,43 @@ mod tests {
         assert_eq!(state.take("a", Arc::new(()), 1), Ok(1));
         assert!(making.finish(offer(1)).is_none());
         assert!(state.ca("a").is_some());
+    }
+
+    #[test]
+    fn the_next_ca_follows_exactly_the_one_that_it_was_made_for() {
+        let state = State::new();
+        assert_eq!(state.follow("a", 0, Arc::new(1), 1), Err(NotTaken::Changed), "there is none");
+        assert_eq!(state.take("a", Arc::new(1), 100), Ok(100));
+        assert_eq!(state.follow("a", 99, Arc::new(2), 100), Err(NotTaken::Changed));
+        assert_eq!(state.follow("a", 100, Arc::new(2), 100), Ok(101));
+        assert_eq!(state.follow("a", 100, Arc::new(3), 100), Err(NotTaken::Changed), "only once");
+        assert_eq!(*state.ca("a").unwrap(), 2);
+        state.destroy("a");
+        assert_eq!(
+            state.restore("a", Arc::new(1), 100),
+            Err(NotTaken::Old),
+            "the one before does not come back"
+        );
+    }
+
+    #[test]
+    fn a_ca_signs_on_while_the_next_one_is_offered() {
+        let state = State::new();
+        assert_eq!(state.take("a", Arc::new(1), 100), Ok(100));
+        assert!(matches!(state.begin("a", false), Begin::Provisioned));
+        let Begin::Make(turn) = state.begin("a", true) else { panic!("no turn") };
+        let open = turn.finish(offer(1)).unwrap().offer;
+        assert_eq!(*state.ca("a").unwrap(), 1);
+        assert_eq!(state.ca_to_seal("a").unwrap().1, 100);
+        assert!(matches!(state.begin("a", true), Begin::Open(_)), "the same offer");
+        state.exhaust("a", &open);
+        assert_eq!(state.offer("a", &[1; 16]).err(), Some(NoOffer::Provisioned));
+        assert_eq!(*state.ca("a").unwrap(), 1, "refused deliveries cost the CA nothing");
+        let Begin::Make(turn) = state.begin("a", true) else { panic!("no turn") };
+        let open = turn.finish(offer(2)).unwrap().offer;
+        assert_eq!(state.accept("a", &open, Arc::new(2), 50), Ok(101));
+        assert_eq!(*state.ca("a").unwrap(), 2);
+        assert!(matches!(state.begin("a", false), Begin::Provisioned), "the offer has ended");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod issuing;
 mod lasting;
 mod policy;
 mod provisioning;
+mod renewal;
 
 use crate::Engine;
 use fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts};

@@ -72,7 +72,8 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
         assert!(identity.version.ends_with("+simulation"));
 
         let nonce = report_data::FIXED_NONCE;
-        let begin = BeginProvisioning { issuer_uid: "uid".into(), nonce: nonce.to_vec().into() };
+        let begin =
+            BeginProvisioning { issuer_uid: "uid".into(), nonce: nonce.to_vec().into(), renewal: false };
         let Response::Offer(offer) = enclave.ask(Request::BeginProvisioning(begin)) else { panic!() };
         let quote = SgxQuoteV3::parse(&offer.evidence).unwrap();
         let file = digest(&SHA256, &std::fs::read(&program).unwrap());

@@ -12,11 +12,18 @@ impl Signer for Key {
 }
 
 fn make<'a>(change: impl FnOnce(&mut SelfSignedCa<'a>)) -> Result<CaChain, Error> {
+    make_named(&CaSubject { common_name: "CA", ..CaSubject::default() }, change)
+}
+
+fn make_named<'a>(
+    subject: &CaSubject<'_>,
+    change: impl FnOnce(&mut SelfSignedCa<'a>),
+) -> Result<CaChain, Error> {
     let key = Key(KeyPair::generate().unwrap());
     // Outlives whatever the test lends.
     let spki: &'static [u8] = key.0.subject_public_key_info().leak();
     let mut ask = SelfSignedCa {
-        subject: CaSubject { common_name: "CA", ..CaSubject::default() },
+        subject: subject.to_der()?.leak(),
         spki,
         lifetime: 365 * 86_400,
         path_length: Some(0),
@@ -42,17 +49,15 @@ fn the_profile_is_that_of_a_root_as_openssl_reads_it() {
     let (organizations, units) = (vec!["Ä & Co".to_owned(), "B".to_owned()], vec!["Unit".to_owned()]);
     let (countries, localities, provinces) =
         (vec!["DE".to_owned()], vec!["L".to_owned()], vec!["P".to_owned()]);
-    let chain = make(|ask| {
-        ask.subject = CaSubject {
-            common_name: "My root",
-            organizations: &organizations,
-            organizational_units: &units,
-            countries: &countries,
-            localities: &localities,
-            provinces: &provinces,
-        };
-    });
-    let chain = chain.unwrap();
+    let subject = CaSubject {
+        common_name: "My root",
+        organizations: &organizations,
+        organizational_units: &units,
+        countries: &countries,
+        localities: &localities,
+        provinces: &provinces,
+    };
+    let chain = make_named(&subject, |_| ()).unwrap();
     let text = openssl(chain.issuing().der(), &["-text", "-nameopt", "RFC2253,utf8,-esc_msb"]);
     for line in [
         "Version: 3 (0x2)",
@@ -86,23 +91,29 @@ fn lifetimes_and_clocks_have_their_bounds() {
 #[test]
 fn names_outside_x520_and_reserved_ones_are_refused() {
     let one = |text: &str| vec![text.to_owned()];
-    let forbidden = |error: Option<Error>| matches!(error, Some(Error::IdentityForbidden(_)));
+    let plain = CaSubject { common_name: "CA", ..CaSubject::default() };
+    let forbidden =
+        |subject: CaSubject<'_>| matches!(make_named(&subject, |_| ()), Err(Error::IdentityForbidden(_)));
     let long = "x".repeat(65);
     for name in ["", "  ", &long, "a\nb", "a\0b", "system:masters", " System:node:a"] {
-        assert!(forbidden(make(|ask| ask.subject.common_name = name).err()), "{name:?}");
+        assert!(forbidden(CaSubject { common_name: name, ..plain }), "{name:?}");
         if name != long {
-            let (all, values) = (one(name), one(name));
-            assert!(forbidden(make(|ask| ask.subject.organizations = &all).err()), "{name:?}");
-            assert!(forbidden(make(|ask| ask.subject.provinces = &values).err()), "{name:?}");
+            let values = one(name);
+            assert!(forbidden(CaSubject { organizations: &values, ..plain }), "{name:?}");
+            assert!(forbidden(CaSubject { provinces: &values, ..plain }), "{name:?}");
         }
     }
-    assert!(make(|ask| ask.subject.common_name = &long[1..]).is_ok());
+    assert!(!forbidden(CaSubject { common_name: &long[1..], ..plain }));
     for country in ["D", "DEU", "D1", "Ä"] {
-        let countries = one(country);
-        assert!(forbidden(make(|ask| ask.subject.countries = &countries).err()), "{country}");
+        assert!(forbidden(CaSubject { countries: &one(country), ..plain }), "{country}");
     }
     let many = vec!["O".to_owned(); 17];
-    assert!(forbidden(make(|ask| ask.subject.organizations = &many).err()));
+    assert!(forbidden(CaSubject { organizations: &many, ..plain }));
+    // The name of the certificate that this one follows is judged, too.
+    let reserved =
+        [b"\x30\x19\x31\x17\x30\x15\x06\x03\x55\x04\x03\x0c\x0e".as_slice(), b"system:masters"].concat();
+    assert!(matches!(make(|ask| ask.subject = &reserved), Err(Error::IdentityForbidden(_))));
+    assert_eq!(make(|ask| ask.subject = b"\x30\x00").err(), Some(Error::Judgement("the subject is another")));
 }
 
 #[test]
@@ -111,4 +122,29 @@ fn a_key_that_is_not_the_certificates_and_a_zero_serial_are_refused() {
     assert_eq!(make(|ask| ask.spki = &other).err(), Some(Error::Signing));
     assert_eq!(make(|ask| ask.serial = [0; 16]).err(), Some(Error::Encoding));
     assert!(make(|ask| ask.spki = b"\x30\x00").is_err());
+}
+
+#[test]
+fn cas_of_one_name_are_told_apart_by_key_identifier_or_need_not_be() {
+    let mine = make(|_| ()).unwrap();
+    assert!(mine.can_be_told_from(&make(|_| ()).unwrap()), "key identifiers");
+    let delivered = |name: &str, with_id: bool, pair: &KeyPair| {
+        let mut parameters = crate::parameters(name);
+        if !with_id {
+            // What rcgen does not take for a CA gets no identifier.
+            parameters.is_ca = rcgen::IsCa::NoCa;
+            let constraints =
+                rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 19], b"\x30\x03\x01\x01\xff".to_vec());
+            parameters.custom_extensions.push(constraints);
+            parameters.custom_extensions[0].set_criticality(true);
+        }
+        let der = parameters.self_signed(pair).unwrap().der().to_vec();
+        CaChain::from_delivered(&[der], NOW).unwrap()
+    };
+    let (one, two) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    assert!(delivered("CA", true, &one).can_be_told_from(&delivered("CA", true, &two)));
+    assert!(delivered("CA", false, &one).can_be_told_from(&delivered("CA", false, &one)), "the same key");
+    assert!(delivered("CA", false, &one).can_be_told_from(&delivered("CA 2", false, &two)));
+    assert!(!delivered("CA", false, &one).can_be_told_from(&delivered("CA", false, &two)));
+    assert!(!delivered("CA", true, &one).can_be_told_from(&delivered("ca", false, &two)));
 }

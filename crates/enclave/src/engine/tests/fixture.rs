@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcs_enclave_rpc::{
     BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, Door, GenerateCa, Handler, Health,
-    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, Request, Response, Restore, Seal, Sealed,
+    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, Response, Restore, Seal,
+    Sealed,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
@@ -75,9 +76,27 @@ pub trait Ask {
     }
 
     fn begin(&self, issuer: &str) -> Result<Offer, RefusalCode> {
-        let request = BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into() };
+        let request =
+            BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into(), renewal: false };
         match self.outcome(Request::BeginProvisioning(request)).map_err(|refusal| refusal.code)? {
             Response::Offer(offer) => Ok(offer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for the offer of the next CA.
+    fn begin_renewal(&self, issuer: &str) -> Result<Offer, RefusalCode> {
+        let request =
+            BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into(), renewal: true };
+        match self.outcome(Request::BeginProvisioning(request)).map_err(|refusal| refusal.code)? {
+            Response::Offer(offer) => Ok(offer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn renew(&self, request: RenewCa) -> Result<CaInfo, RefusalCode> {
+        match self.outcome(Request::RenewCa(request)).map_err(|refusal| refusal.code)? {
+            Response::Provisioned(ca) => Ok(ca),
             other => panic!("{other:?}"),
         }
     }
@@ -240,6 +259,11 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
 
 /// `openssl verify`: an independent judge of a leaf-first chain under these anchors.
 pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>]) -> bool {
+    openssl_accepts_at(chain, anchors, NOW)
+}
+
+/// The same at another time, Unix seconds.
+pub fn openssl_accepts_at(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>], now: i64) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, certificates: &[Vec<u8>]| {
         let path = dir.path().join(name);
@@ -252,7 +276,7 @@ pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>])
     let leaf = file("leaf", &[pem(leaf.as_ref())]);
     let mut command = Command::new("openssl");
     command
-        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-attime", &NOW.to_string(), "-CAfile"])
+        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-attime", &now.to_string(), "-CAfile"])
         .arg(anchors);
     if !above.is_empty() {
         let above = file("above", &pem_all(above.iter().map(AsRef::as_ref).collect()));

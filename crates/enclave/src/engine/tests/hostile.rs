@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use tcs_enclave_rpc::{
-    ByteVec, CompleteProvisioning, GenerateCa, Issue, Issued, Policy, Request, Response, Seal, Texts,
+    ByteVec, CompleteProvisioning, GenerateCa, Issue, Issued, Policy, RenewCa, Request, Response, Seal, Texts,
 };
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
@@ -107,7 +107,7 @@ struct Controller {
 
 impl Controller {
     fn act(&mut self, mut bits: Bits) {
-        match bits.below(10) {
+        match bits.below(12) {
             0 => {
                 let policy = bits.policy();
                 let ask = GenerateCa { policy: policy.clone(), now: bits.time(), ..self_signed(&bits.uid()) };
@@ -152,6 +152,27 @@ impl Controller {
                     if let Ok(info) = self.engine.deliver(delivery) {
                         self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
                     }
+                }
+            }
+            6 => {
+                // The next certificate of a CA is bound by what was fixed for the one before.
+                let uid = bits.uid();
+                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+                let ask = RenewCa {
+                    issuer_uid: uid,
+                    new_key: bits.one_of(&[None, Some("ECDSA-P256".into()), Some("junk".into())]),
+                    lifetime: bits.one_of(&[3600, 86_400, 400 * 86_400, 0, u64::MAX]),
+                    now: bits.time(),
+                };
+                if let Ok(ca) = self.engine.renew(ask) {
+                    let (_, fixed) = self.fixed[&held.unwrap().to_vec()].clone();
+                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), fixed));
+                }
+            }
+            7 => {
+                let uid = bits.uid();
+                if let Ok(offer) = self.engine.begin_renewal(&uid) {
+                    self.offers.insert(0, (uid, offer));
                 }
             }
             _ => {

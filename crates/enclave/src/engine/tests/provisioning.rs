@@ -164,6 +164,7 @@ fn an_offer_is_bound_to_its_nonce() {
         engine.outcome(Request::BeginProvisioning(BeginProvisioning {
             issuer_uid: "uid".into(),
             nonce: nonce.into(),
+            renewal: false,
         }))
     };
     for wrong in [vec![], vec![0; 31], vec![0; 33]] {
