@@ -35,7 +35,7 @@ pub mod labels {
 
 /// Annotations by which a user asks the service for something.
 pub mod annotations {
-    /// Asks for the next CA before the present one ends. Not served yet.
+    /// Asks for the next CA before the present one is due: each new value, whatever it is, asks once.
     pub const RENEW: &str = "tcs.intel.com/renew";
     /// Allows a self-signed issuer whose key was lost a new CA; the value is the SHA-256 fingerprint of the old
     /// certificate in lower-case hex.
@@ -70,6 +70,12 @@ pub mod reasons {
     pub const KEY_ACCEPTED: &str = "KeyAccepted";
     /// The issuer signs.
     pub const READY: &str = "Ready";
+    /// The issuer signs, and asks its key owner for the next CA.
+    pub const RENEWING: &str = "Renewing";
+    /// Another CA took the place of the one before. Of an Event.
+    pub const CA_REPLACED: &str = "CAReplaced";
+    /// The next certificate of a self-signed CA could not be made; the issuer signs. Of an Event.
+    pub const RENEWAL_FAILED: &str = "RenewalFailed";
     /// The enclave no longer holds the key of an issuer that was ready.
     pub const KEY_LOST: &str = "KeyLost";
     /// The CA certificate has ended.

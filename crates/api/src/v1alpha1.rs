@@ -6,8 +6,8 @@ mod issuer;
 mod quote_attestation;
 
 pub use issuer::{
-    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, PolicySpec, RefusedDelivery,
-    TCSClusterIssuer, TCSIssuer,
+    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, PolicySpec, PreviousCa,
+    RefusedDelivery, TCSClusterIssuer, TCSIssuer,
 };
 pub use quote_attestation::{
     QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry,

@@ -5,6 +5,7 @@
 
 mod attestation;
 mod ca_secret;
+mod renewal;
 mod self_signed;
 
 use crate::delivery::{self, Delivery};
@@ -19,9 +20,10 @@ use tcs_api::v1alpha1::{
     CaStatus, IssuerStatus, OfferStatus, QuoteAttestation, QuoteCondition, RefusedDelivery,
 };
 use tcs_api::{SERVICE_NAMESPACE, conditions, reasons};
-use tcs_enclave_rpc::{CaInfo, GenerateCa, Identity, Offer, Refusal, RefusalCode};
+use tcs_enclave_rpc::{CaInfo, GenerateCa, Identity, Offer, Refusal, RefusalCode, RenewCa};
 
 pub use attestation::merge_conditions;
+pub use renewal::{is_known, known};
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
 const REAPPLY: Duration = Duration::from_mins(10);
@@ -56,6 +58,17 @@ pub enum SecretSeen<'a> {
     Found(&'a Secret),
 }
 
+/// What this pass learned of the CA that is to follow the one held.
+#[derive(Clone, Copy, Debug)]
+pub enum NextSeen<'a> {
+    /// Nobody asked yet.
+    NotAsked,
+    /// The offer for it.
+    Offer(&'a Offer),
+    /// The enclave refused to make it, or an offer for it.
+    Refused(&'a Refusal),
+}
+
 /// Everything a decision rests on.
 #[derive(Clone, Copy)]
 pub struct Observed<'a> {
@@ -65,6 +78,8 @@ pub struct Observed<'a> {
     pub status: &'a IssuerStatus,
     /// The enclave.
     pub enclave: EnclaveSeen<'a>,
+    /// The CA that is to follow the one held.
+    pub next: NextSeen<'a>,
     /// The `QuoteAttestation` of the issuer's name, if there is one.
     pub attestation: Option<&'a QuoteAttestation>,
     /// The delivery's Secret.
@@ -91,6 +106,15 @@ pub enum AttestationStep {
     Recreate(Box<QuoteAttestation>),
     /// Its work is done.
     Delete,
+}
+
+/// How the next CA comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// The key owner delivers it: an offer is needed.
+    Offer,
+    /// The enclave makes it.
+    Renew(RenewCa),
 }
 
 /// What an Event is about.
@@ -122,6 +146,8 @@ pub struct Plan {
     pub deliver: Option<Delivery>,
     /// Let the enclave make this CA and decide again; nothing else of the plan is carried out then.
     pub generate: Option<GenerateCa>,
+    /// Ask the enclave for the CA that is to follow, and decide again; nothing else of the plan is carried out then.
+    pub next: Option<NextStep>,
     /// Seal the CA key that the enclave holds and keep the blob, before anything is published.
     pub seal: bool,
     /// The CA certificate Secret to apply.
@@ -205,79 +231,124 @@ impl<'a> Pass<'a> {
     }
 
     fn holding(mut self, identity: &Identity, ca: &CaInfo) -> Plan {
-        let fingerprint = hex::encode(ca.fingerprint.as_slice());
-        let before = self.status.ca.replace(ca_status(ca));
-        self.status.offer = None;
-        self.status.refused_delivery = None;
-        self.status.secret_name = Some(self.seen.issuer.spec().secret_name.clone());
-
-        if self.now.as_second() >= ca.not_after {
-            return self.not_ready(reasons::CA_EXPIRED, "the CA certificate has ended; make a new issuer");
+        let due = self.renewal_due(ca);
+        if due && let Some(plan) = self.ask_for_next() {
+            return plan;
         }
-        let ca_secret = ca_secret::build(self.seen.issuer, ca);
-        let until_end = u64::try_from(ca.not_after.saturating_sub(self.now.as_second())).unwrap_or(0);
+        let spec = self.seen.issuer.spec();
+        let fingerprint = hex::encode(ca.fingerprint.as_slice());
+        let before = self.status.ca.clone();
+        self.status = known(&self.status, self.seen.issuer, ca, self.now);
+        self.status.secret_name = Some(spec.secret_name.clone());
+        let mut plan = Plan {
+            ca_secret: Some(Box::new(ca_secret::build(self.seen.issuer, ca, &self.status.previous_cas))),
+            seal: identity.sealing && self.seen.sealed != Some(&SealedKey::of(ca)),
+            requeue: Some(REAPPLY),
+            ..Plan::default()
+        };
         let message = format!(
             "signing as {}; CA certificate in Secret {}, SHA-256 {fingerprint}, until {}",
             self.seen.issuer.signer_name(),
-            self.seen.issuer.spec().secret_name,
+            spec.secret_name,
             rfc3339(ca.not_after),
         );
-        let mut notes = Vec::new();
-        if let Some(old) = before.filter(|old| old.fingerprint != fingerprint) {
-            let message =
-                self.say(&format!("the CA changed from SHA-256 {} to {fingerprint}", old.fingerprint));
-            notes.push(Note { warning: true, reason: "CAReplaced".into(), message, about: About::Issuer });
+        plan.notes.extend(before.and_then(|old| self.replaced(&old, &fingerprint)));
+        plan.notes.extend(self.awaited(ca, &message));
+
+        let expired = self.now.as_second() >= ca.not_after;
+        let ended =
+            format!("the CA certificate with SHA-256 {fingerprint} has ended at {}", rfc3339(ca.not_after));
+        if due && let NextSeen::Offer(offer) = self.seen.next {
+            let ends = if expired { ended } else { message };
+            return self.renewing(plan, &ends, expired, offer);
         }
-        let awaited = ready_condition(self.seen.status).is_none_or(|ready| {
+        self.status.offer = None;
+        self.status.refused_delivery = None;
+        let failed = match self.seen.next {
+            NextSeen::Refused(refusal) if due => format!("; the next CA cannot be had yet: {refusal}"),
+            _ if renewal::is_held_back(self.seen.issuer, &self.status) => {
+                "; not renewed as the annotation asks: too many CAs before it have not ended yet".to_owned()
+            }
+            _ => String::new(),
+        };
+        let attestation =
+            if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
+        let (status, reason, message) = if expired {
+            ("False", reasons::CA_EXPIRED, format!("{ended}{failed}"))
+        } else {
+            ("True", reasons::READY, format!("{message}{failed}"))
+        };
+        let warning = if expired { reasons::CA_EXPIRED } else { reasons::RENEWAL_FAILED };
+        if (expired || !failed.is_empty()) && self.is_news(reason, &message) {
+            let message = self.say(&message);
+            plan.notes.push(Note { warning: true, reason: warning.into(), message, about: About::Issuer });
+        }
+        let notes = std::mem::take(&mut plan.notes);
+        let said = self.finish(status, reason, &message, notes);
+        Plan { status: said.status, notes: said.notes, attestation, ..plan }
+    }
+
+    /// Said of another CA than the one before. One that follows while the issuer signs is expected.
+    fn replaced(&self, old: &CaStatus, fingerprint: &str) -> Option<Note> {
+        if old.fingerprint == fingerprint {
+            return None;
+        }
+        let stays = if self.status.previous_cas.iter().any(|ca| ca.fingerprint == old.fingerprint) {
+            format!("; the certificate before stays in ca.crt until {}", old.not_after)
+        } else {
+            String::new()
+        };
+        let message =
+            self.say(&format!("the CA changed from SHA-256 {} to {fingerprint}{stays}", old.fingerprint));
+        let warning = !is_ready(self.seen.status);
+        Some(Note { warning, reason: reasons::CA_REPLACED.into(), message, about: About::Issuer })
+    }
+
+    /// Said of a CA that was waited for.
+    fn awaited(&self, ca: &CaInfo, message: &str) -> Option<Note> {
+        let waited = ready_condition(self.seen.status).is_none_or(|ready| {
             let waiting = [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST];
             waiting.contains(&ready.reason.as_str()) || self_signed::waits(&ready.reason)
         });
-        if awaited {
-            let (reason, how) = if self.seen.issuer.spec().self_sign {
-                ("CAGenerated", "key made in the enclave".to_owned())
-            } else {
-                ("KeyAccepted", format!("key delivered as {}", ca.key_format))
-            };
-            let message = self.say(&format!("{message} ({how})"));
-            notes.push(Note { warning: false, reason: reason.into(), message, about: About::Issuer });
-        }
-        let attestation =
-            if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
-        let sealed = self.seen.sealed;
-        let mut plan = self.finish("True", reasons::READY, &message, notes);
-        plan.ca_secret = Some(Box::new(ca_secret));
-        plan.seal = identity.sealing && sealed != Some(&SealedKey::of(ca));
-        plan.attestation = attestation;
-        plan.requeue = Some(REAPPLY.min(Duration::from_secs(until_end.saturating_add(1))));
-        plan
+        let (reason, how) = if self.seen.issuer.spec().self_sign {
+            ("CAGenerated", "key made in the enclave".to_owned())
+        } else {
+            (reasons::KEY_ACCEPTED, format!("key delivered as {}", ca.key_format))
+        };
+        let message = self.say(&format!("{message} ({how})"));
+        waited.then(|| Note { warning: false, reason: reason.into(), message, about: About::Issuer })
     }
 
     fn offering(mut self, offer: &Offer) -> Plan {
-        let seen = self.seen;
-        let offer_id = hex::encode(offer.offer_id.as_slice());
-        let wanted = attestation::build(seen.issuer, offer, self.simulated);
-        let step = attestation::compare(seen.attestation, wanted);
-        self.status.offer =
-            Some(OfferStatus { id: offer_id.clone(), quote_attestation: seen.issuer.attestation_name() });
-        let stale = |refused: &mut RefusedDelivery| refused.offer != offer_id;
-        self.status.refused_delivery.take_if(stale);
-
-        // What stands in an object of another offer says nothing about this one.
-        let current =
-            seen.attestation.filter(|_| matches!(step, AttestationStep::Keep | AttestationStep::Restore(_)));
-        let verdict = current.map_or(Verdict::Waiting, |current| self.judge_delivery(current, &offer_id));
+        let (step, verdict) = self.offered(offer);
         let init = attestation::init_condition(self.now);
         let mut plan = match verdict {
-            Verdict::Waiting => {
-                self.status.refused_delivery = None;
-                self.waiting()
-            }
+            Verdict::Waiting => self.waiting(),
             Verdict::Deliver(delivery) => return Plan { deliver: Some(delivery), ..Plan::default() },
             Verdict::Refused { code, text } => self.refused(&code, &text),
         };
         plan.attestation_conditions.insert(0, init);
         plan.attestation = step;
         plan
+    }
+
+    /// What is to be done with the attestation of an offer, and what the key owner says in it.
+    fn offered(&mut self, offer: &Offer) -> (AttestationStep, Verdict) {
+        let seen = self.seen;
+        let id = hex::encode(offer.offer_id.as_slice());
+        let wanted = attestation::build(seen.issuer, offer, self.simulated);
+        let step = attestation::compare(seen.attestation, wanted);
+        self.status.offer =
+            Some(OfferStatus { id: id.clone(), quote_attestation: seen.issuer.attestation_name() });
+        self.status.refused_delivery.take_if(|refused| refused.offer != id);
+        // What stands in an object of another offer says nothing about this one.
+        let current =
+            seen.attestation.filter(|_| matches!(step, AttestationStep::Keep | AttestationStep::Restore(_)));
+        let verdict = current.map_or(Verdict::Waiting, |current| self.judge_delivery(current, &id));
+        if matches!(verdict, Verdict::Waiting) {
+            self.status.refused_delivery = None;
+        }
+        (step, verdict)
     }
 
     fn judge_delivery(&mut self, attestation: &QuoteAttestation, offer_id: &str) -> Verdict {
@@ -312,24 +383,24 @@ impl<'a> Pass<'a> {
             secret_uid: secret.uid().unwrap_or_default(),
             secret_resource_version: secret.resource_version().unwrap_or_default(),
             code: String::new(),
+            message: String::new(),
         };
         if let Some(refusal) = self.seen.refusal {
             let code = refusal.code.as_str();
-            // What time heals is not held against the delivery: it is tried again by itself.
-            let seal = RefusedDelivery { code: code.to_owned(), ..seal };
-            self.status.refused_delivery = Some(seal).filter(|_| !time_heals(code));
-            return refused(code, refusal.message.clone());
+            let verdict = refused(code, refusal.message.clone());
+            if let (Verdict::Refused { text, .. }, None) = (&verdict, retry_after(code)) {
+                let seal = RefusedDelivery { code: code.to_owned(), message: text.clone(), ..seal };
+                self.status.refused_delivery = Some(seal);
+            } else {
+                // What time heals is not held against the delivery: it is tried again by itself.
+                self.status.refused_delivery = None;
+            }
+            return verdict;
         }
         let before = self.status.refused_delivery.as_ref();
         if let Some(before) = before.filter(|before| before.is_of(&seal)) {
-            // The text was composed when the delivery was refused: it stays word for word, or every pass would write.
-            let known =
-                ready_condition(self.seen.status).filter(|ready| ready.reason == reasons::KEY_REJECTED);
-            let Some(ready) = known else {
-                return refused(&before.code, "this delivery was refused before".into());
-            };
-            let text = ready.message.strip_prefix(SIMULATED).unwrap_or(&ready.message).to_owned();
-            return Verdict::Refused { code: before.code.clone(), text };
+            // Word for word as it was composed when the delivery was refused, or every pass would write.
+            return Verdict::Refused { code: before.code.clone(), text: before.message.clone() };
         }
         self.status.refused_delivery = None;
         match delivery::read(secret) {
@@ -365,7 +436,7 @@ impl<'a> Pass<'a> {
         let condition = attestation::key_accepted_false(code, text, self.now);
         let mut plan = self.not_ready(reasons::KEY_REJECTED, text);
         plan.attestation_conditions.push(condition);
-        plan.requeue = time_heals(code).then_some(Duration::from_secs(10));
+        plan.requeue = retry_after(code);
         for note in &mut plan.notes {
             note.about = About::IssuerAndAttestation;
         }
@@ -374,15 +445,19 @@ impl<'a> Pass<'a> {
 
     fn not_ready(self, reason: &str, message: &str) -> Plan {
         let normal = matches!(reason, reasons::AWAITING_KEY);
-        let before = ready_condition(self.seen.status);
-        let changed = before.is_none_or(|b| b.reason != reason || b.message != self.say(message));
-        let notes = if changed {
+        let notes = if self.is_news(reason, message) {
             let (reason, message) = (reason.to_owned(), self.say(message));
             vec![Note { warning: !normal, reason, message, about: About::Issuer }]
         } else {
             Vec::new()
         };
         self.finish("False", reason, message, notes)
+    }
+
+    /// Whether the Ready condition said something else before.
+    fn is_news(&self, reason: &str, message: &str) -> bool {
+        ready_condition(self.seen.status)
+            .is_none_or(|before| before.reason != reason || before.message != self.say(message))
     }
 
     fn finish(mut self, ready: &str, reason: &str, message: &str, notes: Vec<Note>) -> Plan {
@@ -422,6 +497,7 @@ pub fn ca_status(ca: &CaInfo) -> CaStatus {
         not_after: rfc3339(ca.not_after),
         key_algorithm: ca.key_algorithm.clone(),
         key_format: ca.key_format.clone(),
+        trust_anchor: String::from_utf8(ca_secret::pem(&ca.anchors)).unwrap_or_default(),
     }
 }
 
@@ -446,14 +522,17 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Time
     let simulated = plan.status.simulated.unwrap_or(false);
     let pass = Pass { seen, now, status: std::mem::take(&mut plan.status), simulated };
     let said = pass.not_ready(reasons::SECRET_CONFLICT, &message);
-    (plan.status, plan.notes) = (said.status, said.notes);
+    plan.status = said.status;
+    // Another CA is said once: the next pass takes it for known.
+    plan.notes.retain(|note| note.reason == reasons::CA_REPLACED);
+    plan.notes.extend(said.notes);
     plan.requeue = Some(Duration::from_secs(30));
 }
 
-/// Refusals that end by themselves.
-fn time_heals(code: &str) -> bool {
+/// When to try again after a refusal that ends by itself.
+fn retry_after(code: &str) -> Option<Duration> {
     let healed = [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly];
-    healed.iter().any(|healed| healed.as_str() == code)
+    healed.iter().any(|healed| healed.as_str() == code).then_some(Duration::from_secs(10))
 }
 
 fn rfc3339(seconds: i64) -> String {

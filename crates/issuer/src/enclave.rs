@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
     BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
-    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Refusal, Request, Response, Restore,
-    Seal, Sealed,
+    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Refusal, RenewCa, Request, Response,
+    Restore, Seal, Sealed,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -115,13 +115,11 @@ impl Connected {
         }
     }
 
-    /// Makes or repeats the issuer's offer.
-    pub async fn offer(&self, uid: &str) -> Result<Offer, EnclaveError> {
+    /// Makes or repeats the issuer's offer; beside a CA that is held, only for its renewal.
+    pub async fn offer(&self, uid: &str, renewal: bool) -> Result<Offer, EnclaveError> {
         let nonce = ByteVec::from(FIXED_NONCE.to_vec());
-        match self
-            .call(Request::BeginProvisioning(BeginProvisioning { issuer_uid: uid.to_owned(), nonce }))
-            .await?
-        {
+        let begin = BeginProvisioning { issuer_uid: uid.to_owned(), nonce, renewal };
+        match self.call(Request::BeginProvisioning(begin)).await? {
             Response::Offer(offer) => Ok(offer),
             _ => Err(EnclaveError::Unexpected),
         }
@@ -138,6 +136,14 @@ impl Connected {
     /// Has a self-signed CA made.
     pub async fn generate(&self, request: GenerateCa) -> Result<CaInfo, EnclaveError> {
         match self.call(Request::GenerateCa(request)).await? {
+            Response::Provisioned(ca) => Ok(ca),
+            _ => Err(EnclaveError::Unexpected),
+        }
+    }
+
+    /// Lets the next certificate of a self-signed CA follow.
+    pub async fn renew(&self, request: RenewCa) -> Result<CaInfo, EnclaveError> {
+        match self.call(Request::RenewCa(request)).await? {
             Response::Provisioned(ca) => Ok(ca),
             _ => Err(EnclaveError::Unexpected),
         }

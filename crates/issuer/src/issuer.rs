@@ -187,6 +187,12 @@ impl Issuer {
         all
     }
 
+    /// Whether it may be waiting for a CA key: for its first, for one that was lost, or for the next.
+    #[must_use]
+    pub fn awaits_key(&self) -> bool {
+        !self.signs() || self.status().is_some_and(|status| status.offer.is_some())
+    }
+
     /// Whether it signs, as its status says.
     #[must_use]
     pub fn signs(&self) -> bool {

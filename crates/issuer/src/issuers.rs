@@ -1,15 +1,14 @@
 //! Reconciles issuers: observes, lets [`crate::decide`] decide, carries the plan out.
 
 use crate::context::Context;
+use crate::dealings::{Dealings, EnclaveStep};
 use crate::decide::{
-    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, ca_status, decide, merge_conditions,
+    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, decide, known, merge_conditions,
     named_secret, secret_refused, unsupported,
 };
-use crate::delivery::Delivery;
-use crate::enclave::{Connected, EnclaveError};
+use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
-use crate::metrics::Metrics;
-use crate::sealed::{self, Kept, SealedKey};
+use crate::sealed::{self, SealedKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -21,9 +20,6 @@ use std::time::Duration;
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
-use tcs_enclave_rpc::{
-    ByteVec, CaInfo, CompleteProvisioning, Identity, Offer, Refusal, RefusalCode, Restore,
-};
 
 /// The name under which we apply.
 pub const FIELD_MANAGER: &str = "tcs-issuer";
@@ -41,14 +37,6 @@ pub enum ReconcileError {
 
 /// How soon a failed sweep is made again.
 pub const RETRY: Duration = Duration::from_secs(1);
-
-enum Enclave {
-    Unavailable,
-    Vacant(Identity),
-    Holding(Identity, CaInfo),
-    Offering(Identity, Offer),
-    Refused(Identity, Refusal),
-}
 
 /// One pass over one issuer.
 pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, ReconcileError> {
@@ -73,8 +61,7 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
 
     let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
     let kept = sealed::find(&secrets, &uid).await?;
-    let (mut enclave, restore_refusal) =
-        observe_enclave(connected.as_ref(), issuer, kept.as_ref(), context).await?;
+    let mut dealings = Dealings::begin(connected.as_ref(), issuer, kept.as_ref(), context).await?;
     let attestation = attestations.get_opt(&name).await?;
     let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
     let secret = match named {
@@ -82,134 +69,40 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         Some(_) => Some(None),
         None => None,
     };
-    let mut refusal = None;
     loop {
         let seen = Observed {
             issuer,
             status: &status,
-            enclave: match &enclave {
-                Enclave::Unavailable => EnclaveSeen::Unavailable,
-                Enclave::Holding(identity, ca) => EnclaveSeen::Holding(identity, ca),
-                Enclave::Offering(identity, offer) => EnclaveSeen::Offering(identity, offer),
-                Enclave::Refused(identity, refusal) => EnclaveSeen::Refused(identity, refusal),
-                Enclave::Vacant(identity) => EnclaveSeen::Vacant(identity),
-            },
+            enclave: dealings.enclave(),
+            next: dealings.next(),
             attestation: attestation.as_ref(),
             secret: match &secret {
                 None => SecretSeen::NotNamed,
                 Some(None) => SecretSeen::Missing,
                 Some(Some(secret)) => SecretSeen::Found(secret),
             },
-            refusal: refusal.as_ref(),
+            refusal: dealings.refusal(),
             sealed: kept.as_ref().map(|kept| &kept.key),
-            restore_refusal: restore_refusal.as_ref(),
+            restore_refusal: dealings.restore_refusal(),
         };
         let mut plan = decide(&seen, now());
-        if let (Some(delivery), Some(connected), Enclave::Offering(identity, offer)) =
-            (plan.deliver.take(), &connected, &enclave)
+        if let Some(connected) = &connected
+            && let Some(step) = EnclaveStep::of(&mut plan)
         {
-            match hand_over(connected, &uid, offer, delivery).await? {
-                Ok(ca) => {
-                    Metrics::count(&context.metrics.accepted, &ca.key_format);
-                    tracing::info!(issuer = issuer.signer_name(), format = ca.key_format, "CA key accepted");
-                    enclave = Enclave::Holding(identity.clone(), ca);
-                }
-                Err(refused) => {
-                    Metrics::count(&context.metrics.refused, refused.code.as_str());
-                    refusal = Some(refused);
-                }
+            let made = dealings.take(step, connected, issuer, context).await?;
+            if let Some(ca) = made {
+                // Known before it is published: whatever is lost after this, no other CA is made silently.
+                put_status(&known(&status, issuer, &ca, now()), issuer, context).await?;
             }
             continue;
         }
-        if let (Some(request), Some(connected), Enclave::Vacant(identity)) =
-            (plan.generate.take(), &connected, &enclave)
-        {
-            match refusable(connected.generate(request).await)? {
-                Ok(ca) => {
-                    tracing::info!(issuer = issuer.signer_name(), algorithm = ca.key_algorithm, "CA made");
-                    // Known before it is published: whatever is lost after this, no other CA is made silently.
-                    let known = IssuerStatus { ca: Some(ca_status(&ca)), ..status.clone() };
-                    put_status(&known, &seen, context).await?;
-                    enclave = Enclave::Holding(identity.clone(), ca);
-                }
-                Err(refused) => refusal = Some(refused),
-            }
-            continue;
-        }
-        if let (true, Some(connected), Enclave::Holding(_, ca)) = (plan.seal, &connected, &enclave) {
+        if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
             sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await?;
         }
         carry_out(&mut plan, &seen, context, &attestations).await?;
         return Ok(plan);
     }
-}
-
-/// What the enclave holds; if nothing, what was sealed is handed back to it first, or why it does not take it.
-async fn observe_enclave(
-    connected: Option<&Connected>,
-    issuer: &Issuer,
-    kept: Option<&Kept>,
-    context: &Context,
-) -> Result<(Enclave, Option<Refusal>), EnclaveError> {
-    let Some(connected) = connected else { return Ok((Enclave::Unavailable, None)) };
-    let (identity, uid) = (connected.identity.clone(), issuer.uid());
-    if let Some(ca) = connected.holdings_of(&uid).await?.and_then(|state| state.ca) {
-        return Ok((Enclave::Holding(identity, ca), None));
-    }
-    let mut refused = None;
-    if let Some(kept) = kept {
-        let blob = ByteVec::from(kept.blob.clone());
-        let request = Restore { issuer_uid: uid.clone(), blob, now: now().as_second() };
-        match refusable(connected.restore(request).await)? {
-            Ok(ca) => {
-                tracing::info!(issuer = issuer.signer_name(), "CA key restored");
-                context.wake_requests(Some(issuer));
-                return Ok((Enclave::Holding(identity, ca), None));
-            }
-            Err(refusal) => refused = Some(refusal),
-        }
-    }
-    if issuer.spec().self_sign {
-        return Ok((Enclave::Vacant(identity), refused));
-    }
-    match connected.offer(&uid).await {
-        Ok(offer) => Ok((Enclave::Offering(identity, offer), refused)),
-        Err(EnclaveError::Refused(refusal)) => Ok((Enclave::Refused(identity, refusal), refused)),
-        Err(error) => Err(error),
-    }
-}
-
-async fn hand_over(
-    connected: &Connected,
-    uid: &str,
-    offer: &Offer,
-    delivery: Delivery,
-) -> Result<Result<CaInfo, Refusal>, EnclaveError> {
-    let request = CompleteProvisioning {
-        issuer_uid: uid.to_owned(),
-        offer_id: offer.offer_id.clone(),
-        wrapped_key: ByteVec::from(delivery.wrapped_key),
-        chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
-        formats: Vec::new(),
-        now: now().as_second(),
-    };
-    refusable(connected.deliver(request).await)
-}
-
-/// Tells a refusal that stands from one that only says to make the pass again.
-fn refusable(answer: Result<CaInfo, EnclaveError>) -> Result<Result<CaInfo, Refusal>, EnclaveError> {
-    match answer {
-        Ok(ca) => Ok(Ok(ca)),
-        Err(EnclaveError::Refused(refusal)) if !is_moments_fault(refusal.code) => Ok(Err(refusal)),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a refusal says nothing about what was handed over: the pass is simply made again.
-fn is_moments_fault(code: RefusalCode) -> bool {
-    use RefusalCode::{AlreadyProvisioned, Busy, Internal, OfferExhausted, UnknownOffer};
-    matches!(code, AlreadyProvisioned | Busy | Internal | OfferExhausted | UnknownOffer)
 }
 
 async fn carry_out(
@@ -302,7 +195,7 @@ pub async fn delete(
 async fn write_status(plan: &Plan, seen: &Observed<'_>, context: &Context) -> Result<(), kube::Error> {
     let status = &plan.status;
     if status != seen.status {
-        put_status(status, seen, context).await?;
+        put_status(status, seen.issuer, context).await?;
     }
     for note in &plan.notes {
         context.note(&seen.issuer.reference(), note.warning, &note.reason, "Reconcile", &note.message).await;
@@ -315,12 +208,7 @@ async fn write_status(plan: &Plan, seen: &Observed<'_>, context: &Context) -> Re
     Ok(())
 }
 
-async fn put_status(
-    status: &IssuerStatus,
-    seen: &Observed<'_>,
-    context: &Context,
-) -> Result<(), kube::Error> {
-    let issuer = seen.issuer;
+async fn put_status(status: &IssuerStatus, issuer: &Issuer, context: &Context) -> Result<(), kube::Error> {
     let reference = issuer.reference();
     let body = json!({
         "apiVersion": reference.api_version,

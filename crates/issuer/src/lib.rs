@@ -12,6 +12,7 @@ pub mod requests;
 pub mod settings;
 
 mod context;
+mod dealings;
 mod enclave;
 mod health;
 

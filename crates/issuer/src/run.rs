@@ -301,10 +301,10 @@ async fn watch_secrets(
             watcher::Event::InitDone => None,
             watcher::Event::Init | watcher::Event::InitApply(_) => continue,
         };
-        // Any issuer still without a key may have been promised this Secret; there are few of those. What is sealed of an
-        // issuer's key is that issuer's matter.
+        // Any issuer that waits for a key may have been promised this Secret; there are few of those. What is sealed of an issuer's
+        // key is that issuer's matter.
         let concerned =
-            |issuer: &Issuer| !issuer.signs() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
+            |issuer: &Issuer| issuer.awaits_key() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
         for issuer in context.all_issuers().iter().filter(|issuer| concerned(issuer)) {
             context.call(issuer);
         }

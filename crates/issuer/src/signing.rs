@@ -1,6 +1,7 @@
 //! Answers approved `CertificateSigningRequest`s. One status write per request and no reads (design, section 7).
 
 use crate::context::Context;
+use crate::decide::is_known;
 use crate::delivery;
 use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
@@ -14,6 +15,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, Resource as _, ResourceExt as _};
 use pem_rfc7468::LineEnding;
 use std::sync::Arc;
+use std::time::Duration;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Door, Issue};
 
@@ -44,6 +46,11 @@ pub async fn reconcile(
         policy: issuer.spec().policy.as_ref().map(policy::message),
     };
     match connected.issue(ask).await {
+        // A CA that nobody could know yet: its Secret is just being written, and the issuer's change wakes us.
+        Ok(answer) if !is_published(&issuer, &answer.ca_fingerprint, &context) => {
+            context.call(&issuer);
+            Ok(Action::requeue(Duration::from_secs(1)))
+        }
         Ok(answer) => publish(&request, &context, &answer.chain).await,
         Err(EnclaveError::Refused(refusal)) if is_requests_fault(refusal.code) => {
             fail(&request, &context, refusal.code.as_str(), &refusal.message).await
@@ -52,7 +59,7 @@ pub async fn reconcile(
             // The issuer's fault or the moment's: the issuer is looked at again, and its change wakes us.
             context.call(&issuer);
             wait_for(&request, &context, &Wait::for_ready(&refusal.to_string())).await;
-            Ok(Action::requeue(std::time::Duration::from_secs(5)))
+            Ok(Action::requeue(Duration::from_secs(5)))
         }
         Err(error) => Err(error.into()),
     }
@@ -79,6 +86,12 @@ fn issuer_for(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
         Some(_) => Err(Wait::for_ready(&format!("{what} is not Ready"))),
         None => Err(Wait { reason: "WaitingForIssuerExist", message: format!("there is no {what}") }),
     }
+}
+
+/// Whether a CA is the one whose certificate was published last, or one before it.
+fn is_published(issuer: &Issuer, ca_fingerprint: &[u8], context: &Context) -> bool {
+    issuer.status().is_some_and(|status| is_known(status, ca_fingerprint))
+        || is_known(&context.newest_status(issuer), ca_fingerprint)
 }
 
 /// Waiting writes nothing into the request: it says so in one Event, and the watches go on.

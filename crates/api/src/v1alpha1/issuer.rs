@@ -40,7 +40,8 @@ pub struct IssuerSpec {
         .message("selfSign cannot be changed: delete the issuer and make a new one"))]
     pub self_sign: bool,
 
-    /// What the CA of a self-signed issuer is to be. Read when the CA is made, and not after.
+    /// What the CA of a self-signed issuer is to be. Read when the CA is made; at its renewal `lifetimeDays`, `rotationPolicy` and,
+    /// with a new key, `keyAlgorithm` are read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
 
@@ -102,6 +103,14 @@ pub struct CaSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 7300))]
     pub lifetime_days: Option<u32>,
+
+    /// Whether the CA gets a new key at its renewal: `Never` (the default) or `Always`. With the same key, whoever trusts the old
+    /// certificate accepts what is issued under the new one. A new key has to be trusted first: the bundle in the Secret holds
+    /// both certificates before the first certificate under the new key is published, and until the old one has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[x_kube(validation = Rule::new("self in ['Never', 'Always']").message("rotationPolicy must be Never or Always"))]
+    pub rotation_policy: Option<String>,
 
     /// How many CAs may stand below this one (pathLenConstraint): 0 by default, which is certificates of workloads only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,6 +248,16 @@ pub struct IssuerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaStatus>,
 
+    /// CAs before that one, as long as certificates under them may be valid: their trust anchors stay in `ca.crt`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub previous_cas: Vec<PreviousCa>,
+
+    /// Value of the annotation tcs.intel.com/renew, its first 63 characters, that the present CA has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub handled_renewal: Option<String>,
+
     /// Kind of the evidence that the enclave gives, for example `sgx-dcap-v3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -283,6 +302,25 @@ pub struct CaStatus {
     /// Format in which the key was delivered, for example `kmra-v1`.
     #[schemars(length(max = 63))]
     pub key_format: String,
+    /// Its trust anchor, PEM.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 98304))]
+    pub trust_anchor: String,
+}
+
+/// A CA that another one took the place of.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousCa {
+    /// SHA-256 of the issuing CA certificate's DER, lower-case hex.
+    #[schemars(length(max = 64))]
+    pub fingerprint: String,
+    /// When the last certificate under it has ended, RFC 3339.
+    #[schemars(length(max = 63))]
+    pub not_after: String,
+    /// Its trust anchor, PEM.
+    #[schemars(length(max = 98304))]
+    pub trust_anchor: String,
 }
 
 /// A key pair in the enclave for which a CA key is awaited.
@@ -313,6 +351,10 @@ pub struct RefusedDelivery {
     /// Stable code of the refusal.
     #[schemars(length(max = 63))]
     pub code: String,
+    /// What was said of it.
+    #[serde(default)]
+    #[schemars(length(max = 32768))]
+    pub message: String,
 }
 
 impl RefusedDelivery {

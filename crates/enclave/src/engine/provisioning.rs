@@ -65,7 +65,14 @@ impl Engine {
         let now = super::check_clock(request.now)?;
         let delivered: Vec<&[u8]> = request.chain.iter().map(|der| der.as_slice()).collect();
         let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
-        if self.state.ca(uid).is_some_and(|present| !chain.can_be_told_from(&present.chain)) {
+        let present = self.state.ca(uid);
+        if present.as_ref().is_some_and(|present| chain.issuing().der() == present.chain.issuing().der()) {
+            return Err(refuse(
+                RefusalCode::CertificateUnsupported,
+                "this is the certificate of the present CA; deliver the next one",
+            ));
+        }
+        if present.is_some_and(|present| !chain.can_be_told_from(&present.chain)) {
             return Err(refuse(
                 RefusalCode::CertificateUnsupported,
                 "the next CA certificate has the name of the present one, another key, and no subject key identifier to tell them \

@@ -6,14 +6,18 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pem_rfc7468::LineEnding;
 use std::collections::BTreeMap;
+use tcs_api::v1alpha1::PreviousCa;
 use tcs_enclave_rpc::{ByteVec, CaInfo};
 
 /// Type kubernetes.io/tls with an empty `tls.key`: the key never leaves the enclave, but mounts expect the field.
-pub fn build(issuer: &Issuer, ca: &CaInfo) -> Secret {
+/// `ca.crt` holds the anchors of this CA first, then those of the CAs before it.
+pub fn build(issuer: &Issuer, ca: &CaInfo, previous: &[PreviousCa]) -> Secret {
+    let mut anchors = pem(&ca.anchors);
+    anchors.extend(previous.iter().flat_map(|ca| ca.trust_anchor.bytes()));
     let data = BTreeMap::from([
         ("tls.crt".to_owned(), ByteString(pem(&ca.chain))),
         ("tls.key".to_owned(), ByteString(Vec::new())),
-        ("ca.crt".to_owned(), ByteString(pem(&ca.anchors))),
+        ("ca.crt".to_owned(), ByteString(anchors)),
     ]);
     Secret {
         metadata: ObjectMeta {

@@ -55,7 +55,8 @@ fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
     issuer.annotation(annotations::NEW_CA) == Some(old)
 }
 
-fn request(issuer: &Issuer, now: i64) -> GenerateCa {
+/// The CA that the spec asks for.
+pub fn request(issuer: &Issuer, now: i64) -> GenerateCa {
     let spec = issuer.spec().ca.clone().unwrap_or_default();
     GenerateCa {
         issuer_uid: issuer.uid(),

@@ -17,6 +17,8 @@ mod document;
 mod lifecycle;
 mod policy;
 mod rbac;
+mod renewal;
+mod renewal_by_clock;
 mod restart;
 mod self_signed;
 mod signing;

@@ -136,6 +136,10 @@ fn the_next_ca_is_delivered_while_the_present_one_signs_on() {
     assert_eq!(enclave.begin_renewal("uid").unwrap().attempts_left, MAX_ATTEMPTS - 1);
     leaf(&enclave);
 
+    let same = enclave.deliver(one.delivery("uid", &offer)).unwrap_err();
+    assert_eq!(same.code, RefusalCode::CertificateUnsupported, "the present CA is not the next one");
+    assert_eq!(enclave.begin_renewal("uid").unwrap().attempts_left, MAX_ATTEMPTS - 1);
+
     let new = enclave.deliver(two.delivery("uid", &offer)).unwrap();
     assert!(new.generation > old.generation && new.fingerprint != old.fingerprint);
     let after = leaf(&enclave);
