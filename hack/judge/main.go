@@ -1,7 +1,8 @@
 // Command judge says what Go's crypto/x509 makes of certificate requests and certificates: a second opinion for tests.
 //
 // It reads records from standard input, each a kind ('R' for a PKCS#10 request, 'C' for a certificate), four bytes of length
-// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'.
+// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'. To a certificate of kind 'L' it answers with a line:
+// the names of zlint's rules of RFC 5280 that it breaks, separated by commas.
 package main
 
 import (
@@ -17,7 +18,13 @@ import (
 	"log"
 	"math/big"
 	"os"
+	"slices"
+	"strings"
 	"time"
+
+	zcrypto "github.com/zmap/zcrypto/x509"
+	"github.com/zmap/zlint/v3"
+	"github.com/zmap/zlint/v3/lint"
 )
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -75,8 +82,28 @@ func (s *signer) request(der []byte) bool {
 	return err == nil
 }
 
+// broken names the rules of RFC 5280 that a certificate breaks.
+func broken(der []byte, rules lint.Registry) string {
+	certificate, err := zcrypto.ParseCertificate(der)
+	if err != nil {
+		return "unreadable"
+	}
+	var names []string
+	for name, result := range zlint.LintCertificateEx(certificate, rules).Results {
+		if result.Status >= lint.Error {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
+}
+
 func run() error {
 	signer, err := newSigner()
+	if err != nil {
+		return err
+	}
+	rules, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{lint.RFC5280}})
 	if err != nil {
 		return err
 	}
@@ -97,6 +124,12 @@ func run() error {
 		der := make([]byte, binary.BigEndian.Uint32(header[1:]))
 		if _, err := io.ReadFull(in, der); err != nil {
 			return err
+		}
+		if header[0] == 'L' {
+			if _, err := out.WriteString(broken(der, rules) + "\n"); err != nil {
+				return err
+			}
+			continue
 		}
 		accepted := false
 		switch header[0] {

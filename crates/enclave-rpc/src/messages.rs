@@ -170,6 +170,12 @@ pub enum Door {
     /// `certificates.k8s.io/v1` `CertificateSigningRequest`.
     #[n(0)]
     KubernetesCsr,
+    /// `cert-manager.io/v1` `CertificateRequest`.
+    #[n(1)]
+    CertManager,
+    /// `certificates.k8s.io` `PodCertificateRequest`.
+    #[n(2)]
+    PodCertificate,
 }
 
 /// Fields of [`Request::GenerateCa`].

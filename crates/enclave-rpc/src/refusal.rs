@@ -103,6 +103,10 @@ refusal_codes! {
     51 PolicyRefused,
     /// The rules of a policy cannot be read.
     52 PolicyMalformed,
+    /// The request's own key usages are not those of its spec.
+    53 ExtensionMismatch,
+    /// The CA ends before the shortest lifetime that the door allows.
+    54 CaEndsSoon,
 }
 
 impl fmt::Display for RefusalCode {

@@ -45,6 +45,7 @@ pub fn is_requests_fault(code: RefusalCode) -> bool {
             | RefusalCode::RequestForCa
             | RefusalCode::UsageUnknown
             | RefusalCode::UsageForbidden
+            | RefusalCode::ExtensionMismatch
             | RefusalCode::IdentityForbidden
             | RefusalCode::LifetimeInvalid
             | RefusalCode::PolicyRefused

@@ -20,6 +20,9 @@ pub enum Error {
     /// Certificate or CRL signing was asked for.
     #[error("'cert sign' and 'crl sign' are never issued here; ask without them")]
     UsageForbidden,
+    /// The request holds key usages of its own that are not those asked for beside it.
+    #[error("the request's own key usages are not those of its spec")]
+    ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.
     #[error("the requested identity is refused: {0}")]
     IdentityForbidden(&'static str),
@@ -30,7 +33,7 @@ pub enum Error {
     #[error("the issuer's policy does not allow it (rule: {0})")]
     PolicyRefused(&'static str),
     /// The lifetime cannot be met.
-    #[error("the requested lifetime is shorter than 600 seconds")]
+    #[error("the requested lifetime is too short: at least 600 seconds, an hour for pods")]
     LifetimeInvalid,
     /// A self-signed CA would live too short or too long.
     #[error("a CA lives from one hour to 20 years, and not beyond the year 9999")]
@@ -38,6 +41,9 @@ pub enum Error {
     /// The CA's validity has ended.
     #[error("the CA certificate has ended")]
     CaExpired,
+    /// The CA's validity ends before the shortest lifetime of the door.
+    #[error("the CA certificate ends too soon for the shortest lifetime")]
+    CaEndsSoon,
     /// The clock is before the CA's start or this release.
     #[error("the clock is before the CA certificate's start or before this release")]
     ClockTooEarly,
@@ -81,11 +87,13 @@ impl Error {
             Self::RequestForCa => "RequestForCa",
             Self::UsageUnknown => "UsageUnknown",
             Self::UsageForbidden => "UsageForbidden",
+            Self::ExtensionMismatch => "ExtensionMismatch",
             Self::IdentityForbidden(_) => "IdentityForbidden",
             Self::PolicyMalformed(_) => "PolicyMalformed",
             Self::PolicyRefused(_) => "PolicyRefused",
             Self::LifetimeInvalid | Self::CaLifetimeInvalid => "LifetimeInvalid",
             Self::CaExpired => "CaExpired",
+            Self::CaEndsSoon => "CaEndsSoon",
             Self::ClockTooEarly => "ClockTooEarly",
             Self::CertificateMalformed(_) => "CertificateMalformed",
             Self::CertificateNotCa(_) => "CertificateNotCa",

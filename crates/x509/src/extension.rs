@@ -139,6 +139,22 @@ pub fn key_usage(value: &[u8]) -> der::Result<Vec<u8>> {
     Ok((0u8..).zip(bits.bits().take(16)).filter_map(|(number, set)| set.then_some(number)).collect())
 }
 
+/// The identifiers of `extKeyUsage`, each once, sorted.
+pub fn extended_key_usage(value: &[u8]) -> der::Result<Vec<ObjectIdentifier>> {
+    let mut reader = SliceReader::new(value)?;
+    let mut all = Vec::new();
+    reader.sequence(|inner| {
+        while !inner.is_finished() {
+            all.push(object_id(inner)?);
+        }
+        Ok::<_, der::Error>(())
+    })?;
+    reader.finish()?;
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

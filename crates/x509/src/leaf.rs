@@ -6,21 +6,18 @@ use crate::extension::{
     self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
     SUBJECT_ALT_NAME, basic_constraints, key_usage,
 };
-use crate::{CaChain, CertificateRequest, Error, Policy, Usage, encode, usage};
+use crate::profile::End;
+use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, encode, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
-/// When no lifetime is asked for: 90 days, in seconds.
-pub const DEFAULT_LIFETIME: u64 = 90 * 86_400;
 /// The floor's longest lifetime: 365 days, in seconds. More is asked in vain: it is cut.
 pub const LONGEST_LIFETIME: u64 = 365 * 86_400;
 /// The shortest lifetime that Kubernetes knows, in seconds; less is refused.
 pub const SHORTEST_LIFETIME: u64 = 600;
 
-/// For clocks that lag: certificates begin this many seconds early. From a lifetime of [`LONG`] on that is taken from the end (B5).
+/// For clocks that lag: certificates of the Kubernetes door (B5) and CAs begin this many seconds early.
 pub const BACKDATE: i64 = 300;
-/// From this lifetime on, in seconds, the back-dating is taken from the end (conformance B5).
-pub const LONG: i64 = 8 * 3600;
 
 /// When no usage is asked for (conformance B6).
 const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
@@ -34,11 +31,13 @@ pub trait Signer {
 
 /// What a certificate is asked for.
 pub struct LeafRequest<'a> {
+    /// The door through which it is asked for.
+    pub profile: Profile,
     /// The verified request.
     pub request: &'a CertificateRequest,
     /// The usages; none means digital signature and key encipherment (B6).
     pub usages: &'a [Usage],
-    /// Lifetime in seconds; `None`: [`DEFAULT_LIFETIME`].
+    /// Lifetime in seconds; `None`: the door's default.
     pub lifetime: Option<u64>,
     /// The caller's time, Unix seconds.
     pub now: i64,
@@ -81,13 +80,7 @@ pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result
 impl Tbs {
     /// Builds the to-be-signed certificate. What may not be asked for is refused here, never trimmed.
     pub fn build(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
-        let request = ask.request;
-        if request.asks_ca() {
-            return Err(Error::RequestForCa);
-        }
-        if request.asks_signing_usage() || ask.usages.iter().any(|usage| usage.is_signing()) {
-            return Err(Error::UsageForbidden);
-        }
+        ask.profile.compare(ask.request, ask.usages())?;
         // RFC 5280, 4.1.2.2: positive.
         if ask.serial == [0; 16] {
             return Err(Error::Encoding);
@@ -158,7 +151,7 @@ impl Tbs {
         let times = (tbs.not_before, tbs.not_after);
         judge(times == (self.not_before, self.not_after), "the validity is another than reported")?;
         judge(tbs.not_before < tbs.not_after, "its validity is empty")?;
-        let longest = i64::try_from(LONGEST_LIFETIME).unwrap_or(i64::MAX);
+        let longest = i64::try_from(ask.profile.lifetimes().longest).unwrap_or(i64::MAX);
         judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
         judge(tbs.not_before >= ask.clock_floor, "it would begin before the clock's floor")?;
         judge(
@@ -200,28 +193,29 @@ pub fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
-/// `NotBefore` and `NotAfter` (B5), never outside the CA's nor before the clock's floor.
+/// `NotBefore` and `NotAfter` of the door, never outside the CA's nor before the clock's floor.
 fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
     if ask.now < ask.clock_floor || ask.now < ca.not_before() {
         return Err(Error::ClockTooEarly);
     }
-    let longest = ask.policies.iter().map(|policy| policy.max_lifetime()).fold(LONGEST_LIFETIME, u64::min);
-    let lifetime = ask.lifetime.unwrap_or(DEFAULT_LIFETIME).min(longest);
-    if lifetime < SHORTEST_LIFETIME {
+    let door = ask.profile.lifetimes();
+    let longest = ask.policies.iter().map(|policy| policy.max_lifetime()).fold(door.longest, u64::min);
+    let lifetime = ask.lifetime.unwrap_or(door.default).min(longest);
+    if lifetime < door.shortest {
         return Err(Error::LifetimeInvalid);
     }
     if ask.now >= ca.not_after() {
         return Err(Error::CaExpired);
     }
     let lifetime = i64::try_from(lifetime).map_err(|_| Error::LifetimeInvalid)?;
-    let from_end = if lifetime >= LONG { BACKDATE } else { 0 };
-    let end = ask
-        .now
-        .checked_add(lifetime)
-        .and_then(|end| end.checked_sub(from_end))
-        .ok_or(Error::LifetimeInvalid)?;
-    let start = ask.now.saturating_sub(BACKDATE).max(ca.not_before()).max(ask.clock_floor);
-    Ok((start, end.min(ca.not_after())))
+    let start = ask.now.saturating_sub(door.backdate).max(ca.not_before()).max(ask.clock_floor);
+    let from = match door.end {
+        End::FromStart => start,
+        End::FromNow { long } if lifetime >= long => ask.now.saturating_sub(door.backdate),
+        End::FromNow { .. } => ask.now,
+    };
+    let end = from.checked_add(lifetime).ok_or(Error::LifetimeInvalid)?.min(ca.not_after());
+    if end.saturating_sub(start) < door.least { Err(Error::CaEndsSoon) } else { Ok((start, end)) }
 }
 
 /// keyUsage, extKeyUsage, basicConstraints, authorityKeyIdentifier, subjectAltName: in this order.
@@ -273,6 +267,7 @@ mod tests {
         let (request, ca) = (request(), chain());
         let lifetime = Some(LONGEST_LIFETIME);
         let ask = LeafRequest {
+            profile: Profile::KubernetesCsr,
             request: &request,
             usages: &[],
             lifetime,

@@ -18,6 +18,7 @@ mod extension;
 mod leaf;
 mod name;
 mod policy;
+mod profile;
 mod request;
 mod san;
 mod self_signed;
@@ -26,10 +27,11 @@ mod usage;
 pub use ca::{CaCertificate, CaChain};
 pub use error::Error;
 pub use leaf::{
-    BACKDATE, DEFAULT_LIFETIME, IssuedLeaf, LONG, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer,
-    Tbs, assemble, issue, verify_issued,
+    BACKDATE, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble, issue,
+    verify_issued,
 };
 pub use policy::{Policy, PolicyRules};
+pub use profile::{End, Lifetimes, Profile};
 pub use request::{CertificateRequest, MAX_REQUEST};
 pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
 pub use usage::Usage;

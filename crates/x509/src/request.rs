@@ -21,7 +21,8 @@ pub struct CertificateRequest {
     spki: Vec<u8>,
     san: Option<Vec<u8>>,
     asks_ca: bool,
-    key_usage: Vec<u8>,
+    key_usage: Option<Vec<u8>>,
+    extended_key_usage: Option<Vec<u8>>,
 }
 
 impl CertificateRequest {
@@ -68,7 +69,8 @@ impl CertificateRequest {
             spki: spki.to_vec(),
             san: san.map(<[u8]>::to_vec),
             asks_ca: constraints.map_err(unreadable)?.unwrap_or_default().ca,
-            key_usage: key_usage.map_err(unreadable)?.unwrap_or_default(),
+            key_usage: key_usage.map_err(unreadable)?,
+            extended_key_usage: value(extension::EXTENDED_KEY_USAGE).map(<[u8]>::to_vec),
         })
     }
 
@@ -105,7 +107,18 @@ impl CertificateRequest {
     /// Whether the requested key usage holds keyCertSign or cRLSign.
     #[must_use]
     pub fn asks_signing_usage(&self) -> bool {
-        self.key_usage.iter().any(|bit| matches!(*bit, extension::KEY_CERT_SIGN | extension::CRL_SIGN))
+        let signs = |bit: &u8| matches!(*bit, extension::KEY_CERT_SIGN | extension::CRL_SIGN);
+        self.key_usage.iter().flatten().any(signs)
+    }
+
+    /// The bits of the requested key usage, by number, ascending.
+    pub(crate) fn key_usage(&self) -> Option<&[u8]> {
+        self.key_usage.as_deref()
+    }
+
+    /// The value of the requested extended key usage; whether it can be read is not looked at.
+    pub(crate) fn extended_key_usage(&self) -> Option<&[u8]> {
+        self.extended_key_usage.as_deref()
     }
 }
 

@@ -75,7 +75,7 @@ impl Usage {
         matches!(self, Self::CertSign | Self::CrlSign)
     }
 
-    fn key_usage_bit(self) -> Option<u8> {
+    pub(crate) fn key_usage_bit(self) -> Option<u8> {
         Some(match self {
             Self::DigitalSignature => 0,
             Self::ContentCommitment => 1,

@@ -3,15 +3,17 @@
 use super::{Ca, Engine, refusals, refuse};
 use crate::{RELEASE_DATE, keys};
 use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
-use tcs_x509::{CertificateRequest, LeafRequest, Policy, Usage, issue};
+use tcs_x509::{CertificateRequest, LeafRequest, Policy, Profile, Usage, issue};
 
 impl Engine {
     pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
         super::check_uid(&ask.issuer_uid)?;
-        match ask.door {
-            Door::KubernetesCsr => {}
+        let profile = match ask.door {
+            Door::KubernetesCsr => Profile::KubernetesCsr,
+            Door::CertManager => Profile::CertManager,
+            Door::PodCertificate => Profile::PodCertificate,
             _ => return Err(refuse(RefusalCode::MalformedMessage, "this version does not know the door")),
-        }
+        };
         let not_provisioned =
             || refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer");
         let ca = self.state.ca(&ask.issuer_uid).ok_or_else(not_provisioned)?;
@@ -21,6 +23,7 @@ impl Engine {
         let policies: Vec<&Policy> = ca.policy.iter().chain(&narrowing).collect();
         let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
         let leaf = LeafRequest {
+            profile,
             request: &request,
             usages: &usages,
             lifetime: ask.lifetime,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
-use tcs_x509::{BACKDATE, DEFAULT_LIFETIME, LONG, LONGEST_LIFETIME, SHORTEST_LIFETIME, Usage, issue};
+use tcs_x509::{End, Lifetimes, Profile, Usage, issue};
 use x509_cert::der::Decode as _;
 
 /// Tests run in threads, and each rewrites its own part of a file.
@@ -72,22 +72,32 @@ fn b09_the_table_of_usages_is_that_of_the_code() {
 
 #[test]
 fn b09_the_table_of_lifetimes_is_that_of_the_code() {
-    let mut table = String::from("| What | Value |\n|---|---|\n");
-    for (what, value) in [
-        ("asked for", "`spec.expirationSeconds`".to_owned()),
-        ("not asked for", format!("{} days", DEFAULT_LIFETIME / 86_400)),
-        ("shortest; less is refused (`LifetimeInvalid`)", format!("{SHORTEST_LIFETIME} seconds")),
-        ("longest; more is cut to it", format!("{} days", LONGEST_LIFETIME / 86_400)),
-        ("the CA's end", "nothing outlives it: what would is cut to it".to_owned()),
-        (
-            "notBefore",
-            format!(
-                "{BACKDATE} seconds before now, not before the CA's; from {} hours on notAfter is as much earlier",
-                LONG / 3600
-            ),
-        ),
-    ] {
-        writeln!(table, "| {what} | {value} |").unwrap();
-    }
+    let doors =
+        [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate].map(Profile::lifetimes);
+    let row = |what: &str, value: &dyn Fn(&Lifetimes) -> String| {
+        format!("| {what} | {} |\n", doors.each_ref().map(value).join(" | "))
+    };
+    let mut table = String::from(
+        "| What | `CertificateSigningRequest` | `CertificateRequest` (cert-manager) | `PodCertificateRequest` |\n|---|---|---|---|\n\
+         | asked for | `spec.expirationSeconds` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
+    );
+    table += &row("not asked for", &|door| format!("{} days", door.default / 86_400));
+    table +=
+        &row("shortest; less is refused (`LifetimeInvalid`)", &|door| format!("{} seconds", door.shortest));
+    table += &row("longest; more is cut to it", &|door| format!("{} days", door.longest / 86_400));
+    table += &row("the CA's end", &|door| match door.least {
+        1 => "what would outlive it is cut to it".to_owned(),
+        least => format!("the same; what is cut below {least} seconds waits (`CaEndsSoon`)"),
+    });
+    table += &row("notBefore, never before the CA's", &|door| match door.backdate {
+        0 => "now".to_owned(),
+        seconds => format!("{seconds} seconds before now"),
+    });
+    table += &row("notAfter", &|door| match door.end {
+        End::FromStart => "notBefore and the lifetime".to_owned(),
+        End::FromNow { long } => {
+            format!("now and the lifetime; from {} hours on as much earlier as notBefore", long / 3600)
+        }
+    });
     section("signers.md", "lifetime", &table);
 }

@@ -12,13 +12,14 @@ mod documents;
 mod go;
 mod leaf;
 mod policy;
+mod profile;
 mod self_signed;
 mod vectors;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, SignatureAlgorithm};
-use tcs_x509::{CaChain, CertificateRequest, Error, IssuedLeaf, LeafRequest, Signer, Usage, issue};
+use tcs_x509::{CaChain, CertificateRequest, Error, IssuedLeaf, LeafRequest, Profile, Signer, Usage, issue};
 
 const NOW: i64 = 1_795_000_000;
 const DAY: i64 = 86_400;
@@ -98,7 +99,16 @@ fn plain() -> CertificateRequest {
 
 fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Option<u64>) -> LeafRequest<'a> {
     let serial = [0xa5; 16];
-    LeafRequest { request, usages, lifetime, now: NOW, serial, clock_floor: NOW - DAY, policies: &[] }
+    LeafRequest {
+        profile: Profile::KubernetesCsr,
+        request,
+        usages,
+        lifetime,
+        now: NOW,
+        serial,
+        clock_floor: NOW - DAY,
+        policies: &[],
+    }
 }
 
 fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedLeaf, Error> {

@@ -1,5 +1,5 @@
-use crate::{DAY, NOW, sign_with};
-use rcgen::{KeyPair, PublicKeyData as _};
+use crate::{Ca, DAY, NOW, sign_with};
+use rcgen::{KeyPair, PublicKeyData as _, SignatureAlgorithm};
 use std::process::Command;
 use tcs_x509::{CaChain, CaSubject, Error, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa, Signer};
 
@@ -33,6 +33,35 @@ fn make_named<'a>(
     };
     change(&mut ask);
     ask.sign(&key)
+}
+
+/// A self-signed CA made here, with a key of this kind.
+pub fn root(algorithm: &'static SignatureAlgorithm) -> Ca {
+    let key = Key(KeyPair::generate_for(algorithm).unwrap());
+    let subject = CaSubject { common_name: "Root", ..CaSubject::default() };
+    let ask = SelfSignedCa {
+        subject: &subject.to_der().unwrap(),
+        spki: &key.0.subject_public_key_info(),
+        lifetime: 3650 * 86_400,
+        path_length: Some(0),
+        now: NOW - DAY,
+        serial: [7; 16],
+        clock_floor: NOW - 10 * DAY,
+    };
+    let der = ask.sign(&key).unwrap().issuing().der().to_vec();
+    let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &der).unwrap();
+    Ca { pair: key.0, der, pem }
+}
+
+/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for a CA.
+pub fn without_key_id(name: &str, pair: &KeyPair) -> Vec<u8> {
+    let mut parameters = crate::parameters(name);
+    parameters.is_ca = rcgen::IsCa::NoCa;
+    let mut constraints =
+        rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 19], b"\x30\x03\x01\x01\xff".to_vec());
+    constraints.set_criticality(true);
+    parameters.custom_extensions.push(constraints);
+    parameters.self_signed(pair).unwrap().der().to_vec()
 }
 
 fn openssl(der: &[u8], arguments: &[&str]) -> String {
@@ -129,16 +158,11 @@ fn cas_of_one_name_are_told_apart_by_key_identifier_or_need_not_be() {
     let mine = make(|_| ()).unwrap();
     assert!(mine.can_be_told_from(&make(|_| ()).unwrap()), "key identifiers");
     let delivered = |name: &str, with_id: bool, pair: &KeyPair| {
-        let mut parameters = crate::parameters(name);
-        if !with_id {
-            // What rcgen does not take for a CA gets no identifier.
-            parameters.is_ca = rcgen::IsCa::NoCa;
-            let constraints =
-                rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 19], b"\x30\x03\x01\x01\xff".to_vec());
-            parameters.custom_extensions.push(constraints);
-            parameters.custom_extensions[0].set_criticality(true);
-        }
-        let der = parameters.self_signed(pair).unwrap().der().to_vec();
+        let der = if with_id {
+            crate::parameters(name).self_signed(pair).unwrap().der().to_vec()
+        } else {
+            without_key_id(name, pair)
+        };
         CaChain::from_delivered(&[der], NOW).unwrap()
     };
     let (one, two) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());

@@ -1,7 +1,8 @@
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue};
+use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
-use tcs_enclave_rpc::{Issue, RefusalCode};
+use tcs_enclave_rpc::{Door, Issue, RefusalCode};
+use x509_cert::der::Decode as _;
 
 fn ready() -> Engine {
     let engine = engine();
@@ -67,4 +68,28 @@ fn no_two_certificates_share_a_serial_number() {
     let request = issue("uid", csr(|_| {}));
     let one = engine.issue(request.clone()).unwrap();
     assert_ne!(one.chain, engine.issue(request).unwrap().chain);
+}
+
+#[test]
+fn a18_chain_order_leaf_first_no_root() {
+    let root = TestCa::new();
+    let (upper, engine) = (root.below(), engine());
+    let lower = upper.below();
+    engine.provision("uid", &lower);
+    for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
+        let request = csr(|_| {});
+        let issued = engine.issue(Issue { door, ..issue("uid", request.clone()) }).unwrap();
+        let above: Vec<_> = issued.chain[1..].iter().map(|der| der.to_vec()).collect();
+        assert_eq!(above, lower.chain[..2], "the issuing CA, then what is above it, without the root");
+        let leaf = x509_cert::Certificate::from_der(&issued.chain[0]).unwrap();
+        let asked = x509_cert::request::CertReq::from_der(&request).unwrap();
+        assert_eq!(leaf.tbs_certificate().subject_public_key_info(), &asked.info.public_key);
+        assert!(openssl_accepts(
+            &issued.chain.iter().map(|der| der.to_vec()).collect::<Vec<_>>(),
+            &root.chain
+        ));
+    }
+    // A root that issues by itself: the leaf alone.
+    engine.provision("root", &root);
+    assert_eq!(engine.issue(issue("root", csr(|_| {}))).unwrap().chain.len(), 1);
 }

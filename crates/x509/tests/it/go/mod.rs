@@ -10,7 +10,16 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use tcs_x509::{CertificateRequest, Usage, issue};
+use tcs_x509::{CertificateRequest, Profile, Usage, issue};
+
+/// Every kind of key.
+const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
+    &rcgen::PKCS_ECDSA_P256_SHA256,
+    &rcgen::PKCS_ECDSA_P384_SHA384,
+    &rcgen::PKCS_ECDSA_P521_SHA512,
+    &rcgen::PKCS_ED25519,
+    &rcgen::PKCS_RSA_SHA256,
+];
 
 /// Mutants judged in `cargo test`.
 const SAMPLE: usize = 6_000;
@@ -31,6 +40,21 @@ fn judge() -> &'static Path {
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
 fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
+    let answers = answers(kind, all);
+    assert_eq!(answers.len(), all.len());
+    answers.iter().map(|answer| *answer == b'1').collect()
+}
+
+/// The rules of RFC 5280 that each certificate breaks, as zlint names them.
+fn broken_rules(all: &[Vec<u8>]) -> Vec<Vec<String>> {
+    let answers = String::from_utf8(answers(b'L', all)).unwrap();
+    let rules = |line: &str| line.split(',').filter(|rule| !rule.is_empty()).map(str::to_owned).collect();
+    let broken: Vec<Vec<String>> = answers.lines().map(rules).collect();
+    assert_eq!(broken.len(), all.len());
+    broken
+}
+
+fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
     let mut child = Command::new(judge()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let answers = std::thread::scope(|scope| {
@@ -47,8 +71,7 @@ fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
         reader.join().unwrap()
     });
     assert!(child.wait().unwrap().success());
-    assert_eq!(answers.len(), all.len());
-    answers.iter().map(|answer| *answer == b'1').collect()
+    answers
 }
 
 #[test]
@@ -68,13 +91,7 @@ fn the_judge_gives_the_recorded_verdicts() {
 #[test]
 fn go_and_webpki_read_every_certificate_that_is_made() {
     let mut made = Vec::new();
-    for algorithm in [
-        &rcgen::PKCS_ECDSA_P256_SHA256,
-        &rcgen::PKCS_ECDSA_P384_SHA384,
-        &rcgen::PKCS_ECDSA_P521_SHA512,
-        &rcgen::PKCS_ED25519,
-        &rcgen::PKCS_RSA_SHA256,
-    ] {
+    for algorithm in KINDS {
         let ca = crate::ca(algorithm);
         for (_, der, _) in vectors::requests() {
             let Ok(request) = CertificateRequest::from_der(&der) else { continue };
@@ -91,6 +108,48 @@ fn go_and_webpki_read_every_certificate_that_is_made() {
         let der = rustls_pki_types::CertificateDer::from(der.as_slice());
         webpki::EndEntityCert::try_from(&der).unwrap();
     }
+}
+
+/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every door.
+#[test]
+fn no_certificate_breaks_a_rule_of_rfc_5280() {
+    let (mut made, mut anchors) = (Vec::new(), Vec::new());
+    let usages = [Usage::DigitalSignature, Usage::ServerAuth];
+    for algorithm in KINDS {
+        let ca = crate::self_signed::root(algorithm);
+        anchors.push(ca.der.clone());
+        for kind in KINDS {
+            let pair = rcgen::KeyPair::generate_for(kind).unwrap();
+            for with_subject in [true, false] {
+                let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+                parameters
+                    .subject_alt_names
+                    .push(rcgen::SanType::URI("spiffe://a.example/ns/b".try_into().unwrap()));
+                parameters.distinguished_name = rcgen::DistinguishedName::new();
+                if with_subject {
+                    parameters.distinguished_name.push(rcgen::DnType::CommonName, "workload");
+                }
+                let der = parameters.serialize_request(&pair).unwrap().der().to_vec();
+                let request = CertificateRequest::from_der(&der).unwrap();
+                for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
+                    let ask = tcs_x509::LeafRequest { profile, ..crate::ask(&request, &usages, None) };
+                    made.push(issue(&ask, &ca.chain(), &ca).unwrap().der);
+                }
+            }
+        }
+    }
+    assert_eq!((made.len(), anchors.len()), (150, 5));
+    made.extend(anchors.iter().cloned());
+    for (der, broken) in made.iter().zip(broken_rules(&made)) {
+        assert!(broken.is_empty(), "{broken:?}\n{}", hex(der));
+    }
+    assert!(verdicts(b'C', &made).iter().all(|read| *read), "Go reads them, too");
+    for anchor in &anchors {
+        webpki::anchor_from_trusted_cert(&rustls_pki_types::CertificateDer::from(anchor.as_slice())).unwrap();
+    }
+    // The judge does find what is wrong.
+    let bad = crate::self_signed::without_key_id("CA", &rcgen::KeyPair::generate().unwrap());
+    assert!(broken_rules(&[bad])[0].iter().any(|rule| rule.contains("subject_key_identifier")));
 }
 
 #[test]

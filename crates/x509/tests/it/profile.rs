@@ -1,0 +1,179 @@
+//! The profiles of the doors, each rule by its conformance id.
+
+use crate::leaf::openssl_accepts;
+use crate::{Ca, DAY, NOW, ask, ca, plain, request, vectors};
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+use tcs_x509::{CertificateRequest, Error, IssuedLeaf, Profile, Usage, issue};
+use x509_cert::der::Decode as _;
+
+const DOORS: [Profile; 3] = [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate];
+
+fn through(
+    door: Profile,
+    ca: &Ca,
+    request: &CertificateRequest,
+    usages: &[Usage],
+    lifetime: Option<u64>,
+) -> Result<IssuedLeaf, Error> {
+    let mut ask = ask(request, usages, lifetime);
+    ask.profile = door;
+    issue(&ask, &ca.chain(), ca)
+}
+
+fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateRequest {
+    CertificateRequest::from_der(&request(change)).unwrap()
+}
+
+#[test]
+fn a15_duration_default_and_cap() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let window = |lifetime| {
+        let leaf = through(Profile::CertManager, &ca, &request, &[], lifetime).unwrap();
+        openssl_accepts(&ca, &leaf.der);
+        (leaf.not_before - NOW, leaf.not_after - NOW)
+    };
+    assert_eq!(window(None), (0, 90 * DAY), "2160 hours");
+    assert_eq!(window(Some(3600)), (0, 3600), "nothing is back-dated");
+    assert_eq!(window(Some(9 * 3600)), (0, 9 * 3600));
+    assert_eq!(window(Some(10_000 * 3600)), (0, 365 * DAY), "cut, and documented");
+    let short = through(Profile::CertManager, &ca, &request, &[], Some(599));
+    assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
+    let mut last = ask(&request, &[], None);
+    (last.profile, last.now) = (Profile::CertManager, ca.chain().not_after() - DAY);
+    assert_eq!(issue(&last, &ca.chain(), &ca).unwrap().not_after, ca.chain().not_after());
+    last.now = ca.chain().not_after();
+    assert_eq!(issue(&last, &ca.chain(), &ca).unwrap_err(), Error::CaExpired);
+}
+
+#[test]
+fn a16_usages_and_ca_flag() {
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let verdict = |request: &CertificateRequest, usages: &[Usage]| {
+        through(Profile::CertManager, &ca, request, usages, None).map(|leaf| openssl_accepts(&ca, &leaf.der))
+    };
+    // None asked for: digital signature and key encipherment, also where the request says so itself.
+    let text = verdict(&plain(), &[]).unwrap();
+    assert!(text.contains("Digital Signature, Key Encipherment\n"), "{text}");
+    let own = |bits: &[KeyUsagePurpose], extended: &[ExtendedKeyUsagePurpose]| {
+        request_with(|params| {
+            params.key_usages = bits.to_vec();
+            params.extended_key_usages = extended.to_vec();
+        })
+    };
+    let (signature, encipherment) = (KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment);
+    assert!(verdict(&own(&[signature, encipherment], &[]), &[]).is_ok());
+    // What the request says itself must be what the spec says, either kind if there is one.
+    let (server, client) = (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
+    let spec = [Usage::DigitalSignature, Usage::ServerAuth, Usage::ClientAuth];
+    assert!(verdict(&own(&[signature], &[server.clone(), client.clone()]), &spec).is_ok());
+    assert!(verdict(&own(&[signature], &[client.clone(), server.clone()]), &spec).is_ok(), "in any order");
+    for other in [
+        own(&[], &[server.clone(), client.clone()]),
+        own(&[signature], &[]),
+        own(&[signature], &[server.clone()]),
+        own(&[signature], &[server.clone(), client.clone(), ExtendedKeyUsagePurpose::Any]),
+        own(&[signature, encipherment], &[server.clone(), client.clone()]),
+        own(
+            &[signature],
+            &[server, client, ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, 54392, 1])],
+        ),
+    ] {
+        assert_eq!(verdict(&other, &spec).unwrap_err(), Error::ExtensionMismatch);
+        // The Kubernetes door ignores them (B7).
+        assert!(through(Profile::KubernetesCsr, &ca, &other, &spec, None).is_ok());
+    }
+    let unreadable = request_with(|params| {
+        let junk = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 37], b"\x04\x00".to_vec());
+        params.custom_extensions = vec![junk];
+    });
+    assert_eq!(verdict(&unreadable, &[]).unwrap_err(), Error::ExtensionMismatch);
+    // A CA certificate is issued through no door, asked for in the request or beside it.
+    let wants_ca = request_with(|params| params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    assert_eq!(verdict(&wants_ca, &[]).unwrap_err(), Error::RequestForCa);
+    assert_eq!(verdict(&plain(), &[Usage::CertSign]).unwrap_err(), Error::UsageForbidden);
+    assert!(verdict(&request_with(|params| params.is_ca = IsCa::ExplicitNoCa), &[]).is_ok());
+}
+
+/// Vectors with everything that a subject and its names can hold, other names among them.
+#[test]
+fn a17_subject_and_sans_copied_exactly() {
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut accepted = 0;
+    for (name, der, _) in vectors::requests() {
+        let Ok(request) = CertificateRequest::from_der(&der) else { continue };
+        // Usages of its own are another rule's matter.
+        let Ok(leaf) = through(Profile::CertManager, &ca, &request, &[], None) else { continue };
+        accepted += 1;
+        let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
+        assert!(holds(request.subject_raw()) && holds(request.spki_raw()), "{name}");
+        let Some(names) = request.san_raw() else { continue };
+        let critical = request.is_subject_empty();
+        let flag: &[u8] =
+            if critical { b"\x06\x03\x55\x1d\x11\x01\x01\xff\x04" } else { b"\x06\x03\x55\x1d\x11\x04" };
+        assert!(holds(names) && holds(flag), "{name}: critical if and only if the subject is empty");
+    }
+    assert!(accepted > 30, "{accepted}");
+}
+
+#[test]
+fn d02_issue_sets_all_fields_consistently() {
+    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
+    let window = |asked| {
+        let leaf = through(Profile::PodCertificate, &ca, &request, &[], asked).unwrap();
+        openssl_accepts(&ca, &leaf.der);
+        let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
+        assert!(holds(request.spki_raw()), "the key is the one asked for");
+        (leaf.not_before - NOW, leaf.not_after - leaf.not_before)
+    };
+    // Less than five minutes of back-dating, and the whole window within what was asked for.
+    assert_eq!(window(Some(3600)), (-60, 3600));
+    assert_eq!(window(Some(7200)), (-60, 7200));
+    assert_eq!(window(None), (-60, DAY));
+    assert_eq!(window(Some(u64::MAX)), (-60, 91 * DAY), "maxExpirationSeconds goes to 7862400");
+    let short = through(Profile::PodCertificate, &ca, &request, &[], Some(3599));
+    assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
+    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an hour.
+    let mut last = ask(&request, &[], None);
+    (last.profile, last.now) = (Profile::PodCertificate, ca.chain().not_after() - 3540);
+    let leaf = issue(&last, &ca.chain(), &ca).unwrap();
+    assert_eq!(leaf.not_after - leaf.not_before, 3600);
+    last.now += 1;
+    assert_eq!(issue(&last, &ca.chain(), &ca).unwrap_err(), Error::CaEndsSoon);
+    (last.now, last.clock_floor, last.lifetime) = (ca.chain().not_before(), 0, Some(3600));
+    let leaf = issue(&last, &ca.chain(), &ca).unwrap();
+    assert_eq!((leaf.not_before, leaf.not_after - leaf.not_before), (last.now, 3600));
+}
+
+/// What one door refuses of a request, the others refuse with the same reason; what they issue differs in its times only.
+#[test]
+fn x01_same_request_same_verdict() {
+    let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let usages = [Usage::DigitalSignature, Usage::ServerAuth];
+    let (mut accepted, mut refused) = (0, 0);
+    for (name, der, _) in vectors::requests() {
+        let Ok(request) = CertificateRequest::from_der(&der) else { continue };
+        let [one, two, three] = DOORS.map(|door| through(door, &ca, &request, &usages, Some(7200)));
+        if two == Err(Error::ExtensionMismatch) {
+            assert!(one.is_ok() && three.is_ok(), "{name}: A16 is cert-manager's rule alone");
+            continue;
+        }
+        let differing = |leaf: &IssuedLeaf| {
+            let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
+            let tbs = leaf.tbs_certificate();
+            (tbs.subject().clone(), tbs.subject_public_key_info().clone(), tbs.extensions().cloned())
+        };
+        match (one, two, three) {
+            (Ok(one), Ok(two), Ok(three)) => {
+                assert_eq!(differing(&one), differing(&two), "{name}");
+                assert_eq!(differing(&one), differing(&three), "{name}");
+                accepted += 1;
+            }
+            (Err(one), Err(two), Err(three)) => {
+                assert_eq!((one, one), (two, three), "{name}");
+                refused += 1;
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert!(accepted > 30 && refused > 0, "{accepted}, {refused}");
+}
