@@ -42,8 +42,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Requests that wait for a worker before further ones are answered `Busy`.
     pub queue: usize,
-    /// The same for [`Request::BeginProvisioning`], [`Request::GenerateCa`] and [`Request::RenewCa`], which generate keys and have one thread of their
-    /// own.
+    /// The same for [`Request::BeginProvisioning`], [`Request::GenerateCa`] and [`Request::RenewCa`], which generate keys and have
+    /// one thread of their own.
     pub slow_queue: usize,
     /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or is closed.
     pub connections: usize,

@@ -1,6 +1,7 @@
 mod concurrency;
 mod fixture;
 mod hostile;
+mod hostile_frames;
 mod issuing;
 mod lasting;
 mod policy;

@@ -96,12 +96,15 @@ impl Bits {
     }
 }
 
+/// By fingerprint: the CA certificate, and what was fixed when it was made.
+pub type Fixed = HashMap<Vec<u8>, (Vec<u8>, Option<Policy>)>;
+
 /// The hostile side: what it has seen, and what was fixed for which CA.
 struct Controller {
     engine: Engine,
     blobs: Vec<ByteVec>,
     offers: Vec<(String, tcs_enclave_rpc::Offer)>,
-    fixed: HashMap<Vec<u8>, (Vec<u8>, Option<Policy>)>,
+    fixed: Fixed,
     signed: usize,
 }
 
@@ -218,7 +221,7 @@ impl Controller {
 }
 
 /// Read by another parser than the enclave's, and compared with what was fixed.
-fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
+pub fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
     let leaf = Certificate::from_der(&issued.chain[0]).unwrap();
     let ca = Certificate::from_der(ca).unwrap();
     let tbs = leaf.tbs_certificate();

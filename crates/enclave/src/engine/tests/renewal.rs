@@ -130,8 +130,8 @@ fn the_next_ca_is_delivered_while_the_present_one_signs_on() {
     assert_eq!(enclave.seal("uid").unwrap().generation, old.generation);
 
     // Another key under the certificate: refused, counted, and the CA signs on.
-    let mut wrong = two.delivery("uid", &offer);
-    wrong.chain = one.delivery("uid", &offer).chain;
+    let mut wrong = one.delivery("uid", &offer);
+    wrong.chain = two.delivery("uid", &offer).chain;
     assert_eq!(enclave.deliver(wrong).unwrap_err().code, RefusalCode::KeyMismatch);
     assert_eq!(enclave.begin_renewal("uid").unwrap().attempts_left, MAX_ATTEMPTS - 1);
     leaf(&enclave);
