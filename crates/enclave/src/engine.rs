@@ -128,6 +128,11 @@ impl Ca {
         Ok(Self { key, chain, info, rules, policy })
     }
 
+    /// Whether its key was made here.
+    fn is_generated(&self) -> bool {
+        self.info.key_format == lasting::GENERATED
+    }
+
     /// What is told of it, with the generation that its key got.
     fn info_of(&self, generation: u64) -> CaInfo {
         CaInfo { generation, ..self.info.clone() }

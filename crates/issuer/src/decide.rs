@@ -419,7 +419,13 @@ impl<'a> Pass<'a> {
             None => (reasons::AWAITING_KEY, format!("waiting for the CA key: {how}")),
             Some(ca) => (reasons::KEY_LOST, format!("{}. To go on, {how}", self.lost(&ca.fingerprint))),
         };
-        self.not_ready(reason, &message)
+        let again = self.restore_again();
+        Plan { requeue: again, ..self.not_ready(reason, &message) }
+    }
+
+    /// When to try to restore what is sealed again, if time alone may heal it.
+    fn restore_again(&self) -> Option<Duration> {
+        self.seen.restore_refusal.and_then(|refusal| retry_after(refusal.code.as_str()))
     }
 
     /// What is true when the key of a published CA is gone.
@@ -531,7 +537,8 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Time
 
 /// When to try again after a refusal that ends by itself.
 fn retry_after(code: &str) -> Option<Duration> {
-    let healed = [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly];
+    let healed =
+        [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly, RefusalCode::TooManyIssuers];
     healed.iter().any(|healed| healed.as_str() == code).then_some(Duration::from_secs(10))
 }
 

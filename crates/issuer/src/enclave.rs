@@ -211,6 +211,8 @@ async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connect
                     tracing::warn!("the enclave runs on a SIMULATED platform: it protects nothing");
                 }
                 let client = Arc::clone(&connected.client);
+                // Waiting for the end of a connection that nobody ends would keep the program from ending.
+                let _close = CloseOnDrop(Arc::clone(&client));
                 sender.send_replace(Some(connected));
                 let _ = tokio::task::spawn_blocking(move || client.wait_closed()).await;
                 tracing::warn!("the connection to the enclave ended");
@@ -219,6 +221,14 @@ async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connect
             Err(error) => tracing::debug!(%error, "cannot reach the enclave yet"),
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+struct CloseOnDrop(Arc<Client>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

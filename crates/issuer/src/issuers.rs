@@ -96,6 +96,10 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
             }
             continue;
         }
+        if let (None, EnclaveSeen::Holding(_, ca)) = (&status.ca, seen.enclave) {
+            // The same, if the pass that had it made did not get so far.
+            put_status(&known(&status, issuer, ca, now()), issuer, context).await?;
+        }
         if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
             sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await?;
@@ -136,12 +140,17 @@ async fn carry_out(
     Ok(())
 }
 
-/// Creates or takes over the Secret by server-side apply; why the API server refused, if it did.
+/// Puts the Secret there, in place of ours from before; why the API server refused, if it did. Not by a patch: who may patch a
+/// Secret may read it.
 async fn apply_ca_secret(secret: &Secret, context: &Context) -> Result<Option<String>, kube::Error> {
     let namespace = secret.namespace().unwrap_or_default();
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match secrets.patch(&secret.name_any(), &parameters, &Patch::Apply(secret)).await {
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    let replaced = match secrets.replace(&secret.name_any(), &parameters, secret).await {
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => secrets.create(&parameters, secret).await,
+        answer => answer,
+    };
+    match replaced {
         Ok(_) => Ok(None),
         Err(kube::Error::Api(answer))
             if answer.is_forbidden()

@@ -263,6 +263,12 @@ impl CaChain {
         Ok(constraints.all(|constraints| constraints.allow(subject, &names)))
     }
 
+    /// Whether a subject (DER `Name`) is the name of one of these CAs: whoever looks for a CA by its name would find it.
+    pub(crate) fn has_name(&self, subject: &[u8]) -> bool {
+        let subject = name::rdns(subject);
+        self.delivered().any(|ca| name::rdns(&ca.subject) == subject)
+    }
+
     /// Whether verifiers that trust both chains can tell whose certificate is whose: by the CA's name or key identifier, or because
     /// the key is the same. The openssl command tries one of several CAs of a name, and no other if the signature does not fit.
     #[must_use]

@@ -87,7 +87,13 @@ impl NameConstraints {
         let Ok(common_names) = name::common_names(subject) else { return false };
         let hosts = common_names.iter().filter(|text| text.contains('.')).map(|text| Candidate::Dns(text));
         let hosts = hosts.filter(|_| !names.iter().any(|name| matches!(name, Name::Dns(_))));
+        // Excluded as IPv6 addresses, too: that is how some programs compare them.
+        let mut mapped = names.iter().filter_map(|name| match *name {
+            Name::Ip(address) if address.to_canonical() != address => Some(Candidate::Ip(address)),
+            _ => None,
+        });
         directory.into_iter().chain(others).chain(hosts).all(|candidate| self.allows(&candidate))
+            && !mapped.any(|address| self.excluded.iter().any(|subtree| subtree.may_hold(&address)))
             && !self.has_unseen_email(subject)
     }
 
@@ -181,7 +187,9 @@ impl Subtree {
     fn may_hold(&self, candidate: &Candidate<'_>) -> bool {
         match (self, candidate) {
             (Self::Dns(base), Candidate::Dns(name)) => {
-                self.holds(candidate) || name.strip_prefix("*.").is_some_and(|above| is_below(base, above))
+                // A wildcard inside a label stands for more than is worked out here.
+                self.holds(candidate)
+                    || name.strip_prefix("*.").map_or(name.contains('*'), |above| is_below(base, above))
             }
             (Self::Uri(_), Candidate::Uri(None)) => true,
             (Self::Other(_), Candidate::Other(_)) => self.is_of_kind(candidate),
@@ -192,11 +200,11 @@ impl Subtree {
 
 /// The base itself and what stands below it; with a dot before it only what stands below.
 fn is_below(name: &str, base: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    let (name, base) = (name.to_ascii_lowercase(), base.to_ascii_lowercase());
     if base.is_empty() || base.starts_with('.') {
-        return name.ends_with(base);
+        return name.ends_with(&base);
     }
-    name.strip_suffix(base).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    name.strip_suffix(&base).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// A host, or with a dot before it those below it.
@@ -204,13 +212,15 @@ fn is_host_of(host: &str, base: &str) -> bool {
     if base.starts_with('.') { is_below(host, base) } else { host.eq_ignore_ascii_case(base) }
 }
 
-/// The host of a URI's authority.
+/// The host of a URI's authority, if it is a name: constraints say nothing of addresses (RFC 5280, 4.2.1.10).
 fn host_of(uri: &str) -> Option<&str> {
-    let (_, rest) = uri.split_once("://")?;
+    let rest = uri.split_once(':')?.1.strip_prefix("//")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = rest.get(..end)?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    Some(host.split_once(':').map_or(host, |(host, _)| host)).filter(|host| !host.is_empty())
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let is_name = !host.is_empty() && !host.contains('[') && host.parse::<core::net::IpAddr>().is_err();
+    is_name.then_some(host)
 }
 
 #[cfg(test)]
@@ -223,6 +233,38 @@ mod tests {
     }
 
     const NOBODY: &[u8] = &[0x30, 0x00];
+
+    #[test]
+    fn exclusions_hold_in_any_letter_case_and_for_every_wildcard() {
+        let allow = |constraints: &NameConstraints, name: &str| constraints.allow(NOBODY, &[Name::Dns(name)]);
+        let outside = dns(&[], &["admin.corp.example"]);
+        for bad in
+            ["ADMIN.corp.example", "*.CORP.example", "adm*.corp.example", "*min.corp.example", "*.Example"]
+        {
+            assert!(!allow(&outside, bad), "{bad}");
+        }
+        assert!(allow(&outside, "*.other.example") && allow(&outside, "web.corp.example"));
+    }
+
+    #[test]
+    fn a_uri_without_a_host_that_is_a_name_is_outside_where_uris_are_constrained() {
+        let uri = |base: &str| vec![Subtree::Uri(base.to_owned())];
+        let inside = NameConstraints { permitted: uri("a.example"), excluded: Vec::new() };
+        let outside = NameConstraints { permitted: Vec::new(), excluded: uri("corp.example") };
+        let odd = [
+            "https:/a.example/x://a.example/",
+            "https://10.0.0.1/",
+            "https://[2001:db8::1]:8/",
+            "urn:a.example",
+        ];
+        for constraints in [&inside, &outside] {
+            for bad in odd {
+                assert!(!constraints.allow(NOBODY, &[Name::Uri(bad)]), "{bad}");
+            }
+        }
+        assert!(inside.allow(NOBODY, &[Name::Uri("https://u@a.example:8/x")]));
+        assert!(outside.allow(NOBODY, &[Name::Uri("https://a.example/")]));
+    }
 
     #[test]
     fn dns_names_lie_in_subtrees_by_whole_labels() {

@@ -19,6 +19,9 @@ pub const SHORTEST_LIFETIME: u64 = 600;
 /// For clocks that lag: certificates of the Kubernetes door (B5) and CAs begin this many seconds early.
 pub const BACKDATE: i64 = 300;
 
+/// Longest to-be-signed certificate: with the longest signature it stays below what is read here.
+const MAX_TBS: usize = 62 << 10;
+
 /// When no usage is asked for (conformance B6).
 const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
 
@@ -85,7 +88,12 @@ impl Tbs {
         if ask.serial == [0; 16] {
             return Err(Error::Encoding);
         }
-        Self::encode(ask, ca, validity(ask, ca)?, &extensions(ask, ca)?)
+        let tbs = Self::encode(ask, ca, validity(ask, ca)?, &extensions(ask, ca)?)?;
+        // Nobody reads a longer one, this crate neither.
+        if tbs.der.len() > MAX_TBS {
+            return Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB"));
+        }
+        Ok(tbs)
     }
 
     /// RFC 5280, 4.1: the fields in their order.
@@ -158,6 +166,9 @@ impl Tbs {
             tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(),
             "it would outlive the CA",
         )?;
+        if ca.has_name(tbs.subject) {
+            return Err(Error::IdentityForbidden("the subject is the CA's own"));
+        }
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
@@ -229,8 +240,7 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     }
     all.push(extension::encode(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);
     // Copied, never computed: it must equal what the CA certificate says.
-    let issuer_is_subject = ca.issuing().subject_raw() == ask.request.subject_raw();
-    if let Some(id) = ca.issuing().key_id().filter(|_| !issuer_is_subject) {
+    if let Some(id) = ca.issuing().key_id() {
         let id = encode::tlv(Tag::ContextSpecific { constructed: false, number: der::TagNumber(0) }, id)?;
         all.push(extension::encode(AUTHORITY_KEY_ID, false, &encode::sequence(&[&id])?)?);
     }
@@ -257,6 +267,8 @@ mod tests {
 
     fn chain() -> CaChain {
         let mut parameters = CertificateParams::default();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "CA");
         parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let der = parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
         CaChain::from_delivered(&[der], NOW).unwrap()

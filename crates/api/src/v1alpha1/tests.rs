@@ -178,6 +178,7 @@ fn a_refused_delivery_is_known_by_offer_and_secret() {
         secret_uid: "u".into(),
         secret_resource_version: "7".into(),
         code: "KeyMismatch".into(),
+        message: "why".into(),
     };
     assert!(refused.is_of(&RefusedDelivery { code: String::new(), ..refused.clone() }));
     assert!(!refused.is_of(&RefusedDelivery { secret_resource_version: "8".into(), ..refused.clone() }));

@@ -10,7 +10,7 @@ use tcs_enclave_rpc::{CaInfo, GenerateCa, Refusal, RefusalCode, RenewCa, Restore
 use tcs_x509::{CaChain, CaSubject, SelfSignedCa};
 
 /// What [`CaInfo::key_format`] says of a key that was made here.
-const GENERATED: &str = "generated";
+pub(super) const GENERATED: &str = "generated";
 
 impl Engine {
     pub(super) fn generate_ca(&self, ask: &GenerateCa) -> Result<CaInfo, Refusal> {
@@ -42,7 +42,7 @@ impl Engine {
         check_uid(&ask.issuer_uid)?;
         let now = check_clock(ask.now)?;
         let (present, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(not_provisioned)?;
-        if present.info.key_format != GENERATED {
+        if !present.is_generated() {
             return Err(refuse(
                 RefusalCode::NotGenerated,
                 "the CA key was delivered: its next certificate is its owner's to make",

@@ -19,6 +19,7 @@ impl Engine {
             .as_slice()
             .try_into()
             .map_err(|_| refuse(RefusalCode::MalformedMessage, "the nonce must have 32 bytes"))?;
+        self.check_deliverable(&request.issuer_uid)?;
         let open = match self.state.begin(&request.issuer_uid, request.renewal) {
             Begin::Open(open) if open.offer.nonce == nonce => open,
             Begin::Open(_) => {
@@ -43,6 +44,16 @@ impl Engine {
         Ok(show_offer(&open))
     }
 
+    /// What was fixed for a CA that was made here holds for the one that follows: that is made here, too.
+    fn check_deliverable(&self, issuer: &str) -> Result<(), Refusal> {
+        match self.state.ca(issuer) {
+            Some(ca) if ca.is_generated() => {
+                Err(refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA that was made here"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn make_offer(&self, nonce: [u8; 32]) -> Result<Offer, Refusal> {
         let key = QuoteKey::generate().map_err(refusals::internal)?;
         let id = keys::random().map_err(refusals::internal)?;
@@ -65,6 +76,7 @@ impl Engine {
         let now = super::check_clock(request.now)?;
         let delivered: Vec<&[u8]> = request.chain.iter().map(|der| der.as_slice()).collect();
         let chain = CaChain::from_delivered(&delivered, request.now).map_err(refusals::x509)?;
+        self.check_deliverable(uid)?;
         let present = self.state.ca(uid);
         if present.as_ref().is_some_and(|present| chain.issuing().der() == present.chain.issuing().der()) {
             return Err(refuse(

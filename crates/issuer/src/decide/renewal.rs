@@ -14,6 +14,8 @@ use tcs_enclave_rpc::{CaInfo, Offer, RenewCa};
 const BEFORE_END: i64 = 30 * 86_400;
 /// Most earlier CAs that may still be published when one more is asked for by annotation: the bundle goes into every pod.
 const MOST_PREVIOUS: usize = 8;
+/// Most earlier CAs that the status holds: after as many new CAs in the life of one, the oldest leave the bundle early.
+const MOST_KEPT: usize = 16;
 /// As much of the annotation as the status keeps.
 const LONGEST_VALUE: usize = 63;
 
@@ -115,6 +117,7 @@ pub fn known(status: &IssuerStatus, issuer: &Issuer, ca: &CaInfo, now: Timestamp
         seen.push(ca.trust_anchor.clone());
         new
     });
+    status.previous_cas.truncate(MOST_KEPT);
     status.ca = Some(present);
     status
 }

@@ -21,6 +21,11 @@ impl Pass<'_> {
     /// trusts the old one would have to trust the new one first.
     pub(super) fn vacant(self, identity: &Identity) -> Plan {
         let (issuer, old) = (self.seen.issuer, self.status.ca.as_ref().map(|ca| ca.fingerprint.clone()));
+        // A clock that is wrong, or a full enclave: the key is not lost, and no other CA is offered in its place.
+        if let (Some(old), Some(again)) = (&old, self.restore_again()) {
+            let message = format!("{}. It is tried again", self.lost(old));
+            return Plan { requeue: Some(again), ..self.not_ready(reasons::KEY_LOST, &message) };
+        }
         if let Some(old) = old.filter(|old| !allows_new_ca(issuer, old)) {
             let message = format!(
                 "{}. If it cannot come back, have a NEW CA made, which everyone must trust anew: kubectl annotate \
@@ -39,7 +44,8 @@ impl Pass<'_> {
         }
         if let Some(refusal) = self.seen.refusal {
             let message = format!("the enclave does not make this CA: {refusal}; correct spec.ca");
-            return self.not_ready(reasons::CA_REFUSED, &message);
+            let again = super::retry_after(refusal.code.as_str());
+            return Plan { requeue: again, ..self.not_ready(reasons::CA_REFUSED, &message) };
         }
         Plan { generate: Some(request(issuer, self.now.as_second())), ..Plan::default() }
     }

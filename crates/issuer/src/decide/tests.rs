@@ -317,6 +317,27 @@ fn w_d2_a_lost_ca_is_not_made_anew_without_its_own_fingerprint() {
     }
 }
 
+/// A sealed key that only the clock keeps from coming back is not lost: nobody is told to replace the CA, nor may.
+#[test]
+fn w_d2_a_key_that_time_gives_back_is_waited_for() {
+    let mut scene = Scene::vacant();
+    let mut held = Scene::holding(7);
+    held.issuer.spec.self_sign = true;
+    scene.status = held.decide().status;
+    scene.issuer.metadata.annotations =
+        Some(std::collections::BTreeMap::from([("tcs.intel.com/new-ca".to_owned(), "07".repeat(32))]));
+    for code in [RefusalCode::ClockTooEarly, RefusalCode::CertificateNotYetValid, RefusalCode::TooManyIssuers]
+    {
+        scene.restore_refusal = Some(Refusal { code, message: "why".into() });
+        let plan = scene.decide();
+        assert_eq!((reason(&plan), plan.generate.is_none()), (reasons::KEY_LOST, true));
+        assert!(plan.requeue.is_some());
+        assert!(!ready_condition(&plan.status).unwrap().message.contains("NEW CA"));
+    }
+    scene.restore_refusal = Some(Refusal { code: RefusalCode::SealedBlobInvalid, message: "why".into() });
+    assert!(scene.decide().generate.is_some(), "what is damaged does not heal");
+}
+
 #[test]
 fn a_key_that_cannot_be_sealed_is_made_only_where_that_is_accepted() {
     let mut scene = Scene::vacant();

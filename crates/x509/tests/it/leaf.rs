@@ -177,6 +177,34 @@ fn reserved_and_empty_identities_are_refused() {
     assert!(text.contains("X509v3 Subject Alternative Name: critical"), "{text}");
 }
 
+/// A certificate of the CA's name, without a key usage, could sign CRLs in its name.
+#[test]
+fn a_subject_that_is_a_cas_own_is_refused() {
+    for name in ["CA", "ca", " CA "] {
+        assert_eq!(
+            refused(|p| p.distinguished_name.push(DnType::CommonName, name)),
+            Some("IdentityForbidden"),
+            "{name}"
+        );
+    }
+    assert_eq!(refused(|p| p.distinguished_name.push(DnType::CommonName, "CA 2")), None);
+}
+
+/// Names that are allowed each can be too many together; what is signed can be read.
+#[test]
+fn a_certificate_that_nobody_could_read_is_not_signed() {
+    let names = |count: usize| {
+        refused(|p| {
+            let name = |number| {
+                rcgen::SanType::DnsName(format!("{}.{number}.example", "a".repeat(55)).try_into().unwrap())
+            };
+            p.subject_alt_names = (0..count).map(name).collect();
+        })
+    };
+    assert_eq!(names(850), None);
+    assert_eq!(names(1000), Some("IdentityForbidden"));
+}
+
 #[test]
 fn b08_serials_are_the_random_bytes_positive_and_never_zero() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());

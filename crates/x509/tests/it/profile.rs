@@ -70,7 +70,7 @@ fn a16_usages_and_ca_flag() {
     for other in [
         own(&[], &[server.clone(), client.clone()]),
         own(&[signature], &[]),
-        own(&[signature], &[server.clone()]),
+        own(&[signature], std::slice::from_ref(&server)),
         own(&[signature], &[server.clone(), client.clone(), ExtendedKeyUsagePurpose::Any]),
         own(&[signature, encipherment], &[server.clone(), client.clone()]),
         own(

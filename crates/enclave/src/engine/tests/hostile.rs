@@ -109,6 +109,7 @@ struct Controller {
 }
 
 impl Controller {
+    #[expect(clippy::too_many_lines, reason = "one arm for each thing that a controller can do")]
     fn act(&mut self, mut bits: Bits) {
         match bits.below(12) {
             0 => {

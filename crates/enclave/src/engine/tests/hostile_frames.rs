@@ -17,7 +17,7 @@ use tcs_enclave_rpc::{
     ServerOptions, Texts,
 };
 
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// The engine, and what it did: one call at a time, so that it is known which CA signed what.
 struct Watched {

@@ -108,6 +108,8 @@ fn a_renewal_that_cannot_be_changes_nothing() {
     assert_eq!(refused(&|ask| ask.issuer_uid = String::new()), RefusalCode::MalformedMessage);
     assert_eq!(refused(&|ask| ask.issuer_uid = "other".into()), RefusalCode::NotProvisioned);
     assert_eq!(enclave.health(Some("uid")).issuers[0].ca.as_ref(), Some(&ca));
+    // Nor does a delivered one follow: it would not be bound by what was fixed.
+    assert_eq!(enclave.begin_renewal("uid"), Err(RefusalCode::AlreadyProvisioned));
     // The root of a key owner is not signed anew by whoever holds its key.
     enclave.destroy("uid");
     enclave.provision("uid", &TestCa::new());
