@@ -45,10 +45,12 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
             );
         }
     }
-    for secret in kept.iter().filter(|secret| secret.name_any().starts_with(&sealed::name(""))) {
-        if secret.labels().get(labels::ISSUER_UID).is_none_or(|uid| !alive.contains(uid)) {
-            crate::sealed::delete(&secrets, &secret.name_any(), secret.uid()).await?;
-            tracing::info!(secret = secret.name_any(), "deleted a deleted issuer's sealed key");
+    for secret in &kept {
+        // By the name, not by a label that somebody may have taken off: what goes here is gone for good.
+        let name = secret.name_any();
+        if name.strip_prefix(&sealed::name("")).is_some_and(|uid| !alive.contains(uid)) {
+            crate::sealed::delete(&secrets, &name, secret.uid()).await?;
+            tracing::info!(secret = name, "deleted a deleted issuer's sealed key");
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use crate::algorithm::{Fault, PublicKey};
 use crate::certificate::Certificate;
 use crate::constraints::NameConstraints;
 use crate::extension::{
-    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
-    NAME_CONSTRAINTS, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
+    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS,
+    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
 use crate::{Error, name, san};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -14,10 +14,9 @@ use der::asn1::ObjectIdentifier;
 /// More than any chain in the field.
 const MAX_CHAIN: usize = 8;
 /// Critical extensions that are understood here. Others refuse the certificate: what is not honoured must not be ignored.
-const UNDERSTOOD: [ObjectIdentifier; 8] = [
+const UNDERSTOOD: [ObjectIdentifier; 7] = [
     BASIC_CONSTRAINTS,
     KEY_USAGE,
-    EXTENDED_KEY_USAGE,
     CERTIFICATE_POLICIES,
     SUBJECT_ALT_NAME,
     SUBJECT_KEY_ID,

@@ -7,6 +7,9 @@ use core::net::IpAddr;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 
+/// More than any CA in the field has: each is compared with each name of each certificate.
+const MAX_SUBTREES: usize = 256;
+
 /// Subtrees in which names must lie, and in which they must not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameConstraints {
@@ -56,6 +59,9 @@ impl NameConstraints {
             };
             let mut subtrees = SliceReader::new(list.value()).map_err(|_| UNREADABLE)?;
             while !subtrees.is_finished() {
+                if into.len() >= MAX_SUBTREES {
+                    return Err("it has more than 256 name constraints of a kind");
+                }
                 let subtree = AnyRef::decode(&mut subtrees).map_err(|_| UNREADABLE)?;
                 into.push(Subtree::parse(subtree).ok_or(UNREADABLE)?);
             }
@@ -233,6 +239,17 @@ mod tests {
     }
 
     const NOBODY: &[u8] = &[0x30, 0x00];
+
+    #[test]
+    fn there_are_at_most_256_of_a_kind() {
+        let value = |count: usize| {
+            let subtree = crate::encode::sequence(&[b"\x82\x01a"]).unwrap();
+            let list = crate::encode::tlv(field(0), &subtree.repeat(count)).unwrap();
+            crate::encode::sequence(&[&list]).unwrap()
+        };
+        assert!(NameConstraints::parse(&value(MAX_SUBTREES)).is_ok());
+        assert!(NameConstraints::parse(&value(MAX_SUBTREES + 1)).is_err());
+    }
 
     #[test]
     fn exclusions_hold_in_any_letter_case_and_for_every_wildcard() {

@@ -39,6 +39,12 @@ pub fn common_names(raw: &[u8]) -> Result<Vec<String>, Error> {
     Ok(all.into_iter().filter(|(id, _)| *id == COMMON_NAME).map(|(_, text)| text).collect())
 }
 
+/// The e-mail addresses of a subject (1.2.840.113549.1.9.1).
+pub fn email_addresses(raw: &[u8]) -> Result<Vec<String>, Error> {
+    let all = attribute_values(raw)?;
+    Ok(all.into_iter().filter(|(id, _)| *id == EMAIL_ADDRESS).map(|(_, text)| text).collect())
+}
+
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
 pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     if raw.len() > MAX_NAME {

@@ -143,6 +143,10 @@ impl NamePolicy {
                 return Err(Error::PolicyRefused(rule));
             }
         }
+        let mut in_subject = name::email_addresses(tbs.subject)?.into_iter();
+        if !in_subject.all(|address| self.emails.iter().any(|pattern| pattern.matches(&address))) {
+            return Err(Error::PolicyRefused("e-mail addresses"));
+        }
         for common_name in name::common_names(tbs.subject)? {
             let good = self.common_names.as_ref().map_or_else(
                 || names.iter().any(|name| name.is_text(&common_name)),

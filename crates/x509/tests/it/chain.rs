@@ -217,3 +217,19 @@ fn a_public_key_is_matched_against_the_certificate() {
     assert!(!chain.issuing().matches_public_key(&other.pair.subject_public_key_info()));
     assert!(!chain.issuing().matches_public_key(b""));
 }
+
+/// What is not honoured is not ignored: leaves would have to stay inside it.
+#[test]
+fn a_critical_extended_key_usage_of_a_ca_is_refused() {
+    let made = |critical: bool| {
+        let ca = root(|parameters| {
+            let server = b"\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01".to_vec();
+            let mut usage = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 37], server);
+            usage.set_criticality(critical);
+            parameters.custom_extensions = vec![usage];
+        });
+        CaChain::from_delivered(&[&ca.der], NOW).map(drop).map_err(Error::code)
+    };
+    assert_eq!(made(true), Err("CertificateUnsupported"));
+    assert_eq!(made(false), Ok(()));
+}

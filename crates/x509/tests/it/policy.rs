@@ -108,6 +108,26 @@ fn a_common_name_says_what_an_alternative_name_says_or_stands_in_its_list() {
     assert!(under(&rules, &with("anything")).is_ok());
 }
 
+/// Mail programs read it where there is no alternative name.
+#[test]
+fn e_mail_addresses_in_the_subject_are_judged_too() {
+    let subject = |address: &str| {
+        let der = request(|parameters| {
+            parameters.distinguished_name.remove(DnType::CommonName);
+            let kind = DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]);
+            parameters.distinguished_name.push(kind, rcgen::DnValue::Ia5String(address.try_into().unwrap()));
+        });
+        CertificateRequest::from_der(&der).unwrap()
+    };
+    let (emails, dns_names) = (texts(&["*@a.example"]), texts(&["a.example"]));
+    let rules =
+        PolicyRules { email_addresses: Some(&emails), dns_names: Some(&dns_names), ..PolicyRules::default() };
+    assert!(under(&rules, &subject("x@a.example")).is_ok());
+    assert_eq!(under(&rules, &subject("ceo@bank.example")).err(), Some(refused("e-mail addresses")));
+    let none = PolicyRules { email_addresses: None, ..rules };
+    assert_eq!(under(&none, &subject("x@a.example")).err(), Some(refused("e-mail addresses")));
+}
+
 #[test]
 fn usages_and_keys_are_those_listed() {
     let usages = texts(&["digital signature", "server auth"]);
