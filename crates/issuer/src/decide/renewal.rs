@@ -3,7 +3,8 @@
 //! A self-signed CA is followed by a certificate that the enclave makes. The next CA of a delivered one comes from its key owner, as
 //! the first did; until it is accepted the present one signs on. Issuing never stops for either.
 
-use super::{About, NextSeen, NextStep, Note, Pass, Plan, Verdict, attestation, self_signed};
+use super::delivered::Verdict;
+use super::{About, NextSeen, NextStep, Note, Pass, Plan, attestation, self_signed};
 use crate::issuer::Issuer;
 use jiff::Timestamp;
 use tcs_api::v1alpha1::{CaStatus, IssuerStatus, PreviousCa};

@@ -4,6 +4,7 @@ mod scene;
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube::ResourceExt as _;
 use scene::*;
 use tcs_api::v1alpha1::{CaSpec, ClusterIssuerSpec, TCSClusterIssuer};
 
