@@ -74,7 +74,7 @@ pub mod reasons {
     pub const RENEWING: &str = "Renewing";
     /// Another CA took the place of the one before. Of an Event.
     pub const CA_REPLACED: &str = "CAReplaced";
-    /// The next certificate of a self-signed CA could not be made; the issuer signs. Of an Event.
+    /// The next CA could not be made or asked for; the issuer signs. Of an Event.
     pub const RENEWAL_FAILED: &str = "RenewalFailed";
     /// The enclave no longer holds the key of an issuer that was ready.
     pub const KEY_LOST: &str = "KeyLost";

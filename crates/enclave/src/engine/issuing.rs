@@ -14,9 +14,7 @@ impl Engine {
             Door::PodCertificate => Profile::PodCertificate,
             _ => return Err(refuse(RefusalCode::MalformedMessage, "this version does not know the door")),
         };
-        let not_provisioned =
-            || refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer");
-        let ca = self.state.ca(&ask.issuer_uid).ok_or_else(not_provisioned)?;
+        let ca = self.state.ca(&ask.issuer_uid).ok_or_else(refusals::not_provisioned)?;
         let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
         let usages = usages.map_err(refusals::x509)?;
         let narrowing = ask.policy.as_ref().map(super::policy).transpose()?;

@@ -41,7 +41,8 @@ impl Engine {
     pub(super) fn renew_ca(&self, ask: &RenewCa) -> Result<CaInfo, Refusal> {
         check_uid(&ask.issuer_uid)?;
         let now = check_clock(ask.now)?;
-        let (present, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(not_provisioned)?;
+        let (present, generation) =
+            self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(refusals::not_provisioned)?;
         if !present.is_generated() {
             return Err(refuse(
                 RefusalCode::NotGenerated,
@@ -63,7 +64,8 @@ impl Engine {
     pub(super) fn seal_ca(&self, ask: &Seal) -> Result<Sealed, Refusal> {
         check_uid(&ask.issuer_uid)?;
         let sealer = self.sealer()?;
-        let (ca, generation) = self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(not_provisioned)?;
+        let (ca, generation) =
+            self.state.ca_to_seal(&ask.issuer_uid).ok_or_else(refusals::not_provisioned)?;
         let pkcs8 = ca.key.to_pkcs8().map_err(refusals::internal)?;
         let contents = Contents {
             pkcs8: &pkcs8,
@@ -121,10 +123,6 @@ fn self_sign(
         clock_floor: RELEASE_DATE,
     };
     certificate.sign(key).map_err(refusals::x509)
-}
-
-fn not_provisioned() -> Refusal {
-    refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
 }
 
 fn not_taken(reason: NotTaken) -> Refusal {

@@ -11,6 +11,10 @@ pub(super) fn internal(fault: impl Display) -> Refusal {
     refuse(RefusalCode::Internal, "a fault inside the enclave")
 }
 
+pub(super) fn not_provisioned() -> Refusal {
+    refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
+}
+
 pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
     use tcs_x509::Error;
     let code = match error {

@@ -30,8 +30,7 @@ impl Pass<'_> {
     /// Whether the next CA should be asked for. Not before the present one is published: what was just made is not made again.
     pub(super) fn renewal_due(&self, ca: &CaInfo) -> bool {
         let published = self.seen.status.ca.as_ref().map(|ca| ca.fingerprint.as_str());
-        let asked = asked(self.seen.issuer).is_some_and(|value| self.status.handled_renewal != Some(value))
-            && self.seen.status.previous_cas.len() < MOST_PREVIOUS;
+        let asked = is_asked(self.seen.issuer, &self.status) && !is_full(&self.status);
         published == Some(hex::encode(ca.fingerprint.as_slice()).as_str())
             && (asked || self.now.as_second() >= due_at(ca))
     }
@@ -138,8 +137,16 @@ fn asked(issuer: &Issuer) -> Option<String> {
 
 /// Whether there is an annotation that the status has not answered and that cannot be followed.
 pub fn is_held_back(issuer: &Issuer, status: &IssuerStatus) -> bool {
+    is_asked(issuer, status) && is_full(status)
+}
+
+/// Whether the annotation holds a value that no CA has answered.
+fn is_asked(issuer: &Issuer, status: &IssuerStatus) -> bool {
     asked(issuer).is_some_and(|value| status.handled_renewal != Some(value))
-        && status.previous_cas.len() >= MOST_PREVIOUS
+}
+
+fn is_full(status: &IssuerStatus) -> bool {
+    status.previous_cas.len() >= MOST_PREVIOUS
 }
 
 fn request(issuer: &Issuer, now: i64) -> RenewCa {

@@ -76,18 +76,16 @@ pub trait Ask {
     }
 
     fn begin(&self, issuer: &str) -> Result<Offer, RefusalCode> {
-        let request =
-            BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into(), renewal: false };
-        match self.outcome(Request::BeginProvisioning(request)).map_err(|refusal| refusal.code)? {
-            Response::Offer(offer) => Ok(offer),
-            other => panic!("{other:?}"),
-        }
+        self.begin_as(issuer, false)
     }
 
     /// Asks for the offer of the next CA.
     fn begin_renewal(&self, issuer: &str) -> Result<Offer, RefusalCode> {
-        let request =
-            BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into(), renewal: true };
+        self.begin_as(issuer, true)
+    }
+
+    fn begin_as(&self, issuer: &str, renewal: bool) -> Result<Offer, RefusalCode> {
+        let request = BeginProvisioning { issuer_uid: issuer.into(), nonce: NONCE.to_vec().into(), renewal };
         match self.outcome(Request::BeginProvisioning(request)).map_err(|refusal| refusal.code)? {
             Response::Offer(offer) => Ok(offer),
             other => panic!("{other:?}"),

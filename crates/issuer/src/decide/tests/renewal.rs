@@ -254,3 +254,15 @@ fn a_ca_that_ended_while_held_can_still_be_followed() {
     assert!(!is_ready(&plan.status) && matches!(plan.attestation, AttestationStep::Create(_)));
     assert!(matches!(settled(7, true, 1).decide_at(later).next, Some(NextStep::Renew(_))));
 }
+
+/// The API takes no more: a status that could not be written would say nothing of the new CA.
+#[test]
+fn the_status_holds_no_more_earlier_cas_than_the_api_takes() {
+    let mut scene = settled(1, true, YEAR);
+    for number in 2..30u8 {
+        follow(&mut scene, number);
+        scene.status = scene.decide().status;
+    }
+    assert_eq!(scene.status.previous_cas.len(), 16);
+    assert_eq!(scene.status.previous_cas[0].fingerprint, "1c".repeat(32), "the newest stay");
+}
