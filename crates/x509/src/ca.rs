@@ -33,6 +33,8 @@ pub struct CaCertificate {
     algorithm: Vec<u8>,
     issuer: Vec<u8>,
     subject: Vec<u8>,
+    /// The subject to be compared.
+    rdns: name::Rdns,
     key: PublicKey,
     key_id: Option<Vec<u8>>,
     path_length: Option<u8>,
@@ -62,9 +64,8 @@ impl CaCertificate {
             return Err(Error::CertificateMalformed("its subject is empty"));
         }
         // It becomes the issuer of every leaf.
-        if !name::is_readable(tbs.subject) {
-            return Err(Error::CertificateMalformed("its subject cannot be read"));
-        }
+        let rdns =
+            name::rdns(tbs.subject).map_err(|_| Error::CertificateMalformed("its subject cannot be read"))?;
         let constraints_of_names = tbs.extension(NAME_CONSTRAINTS).map(|e| NameConstraints::parse(e.value));
         let constraints_of_names = constraints_of_names.transpose().map_err(Error::CertificateUnsupported)?;
         if tbs.extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.id)) {
@@ -79,6 +80,7 @@ impl CaCertificate {
             algorithm: crate::encode::der(&certificate.algorithm)?,
             issuer: tbs.issuer.to_vec(),
             subject: tbs.subject.to_vec(),
+            rdns,
             key,
             key_id,
             path_length: constraints.path_length,
@@ -264,8 +266,9 @@ impl CaChain {
 
     /// Whether a subject (DER `Name`) is the name of one of these CAs: whoever looks for a CA by its name would find it.
     pub(crate) fn has_name(&self, subject: &[u8]) -> bool {
-        let subject = name::rdns(subject);
-        self.delivered().any(|ca| name::rdns(&ca.subject) == subject)
+        // One that cannot be read is not cleared.
+        let Ok(subject) = name::rdns(subject) else { return true };
+        self.delivered().any(|ca| ca.rdns == subject)
     }
 
     /// Whether verifiers that trust both chains can tell whose certificate is whose: by the CA's name or key identifier, or because
@@ -274,7 +277,7 @@ impl CaChain {
     pub fn can_be_told_from(&self, other: &Self) -> bool {
         let told = |one: &CaCertificate, two: &CaCertificate| {
             let ids = one.key_id.is_some() && two.key_id.is_some() && one.key_id != two.key_id;
-            one.key == two.key || ids || name::rdns(&one.subject) != name::rdns(&two.subject)
+            one.key == two.key || ids || one.rdns != two.rdns
         };
         told(&self.issuing, &other.issuing) && told(self.anchor(), other.anchor())
     }

@@ -23,11 +23,6 @@ pub fn is_empty(raw: &[u8]) -> bool {
     raw == EMPTY
 }
 
-/// Whether a raw name can be read as Go reads it.
-pub fn is_readable(raw: &[u8]) -> bool {
-    attribute_values(raw).is_ok()
-}
-
 /// Whether a value claims an identity that Kubernetes gives meaning.
 pub fn is_reserved(text: &str) -> bool {
     text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
