@@ -21,6 +21,7 @@ fuzz_target!(|text: &str| {
         usages,
         max_lifetime,
         key_algorithms,
+        ca_depth: text.bytes().next(),
     };
     let _ = Policy::new(&rules);
 });

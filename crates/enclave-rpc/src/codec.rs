@@ -155,6 +155,7 @@ mod tests {
             lifetime: Some(600),
             now: -5,
             policy: None,
+            is_ca: false,
         })
     }
 

@@ -160,6 +160,9 @@ pub struct Issue {
     /// Narrows what the CA's own policy allows, for this certificate.
     #[n(6)]
     pub policy: Option<Policy>,
+    /// Whether a CA certificate is asked for.
+    #[n(7)]
+    pub is_ca: bool,
 }
 
 /// Which Kubernetes API asked; chooses the certificate profile.
@@ -249,6 +252,10 @@ pub struct Policy {
     /// Key algorithms by name.
     #[n(7)]
     pub key_algorithms: Option<Texts>,
+    /// How many levels of CAs may stand below the CA. Fixed in [`GenerateCa::policy`] it is the one rule that widens the floor, which
+    /// is none; in [`Issue::policy`] it only lowers what was fixed.
+    #[n(8)]
+    pub ca_depth: Option<u8>,
 }
 
 /// At most [`MAX_LIST`] texts.

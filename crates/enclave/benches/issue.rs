@@ -179,6 +179,7 @@ impl Subject {
                 lifetime: Some(86_400),
                 now: NOW,
                 policy: None,
+                is_ca: false,
             }
         });
         Self { engine, requests: requests.collect(), next: AtomicUsize::new(0) }

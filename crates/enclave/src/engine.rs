@@ -153,6 +153,7 @@ fn policy(rules: &tcs_enclave_rpc::Policy) -> Result<Policy, Refusal> {
         usages: list(rules.usages.as_ref()),
         key_algorithms: list(rules.key_algorithms.as_ref()),
         max_lifetime: rules.max_lifetime,
+        ca_depth: rules.ca_depth,
     };
     Policy::new(&rules).map_err(refusals::x509)
 }

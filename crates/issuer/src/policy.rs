@@ -15,5 +15,6 @@ pub fn message(spec: &PolicySpec) -> Policy {
         usages: texts(spec.usages.as_ref()),
         max_lifetime: spec.max_lifetime_seconds.map(u64::from),
         key_algorithms: texts(spec.key_algorithms.as_ref()),
+        ca_depth: spec.ca_depth,
     }
 }

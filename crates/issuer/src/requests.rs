@@ -1,11 +1,13 @@
 //! What a `CertificateSigningRequest` needs next (conformance B2–B4). Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+use tcs_api::annotations;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::RefusalCode;
 
@@ -32,6 +34,28 @@ pub fn triage(request: &CertificateSigningRequest) -> Step {
         return Step::Leave;
     }
     Step::Consider(signer)
+}
+
+/// The lifetime that a request asks for, in seconds: by cert-manager's annotation, else by `spec.expirationSeconds` (B5).
+///
+/// Fails with a sentence if the annotation is no length of time.
+pub fn lifetime(request: &CertificateSigningRequest) -> Result<Option<u64>, String> {
+    let Some(text) = request.annotations().get(annotations::REQUEST_DURATION) else {
+        // Less than the shortest, which the enclave refuses, is what a negative number comes to.
+        let seconds = request.spec.expiration_seconds;
+        return Ok(seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)));
+    };
+    let lifetime =
+        text.parse::<SignedDuration>().ok().and_then(|length| u64::try_from(length.as_secs()).ok());
+    let wrong =
+        || format!("the annotation {} is not a length of time like 2160h", annotations::REQUEST_DURATION);
+    lifetime.map(Some).ok_or_else(wrong)
+}
+
+/// Whether a request asks for a CA certificate: by cert-manager's annotation only (B7).
+#[must_use]
+pub fn is_for_ca(request: &CertificateSigningRequest) -> bool {
+    request.annotations().get(annotations::REQUEST_IS_CA).is_some_and(|value| value == "true")
 }
 
 /// Whether a refusal is the request's own fault, so that only a new request can help.
@@ -114,6 +138,36 @@ mod tests {
         assert_eq!(triage(&request(OURS, &["Approved", "Failed"], None)), Step::Leave);
         assert_eq!(triage(&request(OURS, &["Approved"], Some(b"-"))), Step::Leave);
         assert_eq!(triage(&request("example.com/other", &["Approved"], None)), Step::Leave);
+    }
+
+    fn annotated(key: &str, value: &str) -> CertificateSigningRequest {
+        let mut request = request(OURS, &["Approved"], None);
+        request.spec.expiration_seconds = Some(1200);
+        request.annotations_mut().insert(key.into(), value.into());
+        request
+    }
+
+    #[test]
+    fn b05_the_annotation_beats_expiration_seconds() {
+        let with = |value| lifetime(&annotated(annotations::REQUEST_DURATION, value)).ok();
+        for (text, seconds) in [("2160h0m0s", 2160 * 3600), ("1h30m", 5400), ("600s", 600), ("0s", 0)] {
+            assert_eq!(with(text), Some(Some(seconds)), "{text}");
+        }
+        for wrong in ["", "1", "soon", "-1h", "9999999999999999999h"] {
+            assert_eq!(with(wrong), None, "{wrong}");
+        }
+        assert_eq!(lifetime(&annotated("other", "")), Ok(Some(1200)));
+        assert_eq!(lifetime(&request(OURS, &["Approved"], None)), Ok(None));
+    }
+
+    #[test]
+    fn b07_a_ca_certificate_is_asked_for_by_annotation_only() {
+        let with = |value| is_for_ca(&annotated(annotations::REQUEST_IS_CA, value));
+        assert!(with("true"));
+        for other in ["", "false", "True", "1", "true "] {
+            assert!(!with(other), "{other}");
+        }
+        assert!(!is_for_ca(&request(OURS, &["Approved"], None)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::issuer::Issuer;
 use crate::issuers::{ReconcileError, now};
 use crate::metrics::Metrics;
 use crate::policy;
-use crate::requests::{Step, is_requests_fault, triage, with_certificate, with_failure};
+use crate::requests::{Step, is_for_ca, is_requests_fault, lifetime, triage, with_certificate, with_failure};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
@@ -17,7 +17,7 @@ use pem_rfc7468::LineEnding;
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::signer::SignerName;
-use tcs_enclave_rpc::{ByteVec, Door, Issue};
+use tcs_enclave_rpc::{ByteVec, Door, Issue, RefusalCode};
 
 /// One pass over one request.
 pub async fn reconcile(
@@ -33,6 +33,12 @@ pub async fn reconcile(
         return fail(&request, &context, "RequestMalformed", "spec.request is not a PEM CERTIFICATE REQUEST")
             .await;
     };
+    let lifetime = match lifetime(&request) {
+        Ok(lifetime) => lifetime,
+        Err(wrong) => {
+            return fail(&request, &context, RefusalCode::LifetimeInvalid.as_str(), &wrong).await;
+        }
+    };
     let Some(connected) = context.enclave.connected() else {
         return Ok(wait_for(&request, &context, &Wait::for_ready("the enclave does not answer")).await);
     };
@@ -41,9 +47,10 @@ pub async fn reconcile(
         request: ByteVec::from(der),
         door: Door::KubernetesCsr,
         usages: request.spec.usages.clone().unwrap_or_default(),
-        lifetime: request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
+        lifetime,
         now: now().as_second(),
         policy: issuer.spec().policy.as_ref().map(policy::message),
+        is_ca: is_for_ca(&request),
     };
     match connected.issue(ask).await {
         // A CA that nobody could know yet: its Secret is just being written, and the issuer's change wakes us.

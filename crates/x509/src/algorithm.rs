@@ -1,5 +1,6 @@
 //! Public keys and signatures: which are supported, and their verification by aws-lc-rs.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader};
@@ -103,9 +104,9 @@ impl PublicKey {
         self.kind
     }
 
-    /// The contents of the BIT STRING.
-    pub fn raw(&self) -> &[u8] {
-        &self.key
+    /// The first 20 bytes of SHA-256 over the contents of the key's BIT STRING (RFC 7093, method 1; Go since 1.25).
+    pub fn key_id(&self) -> Vec<u8> {
+        digest::digest(&digest::SHA256, &self.key).as_ref().iter().take(20).copied().collect()
     }
 
     /// Verifies a signature with the algorithm that a CA key of this kind uses.

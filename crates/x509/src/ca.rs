@@ -271,6 +271,12 @@ impl CaChain {
         self.delivered().any(|ca| ca.rdns == subject)
     }
 
+    /// How many CAs may stand below the issuing one, by the path lengths of all; `None`: any number.
+    pub(crate) fn room_below(&self) -> Option<u8> {
+        let room = |(below, ca): (u8, &CaCertificate)| ca.path_length.map(|most| most.saturating_sub(below));
+        (0u8..).zip(self.delivered()).filter_map(room).min()
+    }
+
     /// Whether verifiers that trust both chains can tell whose certificate is whose: by the CA's name or key identifier, or because
     /// the key is the same. The openssl command tries one of several CAs of a name, and no other if the signature does not fit.
     #[must_use]

@@ -11,17 +11,17 @@ pub enum Error {
     /// The request's key or signature is too weak or of another kind than supported.
     #[error("the certificate request's key or signature is not supported: {0}")]
     RequestKeyUnsupported(&'static str),
-    /// The request asks for a CA certificate.
-    #[error("the request asks for a CA certificate (basicConstraints CA:TRUE), and none is issued here")]
-    RequestForCa,
+    /// A CA certificate is asked for, in the request or beside it, and may not be.
+    #[error("a CA certificate is asked for: {0}")]
+    RequestForCa(&'static str),
     /// A usage name is not one of Kubernetes'.
     #[error("a usage is not known")]
     UsageUnknown,
     /// Certificate or CRL signing was asked for.
-    #[error("'cert sign' and 'crl sign' are never issued here; ask without them")]
+    #[error("'cert sign' and 'crl sign' are for CA certificates only; ask without them")]
     UsageForbidden,
-    /// The request holds key usages of its own that are not those asked for beside it.
-    #[error("the request's own key usages are not those of its spec")]
+    /// The request holds key usages or basic constraints of its own that are not what is asked for beside it.
+    #[error("the request's own key usages or basic constraints are not those of its spec")]
     ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.
     #[error("the requested identity is refused: {0}")]
@@ -84,7 +84,7 @@ impl Error {
             Self::RequestMalformed(_) => "RequestMalformed",
             Self::RequestSignatureInvalid => "RequestSignatureInvalid",
             Self::RequestKeyUnsupported(_) => "RequestKeyUnsupported",
-            Self::RequestForCa => "RequestForCa",
+            Self::RequestForCa(_) => "RequestForCa",
             Self::UsageUnknown => "UsageUnknown",
             Self::UsageForbidden => "UsageForbidden",
             Self::ExtensionMismatch => "ExtensionMismatch",

@@ -116,6 +116,17 @@ pub struct BasicConstraints {
     pub path_length: Option<u8>,
 }
 
+impl BasicConstraints {
+    /// The value of the extension, DER; a path length only where it is a CA.
+    pub fn to_der(self) -> Result<Vec<u8>, Error> {
+        if !self.ca {
+            return encode::sequence(&[]);
+        }
+        let path_length = self.path_length.map(|length| encode::unsigned(&[length])).transpose()?;
+        encode::sequence(&[&encode::der(&true)?, path_length.as_deref().unwrap_or_default()])
+    }
+}
+
 /// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`.
 pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
     let mut reader = SliceReader::new(value)?;

@@ -1,15 +1,17 @@
-//! The leaf profile: building, judging, signing and checking a certificate (crypto-and-x509 reference, 4.3; conformance
-//! B5 to B8).
+//! The profile of what a CA issues: building, judging, signing and checking a certificate (crypto-and-x509 reference, 4.3;
+//! conformance B5 to B8). It is a leaf, or, where that was fixed when the CA was made, another CA's.
 
+use crate::algorithm::PublicKey;
 use crate::certificate::{Certificate, TbsCertificate};
 use crate::extension::{
-    self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE,
-    SUBJECT_ALT_NAME, basic_constraints, key_usage,
+    self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, BasicConstraints, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN,
+    KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
 use crate::profile::End;
-use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, encode, usage};
+use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
+use std::borrow::Cow;
 
 /// The floor's longest lifetime: 365 days, in seconds. More is asked in vain: it is cut.
 pub const LONGEST_LIFETIME: u64 = 365 * 86_400;
@@ -50,6 +52,11 @@ pub struct LeafRequest<'a> {
     pub clock_floor: i64,
     /// What holds beside the floor; each must allow the certificate.
     pub policies: &'a [&'a Policy],
+    /// Whether a CA certificate is asked for beside the request. It gets the longest path length that is allowed.
+    pub is_ca: bool,
+    /// How many levels of CAs may stand below the CA, as it was fixed when the CA was made; without that 0: no CA certificate is
+    /// issued. `policies` only lower it.
+    pub ca_depth: u8,
 }
 
 /// A certificate and its validity.
@@ -83,7 +90,7 @@ pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result
 impl Tbs {
     /// Builds the to-be-signed certificate. What may not be asked for is refused here, never trimmed.
     pub fn build(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
-        ask.profile.compare(ask.request, ask.usages())?;
+        ask.profile.compare(ask.request, &ask.usages(), ask.is_ca)?;
         // RFC 5280, 4.1.2.2: positive.
         if ask.serial == [0; 16] {
             return Err(Error::Encoding);
@@ -127,27 +134,39 @@ impl Tbs {
         &self.der
     }
 
-    /// Judges the final bytes, parsed anew, whatever built them (conformance x02): no CA, no signing usage, subject, names and key
-    /// exactly the request's, the usages asked for, nothing but the extensions of the profile, validity inside the floor and the CA's.
+    /// Judges the final bytes, parsed anew, whatever built them (conformance x02): a CA and signing usages only where asked for and
+    /// allowed, subject, names and key exactly the request's, the usages asked for, nothing but the extensions of the profile, validity
+    /// inside the floor and the CA's.
     pub fn judge(&self, ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(), Error> {
-        const PROFILE: [ObjectIdentifier; 5] =
-            [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS, AUTHORITY_KEY_ID, SUBJECT_ALT_NAME];
+        const PROFILE: [ObjectIdentifier; 6] = [
+            KEY_USAGE,
+            EXTENDED_KEY_USAGE,
+            BASIC_CONSTRAINTS,
+            SUBJECT_KEY_ID,
+            AUTHORITY_KEY_ID,
+            SUBJECT_ALT_NAME,
+        ];
         let tbs = TbsCertificate::parse(&self.der).map_err(Error::Judgement)?;
         let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
         let unreadable = |_| Error::Judgement("an extension cannot be read");
         let value = |id| tbs.extension(id).map(|e| e.value);
         let constraints = tbs.extension(BASIC_CONSTRAINTS).ok_or(Error::Judgement("no basicConstraints"))?;
         judge(constraints.critical, "basicConstraints is not critical")?;
-        judge(!basic_constraints(constraints.value).map_err(unreadable)?.ca, "it is a CA certificate")?;
+        let constraints = basic_constraints(constraints.value).map_err(unreadable)?;
+        judge(ask.is_ca || !constraints.ca, "it is a CA certificate")?;
+        judge(constraints == ask.constraints(ca)?, "the basicConstraints are others")?;
         if let Some(usage) = tbs.extension(KEY_USAGE) {
             let bits = key_usage(usage.value).map_err(unreadable)?;
             let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
-            judge(usage.critical && !signs, "the key usage would allow signing")?;
+            judge(usage.critical && signs == ask.is_ca, "the key usage would allow signing, or a CA none")?;
         }
-        judge(value(KEY_USAGE) == usage::key_usage(ask.usages())?.as_deref(), "the key usage is another")?;
-        let extended = usage::extended_key_usage(ask.usages())?;
+        let usages = ask.usages();
+        judge(value(KEY_USAGE) == usage::key_usage(&usages)?.as_deref(), "the key usage is another")?;
+        let extended = usage::extended_key_usage(&usages)?;
         judge(value(EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages are others")?;
         judge(tbs.extensions.iter().all(|e| PROFILE.contains(&e.id)), "an extension is not of the profile")?;
+        let key_id = value(SUBJECT_KEY_ID).map(ca::octets).transpose().map_err(unreadable)?;
+        judge(key_id == ask.key_id()?, "the subject key identifier is another")?;
         judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
         judge(tbs.subject == ask.request.subject_raw(), "the subject is another")?;
         judge(tbs.spki == ask.request.spki_raw(), "the key is another")?;
@@ -172,7 +191,7 @@ impl Tbs {
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
-        ask.policies.iter().try_for_each(|policy| policy.judge(&tbs, ask.usages(), ask.now))
+        ask.policies.iter().try_for_each(|policy| policy.judge(&tbs, &usages, ask.now))
     }
 }
 
@@ -193,9 +212,38 @@ pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
 }
 
 impl LeafRequest<'_> {
-    /// The usages, or their default.
-    fn usages(&self) -> &[Usage] {
-        if self.usages.is_empty() { &DEFAULT_USAGES } else { self.usages }
+    /// The usages, or their default; a CA signs certificates besides (A16).
+    fn usages(&self) -> Cow<'_, [Usage]> {
+        let usages = if self.usages.is_empty() { &DEFAULT_USAGES } else { self.usages };
+        if self.is_ca { [usages, &[Usage::CertSign]].concat().into() } else { usages.into() }
+    }
+
+    /// What basicConstraints is to say.
+    ///
+    /// Fails with `RequestForCa` if a CA certificate is asked for and may not be issued: by what was fixed, by a policy, or by the path
+    /// lengths of the CA and those above it.
+    fn constraints(&self, ca: &CaChain) -> Result<BasicConstraints, Error> {
+        if !self.is_ca {
+            return Ok(BasicConstraints::default());
+        }
+        let depth = self.policies.iter().filter_map(|policy| policy.ca_depth()).fold(self.ca_depth, u8::min);
+        let Some(below) = depth.checked_sub(1) else {
+            return Err(Error::RequestForCa("its issuer's policy (caDepth) allows none"));
+        };
+        let Some(room) = ca.room_below().unwrap_or(u8::MAX).checked_sub(1) else {
+            return Err(Error::RequestForCa("the path length of the issuer's CA allows none below it"));
+        };
+        // RFC 5280, 4.1.2.6. It is the issuer of what stands below.
+        if self.request.is_subject_empty() {
+            return Err(Error::IdentityForbidden("a CA certificate needs a subject"));
+        }
+        Ok(BasicConstraints { ca: true, path_length: Some(below.min(room)) })
+    }
+
+    /// The subject key identifier: CAs have one.
+    fn key_id(&self) -> Result<Option<Vec<u8>>, Error> {
+        let key = self.is_ca.then(|| PublicKey::from_spki(self.request.spki_raw())).transpose();
+        Ok(key.map_err(|_| Error::Judgement("the key cannot be read"))?.map(|key| key.key_id()))
     }
 }
 
@@ -229,16 +277,19 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
     if end.saturating_sub(start) < door.least { Err(Error::CaEndsSoon) } else { Ok((start, end)) }
 }
 
-/// keyUsage, extKeyUsage, basicConstraints, authorityKeyIdentifier, subjectAltName: in this order.
+/// keyUsage, extKeyUsage, basicConstraints, subjectKeyIdentifier, authorityKeyIdentifier, subjectAltName: in this order.
 fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
-    let mut all = Vec::new();
-    if let Some(value) = usage::key_usage(ask.usages())? {
+    let (mut all, usages) = (Vec::new(), ask.usages());
+    if let Some(value) = usage::key_usage(&usages)? {
         all.push(extension::encode(KEY_USAGE, true, &value)?);
     }
-    if let Some(value) = usage::extended_key_usage(ask.usages())? {
+    if let Some(value) = usage::extended_key_usage(&usages)? {
         all.push(extension::encode(EXTENDED_KEY_USAGE, false, &value)?);
     }
-    all.push(extension::encode(BASIC_CONSTRAINTS, true, &encode::sequence(&[])?)?);
+    all.push(extension::encode(BASIC_CONSTRAINTS, true, &ask.constraints(ca)?.to_der()?)?);
+    if let Some(id) = ask.key_id()? {
+        all.push(extension::encode(SUBJECT_KEY_ID, false, &encode::tlv(Tag::OctetString, &id)?)?);
+    }
     // Copied, never computed: it must equal what the CA certificate says.
     if let Some(id) = ca.issuing().key_id() {
         let id = encode::tlv(Tag::ContextSpecific { constructed: false, number: der::TagNumber(0) }, id)?;
@@ -254,7 +305,6 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extension::SUBJECT_KEY_ID;
     use rcgen::{CertificateParams, IsCa, KeyPair};
 
     const NOW: i64 = 1_795_000_000;
@@ -287,6 +337,8 @@ mod tests {
             serial: [7; 16],
             clock_floor: 0,
             policies: &[],
+            is_ca: false,
+            ca_depth: 0,
         };
         let times = validity(&ask, &ca).unwrap();
         let verdict = |times, extensions: &[Vec<u8>]| {
@@ -314,16 +366,16 @@ mod tests {
         assert_eq!(verdict(times, &[usage, names]), because("no basicConstraints"));
         for signing in [b"\x03\x02\x02\xa4", b"\x03\x02\x01\xa2"] {
             let signing = make(KEY_USAGE, true, signing);
-            assert_eq!(with(0, signing), because("the key usage would allow signing"));
+            assert_eq!(with(0, signing), because("the key usage would allow signing, or a CA none"));
         }
         let wider = make(KEY_USAGE, true, b"\x03\x02\x03\xa8");
         assert_eq!(with(0, wider), because("the key usage is another"));
         let any = make(EXTENDED_KEY_USAGE, false, b"\x30\x06\x06\x04\x55\x1d\x25\x00");
         assert_eq!(with(2, any), because("the extended key usages are others"));
-        assert_eq!(
-            with(2, make(SUBJECT_KEY_ID, false, b"\x04\x01\x00")),
-            because("an extension is not of the profile")
-        );
+        let key_id = make(SUBJECT_KEY_ID, false, b"\x04\x01\x00");
+        assert_eq!(with(2, key_id), because("the subject key identifier is another"));
+        let policies = make(extension::CERTIFICATE_POLICIES, false, b"\x30\x00");
+        assert_eq!(with(2, policies), because("an extension is not of the profile"));
         let critical = make(SUBJECT_ALT_NAME, true, request.san_raw().unwrap());
         assert_eq!(with(2, critical), because("criticality of the names"));
         let other = make(SUBJECT_ALT_NAME, false, b"\x30\x03\x82\x01x");
@@ -334,5 +386,61 @@ mod tests {
         assert_eq!(verdict((times.0, times.0), &good), because("its validity is empty"));
         let end = ca.not_after();
         assert_eq!(verdict((end - 600, end + 1), &good), because("it would outlive the CA"));
+    }
+
+    #[test]
+    fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
+        let (request, ca) = (request(), chain());
+        let ask = LeafRequest {
+            profile: Profile::KubernetesCsr,
+            request: &request,
+            usages: &[],
+            lifetime: None,
+            now: NOW,
+            serial: [7; 16],
+            clock_floor: 0,
+            policies: &[],
+            is_ca: true,
+            ca_depth: 2,
+        };
+        let times = validity(&ask, &ca).unwrap();
+        let verdict = |ask: &LeafRequest<'_>, extensions: &[Vec<u8>]| {
+            let parts: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+            let tbs = Tbs::encode(ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
+            tbs.judge(ask, &ca).err()
+        };
+        let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
+        let id = encode::tlv(Tag::OctetString, &ask.key_id().unwrap().unwrap()).unwrap();
+        let good = [
+            make(KEY_USAGE, true, b"\x03\x02\x02\xa4"),
+            make(BASIC_CONSTRAINTS, true, b"\x30\x06\x01\x01\xff\x02\x01\x01"),
+            make(SUBJECT_KEY_ID, false, &id),
+            make(SUBJECT_ALT_NAME, false, request.san_raw().unwrap()),
+        ];
+        assert_eq!(verdict(&ask, &good), None);
+        assert_eq!(
+            verdict(&LeafRequest { is_ca: false, ..ask }, &good),
+            Some(Error::Judgement("it is a CA certificate"))
+        );
+        for ca_depth in [1, 3] {
+            let other = LeafRequest { ca_depth, ..ask };
+            assert_eq!(verdict(&other, &good), Some(Error::Judgement("the basicConstraints are others")));
+        }
+        let with = |at: usize, other: Vec<u8>| {
+            let mut changed = good.clone();
+            changed[at] = other;
+            verdict(&ask, &changed)
+        };
+        let because = |why| Some(Error::Judgement(why));
+        let others = because("the basicConstraints are others");
+        assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff")), others, "any depth");
+        assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x00")), others, "a leaf");
+        let usage = because("the key usage would allow signing, or a CA none");
+        assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x05\xa0")), usage, "no signing at all");
+        let wider = because("the key usage is another");
+        assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x01\xa6")), wider, "CRLs, unasked");
+        let key_id = because("the subject key identifier is another");
+        assert_eq!(with(2, make(SUBJECT_KEY_ID, false, b"\x04\x01\x00")), key_id);
+        assert_eq!(verdict(&ask, &[&good[..2], &good[3..]].concat()), key_id, "it has none");
     }
 }

@@ -78,11 +78,24 @@ impl Profile {
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`. cert-manager compares both kinds of usage if the request
     /// has either (A16); the order of extended usages counts there and not here.
-    pub(crate) fn compare(self, request: &CertificateRequest, usages: &[Usage]) -> Result<(), Error> {
-        if request.asks_ca() {
-            return Err(Error::RequestForCa);
+    pub(crate) fn compare(
+        self,
+        request: &CertificateRequest,
+        usages: &[Usage],
+        is_ca: bool,
+    ) -> Result<(), Error> {
+        if is_ca && self == Self::PodCertificate {
+            return Err(Error::RequestForCa("pods get none"));
         }
-        if request.asks_signing_usage() || usages.iter().any(|usage| usage.is_signing()) {
+        if request.asks_ca() && !is_ca {
+            return Err(Error::RequestForCa(
+                "by the request (basicConstraints CA:TRUE) and not beside it, where approvers and policies look",
+            ));
+        }
+        if is_ca && request.denies_ca() {
+            return Err(Error::ExtensionMismatch);
+        }
+        if !is_ca && (request.asks_signing_usage() || usages.iter().any(|usage| usage.is_signing())) {
             return Err(Error::UsageForbidden);
         }
         let (bits, extended) = (request.key_usage(), request.extended_key_usage());

@@ -20,7 +20,8 @@ pub struct CertificateRequest {
     subject: Vec<u8>,
     spki: Vec<u8>,
     san: Option<Vec<u8>>,
-    asks_ca: bool,
+    /// What its basicConstraints says, if it has one.
+    ca: Option<bool>,
     key_usage: Option<Vec<u8>>,
     extended_key_usage: Option<Vec<u8>>,
 }
@@ -68,7 +69,7 @@ impl CertificateRequest {
             subject: subject.to_vec(),
             spki: spki.to_vec(),
             san: san.map(<[u8]>::to_vec),
-            asks_ca: constraints.map_err(unreadable)?.unwrap_or_default().ca,
+            ca: constraints.map_err(unreadable)?.map(|constraints| constraints.ca),
             key_usage: key_usage.map_err(unreadable)?,
             extended_key_usage: value(extension::EXTENDED_KEY_USAGE).map(<[u8]>::to_vec),
         })
@@ -101,7 +102,12 @@ impl CertificateRequest {
     /// Whether CA:TRUE is asked for.
     #[must_use]
     pub fn asks_ca(&self) -> bool {
-        self.asks_ca
+        self.ca == Some(true)
+    }
+
+    /// Whether basicConstraints says that it is no CA.
+    pub(crate) fn denies_ca(&self) -> bool {
+        self.ca == Some(false)
     }
 
     /// Whether the requested key usage holds keyCertSign or cRLSign.

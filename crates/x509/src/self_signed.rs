@@ -4,11 +4,11 @@
 use crate::algorithm::PublicKey;
 use crate::certificate::{Certificate, TbsCertificate};
 use crate::extension::{
-    self, BASIC_CONSTRAINTS, CRL_SIGN, KEY_CERT_SIGN, KEY_USAGE, SUBJECT_KEY_ID, basic_constraints, key_usage,
+    self, BASIC_CONSTRAINTS, BasicConstraints, CRL_SIGN, KEY_CERT_SIGN, KEY_USAGE, SUBJECT_KEY_ID,
+    basic_constraints, key_usage,
 };
 use crate::leaf::{BACKDATE, number};
 use crate::{CaChain, Error, Signer, Usage, ca, encode, name, usage};
-use aws_lc_rs::digest::{SHA256, digest};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
@@ -167,10 +167,8 @@ impl SelfSignedCa<'_> {
     /// keyUsage, basicConstraints, subjectKeyIdentifier: in this order.
     fn extensions(&self, key: &PublicKey) -> Result<Vec<u8>, Error> {
         let usage = usage::key_usage(&[Usage::CertSign, Usage::CrlSign])?.ok_or(Error::Encoding)?;
-        let path_length = self.path_length.map(|length| encode::unsigned(&[length])).transpose()?;
-        let constraints =
-            encode::sequence(&[&encode::der(&true)?, path_length.as_deref().unwrap_or_default()])?;
-        let key_id = encode::tlv(Tag::OctetString, &key_id(key))?;
+        let constraints = BasicConstraints { ca: true, path_length: self.path_length }.to_der()?;
+        let key_id = encode::tlv(Tag::OctetString, &key.key_id())?;
         encode::sequence(&[
             &extension::encode(KEY_USAGE, true, &usage)?,
             &extension::encode(BASIC_CONSTRAINTS, true, &constraints)?,
@@ -225,7 +223,7 @@ impl SelfSignedCa<'_> {
                     let constraints = basic_constraints(value).map_err(unreadable)?;
                     constraints.ca && constraints.path_length == self.path_length
                 }
-                _ => ca::octets(value).map_err(unreadable)? == key_id(key),
+                _ => ca::octets(value).map_err(unreadable)? == key.key_id(),
             };
             judge(good, "an extension says something else than was asked")?;
         }
@@ -236,11 +234,6 @@ impl SelfSignedCa<'_> {
         judge(tbs.not_before >= self.clock_floor, "it would begin before the clock's floor")?;
         judge((self.now.saturating_sub(BACKDATE)..=self.now).contains(&tbs.not_before), "its start")
     }
-}
-
-/// The first 20 bytes of SHA-256 over the contents of the key's BIT STRING (RFC 7093, method 1; Go since 1.25).
-fn key_id(key: &PublicKey) -> Vec<u8> {
-    digest(&SHA256, key.raw()).as_ref().iter().take(20).copied().collect()
 }
 
 #[cfg(test)]
@@ -273,7 +266,7 @@ mod tests {
             ask.judge(&tbs, &key).err()
         };
         let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
-        let id = encode::tlv(Tag::OctetString, &key_id(&key)).unwrap();
+        let id = encode::tlv(Tag::OctetString, &key.key_id()).unwrap();
         let good = [
             make(KEY_USAGE, true, b"\x03\x02\x01\x06"),
             make(BASIC_CONSTRAINTS, true, b"\x30\x06\x01\x01\xff\x02\x01\x00"),

@@ -61,6 +61,8 @@ pub struct IssuerSpec {
 /// What the CA of a self-signed issuer is to be. What is left out is as the original made it, except for the key.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.policy) || !has(self.policy.caDepth) || self.policy.caDepth <= (has(self.maxPathLen) ? self.maxPathLen : 0)")
+    .message("policy.caDepth is at most maxPathLen, which is 0 if it is left out"))]
 pub struct CaSpec {
     /// Common name (CN) of the CA's subject: `SGX self-signed root certificate authority` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +133,8 @@ pub struct CaSpec {
 /// lists of names is there, names of kinds without a list are refused.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames))")
+    .message("caDepth cannot stand beside lists of names: they would not bind what the CAs below sign"))]
 pub struct PolicySpec {
     /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +215,14 @@ pub struct PolicySpec {
         )
     )]
     pub key_algorithms: Option<Vec<String>>,
+
+    /// How many levels of CAs may stand below the CA: 0 by default, which is certificates of workloads only. Under `spec.ca.policy` it
+    /// allows CA certificates, at most to the depth of `spec.ca.maxPathLen` and for requests that carry the annotation
+    /// `experimental.cert-manager.io/request-is-ca: "true"`; under `spec.policy` it only lowers that. What a CA below signs, no rule
+    /// here limits: it cannot stand beside lists of names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 8))]
+    pub ca_depth: Option<u8>,
 }
 
 /// What a cluster issuer is to be: the same as an issuer.

@@ -185,6 +185,7 @@ fn a_panic_answers_internal_and_the_worker_lives() {
             lifetime: None,
             now: 0,
             policy: None,
+            is_ca: false,
         };
         assert_eq!(code(client.call(Request::Issue(issue), WAIT).unwrap()), RefusalCode::Internal);
     }

@@ -29,6 +29,9 @@ impl Engine {
             serial: serial()?,
             clock_floor: RELEASE_DATE,
             policies: &policies,
+            is_ca: ask.is_ca,
+            // What was fixed, never what is sent now.
+            ca_depth: ca.policy.as_ref().and_then(Policy::ca_depth).unwrap_or(0),
         };
         let leaf = issue(&leaf, &ca.chain, &*ca.key).map_err(refusals::x509)?;
         Ok(Issued {

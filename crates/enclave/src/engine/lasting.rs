@@ -20,7 +20,14 @@ impl Engine {
         if self.state.ca(&ask.issuer_uid).is_some() {
             return Err(not_taken(NotTaken::Provisioned));
         }
-        ask.policy.as_ref().map(super::policy).transpose()?;
+        let policy = ask.policy.as_ref().map(super::policy).transpose()?;
+        let depth = policy.as_ref().and_then(tcs_x509::Policy::ca_depth);
+        if ask.path_length.zip(depth).is_some_and(|(path_length, depth)| depth > path_length) {
+            return Err(refuse(
+                RefusalCode::PolicyMalformed,
+                "the policy cannot be read: its CA depth is more than the CA's path length allows",
+            ));
+        }
         let subject = CaSubject {
             common_name: &ask.subject.common_name,
             organizations: &ask.subject.organizations,

@@ -17,6 +17,8 @@ const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY: usize = 2048;
 /// All entries together, in bytes.
 const MAX_RULES: usize = 64 << 10;
+/// More levels of CAs than any chain in the field has.
+const MAX_CA_DEPTH: u8 = 8;
 
 /// Rules beside the floor; the default has none. Where several policies hold, each of them must allow a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub struct Policy {
     usages: Option<Vec<Usage>>,
     max_lifetime: Option<u64>,
     keys: Option<Vec<KeyRule>>,
+    ca_depth: Option<u8>,
 }
 
 /// The rules as texts. A list that is `None` is no rule; an empty one allows nothing of its kind.
@@ -49,6 +52,10 @@ pub struct PolicyRules<'a> {
     pub max_lifetime: Option<u64>,
     /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
+    /// How many levels of CAs may stand below the CA, at most 8. The floor is none, and this is the one rule that can raise it: where
+    /// it was fixed when the CA was made ([`crate::LeafRequest::ca_depth`]). Not beside lists of names: what a CA below signs is judged by
+    /// nobody here.
+    pub ca_depth: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,12 +87,19 @@ impl Policy {
         if max_lifetime.is_some_and(|most| !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&most)) {
             return Err(Error::PolicyMalformed("the longest lifetime is 600 seconds to 365 days"));
         }
+        if rules.ca_depth.is_some_and(|depth| depth > MAX_CA_DEPTH) {
+            return Err(Error::PolicyMalformed("CA depth is at most 8"));
+        }
+        if names.is_some() && rules.ca_depth.is_some_and(|depth| depth > 0) {
+            return Err(Error::PolicyMalformed("CA depth beside names, which would not bind the CAs below"));
+        }
         let usage = |text: &str| Usage::parse(text).ok().filter(|usage| !usage.is_signing());
         Ok(Self {
             names,
             usages: list(rules.usages, "usages", usage)?,
             max_lifetime,
             keys: list(rules.key_algorithms, "key algorithms", KeyRule::new)?,
+            ca_depth: rules.ca_depth,
         })
     }
 
@@ -94,12 +108,21 @@ impl Policy {
         self.max_lifetime.unwrap_or(LONGEST_LIFETIME)
     }
 
+    /// How many levels of CAs may stand below the CA; `None`: it is no rule of this policy.
+    #[must_use]
+    pub fn ca_depth(&self) -> Option<u8> {
+        self.ca_depth
+    }
+
     /// Judges a to-be-signed certificate of these usages, asked for at `now` (Unix seconds).
+    ///
+    /// Signing usages are no matter of the list of usages: they come with the CA bit, and that with the CA depth.
     pub(crate) fn judge(&self, tbs: &TbsCertificate<'_>, usages: &[Usage], now: i64) -> Result<(), Error> {
         let allow =
             |good: bool, rule: &'static str| if good { Ok(()) } else { Err(Error::PolicyRefused(rule)) };
         if let Some(allowed) = &self.usages {
-            allow(usages.iter().all(|usage| allowed.contains(usage)), "usages")?;
+            let good = |usage: &Usage| usage.is_signing() || allowed.contains(usage);
+            allow(usages.iter().all(good), "usages")?;
         }
         if let Some(keys) = &self.keys {
             let key =
@@ -108,7 +131,9 @@ impl Policy {
         }
         let life = tbs.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
         allow(life.is_some_and(|life| life <= self.max_lifetime()), "lifetime")?;
-        self.names.as_ref().map_or(Ok(()), |names| names.judge(tbs))
+        let Some(names) = &self.names else { return Ok(()) };
+        allow(!usages.contains(&Usage::CertSign), "names, which would not bind a CA below")?;
+        names.judge(tbs)
     }
 }
 

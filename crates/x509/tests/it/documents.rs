@@ -30,12 +30,14 @@ pub fn section(page: &str, name: &str, text: &str) {
 fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let usages = [Usage::DigitalSignature, Usage::ServerAuth];
-    let leaf = issue(&ask(&request, &usages, None), &ca.chain(), &ca).unwrap();
+    let ask = tcs_x509::LeafRequest { is_ca: true, ca_depth: 1, ..ask(&request, &usages, None) };
+    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
     let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
     let names = BTreeMap::from([
         ("2.5.29.15", ("key usage", "if a usage sets a bit of it")),
         ("2.5.29.37", ("extended key usage", "if a usage is one of it")),
-        ("2.5.29.19", ("basic constraints", "always, empty")),
+        ("2.5.29.19", ("basic constraints", "always; empty, or CA and path length")),
+        ("2.5.29.14", ("subject key identifier", "in CA certificates only")),
         (
             "2.5.29.35",
             ("authority key identifier", "if the CA certificate has a subject key identifier; a copy of it"),
@@ -79,7 +81,7 @@ fn b09_the_table_of_lifetimes_is_that_of_the_code() {
     };
     let mut table = String::from(
         "| What | `CertificateSigningRequest` | `CertificateRequest` (cert-manager) | `PodCertificateRequest` |\n|---|---|---|---|\n\
-         | asked for | `spec.expirationSeconds` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
+         | asked for | `spec.expirationSeconds`, or before it the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
     );
     table += &row("not asked for", &|door| format!("{} days", door.default / 86_400));
     table +=

@@ -14,6 +14,7 @@ mod leaf;
 mod policy;
 mod profile;
 mod self_signed;
+mod sub_ca;
 mod vectors;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -108,6 +109,8 @@ fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Optio
         serial,
         clock_floor: NOW - DAY,
         policies: &[],
+        is_ca: false,
+        ca_depth: 0,
     }
 }
 

@@ -37,13 +37,18 @@ fn make_named<'a>(
 
 /// A self-signed CA made here, with a key of this kind.
 pub fn root(algorithm: &'static SignatureAlgorithm) -> Ca {
+    root_with(algorithm, Some(0))
+}
+
+/// The same, with this path length.
+pub fn root_with(algorithm: &'static SignatureAlgorithm, path_length: Option<u8>) -> Ca {
     let key = Key(KeyPair::generate_for(algorithm).unwrap());
     let subject = CaSubject { common_name: "Root", ..CaSubject::default() };
     let ask = SelfSignedCa {
         subject: &subject.to_der().unwrap(),
         spki: &key.0.subject_public_key_info(),
         lifetime: 3650 * 86_400,
-        path_length: Some(0),
+        path_length,
         now: NOW - DAY,
         serial: [7; 16],
         clock_floor: NOW - 10 * DAY,

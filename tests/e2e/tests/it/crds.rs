@@ -79,6 +79,18 @@ fn bad_issuers_are_refused_with_what_is_wrong() {
             "spec.ca.policy.dnsNames[0]",
         ),
         ("a", json!({ "secretName": "s", "ca": { "keyAlgorithm": "RSA-2048" } }), "keyAlgorithm must be"),
+        (
+            "a",
+            json!({ "secretName": "s", "ca": { "policy": { "caDepth": 1 } } }),
+            "policy.caDepth is at most maxPathLen",
+        ),
+        ("a", json!({ "secretName": "s", "ca": { "maxPathLen": 1, "policy": { "caDepth": 2 } } }), "at most"),
+        (
+            "a",
+            json!({ "secretName": "s", "policy": { "caDepth": 1, "dnsNames": ["a.example"] } }),
+            "caDepth cannot stand beside lists of names",
+        ),
+        ("a", json!({ "secretName": "s", "policy": { "caDepth": 9 } }), "spec.policy.caDepth"),
     ];
     for (name, spec, expected) in cases {
         let error = apply("create", &issuer("bad-issuers", name, &spec)).expect_err(&spec.to_string());

@@ -22,3 +22,4 @@ mod renewal_by_clock;
 mod restart;
 mod self_signed;
 mod signing;
+mod sub_ca;

@@ -301,6 +301,7 @@ impl World {
             lifetime: Some([3600, 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400][number % 5]),
             now: self.now,
             policy: None,
+            is_ca: false,
         };
         let issued: Issued = match self.engine.handle(Request::Issue(ask)) {
             Response::Issued(issued) => issued,

@@ -30,15 +30,30 @@ impl<'a> Csr<'a> {
     }
 
     pub fn create_named(bed: &'a Bed, name: &str, signer: &str, pem: &[u8], more: &Value) -> Self {
+        Self::create_as(bed, &json!({"name": name}), signer, pem, more)
+    }
+
+    /// A request with these annotations.
+    pub fn create_annotated(
+        bed: &'a Bed,
+        annotations: &Value,
+        signer: &str,
+        pem: &[u8],
+        more: &Value,
+    ) -> Self {
+        Self::create_as(bed, &json!({"name": unique("csr"), "annotations": annotations}), signer, pem, more)
+    }
+
+    fn create_as(bed: &'a Bed, metadata: &Value, signer: &str, pem: &[u8], more: &Value) -> Self {
         let mut spec = json!({
             "request": encode(pem), "signerName": signer, "usages": ["digital signature", "server auth"],
         });
         spec.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         bed.apply(&json!({
             "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
-            "metadata": {"name": name}, "spec": spec,
+            "metadata": metadata, "spec": spec,
         }));
-        Self { bed, name: name.to_owned() }
+        Self { bed, name: metadata["name"].as_str().unwrap().to_owned() }
     }
 
     pub fn approve(self) -> Self {
@@ -136,7 +151,7 @@ fn an_approved_request_is_signed_as_asked() {
 }
 
 /// `NotAfter` minus `NotBefore` in seconds.
-fn lifetime(file: &std::path::Path) -> i64 {
+pub fn lifetime(file: &std::path::Path) -> i64 {
     let dates = run(Command::new("openssl")
         .args(["x509", "-noout", "-dates", "-dateopt", "iso_8601", "-in"])
         .arg(file))

@@ -252,6 +252,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
         lifetime: Some(3600),
         now: NOW,
         policy: None,
+        is_ca: false,
     }
 }
 

@@ -78,7 +78,7 @@ impl Bits {
 
     fn policy(&mut self) -> Option<Policy> {
         let texts = |all: &[&str]| Some(Texts(all.iter().map(ToString::to_string).collect()));
-        match self.below(8) {
+        match self.below(9) {
             0 => Some(Policy {
                 dns_names: texts(&["**.mesh.example"]),
                 max_lifetime: Some(600),
@@ -91,6 +91,9 @@ impl Bits {
             }),
             2 => Some(Policy { dns_names: texts(&["junk*"]), ..Policy::default() }),
             3 => Some(Policy { usages: texts(&["server auth", "digital signature"]), ..Policy::default() }),
+            4 | 5 => {
+                Some(Policy { ca_depth: self.one_of(&[Some(1), Some(2), Some(9)]), ..Policy::default() })
+            }
             _ => None,
         }
     }
@@ -106,6 +109,8 @@ struct Controller {
     offers: Vec<(String, tcs_enclave_rpc::Offer)>,
     fixed: Fixed,
     signed: usize,
+    /// How many of them are CA certificates.
+    cas: usize,
 }
 
 impl Controller {
@@ -114,7 +119,9 @@ impl Controller {
         match bits.below(12) {
             0 => {
                 let policy = bits.policy();
-                let ask = GenerateCa { policy: policy.clone(), now: bits.time(), ..self_signed(&bits.uid()) };
+                let path_length = bits.one_of(&[None, Some(0), Some(2)]);
+                let now = bits.time();
+                let ask = GenerateCa { policy: policy.clone(), now, path_length, ..self_signed(&bits.uid()) };
                 if let Ok(ca) = self.engine.generate(ask) {
                     self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
                 }
@@ -208,6 +215,7 @@ impl Controller {
                     ]),
                     now: bits.time(),
                     policy: bits.policy(),
+                    is_ca: bits.below(3) == 0,
                     ..issue(&uid, Vec::new())
                 };
                 let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
@@ -215,6 +223,7 @@ impl Controller {
                     let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
                     judge(&issued, ca, fixed.as_ref(), &ask);
                     self.signed += 1;
+                    self.cas += usize::from(ask.is_ca);
                 }
             }
         }
@@ -233,9 +242,21 @@ pub fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
     key.verify(&tbs.to_der().unwrap(), leaf.signature().raw_bytes()).unwrap();
 
     let (_, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
-    assert!(!constraints.ca);
+    // A CA only where that was fixed, was asked for, and less deep than all of it.
+    let depths = fixed.into_iter().chain(&ask.policy).filter_map(|policy| policy.ca_depth);
+    let room = |ca: &Certificate| {
+        ca.tbs_certificate().get_extension::<pkix::BasicConstraints>().unwrap().unwrap().1.path_len_constraint
+    };
+    if constraints.ca {
+        assert!(ask.is_ca && fixed.is_some_and(|fixed| fixed.ca_depth.is_some()));
+        let below = constraints.path_len_constraint.unwrap();
+        assert!(depths.chain(room(&ca)).all(|depth| below < depth));
+    } else {
+        assert!(!ask.is_ca && constraints.path_len_constraint.is_none());
+    }
     if let Some((_, usage)) = tbs.get_extension::<pkix::KeyUsage>().unwrap() {
-        assert!(!usage.0.contains(KeyUsages::KeyCertSign) && !usage.0.contains(KeyUsages::CRLSign));
+        assert_eq!(usage.0.contains(KeyUsages::KeyCertSign), constraints.ca);
+        assert!(constraints.ca || !usage.0.contains(KeyUsages::CRLSign));
     }
     assert!(!tbs.subject().to_string().contains("system:"));
     let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap();
@@ -272,10 +293,13 @@ proptest! {
             offers: Vec::new(),
             fixed: HashMap::new(),
             signed: 0,
+            cas: 0,
         };
         // So that there is something to get signed at all.
-        for (uid, policy) in [("one", Bits(0).policy()), ("two", None)] {
-            let ca = controller.engine.generate(GenerateCa { policy: policy.clone(), ..self_signed(uid) }).unwrap();
+        for (uid, policy) in [("one", Bits(0).policy()), ("two", None), ("two", Bits(4).policy())] {
+            controller.engine.destroy(uid);
+            let ask = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed(uid) };
+            let ca = controller.engine.generate(ask).unwrap();
             controller.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
         }
         for act in acts {
@@ -288,9 +312,12 @@ proptest! {
 #[test]
 fn a_hostile_controller_that_happens_to_ask_well_is_served() {
     let engine = sealing_engine(1, 1);
-    let ca = engine.generate(self_signed("one")).unwrap();
-    let fixed = HashMap::from([(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), None))]);
-    let mut controller = Controller { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0 };
+    let policy = Some(Policy { ca_depth: Some(2), ..Policy::default() });
+    let ask = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed("one") };
+    let ca = engine.generate(ask).unwrap();
+    let fixed = HashMap::from([(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy))]);
+    let mut controller =
+        Controller { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0, cas: 0 };
     let mut numbers = 1u64;
     for _ in 0..600 {
         numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -301,5 +328,5 @@ fn a_hostile_controller_that_happens_to_ask_well_is_served() {
             controller.offers.push(("three".into(), offer));
         }
     }
-    assert!(controller.signed >= 10, "{}", controller.signed);
+    assert!(controller.signed >= 10 && controller.cas >= 3, "{}, {}", controller.signed, controller.cas);
 }

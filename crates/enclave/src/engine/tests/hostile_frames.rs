@@ -89,6 +89,8 @@ fn requests(watched: &Watched) -> Vec<Request> {
             csr(|params| params.distinguished_name.push(DnType::OrganizationName, "system:masters")),
             csr(|params| params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)),
         ] {
+            let greedy = Some(Policy { ca_depth: Some(8), ..Policy::default() });
+            all.push(Request::Issue(Issue { is_ca: true, policy: greedy, ..issue(uid, request.clone()) }));
             for policy in [None, Some(wide.clone()), Some(narrow.clone())] {
                 for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
                     let ask = issue(uid, request.clone());

@@ -1,8 +1,10 @@
 //! What was fixed when a CA was made holds, whatever the controller sends; what it sends only narrows.
 
-use super::fixture::{Ask, csr, engine, issue, sealing_engine, self_signed};
+use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
 use rcgen::{DnType, SanType};
-use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, Texts};
+use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, RenewCa, Texts};
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::BasicConstraints;
 
 fn texts(all: &[&str]) -> Texts {
     Texts(all.iter().map(ToString::to_string).collect())
@@ -67,4 +69,60 @@ fn rules_that_cannot_be_read_make_no_ca_and_no_certificate() {
     enclave.generate(self_signed("uid")).unwrap();
     let ask = Issue { policy: Some(bad), ..issue("uid", request("x.example")) };
     assert_eq!(enclave.issue(ask), Err(RefusalCode::PolicyMalformed));
+}
+
+#[test]
+fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
+    let deep = |ca_depth| Policy { ca_depth: Some(ca_depth), ..Policy::default() };
+    let certificate = |chain: &[tcs_enclave_rpc::ByteVec]| {
+        let certificate = x509_cert::Certificate::from_der(&chain[0]).unwrap();
+        let found = certificate.tbs_certificate().get_extension::<BasicConstraints>();
+        let (_, constraints) = found.unwrap().unwrap();
+        (constraints.ca, constraints.path_len_constraint)
+    };
+    let fixed = sealing_engine(1, 1);
+    fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(deep(2)) }).unwrap();
+    let restarted = sealing_engine(1, 1);
+    restarted.restore("uid", &fixed.seal("uid").unwrap().blob).unwrap();
+    let plain = engine();
+    plain.generate(GenerateCa { path_length: None, ..self_signed("uid") }).unwrap();
+    let delivered = engine();
+    let offer = delivered.begin("uid").unwrap();
+    delivered.deliver(TestCa::new().delivery("uid", &offer)).unwrap();
+    for policy in [None, Some(deep(8)), Some(deep(1)), Some(deep(0))] {
+        let ask = |is_ca| Issue { is_ca, policy: policy.clone(), ..issue("uid", csr(|_| {})) };
+        let asked = policy.as_ref().and_then(|policy| policy.ca_depth);
+        for enclave in [&fixed, &restarted] {
+            let made = enclave.issue(ask(true)).map(|issued| certificate(&issued.chain));
+            match asked {
+                Some(0) => assert_eq!(made, Err(RefusalCode::RequestForCa)),
+                Some(1) => assert_eq!(made, Ok((true, Some(0)))),
+                _ => assert_eq!(made, Ok((true, Some(1)))),
+            }
+        }
+        for enclave in [&plain, &delivered] {
+            assert_eq!(enclave.issue(ask(true)), Err(RefusalCode::RequestForCa));
+        }
+        for enclave in [&fixed, &restarted, &plain, &delivered] {
+            assert_eq!(certificate(&enclave.issue(ask(false)).unwrap().chain), (false, None));
+        }
+    }
+    // The next certificate of the CA is bound by the same rules.
+    fixed.renew(RenewCa { issuer_uid: "uid".into(), new_key: None, lifetime: 86_400, now: NOW }).unwrap();
+    let again = Issue { is_ca: true, ..issue("uid", csr(|_| {})) };
+    assert_eq!(certificate(&fixed.issue(again).unwrap().chain), (true, Some(1)));
+}
+
+#[test]
+fn a_ca_is_not_made_deeper_than_its_path_length() {
+    let enclave = engine();
+    let ask = |path_length, ca_depth| GenerateCa {
+        path_length,
+        ..with_policy(Policy { ca_depth: Some(ca_depth), ..Policy::default() })
+    };
+    for (path_length, ca_depth) in [(Some(0), 1), (Some(1), 2), (None, 9)] {
+        assert_eq!(enclave.generate(ask(path_length, ca_depth)), Err(RefusalCode::PolicyMalformed));
+    }
+    assert!(enclave.health(None).issuers.is_empty());
+    assert!(enclave.generate(ask(Some(1), 1)).is_ok());
 }

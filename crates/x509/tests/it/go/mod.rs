@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use tcs_x509::{CertificateRequest, Profile, Usage, issue};
 
 /// Every kind of key.
-const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
+pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
     &rcgen::PKCS_ECDSA_P256_SHA256,
     &rcgen::PKCS_ECDSA_P384_SHA384,
     &rcgen::PKCS_ECDSA_P521_SHA512,
@@ -140,16 +140,21 @@ fn no_certificate_breaks_a_rule_of_rfc_5280() {
     }
     assert_eq!((made.len(), anchors.len()), (150, 5));
     made.extend(anchors.iter().cloned());
-    for (der, broken) in made.iter().zip(broken_rules(&made)) {
-        assert!(broken.is_empty(), "{broken:?}\n{}", hex(der));
-    }
-    assert!(verdicts(b'C', &made).iter().all(|read| *read), "Go reads them, too");
+    nothing_is_wrong_with(&made);
     for anchor in &anchors {
         webpki::anchor_from_trusted_cert(&rustls_pki_types::CertificateDer::from(anchor.as_slice())).unwrap();
     }
     // The judge does find what is wrong.
     let bad = crate::self_signed::without_key_id("CA", &rcgen::KeyPair::generate().unwrap());
     assert!(broken_rules(&[bad])[0].iter().any(|rule| rule.contains("subject_key_identifier")));
+}
+
+/// By zlint's rules of RFC 5280, and as Go reads them.
+pub fn nothing_is_wrong_with(made: &[Vec<u8>]) {
+    for (der, broken) in made.iter().zip(broken_rules(made)) {
+        assert!(broken.is_empty(), "{broken:?}\n{}", hex(der));
+    }
+    assert!(verdicts(b'C', made).iter().all(|read| *read), "Go reads them, too");
 }
 
 #[test]

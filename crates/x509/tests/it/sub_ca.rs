@@ -1,0 +1,213 @@
+//! CA certificates below a CA: issued only where that was fixed when the CA was made, and never deeper.
+
+use crate::{Ca, DAY, NOW, ask, parameters, request, self_signed};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+use std::process::Command;
+use tcs_x509::{CaChain, CertificateRequest, Error, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix;
+
+/// A self-signed CA with this path length.
+fn root(path_length: Option<u8>) -> Ca {
+    let pair = KeyPair::generate().unwrap();
+    let mut parameters = parameters("Root");
+    parameters.is_ca =
+        IsCa::Ca(path_length.map_or(BasicConstraints::Unconstrained, BasicConstraints::Constrained));
+    let certificate = parameters.self_signed(&pair).unwrap();
+    Ca { der: certificate.der().to_vec(), pem: certificate.pem(), pair }
+}
+
+/// A request and its key.
+fn asks(change: impl FnOnce(&mut CertificateParams)) -> (CertificateRequest, KeyPair) {
+    let pair = KeyPair::generate().unwrap();
+    let mut parameters = parameters("Below");
+    (parameters.is_ca, parameters.key_usages) = (IsCa::NoCa, Vec::new());
+    parameters.use_authority_key_identifier_extension = false;
+    change(&mut parameters);
+    let der = parameters.serialize_request(&pair).unwrap();
+    (CertificateRequest::from_der(der.der()).unwrap(), pair)
+}
+
+fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> LeafRequest<'_> {
+    LeafRequest { is_ca: true, ca_depth, ..ask(request, &[], None) }
+}
+
+fn policy(rules: &PolicyRules<'_>) -> Policy {
+    Policy::new(rules).unwrap()
+}
+
+/// What openssl says of a chain, the leaf first, under its strict rules.
+fn openssl_verifies(anchor: &Ca, chain: &[&[u8]]) -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, all: &[&[u8]]| {
+        let pem = |der: &&[u8]| {
+            pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, der).unwrap()
+        };
+        let path = dir.path().join(name);
+        std::fs::write(&path, all.iter().map(pem).collect::<String>()).unwrap();
+        path
+    };
+    let (root, between) = (write("root.pem", &[&anchor.der]), write("between.pem", &chain[1..]));
+    let mut verify = Command::new("openssl");
+    verify.args(["verify", "-x509_strict", "-attime", &NOW.to_string(), "-CAfile"]).arg(root);
+    let output = verify.arg("-untrusted").arg(between).arg(write("leaf.pem", &chain[..1])).output().unwrap();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
+}
+
+/// What the certificate's basicConstraints and key usage say, by another parser.
+fn says(der: &[u8]) -> (bool, Option<u8>, Option<pkix::KeyUsage>) {
+    let certificate = x509_cert::Certificate::from_der(der).unwrap();
+    let tbs = certificate.tbs_certificate();
+    let (critical, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
+    assert!(critical);
+    let usage = tbs.get_extension::<pkix::KeyUsage>().unwrap().map(|(_, usage)| usage);
+    (constraints.ca, constraints.path_len_constraint, usage)
+}
+
+#[test]
+fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
+    let root = root(None);
+    let (request, pair) = asks(|_| {});
+    let made = issue(&ca_ask(&request, 1), &root.chain(), &root).unwrap();
+    assert_eq!(made.not_after - NOW, 90 * DAY - 300, "the lifetimes of the door hold for CAs, too");
+    let (ca, path_length, usage) = says(&made.der);
+    let usage = usage.unwrap();
+    assert_eq!((ca, path_length), (true, Some(0)));
+    assert!(usage.key_cert_sign() && usage.digital_signature() && !usage.crl_sign());
+    // It is a CA by our own rules, and what it signs verifies.
+    let below = Ca { pair, der: made.der.clone(), pem: String::new() };
+    let chain = CaChain::from_delivered(&[&below.der, &root.der], NOW).unwrap();
+    let leaf = issue(&ask(&crate::plain(), &[Usage::DigitalSignature], None), &chain, &below).unwrap();
+    assert_eq!(openssl_verifies(&root, &[&leaf.der, &below.der]), Ok(()));
+    // Below path length 0 there is no further one, by us or anyone else.
+    let (deeper, _) =
+        asks(|parameters| parameters.distinguished_name.push(rcgen::DnType::CommonName, "Deeper"));
+    let refused = issue(&ca_ask(&deeper, 8), &chain, &below).unwrap_err();
+    assert_eq!(refused, Error::RequestForCa("the path length of the issuer's CA allows none below it"));
+}
+
+#[test]
+fn ca_depth_is_cut_by_policies_and_path_lengths() {
+    let (request, _) = asks(|_| {});
+    let made = |root: &Ca, depth, policies: &[&Policy]| {
+        let ask = LeafRequest { policies, ..ca_ask(&request, depth) };
+        issue(&ask, &root.chain(), root).map(|made| says(&made.der).1.unwrap()).map_err(Error::code)
+    };
+    let (unlimited, three, none) = (root(None), root(Some(3)), root(Some(0)));
+    assert_eq!(made(&unlimited, 8, &[]), Ok(7));
+    assert_eq!(made(&three, 8, &[]), Ok(2));
+    assert_eq!(made(&three, 2, &[]), Ok(1));
+    assert_eq!(made(&none, 8, &[]), Err("RequestForCa"));
+    assert_eq!(made(&unlimited, 0, &[]), Err("RequestForCa"), "nothing was fixed");
+    let depth = |ca_depth| policy(&PolicyRules { ca_depth, ..PolicyRules::default() });
+    assert_eq!(made(&unlimited, 3, &[&depth(Some(2)), &depth(None)]), Ok(1));
+    assert_eq!(made(&unlimited, 3, &[&depth(Some(0))]), Err("RequestForCa"));
+    assert_eq!(made(&unlimited, 0, &[&depth(Some(8))]), Err("RequestForCa"), "a policy widens nothing");
+}
+
+#[test]
+fn ca_depth_and_lists_of_names_exclude_each_other() {
+    let names = vec!["**.example".to_owned()];
+    let rules = PolicyRules { dns_names: Some(&names), ca_depth: Some(1), ..PolicyRules::default() };
+    assert_eq!(Policy::new(&rules).unwrap_err().code(), "PolicyMalformed");
+    assert!(Policy::new(&PolicyRules { ca_depth: Some(0), ..rules }).is_ok());
+    assert_eq!(
+        Policy::new(&PolicyRules { ca_depth: Some(9), ..PolicyRules::default() }).unwrap_err().code(),
+        "PolicyMalformed"
+    );
+    // What is sent with one request may limit names, too: then it is for leaves.
+    let narrow = policy(&PolicyRules { dns_names: Some(&names), ..PolicyRules::default() });
+    let (root, (request, _)) = (root(None), asks(|_| {}));
+    let narrowed = LeafRequest { policies: &[&narrow], ..ca_ask(&request, 1) };
+    assert_eq!(issue(&narrowed, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
+}
+
+#[test]
+fn ca_certificates_obey_the_other_rules_of_a_policy() {
+    let (root, (request, _)) = (root(None), asks(|_| {}));
+    let usages = vec!["digital signature".to_owned(), "key encipherment".to_owned()];
+    let good = PolicyRules { usages: Some(&usages), max_lifetime: Some(3600), ..PolicyRules::default() };
+    let under = |rules: &PolicyRules<'_>| {
+        let policy = policy(rules);
+        let ask = LeafRequest { policies: &[&policy], ..ca_ask(&request, 1) };
+        issue(&ask, &root.chain(), &root).map(|made| made.not_after - NOW).map_err(Error::code)
+    };
+    assert_eq!(under(&good), Ok(3600), "cert sign comes with the CA bit");
+    assert_eq!(under(&PolicyRules { usages: Some(&usages[1..]), ..good }), Err("PolicyRefused"));
+    let keys = vec!["RSA".to_owned()];
+    assert_eq!(under(&PolicyRules { key_algorithms: Some(&keys), ..good }), Err("PolicyRefused"));
+}
+
+#[test]
+fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
+    let root = root(None);
+    let ca_bit = |parameters: &mut CertificateParams| {
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+            KeyUsagePurpose::KeyCertSign,
+        ];
+    };
+    let verdict = |request: &CertificateRequest, profile, is_ca, usages: &[Usage]| {
+        let ask = LeafRequest { profile, is_ca, ca_depth: 1, ..ask(request, usages, None) };
+        issue(&ask, &root.chain(), &root).map(|made| says(&made.der).0).map_err(Error::code)
+    };
+    // As cert-manager writes requests for `isCA: true`.
+    let (full, _) = asks(ca_bit);
+    let (silent, _) = asks(|_| {});
+    let (denies, _) = asks(|parameters| parameters.is_ca = IsCa::ExplicitNoCa);
+    let (no_sign, _) = asks(|parameters| parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    for door in [Profile::KubernetesCsr, Profile::CertManager] {
+        assert_eq!(verdict(&full, door, true, &[]), Ok(true));
+        assert_eq!(verdict(&silent, door, true, &[]), Ok(true));
+        assert_eq!(verdict(&silent, door, true, &[Usage::CertSign, Usage::CrlSign]), Ok(true));
+        assert_eq!(verdict(&denies, door, true, &[]), Err("ExtensionMismatch"));
+        assert_eq!(verdict(&full, door, false, &[]), Err("RequestForCa"), "never by the request alone");
+        assert_eq!(verdict(&silent, door, false, &[Usage::CertSign]), Err("UsageForbidden"));
+        assert_eq!(verdict(&silent, door, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
+    }
+    assert_eq!(verdict(&no_sign, Profile::CertManager, true, &[]), Err("ExtensionMismatch"));
+    assert_eq!(verdict(&no_sign, Profile::KubernetesCsr, true, &[]), Ok(true), "ignored there (B7)");
+    assert_eq!(verdict(&silent, Profile::PodCertificate, true, &[]), Err("RequestForCa"));
+}
+
+#[test]
+fn a_ca_certificate_has_a_subject_that_is_not_the_issuers() {
+    let root = root(None);
+    let verdict = |request: &CertificateRequest| {
+        issue(&ca_ask(request, 1), &root.chain(), &root).map_err(Error::code).err()
+    };
+    let (same, _) = asks(|parameters| {
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "ROOT");
+    });
+    let named = CertificateRequest::from_der(&request(|parameters| {
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+    }));
+    assert_eq!(verdict(&named.unwrap()), Some("IdentityForbidden"), "an alternative name is not enough");
+    assert_eq!(verdict(&same), Some("IdentityForbidden"));
+}
+
+/// Every kind of key above and below, by the rules of RFC 5280 as others read them.
+#[test]
+fn no_ca_certificate_below_breaks_a_rule_of_rfc_5280() {
+    let mut made = Vec::new();
+    for above in crate::go::KINDS {
+        let root = self_signed::root_with(above, Some(2));
+        for kind in crate::go::KINDS {
+            let pair = KeyPair::generate_for(kind).unwrap();
+            let mut parameters = parameters("Below");
+            (parameters.is_ca, parameters.key_usages) = (IsCa::NoCa, Vec::new());
+            parameters.use_authority_key_identifier_extension = false;
+            let der = parameters.serialize_request(&pair).unwrap();
+            let request = CertificateRequest::from_der(der.der()).unwrap();
+            for usages in [&[][..], &[Usage::DigitalSignature, Usage::CrlSign, Usage::ServerAuth]] {
+                let ask = LeafRequest { usages, ..ca_ask(&request, 2) };
+                made.push(issue(&ask, &root.chain(), &root).unwrap().der);
+            }
+        }
+    }
+    assert_eq!(made.len(), 50);
+    crate::go::nothing_is_wrong_with(&made);
+}

@@ -1,0 +1,107 @@
+//! CA certificates below an issuer's CA, on the real API server (B5 and B7: cert-manager's annotations).
+
+use crate::bed::{Issuer, decode, shared, unique};
+use crate::self_signed::self_signed;
+use crate::signing::{Csr, lifetime, request};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tcs_testkit::process::run;
+
+const IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
+const DURATION: &str = "experimental.cert-manager.io/request-duration";
+
+fn file(issuer: &Issuer<'_>, contents: &[u8]) -> PathBuf {
+    let path = issuer.bed.dir.join(unique("file"));
+    std::fs::write(&path, contents).unwrap();
+    path
+}
+
+fn published(issuer: &Issuer<'_>) -> PathBuf {
+    let secret = issuer.bed.get(&["secret", "-n", issuer.home(), &format!("{}-secret", issuer.name)]);
+    file(issuer, &decode(secret["data"]["ca.crt"].as_str().unwrap()))
+}
+
+/// A key and a request for it, by openssl.
+fn key_and_request(issuer: &Issuer<'_>, subject: &str) -> (PathBuf, PathBuf) {
+    let (key, csr) = (issuer.bed.dir.join(unique("key")), issuer.bed.dir.join(unique("csr")));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    run(openssl.args(["-subj", subject, "-keyout"]).arg(&key).arg("-out").arg(&csr)).unwrap();
+    (key, csr)
+}
+
+/// What `openssl x509` makes below a CA, with these extensions.
+fn sign_below(issuer: &Issuer<'_>, ca: (&Path, &Path), csr: &Path, extensions: &str) -> PathBuf {
+    let out = issuer.bed.dir.join(unique("below"));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["x509", "-req", "-days", "1", "-CA"]).arg(ca.0).arg("-CAkey").arg(ca.1).arg("-in").arg(csr);
+    openssl.arg("-extfile").arg(file(issuer, extensions.as_bytes())).arg("-out").arg(&out);
+    run(&mut openssl).unwrap();
+    out
+}
+
+fn verify(anchor: &Path, between: &[&Path], leaf: &Path) -> Result<String, String> {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["verify", "-x509_strict", "-CAfile"]).arg(anchor);
+    for certificate in between {
+        openssl.arg("-untrusted").arg(certificate);
+    }
+    run(openssl.arg(leaf)).map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
+    let spec = json!({"maxPathLen": 2, "policy": {"caDepth": 1}});
+    let issuer = self_signed(shared(), "deep", &spec);
+    issuer.wait_reason("Ready");
+    let (bed, anchor) = (issuer.bed, published(&issuer));
+    let (key, csr) = key_and_request(&issuer, "/CN=Team CA");
+    let usages = json!({"usages": ["digital signature", "cert sign", "crl sign"]});
+    let pem = std::fs::read(&csr).unwrap();
+    let annotations = json!({IS_CA: "true", DURATION: "720h", "other": "x"});
+    let made = Csr::create_annotated(bed, &annotations, &issuer.signer(), &pem, &usages).approve();
+    let ca = file(&issuer, made.certificate().as_bytes());
+    let text = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&ca)).unwrap();
+    assert!(text.contains("CA:TRUE, pathlen:0") && text.contains("Certificate Sign, CRL Sign"), "{text}");
+    assert_eq!(lifetime(&ca), 720 * 3600, "the annotation beats the default");
+
+    let workload =
+        "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
+    let (_, csr) = key_and_request(&issuer, "/CN=workload");
+    let leaf = sign_below(&issuer, (&ca, &key), &csr, workload);
+    verify(&anchor, &[&ca], &leaf).unwrap();
+    // Whoever holds the CA below cannot make another one of use.
+    let (deeper_key, csr) = key_and_request(&issuer, "/CN=Deeper CA");
+    let sub_ca = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
+    let deeper = sign_below(&issuer, (&ca, &key), &csr, sub_ca);
+    let (_, csr) = key_and_request(&issuer, "/CN=workload");
+    let leaf = sign_below(&issuer, (&deeper, &deeper_key), &csr, workload);
+    let error = verify(&anchor, &[&ca, &deeper], &leaf).unwrap_err();
+    assert!(error.contains("path length constraint exceeded"), "{error}");
+
+    // Without the annotation it is a leaf; spec.policy can take it back.
+    let plain = request(bed, &[]);
+    let leaf = Csr::create(bed, &issuer.signer(), &plain, &json!({})).approve();
+    let leaf = file(&issuer, leaf.certificate().as_bytes());
+    let text = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(leaf)).unwrap();
+    assert!(text.contains("CA:FALSE"), "{text}");
+    let narrow = json!({"spec": {"policy": {"caDepth": 0}}}).to_string();
+    issuer.kubectl(&["patch"], &["--type=merge", "-p", &narrow]);
+    let refused = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &json!({}));
+    assert_eq!(refused.approve().failure(), "RequestForCa");
+}
+
+#[test]
+fn b07_without_ca_depth_the_annotation_is_refused() {
+    let issuer = self_signed(shared(), "flat", &Value::Null);
+    issuer.wait_reason("Ready");
+    let (bed, pem) = (issuer.bed, request(issuer.bed, &[]));
+    let ask = |annotations: &Value| {
+        Csr::create_annotated(bed, annotations, &issuer.signer(), &pem, &json!({})).approve()
+    };
+    assert_eq!(ask(&json!({IS_CA: "true"})).failure(), "RequestForCa");
+    assert_eq!(ask(&json!({DURATION: "soon"})).failure(), "LifetimeInvalid");
+    assert_eq!(ask(&json!({DURATION: "9m59s"})).failure(), "LifetimeInvalid");
+    ask(&json!({IS_CA: "false", DURATION: "10m"})).certificate();
+}
