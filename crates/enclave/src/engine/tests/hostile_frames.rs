@@ -76,7 +76,7 @@ fn requests(watched: &Watched) -> Vec<Request> {
     let mut all = vec![
         Request::GenerateCa(GenerateCa { policy: Some(narrow.clone()), ..self_signed("one") }),
         Request::GenerateCa(GenerateCa { policy: Some(wide.clone()), ..self_signed("one") }),
-        Request::GenerateCa(self_signed("two")),
+        Request::GenerateCa(GenerateCa { path_length: None, ..self_signed("two") }),
         Request::RenewCa(RenewCa { issuer_uid: "one".into(), new_key: None, lifetime: 86_400, now: NOW }),
         Request::Seal(Seal { issuer_uid: "one".into() }),
         Request::Health(Health::default()),
