@@ -165,7 +165,8 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
     let texts = |text: &str| Some(Texts(vec![text.to_owned()]));
     let fixed = Policy { dns_names: texts("**.mesh.example"), common_names: texts("*"), ..Policy::default() };
     watched.handle(Request::GenerateCa(GenerateCa { policy: Some(fixed), ..self_signed("one") }));
-    watched.handle(Request::GenerateCa(self_signed("two")));
+    let deep = GenerateCa { path_length: None, ..self_signed("two") };
+    watched.handle(Request::GenerateCa(deep));
     let frames: Vec<Vec<u8>> =
         (1u64..).zip(requests(&watched)).map(|(id, request)| frame(id, &request)).collect();
 
