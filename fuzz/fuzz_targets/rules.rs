@@ -8,9 +8,18 @@ fuzz_target!(|text: &str| {
     let list = |mark: char| -> Vec<String> {
         text.lines().filter_map(|line| line.strip_prefix(mark)).map(str::to_owned).collect()
     };
-    let lists = ['d', 'u', 'i', 'e', 'c', 's', 'k'].map(list);
-    let [dns_names, uris, ip_ranges, email_addresses, common_names, usages, key_algorithms] =
-        lists.each_ref().map(|list| (!list.is_empty()).then_some(list.as_slice()));
+    let lists = ['d', 'u', 'i', 'e', 'c', 'o', 'n', 's', 'k'].map(list);
+    let [
+        dns_names,
+        uris,
+        ip_ranges,
+        email_addresses,
+        common_names,
+        organizations,
+        organizational_units,
+        usages,
+        key_algorithms,
+    ] = lists.each_ref().map(|list| (!list.is_empty()).then_some(list.as_slice()));
     let max_lifetime = None;
     let rules = PolicyRules {
         dns_names,
@@ -18,6 +27,8 @@ fuzz_target!(|text: &str| {
         ip_ranges,
         email_addresses,
         common_names,
+        organizations,
+        organizational_units,
         usages,
         max_lifetime,
         key_algorithms,

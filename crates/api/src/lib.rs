@@ -96,6 +96,10 @@ pub mod reasons {
     pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
     /// The platform gives no evidence.
     pub const NO_EVIDENCE: &str = "NoEvidence";
+    /// The API server refused the Secret with the sealed CA key.
+    pub const SEALED_KEY_NOT_KEPT: &str = "SealedKeyNotKept";
+    /// The rules of `spec.policy` cannot be read. Of an Event.
+    pub const POLICY_MALFORMED: &str = "PolicyMalformed";
     /// The Secret of `spec.secretName` is not ours to write.
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// Of a `QuoteAttestation` condition that the service wrote.

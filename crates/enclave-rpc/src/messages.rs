@@ -256,6 +256,12 @@ pub struct Policy {
     /// is none; in [`Issue::policy`] it only lowers what was fixed.
     #[n(8)]
     pub ca_depth: Option<u8>,
+    /// Organizations of the subject.
+    #[n(9)]
+    pub organizations: Option<Texts>,
+    /// Organizational units of the subject.
+    #[n(10)]
+    pub organizational_units: Option<Texts>,
 }
 
 /// At most [`MAX_LIST`] texts.

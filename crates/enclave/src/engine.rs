@@ -150,6 +150,8 @@ fn policy(rules: &tcs_enclave_rpc::Policy) -> Result<Policy, Refusal> {
         ip_ranges: list(rules.ip_ranges.as_ref()),
         email_addresses: list(rules.email_addresses.as_ref()),
         common_names: list(rules.common_names.as_ref()),
+        organizations: list(rules.organizations.as_ref()),
+        organizational_units: list(rules.organizational_units.as_ref()),
         usages: list(rules.usages.as_ref()),
         key_algorithms: list(rules.key_algorithms.as_ref()),
         max_lifetime: rules.max_lifetime,

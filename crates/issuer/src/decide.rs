@@ -390,15 +390,41 @@ pub fn is_ready(status: &IssuerStatus) -> bool {
     ready_condition(status).is_some_and(|ready| ready.status == "True")
 }
 
-/// Changes a plan into one that says the CA certificate Secret could not be written. What is true of the key stays.
-pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, why: &str, now: Timestamp) {
-    let name = &seen.issuer.spec().secret_name;
-    let message = format!(
-        "Secret {name} could not be written: {why}. If it is not this issuer's, remove it or choose another secretName"
-    );
+/// A Secret that the API server refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRefused {
+    /// That with the CA certificate.
+    Certificate(String),
+    /// That with the sealed CA key.
+    SealedKey(String),
+}
+
+/// Changes a plan into one that says a Secret could not be written. What is true of the key stays.
+pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, refused: &SecretRefused, now: Timestamp) {
+    let (reason, message) = match refused {
+        SecretRefused::Certificate(why) => (
+            reasons::SECRET_CONFLICT,
+            format!(
+                "Secret {} could not be written: {why}. If it is not this issuer's, remove it or choose another secretName",
+                seen.issuer.spec().secret_name
+            ),
+        ),
+        // A CA that a restart would lose is not published.
+        SecretRefused::SealedKey(why) => {
+            (plan.ca_secret, plan.attestation) = (None, AttestationStep::Keep);
+            let name = tcs_api::sealed::name(&seen.issuer.uid());
+            (
+                reasons::SEALED_KEY_NOT_KEPT,
+                format!(
+                    "the CA key is there, and Secret {}/{name}, which is to keep it sealed, could not be written: {why}",
+                    tcs_api::SERVICE_NAMESPACE
+                ),
+            )
+        }
+    };
     let simulated = plan.status.simulated.unwrap_or(false);
     let pass = Pass { seen, now, status: std::mem::take(&mut plan.status), simulated };
-    let said = pass.not_ready(reasons::SECRET_CONFLICT, &message);
+    let said = pass.not_ready(reason, &message);
     plan.status = said.status;
     // Another CA is said once: the next pass takes it for known.
     plan.notes.retain(|note| note.reason == reasons::CA_REPLACED);

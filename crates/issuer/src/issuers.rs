@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::dealings::{Dealings, EnclaveStep};
 use crate::decide::{
-    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretSeen, decide, known, merge_conditions,
-    named_secret, secret_refused, unsupported,
+    About, AttestationStep, EnclaveSeen, Observed, Plan, SecretRefused, SecretSeen, decide, known,
+    merge_conditions, named_secret, secret_refused, unsupported,
 };
 use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
@@ -102,7 +102,10 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         }
         if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
-            sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await?;
+            let kept = sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await;
+            if let Some(why) = refused_for_good(kept)? {
+                secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now());
+            }
         }
         carry_out(&mut plan, &seen, context, &attestations).await?;
         return Ok(plan);
@@ -118,7 +121,7 @@ async fn carry_out(
     if let Some(secret) = plan.ca_secret.take()
         && let Some(why) = apply_ca_secret(&secret, context).await?
     {
-        secret_refused(plan, seen, &why, now());
+        secret_refused(plan, seen, &SecretRefused::Certificate(why), now());
     }
     // A Ready issuer says so before its QuoteAttestation goes, so that nobody sees neither.
     let deleting = matches!(plan.attestation, AttestationStep::Delete);
@@ -150,7 +153,12 @@ async fn apply_ca_secret(secret: &Secret, context: &Context) -> Result<Option<St
         Err(kube::Error::Api(answer)) if answer.is_not_found() => secrets.create(&parameters, secret).await,
         answer => answer,
     };
-    match replaced {
+    refused_for_good(replaced)
+}
+
+/// Why the API server refused a write, if it is a refusal that stands until somebody changes something.
+fn refused_for_good<T>(answer: Result<T, kube::Error>) -> Result<Option<String>, kube::Error> {
+    match answer {
         Ok(_) => Ok(None),
         Err(kube::Error::Api(answer))
             if answer.is_forbidden()

@@ -16,5 +16,7 @@ pub fn message(spec: &PolicySpec) -> Policy {
         max_lifetime: spec.max_lifetime_seconds.map(u64::from),
         key_algorithms: texts(spec.key_algorithms.as_ref()),
         ca_depth: spec.ca_depth,
+        organizations: texts(spec.organizations.as_ref()),
+        organizational_units: texts(spec.organizational_units.as_ref()),
     }
 }

@@ -16,6 +16,7 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use pem_rfc7468::LineEnding;
 use std::sync::Arc;
 use std::time::Duration;
+use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Door, Issue, RefusalCode};
 
@@ -61,6 +62,16 @@ pub async fn reconcile(
         Ok(answer) => publish(&request, &context, &answer.chain).await,
         Err(EnclaveError::Refused(refusal)) if is_requests_fault(refusal.code) => {
             fail(&request, &context, refusal.code.as_str(), &refusal.message).await
+        }
+        // Nothing mends that but a change of the issuer, which wakes us.
+        Err(EnclaveError::Refused(refusal)) if refusal.code == RefusalCode::PolicyMalformed => {
+            let wait = Wait { reason: reasons::POLICY_MALFORMED, message: format!("spec.policy: {refusal}") };
+            if context.starts_waiting(&request.uid().unwrap_or_default(), wait.reason) {
+                for object in [request.object_ref(&()), issuer.reference()] {
+                    context.note(&object, true, wait.reason, "Sign", &wait.message).await;
+                }
+            }
+            Ok(Action::await_change())
         }
         Err(EnclaveError::Refused(refusal)) => {
             // The issuer's fault or the moment's: the issuer is looked at again, and its change wakes us.

@@ -223,7 +223,7 @@ impl CaChain {
             let Some(constraints) = &certificate.constraints else { continue };
             let mut lower =
                 below.clone().take(depth.saturating_add(1)).filter(|lower| !lower.is_self_issued());
-            if !lower.all(|lower| constraints.allow(&lower.subject, &[])) {
+            if !lower.all(|lower| constraints.allow_ca(&lower.subject)) {
                 return Err(Error::ChainBroken("a CA's name is outside the name constraints above it"));
             }
         }

@@ -9,6 +9,8 @@ use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 
 /// More than any CA in the field has: each is compared with each name of each certificate.
 const MAX_SUBTREES: usize = 256;
+/// The tag of `otherName`.
+const OTHER_NAME: u32 = 0;
 
 /// Subtrees in which names must lie, and in which they must not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,12 @@ impl NameConstraints {
         if read.permitted.is_empty() && read.excluded.is_empty() { Err(UNREADABLE) } else { Ok(read) }
     }
 
+    /// Whether a CA certificate with this subject (DER `Name`) may stand below: nobody takes its common name for a host.
+    pub fn allow_ca(&self, subject: &[u8]) -> bool {
+        let Ok(rdns) = name::rdns(subject) else { return false };
+        (rdns.is_empty() || self.allows(&Candidate::Directory(&rdns))) && !self.has_unseen_email(subject)
+    }
+
     /// Whether a certificate with this subject (DER `Name`) and these alternative names may stand below.
     pub fn allow(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
         let Ok(rdns) = name::rdns(subject) else { return false };
@@ -90,7 +98,7 @@ impl NameConstraints {
             Name::Other(number) => Some(Candidate::Other(number)),
         });
         // Programs that look at it where there is no alternative name take it for a DNS name.
-        let Ok(common_names) = name::common_names(subject) else { return false };
+        let Ok(common_names) = name::values(subject, name::COMMON_NAME) else { return false };
         let hosts = common_names.iter().filter(|text| text.contains('.')).map(|text| Candidate::Dns(text));
         let hosts = hosts.filter(|_| !names.iter().any(|name| matches!(name, Name::Dns(_))));
         // Excluded as IPv6 addresses, too: that is how some programs compare them.
@@ -101,6 +109,8 @@ impl NameConstraints {
         directory.into_iter().chain(others).chain(hosts).all(|candidate| self.allows(&candidate))
             && !mapped.any(|address| self.excluded.iter().any(|subtree| subtree.may_hold(&address)))
             && !self.has_unseen_email(subject)
+            // RFC 9598: mailboxes of other scripts are other names, and bound as well. Which of them are is not looked at.
+            && !(self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME)))
     }
 
     fn allows(&self, candidate: &Candidate<'_>) -> bool {
@@ -112,8 +122,12 @@ impl NameConstraints {
 
     /// RFC 5280: constraints of mailboxes hold for addresses in the subject, too; such subjects are refused then.
     fn has_unseen_email(&self, subject: &[u8]) -> bool {
+        self.constrain_emails() && name::has_email_address(subject)
+    }
+
+    fn constrain_emails(&self) -> bool {
         let mut all = self.permitted.iter().chain(&self.excluded);
-        all.any(|subtree| matches!(subtree, Subtree::Email(_))) && name::has_email_address(subject)
+        all.any(|subtree| matches!(subtree, Subtree::Email(_)))
     }
 }
 
@@ -140,11 +154,20 @@ impl Subtree {
         let text =
             || str::from_utf8(base.value()).ok().filter(|text| text.is_ascii()).map(str::to_ascii_lowercase);
         Some(match number.value() {
-            1 => Self::Email(text()?),
-            2 => Self::Dns(text()?),
-            6 => Self::Uri(text()?),
+            1 => Self::Email(text().filter(|text| {
+                text.split_once('@')
+                    .map_or_else(|| is_base(text), |(user, host)| !user.is_empty() && is_host(host))
+            })?),
+            2 => Self::Dns(text().filter(|text| is_base(text))?),
+            6 => Self::Uri(text().filter(|text| is_base(text))?),
             7 if matches!(base.value().len(), 8 | 32) => {
                 let (address, mask) = base.value().split_at(base.value().len() / 2);
+                // RFC 4632: leading ones. Others would be read in different ways.
+                let ones: u32 = mask.iter().map(|byte| byte.leading_ones()).sum();
+                let whole = mask.iter().skip_while(|byte| **byte == 0xff).skip(1).all(|byte| *byte == 0);
+                if !whole || ones != mask.iter().map(|byte| byte.count_ones()).sum() {
+                    return None;
+                }
                 Self::Ip { address: address.to_vec(), mask: mask.to_vec() }
             }
             4 => Self::Directory(name::rdns(base.value()).ok()?),
@@ -202,6 +225,19 @@ impl Subtree {
             _ => self.holds(candidate),
         }
     }
+}
+
+/// Whether a base can hold names at all: a host, with a dot before it what stands below, nothing for all. An exclusion that no
+/// name can match would only seem to be one.
+fn is_base(text: &str) -> bool {
+    text.is_empty() || is_host(text.strip_prefix('.').unwrap_or(text))
+}
+
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    text.split('.').all(label)
 }
 
 /// The base itself and what stands below it; with a dot before it only what stands below.
@@ -336,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn a_ca_may_have_a_dotted_name_below_constraints_of_hosts() {
+        let subject = crate::CaSubject { common_name: "ca1.corp.example", ..crate::CaSubject::default() };
+        let subject = subject.to_der().unwrap();
+        let inside = dns(&["a.example"], &[]);
+        assert!(inside.allow_ca(&subject));
+        assert!(!inside.allow(&subject, &[]), "a leaf's is taken for a host");
+        let directory = NameConstraints {
+            permitted: vec![],
+            excluded: vec![Subtree::Directory(name::rdns(&subject).unwrap())],
+        };
+        assert!(!directory.allow_ca(&subject));
+    }
+
+    #[test]
+    fn other_names_could_be_mailboxes_and_are_outside_where_those_are_constrained() {
+        let emails = |permitted: Vec<Subtree>, excluded| NameConstraints { permitted, excluded };
+        let base = || vec![Subtree::Email("a.example".into())];
+        for constraints in [emails(base(), vec![]), emails(vec![], base())] {
+            assert!(!constraints.allow(NOBODY, &[Name::Other(OTHER_NAME)]));
+            assert!(constraints.allow(NOBODY, &[Name::Other(8)]), "a registered id is none");
+        }
+        assert!(dns(&["a.example"], &[]).allow(NOBODY, &[Name::Other(OTHER_NAME)]));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_no_constraint() {
         let subtrees = |tag: u8, bases: &[&[u8]]| {
             let inner: Vec<u8> = bases
@@ -364,6 +425,16 @@ mod tests {
             all(&[subtrees(0xa0, &[b"\x82\x01a\x80\x01\x01"])]),
             all(&[subtrees(0xa0, &[b"\x87\x04\x0a\x00\x00\x00"])]),
             all(&[subtrees(0xa0, &[b"\x8f\x01a"])]),
+            // Bases that no name can match: a dot at the end, a wildcard, two dots, a mailbox without a user or a host.
+            all(&[subtrees(0xa1, &[b"\x82\x02a."])]),
+            all(&[subtrees(0xa1, &[b"\x82\x03*.a"])]),
+            all(&[subtrees(0xa1, &[b"\x82\x04a..b"])]),
+            all(&[subtrees(0xa1, &[b"\x82\x01."])]),
+            all(&[subtrees(0xa1, &[b"\x81\x02@a"])]),
+            all(&[subtrees(0xa1, &[b"\x81\x02a@"])]),
+            all(&[subtrees(0xa1, &[b"\x86\x09https://a"])]),
+            all(&[subtrees(0xa1, &[b"\x87\x08\x0a\x00\x00\x00\xff\x00\xff\x00"])]),
+            all(&[subtrees(0xa1, &[b"\x87\x08\x0a\x00\x00\x00\x7f\x00\x00\x00"])]),
             b"\x30\x80".to_vec(),
         ] {
             assert!(NameConstraints::parse(&bad).is_err(), "{bad:x?}");

@@ -8,7 +8,7 @@ use crate::extension::{
     KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
 use crate::profile::End;
-use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, usage};
+use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, name, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use std::borrow::Cow;
@@ -234,7 +234,7 @@ impl LeafRequest<'_> {
             return Err(Error::RequestForCa("the path length of the issuer's CA allows none below it"));
         };
         // RFC 5280, 4.1.2.6. It is the issuer of what stands below.
-        if self.request.is_subject_empty() {
+        if name::says_nothing(self.request.subject_raw()) {
             return Err(Error::IdentityForbidden("a CA certificate needs a subject"));
         }
         Ok(BasicConstraints { ca: true, path_length: Some(below.min(room)) })

@@ -8,8 +8,10 @@ use der::{Decode, Reader, SliceReader, Tag};
 /// Attributes by their sets (`RelativeDistinguishedName`).
 pub type Rdns = Vec<Vec<(ObjectIdentifier, String)>>;
 
-const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
+pub const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
 /// More than any name in the field.
@@ -23,21 +25,20 @@ pub fn is_empty(raw: &[u8]) -> bool {
     raw == EMPTY
 }
 
+/// Whether no attribute has a value with anything to see. One that cannot be read says something.
+pub fn says_nothing(raw: &[u8]) -> bool {
+    attribute_values(raw).is_ok_and(|all| all.iter().all(|(_, text)| text.trim().is_empty()))
+}
+
 /// Whether a value claims an identity that Kubernetes gives meaning.
 pub fn is_reserved(text: &str) -> bool {
     text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
 }
 
-/// The common names of a subject (2.5.4.3).
-pub fn common_names(raw: &[u8]) -> Result<Vec<String>, Error> {
+/// The values of an attribute of a subject.
+pub fn values(raw: &[u8], wanted: ObjectIdentifier) -> Result<Vec<String>, Error> {
     let all = attribute_values(raw)?;
-    Ok(all.into_iter().filter(|(id, _)| *id == COMMON_NAME).map(|(_, text)| text).collect())
-}
-
-/// The e-mail addresses of a subject (1.2.840.113549.1.9.1).
-pub fn email_addresses(raw: &[u8]) -> Result<Vec<String>, Error> {
-    let all = attribute_values(raw)?;
-    Ok(all.into_iter().filter(|(id, _)| *id == EMAIL_ADDRESS).map(|(_, text)| text).collect())
+    Ok(all.into_iter().filter(|(id, _)| *id == wanted).map(|(_, text)| text).collect())
 }
 
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.

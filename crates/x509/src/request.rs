@@ -57,7 +57,7 @@ impl CertificateRequest {
         let san = value(extension::SUBJECT_ALT_NAME);
         if let Some(san) = san {
             san::check(san)?;
-        } else if name::is_empty(subject) {
+        } else if name::says_nothing(subject) {
             return Err(Error::IdentityForbidden(
                 "neither a subject nor a subject alternative name is asked for",
             ));

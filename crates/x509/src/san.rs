@@ -109,7 +109,7 @@ fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
         (7, false) => matches!(value.len(), 4 | 16),
         (0, true) => is_other_name(value).unwrap_or(false),
         // A name claims the same identities wherever it stands.
-        (4, true) => return name::check_subject(value),
+        (4, true) => name::check_subject(value).map(|()| !name::says_nothing(value))?,
         (8, false) => is_registered_id(value).unwrap_or(false),
         _ => return Err(Error::RequestMalformed("a subject alternative name has a wrong tag")),
     };
@@ -255,6 +255,8 @@ mod tests {
         assert!(san(0xa4, b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01x").is_ok());
         let reserved = san(0xa4, b"\x30\x13\x31\x11\x30\x0f\x06\x03\x55\x04\x03\x0c\x08system:x");
         assert!(matches!(reserved, Err(Error::IdentityForbidden(_))));
+        assert!(san(0xa4, b"\x30\x00").is_err(), "a directory name without attributes");
+        assert!(san(0xa4, b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01 ").is_err(), "a blank one");
         assert!(check(&[0x30, 0]).is_err(), "empty list");
         assert!(check(&[0x30, 2, 0x82]).is_err(), "cut off");
     }

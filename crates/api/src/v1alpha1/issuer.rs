@@ -129,11 +129,11 @@ pub struct CaSpec {
     pub allow_ephemeral: bool,
 }
 
-/// Rules for certificates. A list that is left out is no rule, an empty one allows nothing of its kind. As soon as one of the five
-/// lists of names is there, names of kinds without a list are refused.
+/// Rules for certificates. A list that is left out is no rule, an empty one allows nothing of its kind. As soon as one of the seven
+/// lists of names is there, names of kinds without a list are refused. Other attributes of a subject are free.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames))")
+#[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames) || has(self.organizations) || has(self.organizationalUnits))")
     .message("caDepth cannot stand beside lists of names: they would not bind what the CAs below sign"))]
 pub struct PolicySpec {
     /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
@@ -185,6 +185,16 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub common_names: Option<Vec<String>>,
+
+    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub organizations: Option<Vec<String>>,
+
+    /// Organizational units (OU) of the subject, or `*` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub organizational_units: Option<Vec<String>>,
 
     /// Usages by their Kubernetes names, for example `digital signature` and `server auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -253,10 +253,20 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
         sealed: None,
         restore_refusal: None,
     };
-    secret_refused(&mut plan, &seen, "forbidden", now());
+    let mut other = scene.decide();
+    secret_refused(&mut plan, &seen, &SecretRefused::Certificate("forbidden".into()), now());
     assert_eq!(reason(&plan), reasons::SECRET_CONFLICT);
     assert_eq!(plan.status.ca.as_ref().unwrap().fingerprint, "07".repeat(32));
     assert!(plan.notes.iter().all(|note| note.reason == reasons::SECRET_CONFLICT));
+
+    other.attestation = AttestationStep::Delete;
+    assert!(other.ca_secret.is_some());
+    secret_refused(&mut other, &seen, &SecretRefused::SealedKey("forbidden".into()), now());
+    assert_eq!(reason(&other), reasons::SEALED_KEY_NOT_KEPT);
+    assert_eq!(other.status.ca.as_ref().unwrap().fingerprint, "07".repeat(32));
+    assert!(other.requeue.is_some(), "it is tried again");
+    assert!(other.ca_secret.is_none(), "what a restart would lose is not published");
+    assert_eq!(other.attestation, AttestationStep::Keep, "nor is the owner told that all is done");
 }
 
 #[test]

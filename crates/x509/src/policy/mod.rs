@@ -32,8 +32,8 @@ pub struct Policy {
 
 /// The rules as texts. A list that is `None` is no rule; an empty one allows nothing of its kind.
 ///
-/// As soon as one of the five lists of names is there, names of kinds without a list are refused, and so are the kinds that no list
-/// can name (directory names, registered ids, other names).
+/// As soon as one of the seven lists of names is there, names of kinds without a list are refused, and so are the kinds that no list
+/// can name (directory names, registered ids, other names). Other attributes of a subject than those listed are free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyRules<'a> {
     /// `a.example`: this name. `*.a.example`: with one label before it. `**.a.example`: with one or more.
@@ -46,6 +46,10 @@ pub struct PolicyRules<'a> {
     pub email_addresses: Option<&'a [String]>,
     /// Common names, or `*` for any. Without this list a common name must stand among the alternative names, too.
     pub common_names: Option<&'a [String]>,
+    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
+    pub organizations: Option<&'a [String]>,
+    /// Organizational units (OU) of the subject, or `*` for any.
+    pub organizational_units: Option<&'a [String]>,
     /// Usages by their Kubernetes names.
     pub usages: Option<&'a [String]>,
     /// Longest lifetime in seconds, 600 to 365 days; more is asked in vain: it is cut.
@@ -65,6 +69,8 @@ struct NamePolicy {
     ips: Vec<IpRange>,
     emails: Vec<EmailPattern>,
     common_names: Option<Vec<String>>,
+    organizations: Vec<String>,
+    organizational_units: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +82,15 @@ enum KeyRule {
 impl Policy {
     /// Reads rules; `PolicyMalformed` names the list that cannot be read.
     pub fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
-        let names = [rules.dns_names, rules.uris, rules.ip_ranges, rules.email_addresses, rules.common_names];
+        let names = [
+            rules.dns_names,
+            rules.uris,
+            rules.ip_ranges,
+            rules.email_addresses,
+            rules.common_names,
+            rules.organizations,
+            rules.organizational_units,
+        ];
         let others = [rules.usages, rules.key_algorithms];
         let all = names.iter().chain(&others).copied().flatten().flatten();
         if all.map(String::len).fold(0, usize::saturating_add) > MAX_RULES {
@@ -139,13 +153,16 @@ impl Policy {
 
 impl NamePolicy {
     fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
-        let common_name = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Ok(Self {
             dns: list(rules.dns_names, "DNS names", DnsPattern::new)?.unwrap_or_default(),
             uris: list(rules.uris, "URIs", UriPattern::new)?.unwrap_or_default(),
             ips: list(rules.ip_ranges, "IP ranges", IpRange::new)?.unwrap_or_default(),
             emails: list(rules.email_addresses, "e-mail addresses", EmailPattern::new)?.unwrap_or_default(),
-            common_names: list(rules.common_names, "common names", common_name)?,
+            common_names: list(rules.common_names, "common names", text)?,
+            organizations: list(rules.organizations, "organizations", text)?.unwrap_or_default(),
+            organizational_units: list(rules.organizational_units, "organizational units", text)?
+                .unwrap_or_default(),
         })
     }
 
@@ -168,14 +185,23 @@ impl NamePolicy {
                 return Err(Error::PolicyRefused(rule));
             }
         }
-        let mut in_subject = name::email_addresses(tbs.subject)?.into_iter();
+        let mut in_subject = name::values(tbs.subject, name::EMAIL_ADDRESS)?.into_iter();
         if !in_subject.all(|address| self.emails.iter().any(|pattern| pattern.matches(&address))) {
             return Err(Error::PolicyRefused("e-mail addresses"));
         }
-        for common_name in name::common_names(tbs.subject)? {
+        let listed = |all: &[String], found: &str| all.iter().any(|text| text == "*" || text == found);
+        for (attribute, all, rule) in [
+            (name::ORGANIZATION, &self.organizations, "organizations"),
+            (name::ORGANIZATIONAL_UNIT, &self.organizational_units, "organizational units"),
+        ] {
+            if !name::values(tbs.subject, attribute)?.iter().all(|found| listed(all, found)) {
+                return Err(Error::PolicyRefused(rule));
+            }
+        }
+        for common_name in name::values(tbs.subject, name::COMMON_NAME)? {
             let good = self.common_names.as_ref().map_or_else(
                 || names.iter().any(|name| name.is_text(&common_name)),
-                |allowed| allowed.iter().any(|text| text == "*" || *text == common_name),
+                |allowed| listed(allowed, &common_name),
             );
             if !good {
                 return Err(Error::PolicyRefused("common names"));

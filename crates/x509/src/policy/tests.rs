@@ -16,7 +16,10 @@ fn rules_that_cannot_be_read_name_their_list() {
     assert_eq!(refused(PolicyRules { uris: Some(&bad), ..none }), "URIs");
     assert_eq!(refused(PolicyRules { ip_ranges: Some(&bad), ..none }), "IP ranges");
     assert_eq!(refused(PolicyRules { email_addresses: Some(&bad), ..none }), "e-mail addresses");
-    assert_eq!(refused(PolicyRules { common_names: Some(&texts(&[""])), ..none }), "common names");
+    let blank = texts(&[""]);
+    assert_eq!(refused(PolicyRules { common_names: Some(&blank), ..none }), "common names");
+    assert_eq!(refused(PolicyRules { organizations: Some(&blank), ..none }), "organizations");
+    assert_eq!(refused(PolicyRules { organizational_units: Some(&blank), ..none }), "organizational units");
     for wrong in ["x", "cert sign", "crl sign", ""] {
         assert_eq!(refused(PolicyRules { usages: Some(&texts(&[wrong])), ..none }), "usages");
     }

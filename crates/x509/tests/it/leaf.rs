@@ -170,6 +170,14 @@ fn reserved_and_empty_identities_are_refused() {
         p.subject_alt_names.clear();
     };
     assert_eq!(refused(nobody), Some("IdentityForbidden"));
+    for blank in ["", " "] {
+        let blank = |p: &mut rcgen::CertificateParams| {
+            p.distinguished_name = rcgen::DistinguishedName::new();
+            p.distinguished_name.push(DnType::CommonName, blank);
+            p.subject_alt_names.clear();
+        };
+        assert_eq!(refused(blank), Some("IdentityForbidden"), "attributes that say nothing");
+    }
     // An empty subject with a name is an identity, and its SAN is critical then.
     let only_san = request_with(|p| p.distinguished_name = rcgen::DistinguishedName::new());
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);

@@ -108,6 +108,45 @@ fn a_common_name_says_what_an_alternative_name_says_or_stands_in_its_list() {
     assert!(under(&rules, &with("anything")).is_ok());
 }
 
+/// Where Kubernetes reads a certificate, an organization is a group.
+#[test]
+fn organizations_and_units_stand_in_their_lists_as_soon_as_names_are_limited() {
+    let with = |kind: DnType, value: &str| {
+        let der = request(|parameters| {
+            parameters.distinguished_name.remove(DnType::CommonName);
+            parameters.distinguished_name.push(kind, value);
+            parameters.subject_alt_names = vec![dns("web.svc.example")];
+        });
+        CertificateRequest::from_der(&der).unwrap()
+    };
+    let (dns_names, listed, any) = (texts(&["*.svc.example"]), texts(&["mesh"]), texts(&["*"]));
+    let none = PolicyRules { dns_names: Some(&dns_names), ..PolicyRules::default() };
+    for (kind, rules, rule) in [
+        (
+            DnType::OrganizationName,
+            [&listed, &any].map(|list| PolicyRules { organizations: Some(list), ..none }),
+            "organizations",
+        ),
+        (
+            DnType::OrganizationalUnitName,
+            [&listed, &any].map(|list| PolicyRules { organizational_units: Some(list), ..none }),
+            "organizational units",
+        ),
+    ] {
+        let verdict = |rules: &PolicyRules<'_>, value| under(rules, &with(kind.clone(), value)).err();
+        assert_eq!(verdict(&none, "mesh"), Some(refused(rule)));
+        assert_eq!(verdict(&rules[0], "mesh"), None);
+        assert_eq!(verdict(&rules[0], "admins"), Some(refused(rule)));
+        assert_eq!(verdict(&rules[0], "Mesh"), Some(refused(rule)), "letter by letter");
+        assert_eq!(verdict(&rules[1], "admins"), None);
+        // Each list limits its own kind, and is a list of names like the others.
+        let alone = PolicyRules { dns_names: None, ..rules[0] };
+        assert_eq!(verdict(&alone, "mesh"), Some(refused("DNS names")));
+        let free = PolicyRules { max_lifetime: Some(3600), ..PolicyRules::default() };
+        assert_eq!(verdict(&free, "admins"), None);
+    }
+}
+
 /// Mail programs read it where there is no alternative name.
 #[test]
 fn e_mail_addresses_in_the_subject_are_judged_too() {

@@ -10,7 +10,7 @@ use tcs_testkit::process::{run, wait_for};
 use tcs_testkit::{ControlPlane, ensure_control_plane, repository};
 
 /// How long the API server may take to act on what it was given.
-const SETTLE: Duration = Duration::from_mins(1);
+pub const SETTLE: Duration = Duration::from_mins(1);
 
 /// The shared control plane. Its programs end with this process.
 pub fn cluster() -> &'static ControlPlane {

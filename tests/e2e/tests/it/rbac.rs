@@ -1,7 +1,7 @@
 //! Rights and admission with real `ServiceAccounts` (acceptance 1.7, conformance B10).
 
 use crate::cluster::{
-    answer, apply, apply_as, can_i, client, cluster, kubectl, namespace_with_account, service,
+    SETTLE, answer, apply, apply_as, can_i, client, cluster, kubectl, namespace_with_account, service,
 };
 use crate::crds::attestation;
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
@@ -11,6 +11,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::path::Path;
 use tcs_api::v1alpha1::QuoteAttestation;
+use tcs_testkit::process::wait_for;
 
 const ATTESTATION_VERBS: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
@@ -213,6 +214,35 @@ fn the_key_owners_role_allows_nothing_else() {
     ] {
         assert!(!can_i(&owner, question), "{question}");
     }
+}
+
+/// Else the key owner could have a token of the service made under the one name that they may read.
+#[test]
+fn nobody_makes_a_token_of_the_service() {
+    let owner = key_owner("key-owner-token");
+    let token = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {
+            "name": "wrapped-key", "namespace": "tcs-issuer",
+            "annotations": { "kubernetes.io/service-account.name": "tcs-issuer" },
+        },
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), token.to_string()).unwrap();
+    for who in [&owner, &cluster().admin_kubeconfig()] {
+        // A policy takes effect a moment after it was written.
+        wait_for(SETTLE, "the policy about tokens", || {
+            let dry_run = ["create", "--dry-run=server", "--filename"];
+            let refused = answer(cluster().kubectl_as(who).args(dry_run).arg(file.path()));
+            Ok(refused.err().filter(|error| error.contains("'tcs-issuer-tokens'")))
+        })
+        .unwrap();
+    }
+    let mut elsewhere = token;
+    elsewhere["metadata"]["namespace"] = json!("default");
+    elsewhere["metadata"]["annotations"]["kubernetes.io/service-account.name"] = json!("default");
+    apply("create", &elsewhere).unwrap();
+    kubectl(&["delete", "secret", "wrapped-key", "-n", "default"]);
 }
 
 #[tokio::test]
