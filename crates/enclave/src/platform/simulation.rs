@@ -10,10 +10,12 @@ use zeroize::Zeroizing;
 
 /// A simulated SGX platform. It protects nothing.
 ///
-/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it.
+/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it. A file `without-sealing` in its
+/// folder makes it one that cannot seal, as SGX is in this version.
 pub struct Simulation {
     platform: Platform,
     mrenclave: [u8; 32],
+    seals: bool,
 }
 
 impl Simulation {
@@ -22,7 +24,7 @@ impl Simulation {
         let platform = Platform::open(folder).map_err(|error| Error::Simulation(error.to_string()))?;
         let mrenclave = measure_self()
             .map_err(|source| Error::PlatformUnavailable { what: "measuring the running program", source })?;
-        Ok(Self { platform, mrenclave })
+        Ok(Self { platform, mrenclave, seals: !folder.join("without-sealing").exists() })
     }
 }
 
@@ -46,6 +48,9 @@ impl TeePlatform for Simulation {
 
     /// As EGETKEY would by MRENCLAVE: another program, or another platform, gets another key.
     fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+        if !self.seals {
+            return Ok(None);
+        }
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tcs simulated sealing key");
         let mut key = Zeroizing::new([0; 32]);
         secret

@@ -175,3 +175,35 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
     issuer.wait_reason("KeyLost");
     assert_eq!(fingerprint(&issuer), new);
 }
+
+/// On a platform that cannot seal: a CA that ends with the enclave only for whoever accepts that, and it is lost like any other.
+#[test]
+fn w_d2_an_ephemeral_ca_is_made_by_spec_only_and_not_replaced_unasked() {
+    let bed = Bed::without_sealing();
+    let plain = self_signed(&bed, "plain", &Value::Null);
+    let issuer = self_signed(&bed, "ephemeral", &json!({"allowEphemeral": true}));
+    let message = plain.wait_reason("NoSealing");
+    assert!(message.contains("spec.ca.allowEphemeral: true"), "{message}");
+    assert!(plain.object()["status"]["ca"].is_null(), "nothing was made");
+    issuer.wait_reason("Ready");
+    let ca = fingerprint(&issuer);
+    issue(&issuer);
+    bed.crash("tcs-issuer");
+    issue(&issuer);
+    assert_eq!(fingerprint(&issuer), ca, "the enclave holds it");
+    let published_before = bed.get(&["secret", "-n", &issuer.namespace, "ephemeral-secret"])["data"].clone();
+
+    bed.crash("tcs-enclave");
+    let message = issuer.wait_reason("KeyLost");
+    assert!(message.contains("tcs.intel.com/new-ca="), "{message}");
+    assert_eq!(fingerprint(&issuer), ca);
+    assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "ephemeral-secret"])["data"], published_before);
+    let annotation = format!("tcs.intel.com/new-ca={}", ca.as_str().unwrap());
+    issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
+    issuer.wait_reason("Ready");
+    assert_ne!(fingerprint(&issuer), ca);
+    issue(&issuer);
+    assert_eq!(plain.readiness().1, "NoSealing");
+    let sealed = bed.get(&["secrets", "-n", "tcs-issuer", "--field-selector=type=tcs.intel.com/sealed-ca"]);
+    assert_eq!(sealed["items"], json!([]));
+}
