@@ -11,6 +11,7 @@ mod chain;
 mod documents;
 mod go;
 mod leaf;
+mod memory;
 mod policy;
 mod profile;
 mod self_signed;

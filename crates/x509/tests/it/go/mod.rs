@@ -1,7 +1,7 @@
 //! Go's `crypto/x509` as a second opinion (`hack/judge`): what it refuses of requests is never accepted here, and it reads every
 //! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are judged; `cargo xtask csr-mutants` asks for 500,000.
 
-mod mutate;
+pub mod mutate;
 
 use crate::vectors;
 use mutate::{Mutator, Random, Resigned};

@@ -95,12 +95,13 @@ impl Node {
     }
 }
 
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = value.len();
-    let header = match length {
-        0..=0x7f => vec![tag, u8::try_from(length).unwrap()],
-        0x80..=0xff => vec![tag, 0x81, u8::try_from(length).unwrap()],
-        _ => [&[tag, 0x82], u16::try_from(length).unwrap().to_be_bytes().as_slice()].concat(),
+pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap();
+    let header = match length.to_be_bytes() {
+        [0, 0, 0, length @ 0..=0x7f] => vec![tag, length],
+        [0, 0, 0, length] => vec![tag, 0x81, length],
+        [0, 0, high, low] => vec![tag, 0x82, high, low],
+        [_, top, high, low] => vec![tag, 0x83, top, high, low],
     };
     [header.as_slice(), value].concat()
 }
@@ -194,7 +195,6 @@ impl Resigned {
 
     /// The request with subject and attributes changed, our key in it, and our signature.
     pub fn mutated(&self, request: &[u8], mutator: &mut Mutator<'_>) -> Vec<u8> {
-        const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
         let read = Node::read_all(request, 0).unwrap_or_default();
         let [Node { contents: Contents::Nodes(whole), .. }] = read.as_slice() else {
             return mutator.bytes(request);
@@ -213,7 +213,17 @@ impl Resigned {
                 mutator.tree(member);
             }
         }
-        let info = tlv(0x30, &info.iter().flat_map(Node::encode).collect::<Vec<_>>());
+        self.sign(&info.iter().flat_map(Node::encode).collect::<Vec<_>>())
+    }
+
+    /// A request with this subject and these attributes (the contents of the set), our key in it, and our signature.
+    pub fn request(&self, subject: &[u8], attributes: &[u8]) -> Vec<u8> {
+        self.sign(&[b"\x02\x01\x00", subject, &self.spki.encode(), &tlv(0xa0, attributes)].concat())
+    }
+
+    fn sign(&self, info: &[u8]) -> Vec<u8> {
+        const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+        let info = tlv(0x30, info);
         let signature = self.key.sign(&SystemRandom::new(), &info).unwrap();
         let signature = tlv(0x03, &[&[0], signature.as_ref()].concat());
         tlv(0x30, &[info.as_slice(), &ALGORITHM, &signature].concat())
