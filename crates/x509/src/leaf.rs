@@ -50,13 +50,13 @@ pub struct LeafRequest<'a> {
     pub serial: [u8; 16],
     /// No certificate is made before this time, Unix seconds.
     pub clock_floor: i64,
-    /// What holds beside the floor; each must allow the certificate.
-    pub policies: &'a [&'a Policy],
-    /// Whether a CA certificate is asked for beside the request. It gets the longest path length that is allowed.
+    /// What was fixed when the CA was made. It narrows the floor, except for [`Policy::ca_depth`]: without it no CA certificate is issued.
+    pub fixed: Option<&'a Policy>,
+    /// What is to hold for this certificate besides. It only narrows.
+    pub narrowing: Option<&'a Policy>,
+    /// Whether a CA certificate is asked for beside the request. It gets the path length that the request asks for, or the longest that is
+    /// allowed.
     pub is_ca: bool,
-    /// How many levels of CAs may stand below the CA, as it was fixed when the CA was made; without that 0: no CA certificate is
-    /// issued. `policies` only lower it.
-    pub ca_depth: u8,
 }
 
 /// A certificate and its validity.
@@ -90,7 +90,7 @@ pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result
 impl Tbs {
     /// Builds the to-be-signed certificate. What may not be asked for is refused here, never trimmed.
     pub fn build(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
-        ask.profile.compare(ask.request, &ask.usages(), ask.is_ca)?;
+        ask.profile.compare(ask)?;
         // RFC 5280, 4.1.2.2: positive.
         if ask.serial == [0; 16] {
             return Err(Error::Encoding);
@@ -154,7 +154,14 @@ impl Tbs {
         judge(constraints.critical, "basicConstraints is not critical")?;
         let constraints = basic_constraints(constraints.value).map_err(unreadable)?;
         judge(ask.is_ca || !constraints.ca, "it is a CA certificate")?;
-        judge(constraints == ask.constraints(ca)?, "the basicConstraints are others")?;
+        judge(constraints.ca == ask.is_ca, "it is no CA certificate")?;
+        judge(constraints.path_length.is_some() == ask.is_ca, "a path length, or none")?;
+        if let Some(below) = constraints.path_length {
+            let fixed = ask.fixed.and_then(Policy::ca_depth).is_some_and(|depth| below < depth);
+            let narrowed = ask.narrowing.and_then(Policy::ca_depth).is_none_or(|depth| below < depth);
+            let room = ca.room_below().is_none_or(|room| below < room);
+            judge(fixed && narrowed && room, "CAs could stand deeper below it than they may")?;
+        }
         if let Some(usage) = tbs.extension(KEY_USAGE) {
             let bits = key_usage(usage.value).map_err(unreadable)?;
             let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
@@ -165,6 +172,11 @@ impl Tbs {
         let extended = usage::extended_key_usage(&usages)?;
         judge(value(EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages are others")?;
         judge(tbs.extensions.iter().all(|e| PROFILE.contains(&e.id)), "an extension is not of the profile")?;
+        let mild = [EXTENDED_KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID];
+        judge(
+            tbs.extensions.iter().all(|e| !(e.critical && mild.contains(&e.id))),
+            "criticality of an extension",
+        )?;
         let key_id = value(SUBJECT_KEY_ID).map(ca::octets).transpose().map_err(unreadable)?;
         judge(key_id == ask.key_id()?, "the subject key identifier is another")?;
         judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
@@ -191,7 +203,7 @@ impl Tbs {
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
-        ask.policies.iter().try_for_each(|policy| policy.judge(&tbs, &usages, ask.now))
+        ask.policies().try_for_each(|policy| policy.judge(&tbs, &usages, ask.now))
     }
 }
 
@@ -212,8 +224,12 @@ pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
 }
 
 impl LeafRequest<'_> {
+    fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.fixed.into_iter().chain(self.narrowing)
+    }
+
     /// The usages, or their default; a CA signs certificates besides (A16).
-    fn usages(&self) -> Cow<'_, [Usage]> {
+    pub(crate) fn usages(&self) -> Cow<'_, [Usage]> {
         let usages = if self.usages.is_empty() { &DEFAULT_USAGES } else { self.usages };
         if self.is_ca { [usages, &[Usage::CertSign]].concat().into() } else { usages.into() }
     }
@@ -226,10 +242,14 @@ impl LeafRequest<'_> {
         if !self.is_ca {
             return Ok(BasicConstraints::default());
         }
-        let depth = self.policies.iter().filter_map(|policy| policy.ca_depth()).fold(self.ca_depth, u8::min);
+        let fixed = self.fixed.and_then(Policy::ca_depth).unwrap_or(0);
+        let depth = self.narrowing.and_then(Policy::ca_depth).map_or(fixed, |narrowed| narrowed.min(fixed));
         let Some(below) = depth.checked_sub(1) else {
-            return Err(Error::RequestForCa("its issuer's policy (caDepth) allows none"));
+            return Err(Error::RequestForCa(
+                "no caDepth was fixed when the issuer's CA was made, or its policy lowers it now",
+            ));
         };
+        let below = self.request.path_length().map_or(below, |asked| asked.min(below));
         let Some(room) = ca.room_below().unwrap_or(u8::MAX).checked_sub(1) else {
             return Err(Error::RequestForCa("the path length of the issuer's CA allows none below it"));
         };
@@ -258,7 +278,7 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
         return Err(Error::ClockTooEarly);
     }
     let door = ask.profile.lifetimes();
-    let longest = ask.policies.iter().map(|policy| policy.max_lifetime()).fold(door.longest, u64::min);
+    let longest = ask.policies().map(Policy::max_lifetime).fold(door.longest, u64::min);
     let lifetime = ask.lifetime.unwrap_or(door.default).min(longest);
     if lifetime < door.shortest {
         return Err(Error::LifetimeInvalid);
@@ -305,6 +325,7 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PolicyRules;
     use rcgen::{CertificateParams, IsCa, KeyPair};
 
     const NOW: i64 = 1_795_000_000;
@@ -336,9 +357,9 @@ mod tests {
             now: NOW,
             serial: [7; 16],
             clock_floor: 0,
-            policies: &[],
+            fixed: None,
+            narrowing: None,
             is_ca: false,
-            ca_depth: 0,
         };
         let times = validity(&ask, &ca).unwrap();
         let verdict = |times, extensions: &[Vec<u8>]| {
@@ -391,17 +412,20 @@ mod tests {
     #[test]
     fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
         let (request, ca) = (request(), chain());
+        let [one, two, three] = [1, 2, 3].map(|depth| {
+            Policy::new(&PolicyRules { ca_depth: Some(depth), ..PolicyRules::default() }).unwrap()
+        });
         let ask = LeafRequest {
-            profile: Profile::KubernetesCsr,
+            profile: Profile::CertManager,
             request: &request,
             usages: &[],
             lifetime: None,
             now: NOW,
             serial: [7; 16],
             clock_floor: 0,
-            policies: &[],
+            fixed: Some(&two),
+            narrowing: None,
             is_ca: true,
-            ca_depth: 2,
         };
         let times = validity(&ask, &ca).unwrap();
         let verdict = |ask: &LeafRequest<'_>, extensions: &[Vec<u8>]| {
@@ -422,19 +446,23 @@ mod tests {
             verdict(&LeafRequest { is_ca: false, ..ask }, &good),
             Some(Error::Judgement("it is a CA certificate"))
         );
-        for ca_depth in [1, 3] {
-            let other = LeafRequest { ca_depth, ..ask };
-            assert_eq!(verdict(&other, &good), Some(Error::Judgement("the basicConstraints are others")));
+        let because = |why| Some(Error::Judgement(why));
+        let deep = because("CAs could stand deeper below it than they may");
+        for (fixed, narrowing) in
+            [(None, None), (None, Some(&three)), (Some(&one), Some(&three)), (Some(&three), Some(&one))]
+        {
+            assert_eq!(verdict(&LeafRequest { fixed, narrowing, ..ask }, &good), deep);
         }
         let with = |at: usize, other: Vec<u8>| {
             let mut changed = good.clone();
             changed[at] = other;
             verdict(&ask, &changed)
         };
-        let because = |why| Some(Error::Judgement(why));
-        let others = because("the basicConstraints are others");
-        assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff")), others, "any depth");
-        assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x00")), others, "a leaf");
+        let any_depth = make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff");
+        assert_eq!(with(1, any_depth), because("a path length, or none"));
+        let leaf = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
+        assert_eq!(with(1, leaf), because("it is no CA certificate"));
+        assert_eq!(with(2, make(SUBJECT_KEY_ID, true, &id)), because("criticality of an extension"));
         let usage = because("the key usage would allow signing, or a CA none");
         assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x05\xa0")), usage, "no signing at all");
         let wider = because("the key usage is another");

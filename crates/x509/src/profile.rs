@@ -1,7 +1,7 @@
 //! The profiles of the doors: what differs between the Kubernetes APIs that ask for certificates.
 
 use crate::extension::extended_key_usage;
-use crate::{CertificateRequest, Error, Usage, usage};
+use crate::{Error, LeafRequest, Usage, usage};
 
 /// Which Kubernetes API asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,37 +78,40 @@ impl Profile {
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`. cert-manager compares both kinds of usage if the request
     /// has either (A16); the order of extended usages counts there and not here.
-    pub(crate) fn compare(
-        self,
-        request: &CertificateRequest,
-        usages: &[Usage],
-        is_ca: bool,
-    ) -> Result<(), Error> {
+    pub(crate) fn compare(self, ask: &LeafRequest<'_>) -> Result<(), Error> {
+        let (request, is_ca) = (ask.request, ask.is_ca);
         if is_ca && self == Self::PodCertificate {
             return Err(Error::RequestForCa("pods get none"));
         }
         if request.asks_ca() && !is_ca {
             return Err(Error::RequestForCa(
-                "by the request (basicConstraints CA:TRUE) and not beside it, where approvers and policies look",
+                "by the request (basicConstraints CA:TRUE) and not beside it, where policies look",
+            ));
+        }
+        // Annotations can change after an approval; usages cannot, and approvers see them.
+        if is_ca && self == Self::KubernetesCsr && !ask.usages.contains(&Usage::CertSign) {
+            return Err(Error::RequestForCa(
+                "beside the request, and 'cert sign' is not among its usages, which are what was approved",
             ));
         }
         if is_ca && request.denies_ca() {
             return Err(Error::ExtensionMismatch);
         }
-        if !is_ca && (request.asks_signing_usage() || usages.iter().any(|usage| usage.is_signing())) {
+        if !is_ca && (request.asks_signing_usage() || ask.usages.iter().any(|usage| usage.is_signing())) {
             return Err(Error::UsageForbidden);
         }
         let (bits, extended) = (request.key_usage(), request.extended_key_usage());
         if self != Self::CertManager || (bits.is_none() && extended.is_none()) {
             return Ok(());
         }
+        let usages = ask.usages();
         let mut asked: Vec<u8> = usages.iter().filter_map(|usage| usage.key_usage_bit()).collect();
         asked.sort_unstable();
         asked.dedup();
         let same_bits = bits.unwrap_or_default() == asked;
         let read =
             |value: Option<&[u8]>| value.map_or(Some(Vec::new()), |value| extended_key_usage(value).ok());
-        let wanted = usage::extended_key_usage(usages)?;
+        let wanted = usage::extended_key_usage(&usages)?;
         let same_extended = read(extended).is_some_and(|found| read(wanted.as_deref()) == Some(found));
         if same_bits && same_extended { Ok(()) } else { Err(Error::ExtensionMismatch) }
     }

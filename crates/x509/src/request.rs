@@ -1,7 +1,7 @@
 //! PKCS#10 certification requests (RFC 2986).
 
 use crate::algorithm::{Fault as KeyFault, PublicKey};
-use crate::extension::{self, Extension, Fault, object_id};
+use crate::extension::{self, BasicConstraints, Extension, Fault, object_id};
 use crate::{Error, name, san};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
@@ -20,8 +20,7 @@ pub struct CertificateRequest {
     subject: Vec<u8>,
     spki: Vec<u8>,
     san: Option<Vec<u8>>,
-    /// What its basicConstraints says, if it has one.
-    ca: Option<bool>,
+    constraints: Option<BasicConstraints>,
     key_usage: Option<Vec<u8>>,
     extended_key_usage: Option<Vec<u8>>,
 }
@@ -69,7 +68,7 @@ impl CertificateRequest {
             subject: subject.to_vec(),
             spki: spki.to_vec(),
             san: san.map(<[u8]>::to_vec),
-            ca: constraints.map_err(unreadable)?.map(|constraints| constraints.ca),
+            constraints: constraints.map_err(unreadable)?,
             key_usage: key_usage.map_err(unreadable)?,
             extended_key_usage: value(extension::EXTENDED_KEY_USAGE).map(<[u8]>::to_vec),
         })
@@ -102,12 +101,17 @@ impl CertificateRequest {
     /// Whether CA:TRUE is asked for.
     #[must_use]
     pub fn asks_ca(&self) -> bool {
-        self.ca == Some(true)
+        self.constraints.is_some_and(|constraints| constraints.ca)
     }
 
     /// Whether basicConstraints says that it is no CA.
     pub(crate) fn denies_ca(&self) -> bool {
-        self.ca == Some(false)
+        self.constraints.is_some_and(|constraints| !constraints.ca)
+    }
+
+    /// The path length that it asks for.
+    pub(crate) fn path_length(&self) -> Option<u8> {
+        self.constraints.and_then(|constraints| constraints.path_length)
     }
 
     /// Whether the requested key usage holds keyCertSign or cRLSign.

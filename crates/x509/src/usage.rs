@@ -75,6 +75,11 @@ impl Usage {
         matches!(self, Self::CertSign | Self::CrlSign)
     }
 
+    /// Whether it is an extended key usage.
+    pub(crate) fn is_extended(self) -> bool {
+        self.extended().is_some()
+    }
+
     pub(crate) fn key_usage_bit(self) -> Option<u8> {
         Some(match self {
             Self::DigitalSignature => 0,

@@ -3,7 +3,7 @@
 use super::{Ca, Engine, refusals, refuse};
 use crate::{RELEASE_DATE, keys};
 use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
-use tcs_x509::{CertificateRequest, LeafRequest, Policy, Profile, Usage, issue};
+use tcs_x509::{CertificateRequest, LeafRequest, Profile, Usage, issue};
 
 impl Engine {
     pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
@@ -18,7 +18,6 @@ impl Engine {
         let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
         let usages = usages.map_err(refusals::x509)?;
         let narrowing = ask.policy.as_ref().map(super::policy).transpose()?;
-        let policies: Vec<&Policy> = ca.policy.iter().chain(&narrowing).collect();
         let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
         let leaf = LeafRequest {
             profile,
@@ -28,10 +27,9 @@ impl Engine {
             now: ask.now,
             serial: serial()?,
             clock_floor: RELEASE_DATE,
-            policies: &policies,
+            fixed: ca.policy.as_ref(),
+            narrowing: narrowing.as_ref(),
             is_ca: ask.is_ca,
-            // What was fixed, never what is sent now.
-            ca_depth: ca.policy.as_ref().and_then(Policy::ca_depth).unwrap_or(0),
         };
         let leaf = issue(&leaf, &ca.chain, &*ca.key).map_err(refusals::x509)?;
         Ok(Issued {

@@ -17,8 +17,8 @@ const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY: usize = 2048;
 /// All entries together, in bytes.
 const MAX_RULES: usize = 64 << 10;
-/// More levels of CAs than any chain in the field has.
-const MAX_CA_DEPTH: u8 = 8;
+/// As many CAs as rustls-webpki lets stand between an anchor and a leaf.
+const MAX_CA_DEPTH: u8 = 6;
 
 /// Rules beside the floor; the default has none. Where several policies hold, each of them must allow a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct PolicyRules<'a> {
     pub max_lifetime: Option<u64>,
     /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
-    /// How many levels of CAs may stand below the CA, at most 8. The floor is none, and this is the one rule that can raise it: where
-    /// it was fixed when the CA was made ([`crate::LeafRequest::ca_depth`]). Not beside lists of names: what a CA below signs is judged by
+    /// How many levels of CAs may stand below the CA, at most 6, which is what the field's verifiers follow. The floor is none, and this is the one rule that can raise it: where
+    /// it was fixed when the CA was made ([`crate::LeafRequest::fixed`]). Not beside lists of names: what a CA below signs is judged by
     /// nobody here.
     pub ca_depth: Option<u8>,
 }
@@ -102,7 +102,7 @@ impl Policy {
             return Err(Error::PolicyMalformed("the longest lifetime is 600 seconds to 365 days"));
         }
         if rules.ca_depth.is_some_and(|depth| depth > MAX_CA_DEPTH) {
-            return Err(Error::PolicyMalformed("CA depth is at most 8"));
+            return Err(Error::PolicyMalformed("CA depth is at most 6"));
         }
         if names.is_some() && rules.ca_depth.is_some_and(|depth| depth > 0) {
             return Err(Error::PolicyMalformed("CA depth beside names, which would not bind the CAs below"));
@@ -122,7 +122,7 @@ impl Policy {
         self.max_lifetime.unwrap_or(LONGEST_LIFETIME)
     }
 
-    /// How many levels of CAs may stand below the CA; `None`: it is no rule of this policy.
+    /// How many levels of CAs may stand below the CA, 0 to 6; `None`: it is no rule of this policy.
     #[must_use]
     pub fn ca_depth(&self) -> Option<u8> {
         self.ca_depth
@@ -137,6 +137,12 @@ impl Policy {
         if let Some(allowed) = &self.usages {
             let good = |usage: &Usage| usage.is_signing() || allowed.contains(usage);
             allow(usages.iter().all(good), "usages")?;
+            // Extended usages of a CA bind those below it; without any it could give all of them.
+            let bound = usages.iter().any(|usage| usage.is_extended());
+            allow(
+                bound || !usages.contains(&Usage::CertSign),
+                "usages, which would not bind a CA without any extended",
+            )?;
         }
         if let Some(keys) = &self.keys {
             let key =

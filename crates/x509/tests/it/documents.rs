@@ -29,8 +29,9 @@ pub fn section(page: &str, name: &str, text: &str) {
 #[test]
 fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
-    let usages = [Usage::DigitalSignature, Usage::ServerAuth];
-    let ask = tcs_x509::LeafRequest { is_ca: true, ca_depth: 1, ..ask(&request, &usages, None) };
+    let usages = [Usage::CertSign, Usage::ServerAuth];
+    let fixed = Some(crate::sub_ca::depth(1));
+    let ask = tcs_x509::LeafRequest { is_ca: true, fixed, ..ask(&request, &usages, None) };
     let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
     let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
     let names = BTreeMap::from([

@@ -109,9 +109,9 @@ fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Optio
         now: NOW,
         serial,
         clock_floor: NOW - DAY,
-        policies: &[],
+        fixed: None,
+        narrowing: None,
         is_ca: false,
-        ca_depth: 0,
     }
 }
 

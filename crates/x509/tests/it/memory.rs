@@ -76,13 +76,13 @@ fn hostile_requests_of_a_mebibyte_cost_a_small_multiple_of_their_length() {
     let patterns: Vec<String> = (0..64).map(|number| format!("**.{number}.example")).collect();
     let policy =
         Policy::new(&PolicyRules { dns_names: Some(&patterns), uris: Some(&[]), ..PolicyRules::default() });
-    let policies = [&policy.unwrap()];
+    let policy = policy.unwrap();
     for (what, request) in requests() {
         assert!((MAX_REQUEST - AROUND..=MAX_REQUEST).contains(&request.len()), "{what}: {}", request.len());
         let used = allocation_counter::measure(|| {
             if let Ok(request) = CertificateRequest::from_der(&request) {
                 let mut ask = ask(&request, &[Usage::DigitalSignature], None);
-                ask.policies = &policies;
+                ask.fixed = Some(&policy);
                 let _ = issue(&ask, &chain, &ca);
             }
         });

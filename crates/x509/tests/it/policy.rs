@@ -22,7 +22,7 @@ fn issue_under(
     lifetime: Option<u64>,
 ) -> Result<IssuedLeaf, Error> {
     let mut ask = ask(request, usages, lifetime);
-    ask.policies = policies;
+    (ask.fixed, ask.narrowing) = (policies.first().copied(), policies.get(1).copied());
     issue(&ask, &ca.chain(), ca)
 }
 

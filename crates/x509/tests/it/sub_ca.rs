@@ -28,8 +28,16 @@ fn asks(change: impl FnOnce(&mut CertificateParams)) -> (CertificateRequest, Key
     (CertificateRequest::from_der(der.der()).unwrap(), pair)
 }
 
-fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> LeafRequest<'_> {
-    LeafRequest { is_ca: true, ca_depth, ..ask(request, &[], None) }
+/// What was fixed when the CA was made.
+pub fn depth(ca_depth: u8) -> &'static Policy {
+    let policy = policy(&PolicyRules { ca_depth: Some(ca_depth), ..PolicyRules::default() });
+    // Outlives whatever the test lends it to.
+    Box::leak(Box::new(policy))
+}
+
+pub fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> LeafRequest<'_> {
+    const USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
+    LeafRequest { is_ca: true, fixed: Some(depth(ca_depth)), ..ask(request, USAGES, None) }
 }
 
 fn policy(rules: &PolicyRules<'_>) -> Policy {
@@ -82,27 +90,40 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
     // Below path length 0 there is no further one, by us or anyone else.
     let (deeper, _) =
         asks(|parameters| parameters.distinguished_name.push(rcgen::DnType::CommonName, "Deeper"));
-    let refused = issue(&ca_ask(&deeper, 8), &chain, &below).unwrap_err();
+    let refused = issue(&ca_ask(&deeper, 6), &chain, &below).unwrap_err();
     assert_eq!(refused, Error::RequestForCa("the path length of the issuer's CA allows none below it"));
 }
 
 #[test]
 fn ca_depth_is_cut_by_policies_and_path_lengths() {
     let (request, _) = asks(|_| {});
-    let made = |root: &Ca, depth, policies: &[&Policy]| {
-        let ask = LeafRequest { policies, ..ca_ask(&request, depth) };
+    let made = |root: &Ca, fixed, narrowing| {
+        let ask = LeafRequest { fixed, narrowing, ..ca_ask(&request, 0) };
         issue(&ask, &root.chain(), root).map(|made| says(&made.der).1.unwrap()).map_err(Error::code)
     };
     let (unlimited, three, none) = (root(None), root(Some(3)), root(Some(0)));
-    assert_eq!(made(&unlimited, 8, &[]), Ok(7));
-    assert_eq!(made(&three, 8, &[]), Ok(2));
-    assert_eq!(made(&three, 2, &[]), Ok(1));
-    assert_eq!(made(&none, 8, &[]), Err("RequestForCa"));
-    assert_eq!(made(&unlimited, 0, &[]), Err("RequestForCa"), "nothing was fixed");
-    let depth = |ca_depth| policy(&PolicyRules { ca_depth, ..PolicyRules::default() });
-    assert_eq!(made(&unlimited, 3, &[&depth(Some(2)), &depth(None)]), Ok(1));
-    assert_eq!(made(&unlimited, 3, &[&depth(Some(0))]), Err("RequestForCa"));
-    assert_eq!(made(&unlimited, 0, &[&depth(Some(8))]), Err("RequestForCa"), "a policy widens nothing");
+    assert_eq!(made(&unlimited, Some(depth(6)), None), Ok(5));
+    assert_eq!(made(&three, Some(depth(6)), None), Ok(2));
+    assert_eq!(made(&three, Some(depth(2)), None), Ok(1));
+    assert_eq!(made(&none, Some(depth(6)), None), Err("RequestForCa"));
+    let silent = policy(&PolicyRules::default());
+    for fixed in [None, Some(&silent), Some(depth(0))] {
+        for narrowing in [None, Some(&silent), Some(depth(6))] {
+            assert_eq!(
+                made(&unlimited, fixed, narrowing),
+                Err("RequestForCa"),
+                "what is sent widens nothing"
+            );
+        }
+    }
+    assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(2))), Ok(1));
+    assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(6))), Ok(2));
+    assert_eq!(made(&unlimited, Some(depth(3)), Some(&silent)), Ok(2));
+    assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(0))), Err("RequestForCa"));
+    // What the request says of it is the most, too.
+    let (shallow, _) = asks(|parameters| parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
+    let asked = issue(&ca_ask(&shallow, 6), &unlimited.chain(), &unlimited).unwrap();
+    assert_eq!(says(&asked.der).1, Some(1));
 }
 
 #[test]
@@ -112,30 +133,34 @@ fn ca_depth_and_lists_of_names_exclude_each_other() {
     assert_eq!(Policy::new(&rules).unwrap_err().code(), "PolicyMalformed");
     assert!(Policy::new(&PolicyRules { ca_depth: Some(0), ..rules }).is_ok());
     assert_eq!(
-        Policy::new(&PolicyRules { ca_depth: Some(9), ..PolicyRules::default() }).unwrap_err().code(),
+        Policy::new(&PolicyRules { ca_depth: Some(7), ..PolicyRules::default() }).unwrap_err().code(),
         "PolicyMalformed"
     );
     // What is sent with one request may limit names, too: then it is for leaves.
     let narrow = policy(&PolicyRules { dns_names: Some(&names), ..PolicyRules::default() });
     let (root, (request, _)) = (root(None), asks(|_| {}));
-    let narrowed = LeafRequest { policies: &[&narrow], ..ca_ask(&request, 1) };
+    let narrowed = LeafRequest { narrowing: Some(&narrow), ..ca_ask(&request, 1) };
     assert_eq!(issue(&narrowed, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
 #[test]
 fn ca_certificates_obey_the_other_rules_of_a_policy() {
     let (root, (request, _)) = (root(None), asks(|_| {}));
-    let usages = vec!["digital signature".to_owned(), "key encipherment".to_owned()];
+    let usages = ["key encipherment", "digital signature", "client auth"].map(str::to_owned);
     let good = PolicyRules { usages: Some(&usages), max_lifetime: Some(3600), ..PolicyRules::default() };
     let under = |rules: &PolicyRules<'_>| {
         let policy = policy(rules);
-        let ask = LeafRequest { policies: &[&policy], ..ca_ask(&request, 1) };
+        let asked = [Usage::CertSign, Usage::DigitalSignature, Usage::ClientAuth];
+        let ask = LeafRequest { usages: &asked, narrowing: Some(&policy), ..ca_ask(&request, 1) };
         issue(&ask, &root.chain(), &root).map(|made| made.not_after - NOW).map_err(Error::code)
     };
     assert_eq!(under(&good), Ok(3600), "cert sign comes with the CA bit");
-    assert_eq!(under(&PolicyRules { usages: Some(&usages[1..]), ..good }), Err("PolicyRefused"));
+    assert_eq!(under(&PolicyRules { usages: Some(&usages[..2]), ..good }), Err("PolicyRefused"));
     let keys = vec!["RSA".to_owned()];
     assert_eq!(under(&PolicyRules { key_algorithms: Some(&keys), ..good }), Err("PolicyRefused"));
+    // Without any extended usage the CA below could give them all.
+    let unbound = LeafRequest { narrowing: Some(&policy(&good)), ..ca_ask(&request, 1) };
+    assert_eq!(issue(&unbound, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
 #[test]
@@ -150,7 +175,8 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
         ];
     };
     let verdict = |request: &CertificateRequest, profile, is_ca, usages: &[Usage]| {
-        let ask = LeafRequest { profile, is_ca, ca_depth: 1, ..ask(request, usages, None) };
+        let fixed = Some(depth(1));
+        let ask = LeafRequest { profile, is_ca, fixed, ..ask(request, usages, None) };
         issue(&ask, &root.chain(), &root).map(|made| says(&made.der).0).map_err(Error::code)
     };
     // As cert-manager writes requests for `isCA: true`.
@@ -159,17 +185,29 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
     let (denies, _) = asks(|parameters| parameters.is_ca = IsCa::ExplicitNoCa);
     let (no_sign, _) = asks(|parameters| parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
     for door in [Profile::KubernetesCsr, Profile::CertManager] {
-        assert_eq!(verdict(&full, door, true, &[]), Ok(true));
-        assert_eq!(verdict(&silent, door, true, &[]), Ok(true));
+        let all = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
+        assert_eq!(verdict(&full, door, true, &all), Ok(true));
+        assert_eq!(verdict(&silent, door, true, &all), Ok(true));
         assert_eq!(verdict(&silent, door, true, &[Usage::CertSign, Usage::CrlSign]), Ok(true));
-        assert_eq!(verdict(&denies, door, true, &[]), Err("ExtensionMismatch"));
+        assert_eq!(verdict(&denies, door, true, &all), Err("ExtensionMismatch"));
         assert_eq!(verdict(&full, door, false, &[]), Err("RequestForCa"), "never by the request alone");
         assert_eq!(verdict(&silent, door, false, &[Usage::CertSign]), Err("UsageForbidden"));
         assert_eq!(verdict(&silent, door, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
     }
+    // cert-manager's spec says `isCA`, and the usage comes with it.
+    assert_eq!(verdict(&full, Profile::CertManager, true, &[]), Ok(true));
     assert_eq!(verdict(&no_sign, Profile::CertManager, true, &[]), Err("ExtensionMismatch"));
-    assert_eq!(verdict(&no_sign, Profile::KubernetesCsr, true, &[]), Ok(true), "ignored there (B7)");
-    assert_eq!(verdict(&silent, Profile::PodCertificate, true, &[]), Err("RequestForCa"));
+    // Annotations of a CSR can change after the approval; its usages cannot.
+    let usual = [Usage::DigitalSignature, Usage::KeyEncipherment];
+    for usages in [&[][..], &usual] {
+        assert_eq!(verdict(&silent, Profile::KubernetesCsr, true, usages), Err("RequestForCa"));
+    }
+    assert_eq!(
+        verdict(&no_sign, Profile::KubernetesCsr, true, &[Usage::CertSign]),
+        Ok(true),
+        "key usages of the request are ignored there"
+    );
+    assert_eq!(verdict(&silent, Profile::PodCertificate, true, &[Usage::CertSign]), Err("RequestForCa"));
 }
 
 #[test]
@@ -202,7 +240,7 @@ fn no_ca_certificate_below_breaks_a_rule_of_rfc_5280() {
             parameters.use_authority_key_identifier_extension = false;
             let der = parameters.serialize_request(&pair).unwrap();
             let request = CertificateRequest::from_der(der.der()).unwrap();
-            for usages in [&[][..], &[Usage::DigitalSignature, Usage::CrlSign, Usage::ServerAuth]] {
+            for usages in [&[Usage::CertSign][..], &[Usage::CertSign, Usage::CrlSign, Usage::ServerAuth]] {
                 let ask = LeafRequest { usages, ..ca_ask(&request, 2) };
                 made.push(issue(&ask, &root.chain(), &root).unwrap().der);
             }
