@@ -59,6 +59,17 @@ impl Kind {
         }
     }
 
+    /// How signatures of such a CA key are verified.
+    fn verification(self) -> &'static dyn VerificationAlgorithm {
+        match self {
+            Self::Rsa { .. } => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Self::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+            Self::P384 => &signature::ECDSA_P384_SHA384_ASN1,
+            Self::P521 => &signature::ECDSA_P521_SHA512_ASN1,
+            Self::Ed25519 => &signature::ED25519,
+        }
+    }
+
     /// The algorithm with which such a CA key signs, as DER `AlgorithmIdentifier`: it follows the key alone.
     pub fn signature_algorithm(self) -> Result<Vec<u8>, crate::Error> {
         let (oid, parameters) = match self {
@@ -73,11 +84,19 @@ impl Kind {
 }
 
 /// A public key that is strong enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PublicKey {
     kind: Kind,
     /// `RSAPublicKey`, the uncompressed point, or the 32 bytes of an Edwards point.
     key: Vec<u8>,
+    /// Ready for signatures with the algorithm of a CA key of this kind: a CA's is used for every certificate.
+    parsed: ParsedPublicKey,
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.key == other.key
+    }
 }
 
 impl PublicKey {
@@ -94,10 +113,10 @@ impl PublicKey {
             ED25519 => return Err(Fault::Malformed("the Ed25519 key cannot be read")),
             _ => return Err(Fault::Unsupported("keys are RSA, ECDSA (P-256, P-384, P-521) or Ed25519")),
         };
-        let key = Self { kind, key: key.to_vec() };
         // aws-lc-rs checks what needs arithmetic: that a point is on its curve, that RSA numbers can be.
-        let parsed = ParsedPublicKey::new(key.default_verification(), &key.key);
-        parsed.map(|_| key).map_err(|_| Fault::Malformed("the public key is not valid"))
+        let parsed = ParsedPublicKey::new(kind.verification(), key);
+        let parsed = parsed.map_err(|_| Fault::Malformed("the public key is not valid"))?;
+        Ok(Self { kind, key: key.to_vec(), parsed })
     }
 
     pub fn kind(&self) -> Kind {
@@ -111,7 +130,7 @@ impl PublicKey {
 
     /// Verifies a signature with the algorithm that a CA key of this kind uses.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
-        self.check(self.default_verification(), message, signature)
+        self.parsed.verify_sig(message, signature).map_err(|_| Fault::Signature)
     }
 
     /// Verifies a signature with the algorithm named beside it.
@@ -121,26 +140,11 @@ impl PublicKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Fault> {
-        self.check(self.verification(algorithm)?, message, signature)
-    }
-
-    fn check(
-        &self,
-        by: &'static dyn VerificationAlgorithm,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Fault> {
-        UnparsedPublicKey::new(by, &self.key).verify(message, signature).map_err(|_| Fault::Signature)
-    }
-
-    fn default_verification(&self) -> &'static dyn VerificationAlgorithm {
-        match self.kind {
-            Kind::Rsa { .. } => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Kind::P256 => &signature::ECDSA_P256_SHA256_ASN1,
-            Kind::P384 => &signature::ECDSA_P384_SHA384_ASN1,
-            Kind::P521 => &signature::ECDSA_P521_SHA512_ASN1,
-            Kind::Ed25519 => &signature::ED25519,
+        let by = self.verification(algorithm)?;
+        if std::ptr::addr_eq(by, self.kind.verification()) {
+            return self.verify(message, signature);
         }
+        UnparsedPublicKey::new(by, &self.key).verify(message, signature).map_err(|_| Fault::Signature)
     }
 
     /// The family must fit the key; the hash is free among SHA-256, 384 and 512.

@@ -8,7 +8,7 @@ use crate::extension::{
     KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
 use crate::profile::End;
-use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, name, usage};
+use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, name, san, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use std::borrow::Cow;
@@ -172,17 +172,29 @@ impl Tbs {
         let extended = usage::extended_key_usage(&usages)?;
         judge(value(EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages are others")?;
         judge(tbs.extensions.iter().all(|e| PROFILE.contains(&e.id)), "an extension is not of the profile")?;
+        let places = tbs.extensions.iter().map(|e| PROFILE.iter().position(|id| *id == e.id));
+        judge(places.is_sorted(), "the extensions are in another order")?;
         let mild = [EXTENDED_KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID];
         judge(
             tbs.extensions.iter().all(|e| !(e.critical && mild.contains(&e.id))),
             "criticality of an extension",
         )?;
+        let key = PublicKey::from_spki(tbs.spki).map_err(|_| Error::Judgement("the key cannot be read"))?;
         let key_id = value(SUBJECT_KEY_ID).map(ca::octets).transpose().map_err(unreadable)?;
-        judge(key_id == ask.key_id()?, "the subject key identifier is another")?;
+        judge(key_id == ask.is_ca.then(|| key.key_id()), "the subject key identifier is another")?;
+        judge(
+            value(AUTHORITY_KEY_ID) == authority(ca)?.as_deref(),
+            "the authority key identifier is another",
+        )?;
+        let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+        judge(encode::der(&tbs.algorithm)? == algorithm, "the signature algorithm is another")?;
         judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
         judge(tbs.subject == ask.request.subject_raw(), "the subject is another")?;
         judge(tbs.spki == ask.request.spki_raw(), "the key is another")?;
         judge(value(SUBJECT_ALT_NAME) == ask.request.san_raw(), "the alternative names are others")?;
+        // The floor once more, on what is signed.
+        name::check_subject(tbs.subject)?;
+        value(SUBJECT_ALT_NAME).map(san::check).transpose()?;
         let critical =
             tbs.extension(SUBJECT_ALT_NAME).is_none_or(|e| e.critical == ask.request.is_subject_empty());
         judge(critical, "criticality of the names")?;
@@ -203,7 +215,7 @@ impl Tbs {
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
-        ask.policies().try_for_each(|policy| policy.judge(&tbs, &usages, ask.now))
+        ask.policies().try_for_each(|policy| policy.judge(&tbs, key.kind(), &usages, ask.now))
     }
 }
 
@@ -310,10 +322,8 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     if let Some(id) = ask.key_id()? {
         all.push(extension::encode(SUBJECT_KEY_ID, false, &encode::tlv(Tag::OctetString, &id)?)?);
     }
-    // Copied, never computed: it must equal what the CA certificate says.
-    if let Some(id) = ca.issuing().key_id() {
-        let id = encode::tlv(Tag::ContextSpecific { constructed: false, number: der::TagNumber(0) }, id)?;
-        all.push(extension::encode(AUTHORITY_KEY_ID, false, &encode::sequence(&[&id])?)?);
+    if let Some(value) = authority(ca)? {
+        all.push(extension::encode(AUTHORITY_KEY_ID, false, &value)?);
     }
     if let Some(names) = ask.request.san_raw() {
         all.push(extension::encode(SUBJECT_ALT_NAME, ask.request.is_subject_empty(), names)?);
@@ -322,153 +332,13 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     encode::sequence(&parts)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::PolicyRules;
-    use rcgen::{CertificateParams, IsCa, KeyPair};
-
-    const NOW: i64 = 1_795_000_000;
-
-    fn request() -> CertificateRequest {
-        let parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
-        let der = parameters.serialize_request(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
-        CertificateRequest::from_der(&der).unwrap()
-    }
-
-    fn chain() -> CaChain {
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name = rcgen::DistinguishedName::new();
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, "CA");
-        parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let der = parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
-        CaChain::from_delivered(&[der], NOW).unwrap()
-    }
-
-    #[test]
-    fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
-        let (request, ca) = (request(), chain());
-        let lifetime = Some(LONGEST_LIFETIME);
-        let ask = LeafRequest {
-            profile: Profile::KubernetesCsr,
-            request: &request,
-            usages: &[],
-            lifetime,
-            now: NOW,
-            serial: [7; 16],
-            clock_floor: 0,
-            fixed: None,
-            narrowing: None,
-            is_ca: false,
-        };
-        let times = validity(&ask, &ca).unwrap();
-        let verdict = |times, extensions: &[Vec<u8>]| {
-            let parts: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
-            let tbs = Tbs::encode(&ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
-            tbs.judge(&ask, &ca).err()
-        };
-        let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
-        let usage = make(KEY_USAGE, true, b"\x03\x02\x05\xa0");
-        let no_ca = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
-        let names = make(SUBJECT_ALT_NAME, false, request.san_raw().unwrap());
-        let good = [usage.clone(), no_ca.clone(), names.clone()];
-        assert_eq!(verdict(times, &good), None);
-
-        let with = |at: usize, other: Vec<u8>| {
-            let mut changed = good.clone();
-            changed[at] = other;
-            verdict(times, &changed)
-        };
-        let because = |why| Some(Error::Judgement(why));
-        let ca_true = make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff");
-        assert_eq!(with(1, ca_true), because("it is a CA certificate"));
-        let mild = make(BASIC_CONSTRAINTS, false, b"\x30\x00");
-        assert_eq!(with(1, mild), because("basicConstraints is not critical"));
-        assert_eq!(verdict(times, &[usage, names]), because("no basicConstraints"));
-        for signing in [b"\x03\x02\x02\xa4", b"\x03\x02\x01\xa2"] {
-            let signing = make(KEY_USAGE, true, signing);
-            assert_eq!(with(0, signing), because("the key usage would allow signing, or a CA none"));
-        }
-        let wider = make(KEY_USAGE, true, b"\x03\x02\x03\xa8");
-        assert_eq!(with(0, wider), because("the key usage is another"));
-        let any = make(EXTENDED_KEY_USAGE, false, b"\x30\x06\x06\x04\x55\x1d\x25\x00");
-        assert_eq!(with(2, any), because("the extended key usages are others"));
-        let key_id = make(SUBJECT_KEY_ID, false, b"\x04\x01\x00");
-        assert_eq!(with(2, key_id), because("the subject key identifier is another"));
-        let policies = make(extension::CERTIFICATE_POLICIES, false, b"\x30\x00");
-        assert_eq!(with(2, policies), because("an extension is not of the profile"));
-        let critical = make(SUBJECT_ALT_NAME, true, request.san_raw().unwrap());
-        assert_eq!(with(2, critical), because("criticality of the names"));
-        let other = make(SUBJECT_ALT_NAME, false, b"\x30\x03\x82\x01x");
-        assert_eq!(with(2, other), because("the alternative names are others"));
-        assert_eq!(with(2, no_ca), because("an extension stands there twice"));
-
-        assert_eq!(verdict((times.0, times.1 + 1), &good), because("it would live too long"));
-        assert_eq!(verdict((times.0, times.0), &good), because("its validity is empty"));
-        let end = ca.not_after();
-        assert_eq!(verdict((end - 600, end + 1), &good), because("it would outlive the CA"));
-    }
-
-    #[test]
-    fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
-        let (request, ca) = (request(), chain());
-        let [one, two, three] = [1, 2, 3].map(|depth| {
-            Policy::new(&PolicyRules { ca_depth: Some(depth), ..PolicyRules::default() }).unwrap()
-        });
-        let ask = LeafRequest {
-            profile: Profile::CertManager,
-            request: &request,
-            usages: &[],
-            lifetime: None,
-            now: NOW,
-            serial: [7; 16],
-            clock_floor: 0,
-            fixed: Some(&two),
-            narrowing: None,
-            is_ca: true,
-        };
-        let times = validity(&ask, &ca).unwrap();
-        let verdict = |ask: &LeafRequest<'_>, extensions: &[Vec<u8>]| {
-            let parts: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
-            let tbs = Tbs::encode(ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
-            tbs.judge(ask, &ca).err()
-        };
-        let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
-        let id = encode::tlv(Tag::OctetString, &ask.key_id().unwrap().unwrap()).unwrap();
-        let good = [
-            make(KEY_USAGE, true, b"\x03\x02\x02\xa4"),
-            make(BASIC_CONSTRAINTS, true, b"\x30\x06\x01\x01\xff\x02\x01\x01"),
-            make(SUBJECT_KEY_ID, false, &id),
-            make(SUBJECT_ALT_NAME, false, request.san_raw().unwrap()),
-        ];
-        assert_eq!(verdict(&ask, &good), None);
-        assert_eq!(
-            verdict(&LeafRequest { is_ca: false, ..ask }, &good),
-            Some(Error::Judgement("it is a CA certificate"))
-        );
-        let because = |why| Some(Error::Judgement(why));
-        let deep = because("CAs could stand deeper below it than they may");
-        for (fixed, narrowing) in
-            [(None, None), (None, Some(&three)), (Some(&one), Some(&three)), (Some(&three), Some(&one))]
-        {
-            assert_eq!(verdict(&LeafRequest { fixed, narrowing, ..ask }, &good), deep);
-        }
-        let with = |at: usize, other: Vec<u8>| {
-            let mut changed = good.clone();
-            changed[at] = other;
-            verdict(&ask, &changed)
-        };
-        let any_depth = make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff");
-        assert_eq!(with(1, any_depth), because("a path length, or none"));
-        let leaf = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
-        assert_eq!(with(1, leaf), because("it is no CA certificate"));
-        assert_eq!(with(2, make(SUBJECT_KEY_ID, true, &id)), because("criticality of an extension"));
-        let usage = because("the key usage would allow signing, or a CA none");
-        assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x05\xa0")), usage, "no signing at all");
-        let wider = because("the key usage is another");
-        assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x01\xa6")), wider, "CRLs, unasked");
-        let key_id = because("the subject key identifier is another");
-        assert_eq!(with(2, make(SUBJECT_KEY_ID, false, b"\x04\x01\x00")), key_id);
-        assert_eq!(verdict(&ask, &[&good[..2], &good[3..]].concat()), key_id, "it has none");
-    }
+/// The value of authorityKeyIdentifier: copied, never computed, so that it equals what the CA certificate says.
+fn authority(ca: &CaChain) -> Result<Option<Vec<u8>>, Error> {
+    let number = der::TagNumber(0);
+    let id =
+        ca.issuing().key_id().map(|id| encode::tlv(Tag::ContextSpecific { constructed: false, number }, id));
+    id.transpose()?.map(|id| encode::sequence(&[&id])).transpose()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 mod pattern;
 
-use crate::algorithm::{Kind, PublicKey};
+use crate::algorithm::Kind;
 use crate::certificate::TbsCertificate;
 use crate::extension::SUBJECT_ALT_NAME;
 use crate::leaf::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
@@ -128,10 +128,16 @@ impl Policy {
         self.ca_depth
     }
 
-    /// Judges a to-be-signed certificate of these usages, asked for at `now` (Unix seconds).
+    /// Judges a to-be-signed certificate with a key of this kind and these usages, asked for at `now` (Unix seconds).
     ///
     /// Signing usages are no matter of the list of usages: they come with the CA bit, and that with the CA depth.
-    pub(crate) fn judge(&self, tbs: &TbsCertificate<'_>, usages: &[Usage], now: i64) -> Result<(), Error> {
+    pub(crate) fn judge(
+        &self,
+        tbs: &TbsCertificate<'_>,
+        key: Kind,
+        usages: &[Usage],
+        now: i64,
+    ) -> Result<(), Error> {
         let allow =
             |good: bool, rule: &'static str| if good { Ok(()) } else { Err(Error::PolicyRefused(rule)) };
         if let Some(allowed) = &self.usages {
@@ -145,9 +151,7 @@ impl Policy {
             )?;
         }
         if let Some(keys) = &self.keys {
-            let key =
-                PublicKey::from_spki(tbs.spki).map_err(|_| Error::Judgement("the key cannot be read"))?;
-            allow(keys.iter().any(|rule| rule.allows(key.kind())), "key algorithms")?;
+            allow(keys.iter().any(|rule| rule.allows(key)), "key algorithms")?;
         }
         let life = tbs.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
         allow(life.is_some_and(|life| life <= self.max_lifetime()), "lifetime")?;
