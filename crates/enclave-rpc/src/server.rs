@@ -1,7 +1,8 @@
 //! The blocking server: one reader thread a connection, one worker a core, one thread for slow work.
 //!
-//! No client can hold up another: workers never wait for a socket, queues are bounded in number and bytes and answer
-//! [`RefusalCode::Busy`] instead of growing, and a connection that breaks the protocol is dropped.
+//! No client can hold up another: workers never wait for a socket, queues are bounded in number and bytes, serve connections in turn and
+//! answer [`RefusalCode::Busy`] to whoever has most in them instead of growing; a connection that breaks the protocol is dropped, and one
+//! that has nothing in work makes room for a new one.
 
 mod connection;
 mod queue;
@@ -45,7 +46,8 @@ pub struct ServerOptions {
     /// The same for [`Request::BeginProvisioning`], [`Request::GenerateCa`] and [`Request::RenewCa`], which generate keys and have
     /// one thread of their own.
     pub slow_queue: usize,
-    /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or is closed.
+    /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, else of the one that has been silent
+    /// longest with nothing in work; where all have, it is closed.
     pub connections: usize,
 }
 
@@ -192,6 +194,7 @@ fn work(handler: &dyn Handler, queue: &Queue<Job>) {
             .unwrap_or_else(|_| refused(RefusalCode::Internal, "a fault inside the enclave"));
         was_slow = begun.elapsed() >= SLOW;
         connection.hold(id, &answer);
+        connection.finished();
         held.push(connection);
     }
 }
@@ -222,15 +225,15 @@ fn take(
     slow: &Queue<Job>,
 ) -> Result<(), Error> {
     let request = codec::decode(&frame.body)?;
-    connection.proven();
     // What generates RSA keys takes up to half a second.
     let is_slow =
         matches!(request, Request::BeginProvisioning(_) | Request::GenerateCa(_) | Request::RenewCa(_));
     let queue = if is_slow { slow } else { quick };
+    connection.begun();
     let job = Job { connection: Arc::clone(connection), id: frame.id, request };
-    if !queue.push(job, frame.body.len()) {
-        connection
-            .answer(frame.id, &refused(RefusalCode::Busy, "the enclave has too much work; ask again later"));
+    for Job { connection, id, .. } in queue.push(connection.number(), job, frame.body.len()) {
+        connection.finished();
+        connection.answer(id, &refused(RefusalCode::Busy, "the enclave has too much work; ask again later"));
     }
     Ok(())
 }

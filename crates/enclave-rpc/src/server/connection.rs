@@ -2,7 +2,7 @@ use crate::endpoint::Stream;
 use crate::{RefusalCode, Response, codec};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of answers that may wait for a client that does not read.
@@ -12,6 +12,8 @@ const MAX_UNREAD: usize = 4 << 20;
 pub(super) struct Connections {
     capacity: usize,
     state: Mutex<State>,
+    /// Numbers the frames of all, so that it can be told who spoke last.
+    spoken: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -25,7 +27,11 @@ struct State {
 pub(super) struct Connection {
     number: u64,
     stream: Stream,
-    proven: AtomicBool,
+    spoken: Arc<AtomicU64>,
+    /// The number of its last frame; 0: it never sent a whole one.
+    last: AtomicU64,
+    /// Requests that are not answered yet.
+    in_work: AtomicUsize,
     outbox: Mutex<Outbox>,
 }
 
@@ -42,24 +48,32 @@ struct Outbox {
 
 impl Connections {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default() }
+        Self { capacity, state: Mutex::default(), spoken: Arc::default() }
     }
 
-    /// Takes a client in, if need be for the oldest one that never said anything.
+    /// Takes a client in, if need be for the oldest one that never said anything, or the one that has been silent longest with nothing
+    /// in work.
     pub(super) fn admit(&self, stream: Stream) -> Option<Arc<Connection>> {
         let mut state = lock(&self.state);
         if state.closed {
             return None;
         }
         if state.open.len() >= self.capacity {
-            let idle = state.open.values().find(|other| !other.proven.load(Ordering::Relaxed)).cloned()?;
+            let idle = state.open.values().filter(|other| other.in_work.load(Ordering::Relaxed) == 0);
+            let idle = idle.min_by_key(|other| other.last.load(Ordering::Relaxed)).cloned()?;
             state.open.remove(&idle.number);
             idle.close();
         }
         let number = state.next;
         state.next = number.wrapping_add(1);
-        let connection =
-            Connection { number, stream, proven: AtomicBool::new(false), outbox: Mutex::default() };
+        let connection = Connection {
+            number,
+            stream,
+            spoken: Arc::clone(&self.spoken),
+            last: AtomicU64::new(0),
+            in_work: AtomicUsize::new(0),
+            outbox: Mutex::default(),
+        };
         let connection = Arc::new(connection);
         state.open.insert(number, Arc::clone(&connection));
         Some(connection)
@@ -84,9 +98,21 @@ impl Connection {
         &self.stream
     }
 
-    /// The client has sent a whole frame.
-    pub(super) fn proven(&self) {
-        self.proven.store(true, Ordering::Relaxed);
+    /// Tells connections apart.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The client has sent a request.
+    pub(super) fn begun(&self) {
+        self.in_work.fetch_add(1, Ordering::Relaxed);
+        let number = self.spoken.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.last.store(number, Ordering::Relaxed);
+    }
+
+    /// One of its requests is answered.
+    pub(super) fn finished(&self) {
+        self.in_work.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Sends an answer, and what is held, without ever waiting for the client.

@@ -4,7 +4,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Bytes of requests that may wait, whatever their number.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// A queue that refuses instead of growing.
+/// A queue that refuses instead of growing, and serves its owners in turn: whoever fills it waits for themselves, and when it is full gives
+/// way to whoever has less in it.
 pub(super) struct Queue<T> {
     capacity: usize,
     state: Mutex<State<T>>,
@@ -12,42 +13,76 @@ pub(super) struct Queue<T> {
 }
 
 struct State<T> {
-    entries: VecDeque<(T, usize)>,
+    /// Those with entries, in the order of their turns.
+    owners: VecDeque<Owner<T>>,
+    count: usize,
     weight: usize,
     /// Who waits in [`Queue::pop`]: to wake nobody costs as much as to wake somebody.
     waiting: usize,
     closed: bool,
 }
 
+struct Owner<T> {
+    number: u64,
+    entries: VecDeque<(T, usize)>,
+    weight: usize,
+}
+
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        let state = State { entries: VecDeque::new(), weight: 0, waiting: 0, closed: false };
-        Self { capacity, state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { owners: VecDeque::new(), count: 0, weight: 0, waiting: 0, closed: false };
+        Self { capacity: capacity.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// False if the entry was not taken.
-    pub(super) fn push(&self, entry: T, weight: usize) -> bool {
+    /// Takes an entry in. What is given back was not taken, or had to go for it: it is the caller's to say so.
+    pub(super) fn push(&self, owner: u64, entry: T, weight: usize) -> Vec<T> {
         let mut state = self.lock();
-        let total = state.weight.saturating_add(weight);
-        if state.closed || state.entries.len() >= self.capacity || total > MAX_WEIGHT {
-            return false;
+        if state.closed || weight > MAX_WEIGHT {
+            return vec![entry];
         }
-        state.weight = total;
-        state.entries.push_back((entry, weight));
+        let (own_count, own_weight) =
+            state.owners.iter().find(|one| one.number == owner).map_or((0, 0), Owner::load);
+        let load = self.share(own_count.saturating_add(1), own_weight.saturating_add(weight));
+        let mut displaced = Vec::new();
+        while state.count >= self.capacity || state.weight.saturating_add(weight) > MAX_WEIGHT {
+            let share = |one: &Owner<T>| {
+                let (count, weight) = one.load();
+                self.share(count, weight)
+            };
+            let Some(at) = (0..state.owners.len()).max_by_key(|at| state.owners.get(*at).map(share)) else {
+                break;
+            };
+            // The last of its owner: the first has waited longest.
+            let last = state.owners.get_mut(at).filter(|one| share(one) > load).and_then(Owner::pop_back);
+            let Some((last, weight)) = last else {
+                displaced.push(entry);
+                return displaced;
+            };
+            state.forget(weight);
+            displaced.push(last);
+            state.owners.retain(|one| !one.entries.is_empty());
+        }
+        state.count = state.count.saturating_add(1);
+        state.weight = state.weight.saturating_add(weight);
+        match state.owners.iter_mut().find(|one| one.number == owner) {
+            Some(one) => one.push(entry, weight),
+            None => {
+                let mut one = Owner { number: owner, entries: VecDeque::new(), weight: 0 };
+                one.push(entry, weight);
+                state.owners.push_back(one);
+            }
+        }
         let awaited = state.waiting > 0;
         drop(state);
         if awaited {
             self.changed.notify_one();
         }
-        true
+        displaced
     }
 
     /// An entry, if one waits.
     pub(super) fn try_pop(&self) -> Option<T> {
-        let mut state = self.lock();
-        let (entry, weight) = state.entries.pop_front()?;
-        state.weight = state.weight.saturating_sub(weight);
-        Some(entry)
+        self.lock().next()
     }
 
     /// Waits for an entry; `None` once the queue is closed. What still waits then is dropped.
@@ -57,8 +92,7 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some((entry, weight)) = state.entries.pop_front() {
-                state.weight = state.weight.saturating_sub(weight);
+            if let Some(entry) = state.next() {
                 return Some(entry);
             }
             state.waiting = state.waiting.saturating_add(1);
@@ -70,13 +104,57 @@ impl<T> Queue<T> {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.entries.clear();
+        state.owners.clear();
         drop(state);
         self.changed.notify_all();
     }
 
+    /// How much of the queue that is, by number or bytes, whichever is more.
+    fn share(&self, count: usize, weight: usize) -> usize {
+        let by_count = count.saturating_mul(MAX_WEIGHT).checked_div(self.capacity).unwrap_or(usize::MAX);
+        by_count.max(weight)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    /// The first entry of whose turn it is.
+    fn next(&mut self) -> Option<T> {
+        let mut owner = self.owners.pop_front()?;
+        let first = owner.entries.pop_front();
+        if let Some((_, weight)) = &first {
+            owner.weight = owner.weight.saturating_sub(*weight);
+            self.forget(*weight);
+        }
+        if !owner.entries.is_empty() {
+            self.owners.push_back(owner);
+        }
+        first.map(|(entry, _)| entry)
+    }
+
+    fn forget(&mut self, weight: usize) {
+        self.count = self.count.saturating_sub(1);
+        self.weight = self.weight.saturating_sub(weight);
+    }
+}
+
+impl<T> Owner<T> {
+    fn load(&self) -> (usize, usize) {
+        (self.entries.len(), self.weight)
+    }
+
+    fn push(&mut self, entry: T, weight: usize) {
+        self.weight = self.weight.saturating_add(weight);
+        self.entries.push_back((entry, weight));
+    }
+
+    fn pop_back(&mut self) -> Option<(T, usize)> {
+        let (entry, weight) = self.entries.pop_back()?;
+        self.weight = self.weight.saturating_sub(weight);
+        Some((entry, weight))
     }
 }
 
@@ -87,14 +165,46 @@ mod tests {
     #[test]
     fn number_and_bytes_are_bounded() {
         let queue = Queue::new(2);
-        assert!(queue.push(1, MAX_WEIGHT - 1));
-        assert!(!queue.push(2, 2), "too many bytes");
-        assert!(queue.push(3, 1));
-        assert!(!queue.push(4, 0), "too many entries");
+        assert!(queue.push(0, 1, MAX_WEIGHT - 1).is_empty());
+        assert_eq!(queue.push(0, 2, 2), [2], "too many bytes");
+        assert!(queue.push(0, 3, 1).is_empty());
+        assert_eq!(queue.push(0, 4, 0), [4], "too many entries");
         assert_eq!(queue.pop(), Some(1));
-        assert!(queue.push(5, MAX_WEIGHT - 1), "room is given back");
+        assert!(queue.push(0, 5, MAX_WEIGHT - 1).is_empty(), "room is given back");
+        assert_eq!((queue.pop(), queue.pop(), queue.try_pop()), (Some(3), Some(5), None));
+        assert_eq!(queue.push(0, 6, MAX_WEIGHT + 1), [6]);
         queue.close();
         assert_eq!(queue.pop(), None);
-        assert!(!queue.push(6, 0));
+        assert_eq!(queue.push(0, 7, 0), [7]);
+    }
+
+    #[test]
+    fn owners_take_turns() {
+        let queue = Queue::new(8);
+        for (owner, entry) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (2, "b2")] {
+            assert!(queue.push(owner, entry, 1).is_empty());
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.try_pop()).collect();
+        assert_eq!(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
+    }
+
+    #[test]
+    fn whoever_fills_the_queue_gives_way_to_whoever_has_less_in_it() {
+        let queue = Queue::new(4);
+        for entry in ["f1", "f2", "f3", "f4"] {
+            assert!(queue.push(1, entry, 1).is_empty());
+        }
+        assert_eq!(queue.push(1, "f5", 1), ["f5"]);
+        assert_eq!(queue.push(2, "x1", 1), ["f4"]);
+        assert_eq!(queue.push(2, "x2", 1), ["f3"]);
+        assert_eq!(queue.push(2, "x3", 1), ["x3"], "half of it each");
+        assert_eq!(queue.push(3, "y1", 1), ["x2"], "the last of those with the most");
+        let order: Vec<_> = std::iter::from_fn(|| queue.try_pop()).collect();
+        assert_eq!(order, ["f1", "x1", "y1", "f2"]);
+        // By bytes, too.
+        assert!(queue.push(1, "long", MAX_WEIGHT - 1).is_empty());
+        assert_eq!(queue.push(2, "short", 2), ["long"]);
+        assert_eq!(queue.push(1, "long", MAX_WEIGHT - 1), ["long"], "it would have more than what is there");
+        assert_eq!(queue.try_pop(), Some("short"));
     }
 }

@@ -259,18 +259,82 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
 }
 
+/// Those that never spoke first, then those that have been silent longest; never those with something in work.
 #[test]
-fn silent_clients_give_way_and_talking_ones_keep_their_place() {
-    let server = Running::start(ServerOptions { connections: 2, ..options(1, 8) }, 0);
-    let talking = server.client();
-    assert!(is_identity(&talking.call(Request::Identity, WAIT).unwrap()));
+fn silent_clients_give_way_and_working_ones_keep_their_place() {
+    let server = Running::start(ServerOptions { connections: 3, ..options(2, 8) }, 0);
+    let speaks = || {
+        let client = server.client();
+        assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+        client
+    };
+    let once = speaks();
+    let working = server.client();
+    let in_work = calling(&working, destroy("a"));
+    assert_eq!(server.entered(), "a");
     let mut silent = server.raw();
-    let second = server.client();
-    assert!(is_identity(&second.call(Request::Identity, WAIT).unwrap()));
-    assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0, "the silent one was dropped");
-    let third = server.client();
-    assert_eq!(third.call(Request::Identity, WAIT).unwrap_err().code(), "Disconnected");
-    assert!(is_identity(&talking.call(Request::Identity, WAIT).unwrap()));
+    silent.set_read_timeout(Some(WAIT)).unwrap();
+    let third = speaks();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "the one that never spoke was dropped");
+    let _fourth = speaks();
+    once.wait_closed();
+    let _fifth = speaks();
+    third.wait_closed();
+    server.gate.send(()).unwrap();
+    assert_eq!(in_work.join().unwrap().unwrap(), Response::Destroyed, "the working one was not");
+}
+
+/// As many clients as there are places speak once and are silent for ever: others are served all the same.
+#[test]
+fn clients_that_spoke_once_shut_nobody_out() {
+    let server = Running::start(ServerOptions { connections: 4, ..options(1, 8) }, 0);
+    let silent: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &silent {
+        assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+    }
+    for _ in 0..8 {
+        assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
+    }
+}
+
+/// One client keeps the queue full, of quick or of slow work: another is served, and answered `Busy` never.
+#[test]
+fn a_flooding_client_waits_for_itself() {
+    let begin = || {
+        let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
+        Request::BeginProvisioning(begin)
+    };
+    type Make<'a> = &'a dyn Fn() -> Request;
+    for (flood, asked) in
+        [(&(|| Request::Identity) as Make<'_>, &(|| Request::Identity) as Make<'_>), (&begin, &begin)]
+    {
+        let server = Running::start(ServerOptions { slow_queue: 8, ..options(1, 8) }, 0);
+        let mut flooding = server.raw();
+        flooding.set_read_timeout(Some(WAIT)).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let frames: Vec<u8> = (0..64).flat_map(|id| codec::encode(id, &flood()).unwrap()).collect();
+        let (mut reading, stopping) = (flooding.try_clone().unwrap(), Arc::clone(&stop));
+        let reader = thread::spawn(move || {
+            let mut busy = 0;
+            while let Ok(Some(frame)) = codec::read(&mut reading, WAIT) {
+                let response: Response = codec::decode(&frame.body).unwrap();
+                busy += usize::from(matches!(response, Response::Refused(_)));
+            }
+            busy
+        });
+        let writer = thread::spawn(move || {
+            while !stopping.load(Ordering::Relaxed) && flooding.write_all(&frames).is_ok() {}
+            flooding.shutdown(std::net::Shutdown::Both).unwrap();
+        });
+        let client = server.client();
+        for _ in 0..50 {
+            let answer = client.call(asked(), WAIT).unwrap();
+            assert!(!matches!(answer, Response::Refused(_)), "{answer:?}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+        assert!(reader.join().unwrap() > 0, "it did flood");
+    }
 }
 
 #[test]
