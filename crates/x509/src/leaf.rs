@@ -1,7 +1,6 @@
 //! The profile of what a CA issues: building, judging, signing and checking a certificate (crypto-and-x509 reference, 4.3;
 //! conformance B5 to B8). It is a leaf, or, where that was fixed when the CA was made, another CA's.
 
-use crate::algorithm::PublicKey;
 use crate::certificate::{Certificate, TbsCertificate};
 use crate::extension::{
     self, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, BasicConstraints, CRL_SIGN, EXTENDED_KEY_USAGE, KEY_CERT_SIGN,
@@ -179,9 +178,8 @@ impl Tbs {
             tbs.extensions.iter().all(|e| !(e.critical && mild.contains(&e.id))),
             "criticality of an extension",
         )?;
-        let key = PublicKey::from_spki(tbs.spki).map_err(|_| Error::Judgement("the key cannot be read"))?;
         let key_id = value(SUBJECT_KEY_ID).map(ca::octets).transpose().map_err(unreadable)?;
-        judge(key_id == ask.is_ca.then(|| key.key_id()), "the subject key identifier is another")?;
+        judge(key_id == ask.key_id(), "the subject key identifier is another")?;
         judge(
             value(AUTHORITY_KEY_ID) == authority(ca)?.as_deref(),
             "the authority key identifier is another",
@@ -215,7 +213,7 @@ impl Tbs {
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
-        ask.policies().try_for_each(|policy| policy.judge(&tbs, key.kind(), &usages, ask.now))
+        ask.policies().try_for_each(|policy| policy.judge(&tbs, ask.request.key().kind(), &usages, ask.now))
     }
 }
 
@@ -273,9 +271,8 @@ impl LeafRequest<'_> {
     }
 
     /// The subject key identifier: CAs have one.
-    fn key_id(&self) -> Result<Option<Vec<u8>>, Error> {
-        let key = self.is_ca.then(|| PublicKey::from_spki(self.request.spki_raw())).transpose();
-        Ok(key.map_err(|_| Error::Judgement("the key cannot be read"))?.map(|key| key.key_id()))
+    fn key_id(&self) -> Option<Vec<u8>> {
+        self.is_ca.then(|| self.request.key().key_id())
     }
 }
 
@@ -319,7 +316,7 @@ fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
         all.push(extension::encode(EXTENDED_KEY_USAGE, false, &value)?);
     }
     all.push(extension::encode(BASIC_CONSTRAINTS, true, &ask.constraints(ca)?.to_der()?)?);
-    if let Some(id) = ask.key_id()? {
+    if let Some(id) = ask.key_id() {
         all.push(extension::encode(SUBJECT_KEY_ID, false, &encode::tlv(Tag::OctetString, &id)?)?);
     }
     if let Some(value) = authority(ca)? {

@@ -19,6 +19,8 @@ const ATTRIBUTES: Tag = Tag::ContextSpecific { constructed: true, number: TagNum
 pub struct CertificateRequest {
     subject: Vec<u8>,
     spki: Vec<u8>,
+    /// The same, read.
+    key: PublicKey,
     san: Option<Vec<u8>>,
     constraints: Option<BasicConstraints>,
     key_usage: Option<Vec<u8>>,
@@ -46,10 +48,14 @@ impl CertificateRequest {
         let key = PublicKey::from_spki(spki).map_err(key_error)?;
         let signature = signature.as_bytes().ok_or(Error::RequestMalformed("its signature is cut"))?;
         key.verify_with(&algorithm, info, signature).map_err(key_error)?;
-        Self::judge_names(subject, spki, &extensions)
+        Self::judge_names(subject, (spki, key), &extensions)
     }
 
-    fn judge_names(subject: &[u8], spki: &[u8], extensions: &[Extension<'_>]) -> Result<Self, Error> {
+    fn judge_names(
+        subject: &[u8],
+        (spki, key): (&[u8], PublicKey),
+        extensions: &[Extension<'_>],
+    ) -> Result<Self, Error> {
         name::check_subject(subject)?;
         let value =
             |id| extensions.iter().find(|extension| extension.id == id).map(|extension| extension.value);
@@ -67,6 +73,7 @@ impl CertificateRequest {
         Ok(Self {
             subject: subject.to_vec(),
             spki: spki.to_vec(),
+            key,
             san: san.map(<[u8]>::to_vec),
             constraints: constraints.map_err(unreadable)?,
             key_usage: key_usage.map_err(unreadable)?,
@@ -96,6 +103,11 @@ impl CertificateRequest {
     #[must_use]
     pub fn san_raw(&self) -> Option<&[u8]> {
         self.san.as_deref()
+    }
+
+    /// The public key that [`Self::spki_raw`] encodes.
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.key
     }
 
     /// Whether CA:TRUE is asked for.

@@ -122,7 +122,7 @@ fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
         tbs.judge(ask, &ca).err()
     };
     let make = |id, critical, value: &[u8]| extension::encode(id, critical, value).unwrap();
-    let id = encode::tlv(Tag::OctetString, &ask.key_id().unwrap().unwrap()).unwrap();
+    let id = encode::tlv(Tag::OctetString, &ask.key_id().unwrap()).unwrap();
     let good = [
         make(KEY_USAGE, true, b"\x03\x02\x02\xa4"),
         make(BASIC_CONSTRAINTS, true, b"\x30\x06\x01\x01\xff\x02\x01\x01"),
