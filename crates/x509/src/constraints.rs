@@ -109,8 +109,12 @@ impl NameConstraints {
         directory.into_iter().chain(others).chain(hosts).all(|candidate| self.allows(&candidate))
             && !mapped.any(|address| self.excluded.iter().any(|subtree| subtree.may_hold(&address)))
             && !self.has_unseen_email(subject)
-            // RFC 9598: mailboxes of other scripts are other names, and bound as well. Which of them are is not looked at.
-            && !(self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME)))
+            && !self.has_unseen_mailbox(names)
+    }
+
+    /// RFC 9598: mailboxes of other scripts are other names, and bound as well. Which of them are is not looked at.
+    fn has_unseen_mailbox(&self, names: &[Name<'_>]) -> bool {
+        self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME))
     }
 
     fn allows(&self, candidate: &Candidate<'_>) -> bool {

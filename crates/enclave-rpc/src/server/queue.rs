@@ -64,13 +64,10 @@ impl<T> Queue<T> {
         }
         state.count = state.count.saturating_add(1);
         state.weight = state.weight.saturating_add(weight);
-        match state.owners.iter_mut().find(|one| one.number == owner) {
-            Some(one) => one.push(entry, weight),
-            None => {
-                let mut one = Owner { number: owner, entries: VecDeque::new(), weight: 0 };
-                one.push(entry, weight);
-                state.owners.push_back(one);
-            }
+        if let Some(one) = state.owners.iter_mut().find(|one| one.number == owner) {
+            one.push(entry, weight);
+        } else {
+            state.owners.push_back(Owner { number: owner, entries: [(entry, weight)].into(), weight });
         }
         let awaited = state.waiting > 0;
         drop(state);

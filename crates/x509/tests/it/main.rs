@@ -14,6 +14,7 @@ mod leaf;
 mod memory;
 mod policy;
 mod profile;
+mod property;
 mod self_signed;
 mod sub_ca;
 mod vectors;
