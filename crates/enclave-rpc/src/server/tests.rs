@@ -312,15 +312,13 @@ fn a_flooding_client_waits_for_itself() {
         let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
         Request::BeginProvisioning(begin)
     };
-    type Make<'a> = &'a dyn Fn() -> Request;
-    for (flood, asked) in
-        [(&(|| Request::Identity) as Make<'_>, &(|| Request::Identity) as Make<'_>), (&begin, &begin)]
-    {
+    let identity = || Request::Identity;
+    for make in [&identity as &dyn Fn() -> Request, &begin] {
         let server = Running::start(ServerOptions { slow_queue: 8, ..options(1, 8) }, 0);
         let mut flooding = server.raw();
         flooding.set_read_timeout(Some(WAIT)).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let frames: Vec<u8> = (0..64).flat_map(|id| codec::encode(id, &flood()).unwrap()).collect();
+        let frames: Vec<u8> = (0..64).flat_map(|id| codec::encode(id, &make()).unwrap()).collect();
         let (mut reading, stopping) = (flooding.try_clone().unwrap(), Arc::clone(&stop));
         let reader = thread::spawn(move || {
             let mut busy = 0;
@@ -336,7 +334,7 @@ fn a_flooding_client_waits_for_itself() {
         });
         let client = server.client();
         for _ in 0..50 {
-            let answer = client.call(asked(), WAIT).unwrap();
+            let answer = client.call(make(), WAIT).unwrap();
             assert!(!matches!(answer, Response::Refused(_)), "{answer:?}");
         }
         stop.store(true, Ordering::Relaxed);

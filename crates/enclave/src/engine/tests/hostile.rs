@@ -8,12 +8,14 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use tcs_enclave_rpc::{
-    ByteVec, CompleteProvisioning, GenerateCa, Issue, Issued, Policy, RenewCa, Request, Response, Seal, Texts,
+    ByteVec, CompleteProvisioning, Door, GenerateCa, Issue, Issued, Policy, RenewCa, Request, Response, Seal,
+    Texts,
 };
-use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{self, KeyUsages};
+use x509_cert::request::CertReq;
+use x509_cert::{Certificate, TbsCertificate};
 
 /// Requests from harmless to greedy. Made once: what counts is what the enclave makes of them.
 static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -30,11 +32,33 @@ static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         csr(named("*.mesh.example")),
         // The one of them with a subject, as CAs need it.
         csr(|_| {}),
-        csr(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+        csr(|params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        }),
         csr(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]),
         csr(|params| params.distinguished_name.push(DnType::OrganizationName, "system:masters")),
         csr(|params| params.distinguished_name.push(DnType::CommonName, "system:node:n1")),
         csr(|params| params.subject_alt_names = vec![SanType::IpAddress([10, 0, 0, 1].into())]),
+        csr(|params| params.subject_alt_names = vec![SanType::IpAddress([11, 0, 0, 1].into())]),
+        csr(|params| {
+            params.distinguished_name.push(DnType::OrganizationName, "mesh");
+            params.subject_alt_names = vec![SanType::DnsName("workload.example".try_into().unwrap())];
+        }),
+        csr(|params| {
+            params.distinguished_name.push(DnType::OrganizationalUnitName, "unit");
+            params.subject_alt_names = vec![
+                SanType::URI("spiffe://td.example/ns/a".try_into().unwrap()),
+                SanType::Rfc822Name("x@a.example".try_into().unwrap()),
+                SanType::IpAddress([10, 0, 0, 1].into()),
+            ];
+        }),
+        csr(|params| {
+            params.subject_alt_names = vec![
+                SanType::URI("spiffe://other.example/ns/a".try_into().unwrap()),
+                SanType::Rfc822Name("x@b.example".try_into().unwrap()),
+            ];
+        }),
         csr(|params| {
             params.distinguished_name = rcgen::DistinguishedName::new();
             params.subject_alt_names.clear();
@@ -80,7 +104,7 @@ impl Bits {
 
     fn policy(&mut self) -> Option<Policy> {
         let texts = |all: &[&str]| Some(Texts(all.iter().map(ToString::to_string).collect()));
-        match self.below(9) {
+        match self.below(13) {
             0 => Some(Policy {
                 dns_names: texts(&["**.mesh.example"]),
                 max_lifetime: Some(600),
@@ -96,6 +120,21 @@ impl Bits {
             4 | 5 => {
                 Some(Policy { ca_depth: self.one_of(&[Some(1), Some(2), Some(9)]), ..Policy::default() })
             }
+            8 => Some(Policy { key_algorithms: texts(&["RSA", "ECDSA-P384"]), ..Policy::default() }),
+            9 => Some(Policy {
+                organizations: texts(&["mesh"]),
+                common_names: texts(&["workload"]),
+                dns_names: texts(&["**.example"]),
+                ..Policy::default()
+            }),
+            10 => Some(Policy {
+                uris: texts(&["spiffe://td.example/**"]),
+                ip_ranges: texts(&["10.0.0.0/8"]),
+                email_addresses: texts(&["*@a.example"]),
+                organizational_units: texts(&["*"]),
+                common_names: texts(&["*"]),
+                ..Policy::default()
+            }),
             _ => None,
         }
     }
@@ -206,7 +245,11 @@ impl Controller {
                 let requests = if bits.below(2) == 0 { &REQUESTS[..5] } else { &REQUESTS };
                 let ask = Issue {
                     request: bits.one_of(requests).into(),
-                    usages: if bits.below(2) == 0 { vec!["server auth".into()] } else { usages },
+                    usages: match bits.below(4) {
+                        0 => vec!["server auth".into()],
+                        1 | 2 => vec!["cert sign".into(), "server auth".into()],
+                        _ => usages,
+                    },
                     lifetime: bits.one_of(&[
                         None,
                         None,
@@ -218,6 +261,7 @@ impl Controller {
                     now: bits.time(),
                     policy: bits.policy(),
                     is_ca: bits.below(2) == 0,
+                    door: bits.one_of(&[Door::KubernetesCsr, Door::CertManager, Door::PodCertificate]),
                     ..issue(&uid, Vec::new())
                 };
                 let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
@@ -268,19 +312,94 @@ pub fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
     let names =
         tbs.get_extension::<pkix::SubjectAltName>().unwrap().map(|(_, names)| names.0).unwrap_or_default();
     assert!(!names.is_empty() || !tbs.subject().is_empty());
+    // The request's own, and nothing else.
+    let request = CertReq::from_der(&ask.request).unwrap();
+    assert_eq!(tbs.subject(), &request.info.subject);
+    assert_eq!(tbs.subject_public_key_info(), &request.info.public_key);
+    assert!(ask.door != Door::PodCertificate || until - from >= 3600 && until - from <= 91 * 86_400);
+    judge_usages(tbs, fixed.into_iter().chain(&ask.policy), ask);
     // What was fixed, and what was sent with this request.
     for policy in fixed.into_iter().chain(&ask.policy) {
         if let Some(most) = policy.max_lifetime {
             assert!(until - ask.now <= i64::try_from(most).unwrap());
         }
-        if let Some(Texts(patterns)) = &policy.dns_names {
-            let under =
-                |name: &str| patterns.iter().any(|pattern| name.ends_with(pattern.trim_start_matches("**")));
-            assert!(
-                names.iter().all(|name| matches!(name, GeneralName::DnsName(name) if under(name.as_str()))),
-                "{names:?}"
-            );
-        }
+        judge_names(tbs, &names, policy);
+        // Every request here has a key on P-256.
+        assert!(
+            policy
+                .key_algorithms
+                .as_ref()
+                .is_none_or(|Texts(all)| all.iter().any(|name| name == "ECDSA-P256"))
+        );
+    }
+}
+
+/// As soon as one list is there, every name and organization stands in one.
+fn judge_names(tbs: &TbsCertificate, names: &[GeneralName], policy: &Policy) {
+    let lists = [
+        &policy.dns_names,
+        &policy.uris,
+        &policy.ip_ranges,
+        &policy.email_addresses,
+        &policy.common_names,
+        &policy.organizations,
+        &policy.organizational_units,
+    ];
+    if lists.iter().all(|list| list.is_none()) {
+        return;
+    }
+    let under = |list: &Option<Texts>, name: &str, mark: &str| {
+        list.iter().flat_map(|Texts(all)| all).any(|pattern| name.ends_with(pattern.trim_start_matches(mark)))
+    };
+    for name in names {
+        let good = match name {
+            GeneralName::DnsName(name) => under(&policy.dns_names, name.as_str(), "**"),
+            GeneralName::Rfc822Name(name) => under(&policy.email_addresses, name.as_str(), "*"),
+            GeneralName::UniformResourceIdentifier(uri) => {
+                policy.uris.is_some() && uri.as_str().starts_with("spiffe://td.example/")
+            }
+            GeneralName::IpAddress(address) => policy.ip_ranges.is_some() && address.as_bytes()[0] == 10,
+            _ => false,
+        };
+        assert!(good, "{name:?} {policy:?}");
+    }
+    for pair in tbs.subject().iter() {
+        let value = String::from_utf8_lossy(pair.value.value()).into_owned();
+        let listed = |list: &Option<Texts>| {
+            list.iter().flat_map(|Texts(all)| all).any(|text| text == "*" || *text == value)
+        };
+        let good = match pair.oid.to_string().as_str() {
+            "2.5.4.3" if policy.common_names.is_none() => {
+                names.iter().any(|name| matches!(name, GeneralName::DnsName(name) if name.as_str() == value))
+            }
+            "2.5.4.3" => listed(&policy.common_names),
+            "2.5.4.10" => listed(&policy.organizations),
+            "2.5.4.11" => listed(&policy.organizational_units),
+            _ => true,
+        };
+        assert!(good, "{value} {policy:?}");
+    }
+}
+
+/// Those asked for (by default two), no others, and those that every policy lists.
+fn judge_usages<'a>(tbs: &TbsCertificate, policies: impl Iterator<Item = &'a Policy>, ask: &Issue) {
+    let bits = tbs.get_extension::<pkix::KeyUsage>().unwrap().map(|(_, usage)| usage.0);
+    let extended = tbs.get_extension::<pkix::ExtendedKeyUsage>().unwrap().map(|(_, usages)| usages.0);
+    let extended: Vec<String> = extended.unwrap_or_default().iter().map(ToString::to_string).collect();
+    let asked = |name: &str| ask.usages.iter().any(|usage| usage == name);
+    let none = ask.usages.is_empty();
+    let found = |bit| bits.is_some_and(|bits| bits.contains(bit));
+    assert_eq!(found(KeyUsages::DigitalSignature), none || asked("digital signature"));
+    assert_eq!(found(KeyUsages::KeyEncipherment), none);
+    assert_eq!(found(KeyUsages::CRLSign), asked("crl sign"));
+    assert_eq!(extended.iter().any(|id| id == "1.3.6.1.5.5.7.3.1"), asked("server auth"));
+    assert_eq!(extended.iter().any(|id| id == "2.5.29.37.0"), asked("any"));
+    assert!(extended.len() <= 2);
+    for Texts(listed) in policies.filter_map(|policy| policy.usages.as_ref()) {
+        let known =
+            |name: &String| listed.contains(name) || ["cert sign", "crl sign"].contains(&name.as_str());
+        assert!(!none && ask.usages.iter().all(known));
+        assert!(!ask.is_ca || !extended.is_empty(), "a CA without any could give all");
     }
 }
 
@@ -321,9 +440,11 @@ fn a_hostile_controller_that_happens_to_ask_well_is_served() {
     let mut controller =
         Controller { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0, cas: 0 };
     let mut numbers = 1u64;
-    for _ in 0..1000 {
+    for round in 0..3000 {
         numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        controller.act(Bits(numbers >> 8));
+        // Nothing but requests first, while there is somebody to sign them.
+        let act = numbers >> 8;
+        controller.act(Bits(if round < 2500 { act - act % 12 + 8 } else { act }));
         if controller.offers.is_empty()
             && let Ok(offer) = controller.engine.begin("three")
         {
