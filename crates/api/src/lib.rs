@@ -40,9 +40,9 @@ pub mod annotations {
     /// Allows a self-signed issuer whose key was lost a new CA; the value is the SHA-256 fingerprint of the old
     /// certificate in lower-case hex.
     pub const NEW_CA: &str = "tcs.intel.com/new-ca";
-    /// On a `CertificateSigningRequest`: a lifetime, before `spec.expirationSeconds`, for example `2160h`. cert-manager's.
+    /// On a `CertificateSigningRequest`: a lifetime, for example `2160h`; of it and `spec.expirationSeconds` the shorter counts. cert-manager's.
     pub const REQUEST_DURATION: &str = "experimental.cert-manager.io/request-duration";
-    /// On a `CertificateSigningRequest`: `true` asks for a CA certificate. cert-manager's.
+    /// On a `CertificateSigningRequest`: `true` asks for a CA certificate, if `cert sign` is among the usages. cert-manager's.
     pub const REQUEST_IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
 }
 

@@ -36,20 +36,21 @@ pub fn triage(request: &CertificateSigningRequest) -> Step {
     Step::Consider(signer)
 }
 
-/// The lifetime that a request asks for, in seconds: by cert-manager's annotation, else by `spec.expirationSeconds` (B5).
+/// The lifetime that a request asks for, in seconds: the shorter of cert-manager's annotation and `spec.expirationSeconds`.
+///
+/// In cert-manager the annotation beats the field (B5). But annotations can be changed after the approval, and `kubectl get csr` shows
+/// the field.
 ///
 /// Fails with a sentence if the annotation is no length of time.
 pub fn lifetime(request: &CertificateSigningRequest) -> Result<Option<u64>, String> {
-    let Some(text) = request.annotations().get(annotations::REQUEST_DURATION) else {
-        // Less than the shortest, which the enclave refuses, is what a negative number comes to.
-        let seconds = request.spec.expiration_seconds;
-        return Ok(seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)));
-    };
-    let lifetime =
-        text.parse::<SignedDuration>().ok().and_then(|length| u64::try_from(length.as_secs()).ok());
-    let wrong =
-        || format!("the annotation {} is not a length of time like 2160h", annotations::REQUEST_DURATION);
-    lifetime.map(Some).ok_or_else(wrong)
+    // Less than the shortest, which the enclave refuses, is what a negative number comes to.
+    let field = request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0));
+    let Some(text) = request.annotations().get(annotations::REQUEST_DURATION) else { return Ok(field) };
+    let asked = text.parse::<SignedDuration>().ok().and_then(|length| u64::try_from(length.as_secs()).ok());
+    let asked = asked.ok_or_else(|| {
+        format!("the annotation {} is not a length of time like 2160h", annotations::REQUEST_DURATION)
+    })?;
+    Ok(Some(field.map_or(asked, |field| field.min(asked))))
 }
 
 /// Whether a request asks for a CA certificate: by cert-manager's annotation only (B7).
@@ -148,13 +149,20 @@ mod tests {
     }
 
     #[test]
-    fn b05_the_annotation_beats_expiration_seconds() {
-        let with = |value| lifetime(&annotated(annotations::REQUEST_DURATION, value)).ok();
+    fn b05_of_the_annotation_and_expiration_seconds_the_shorter_counts() {
+        let with = |value, seconds| {
+            let mut request = annotated(annotations::REQUEST_DURATION, value);
+            request.spec.expiration_seconds = seconds;
+            lifetime(&request).ok()
+        };
         for (text, seconds) in [("2160h0m0s", 2160 * 3600), ("1h30m", 5400), ("600s", 600), ("0s", 0)] {
-            assert_eq!(with(text), Some(Some(seconds)), "{text}");
+            assert_eq!(with(text, None), Some(Some(seconds)), "{text}");
         }
+        assert_eq!(with("600s", Some(1200)), Some(Some(600)));
+        assert_eq!(with("8760h", Some(1200)), Some(Some(1200)), "approved for 20 minutes");
+        assert_eq!(with("8760h", Some(-1)), Some(Some(0)), "which is refused");
         for wrong in ["", "1", "soon", "-1h", "9999999999999999999h"] {
-            assert_eq!(with(wrong), None, "{wrong}");
+            assert_eq!(with(wrong, Some(1200)), None, "{wrong}");
         }
         assert_eq!(lifetime(&annotated("other", "")), Ok(Some(1200)));
         assert_eq!(lifetime(&request(OURS, &["Approved"], None)), Ok(None));

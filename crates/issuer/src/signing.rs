@@ -59,7 +59,7 @@ pub async fn reconcile(
             context.call(&issuer);
             Ok(Action::requeue(Duration::from_secs(1)))
         }
-        Ok(answer) => publish(&request, &context, &answer.chain).await,
+        Ok(answer) => publish(&request, &context, &answer.chain, is_for_ca(&request)).await,
         Err(EnclaveError::Refused(refusal)) if is_requests_fault(refusal.code) => {
             fail(&request, &context, refusal.code.as_str(), &refusal.message).await
         }
@@ -124,6 +124,7 @@ async fn publish(
     request: &CertificateSigningRequest,
     context: &Context,
     chain: &[ByteVec],
+    is_ca: bool,
 ) -> Result<Action, ReconcileError> {
     let pem: String = chain
         .iter()
@@ -131,7 +132,8 @@ async fn publish(
         .collect();
     if put(with_certificate(request, pem.into_bytes()), context).await? {
         context.metrics.issued.inc();
-        context.note(&request.object_ref(&()), false, "Issued", "Sign", "certificate issued").await;
+        let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };
+        context.note(&request.object_ref(&()), false, "Issued", "Sign", message).await;
     }
     Ok(Action::await_change())
 }

@@ -227,11 +227,12 @@ pub struct PolicySpec {
     pub key_algorithms: Option<Vec<String>>,
 
     /// How many levels of CAs may stand below the CA: 0 by default, which is certificates of workloads only. Under `spec.ca.policy` it
-    /// allows CA certificates, at most to the depth of `spec.ca.maxPathLen` and for requests that carry the annotation
-    /// `experimental.cert-manager.io/request-is-ca: "true"`; under `spec.policy` it only lowers that. What a CA below signs, no rule
-    /// here limits: it cannot stand beside lists of names.
+    /// allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for requests with the usage `cert sign` and the annotation
+    /// `experimental.cert-manager.io/request-is-ca: "true"`. It is read when the CA is made. Under `spec.policy` it only lowers that, and
+    /// lists of names there allow no CA certificate at all: what a CA below signs is judged by nobody here. Of the other rules
+    /// `usages` bind it, too, as they stand in its certificate; `keyAlgorithms` do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 8))]
+    #[schemars(range(min = 0, max = 6))]
     pub ca_depth: Option<u8>,
 }
 

@@ -82,7 +82,7 @@ fn b09_the_table_of_lifetimes_is_that_of_the_code() {
     };
     let mut table = String::from(
         "| What | `CertificateSigningRequest` | `CertificateRequest` (cert-manager) | `PodCertificateRequest` |\n|---|---|---|---|\n\
-         | asked for | `spec.expirationSeconds`, or before it the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
+         | asked for | the shorter of `spec.expirationSeconds` and the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
     );
     table += &row("not asked for", &|door| format!("{} days", door.default / 86_400));
     table +=

@@ -88,13 +88,21 @@ impl<'a> Csr<'a> {
 
     /// Waits for an Event about it with this reason.
     pub fn event(&self, reason: &str) {
+        self.event_says(reason, "");
+    }
+
+    /// Waits for an Event about it with this reason, that says this.
+    pub fn event_says(&self, reason: &str, what_it_says: &str) {
         let what = format!("Event {reason} about {}", self.name);
         wait_for(SOON, &what, || {
             let events = self.bed.get(&["events", "-n", "default"]);
             let found = events["items"].as_array().is_some_and(|events| {
                 events
                     .iter()
-                    .any(|event| event["involvedObject"]["name"] == *self.name && event["reason"] == reason)
+                    .filter(|event| {
+                        event["involvedObject"]["name"] == *self.name && event["reason"] == reason
+                    })
+                    .any(|event| event["message"].as_str().is_some_and(|text| text.contains(what_it_says)))
             });
             Ok(found.then_some(()))
         })

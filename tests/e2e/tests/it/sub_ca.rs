@@ -80,15 +80,19 @@ fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
     let error = verify(&anchor, &[&ca, &deeper], &leaf).unwrap_err();
     assert!(error.contains("path length constraint exceeded"), "{error}");
 
-    // Without the annotation it is a leaf; spec.policy can take it back.
+    made.event_says("Issued", "CA CERTIFICATE issued");
+    // An annotation alone, which can be put there after the approval, makes no CA of what was approved as a leaf.
     let plain = request(bed, &[]);
+    let late = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &json!({}));
+    assert_eq!(late.approve().failure(), "RequestForCa");
+    // Without the annotation it is a leaf; spec.policy can take it back.
     let leaf = Csr::create(bed, &issuer.signer(), &plain, &json!({})).approve();
     let leaf = file(&issuer, leaf.certificate().as_bytes());
     let text = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(leaf)).unwrap();
     assert!(text.contains("CA:FALSE"), "{text}");
     let narrow = json!({"spec": {"policy": {"caDepth": 0}}}).to_string();
     issuer.kubectl(&["patch"], &["--type=merge", "-p", &narrow]);
-    let refused = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &json!({}));
+    let refused = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &usages);
     assert_eq!(refused.approve().failure(), "RequestForCa");
 }
 
@@ -97,11 +101,16 @@ fn b07_without_ca_depth_the_annotation_is_refused() {
     let issuer = self_signed(shared(), "flat", &Value::Null);
     issuer.wait_reason("Ready");
     let (bed, pem) = (issuer.bed, request(issuer.bed, &[]));
-    let ask = |annotations: &Value| {
-        Csr::create_annotated(bed, annotations, &issuer.signer(), &pem, &json!({})).approve()
+    let ask = |annotations: &Value, more: &Value| {
+        Csr::create_annotated(bed, annotations, &issuer.signer(), &pem, more).approve()
     };
-    assert_eq!(ask(&json!({IS_CA: "true"})).failure(), "RequestForCa");
-    assert_eq!(ask(&json!({DURATION: "soon"})).failure(), "LifetimeInvalid");
-    assert_eq!(ask(&json!({DURATION: "9m59s"})).failure(), "LifetimeInvalid");
-    ask(&json!({IS_CA: "false", DURATION: "10m"})).certificate();
+    let sign = json!({"usages": ["cert sign"]});
+    assert_eq!(ask(&json!({IS_CA: "true"}), &sign).failure(), "RequestForCa");
+    assert_eq!(ask(&json!({DURATION: "soon"}), &json!({})).failure(), "LifetimeInvalid");
+    assert_eq!(ask(&json!({DURATION: "9m59s"}), &json!({})).failure(), "LifetimeInvalid");
+    ask(&json!({IS_CA: "false", DURATION: "10m"}), &json!({})).certificate();
+    // What was approved for ten minutes is not made longer by an annotation, which anybody may still change.
+    let short = ask(&json!({DURATION: "8760h"}), &json!({"expirationSeconds": 600}));
+    let seconds = lifetime(&file(&issuer, short.certificate().as_bytes()));
+    assert!((600..=900).contains(&seconds), "{seconds}");
 }

@@ -89,8 +89,9 @@ fn requests(watched: &Watched) -> Vec<Request> {
             csr(|params| params.distinguished_name.push(DnType::OrganizationName, "system:masters")),
             csr(|params| params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)),
         ] {
-            let greedy = Some(Policy { ca_depth: Some(8), ..Policy::default() });
-            all.push(Request::Issue(Issue { is_ca: true, policy: greedy, ..issue(uid, request.clone()) }));
+            let policy = Some(Policy { ca_depth: Some(6), ..Policy::default() });
+            let usages = vec!["cert sign".into()];
+            all.push(Request::Issue(Issue { is_ca: true, usages, policy, ..issue(uid, request.clone()) }));
             for policy in [None, Some(wide.clone()), Some(narrow.clone())] {
                 for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
                     let ask = issue(uid, request.clone());

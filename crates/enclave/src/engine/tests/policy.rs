@@ -89,8 +89,12 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
     let delivered = engine();
     let offer = delivered.begin("uid").unwrap();
     delivered.deliver(TestCa::new().delivery("uid", &offer)).unwrap();
-    for policy in [None, Some(deep(8)), Some(deep(1)), Some(deep(0))] {
-        let ask = |is_ca| Issue { is_ca, policy: policy.clone(), ..issue("uid", csr(|_| {})) };
+    for policy in [None, Some(deep(6)), Some(deep(1)), Some(deep(0))] {
+        let usages = |is_ca| vec![if is_ca { "cert sign" } else { "server auth" }.to_owned()];
+        let ask = |is_ca| {
+            let policy = policy.clone();
+            Issue { is_ca, policy, usages: usages(is_ca), ..issue("uid", csr(|_| {})) }
+        };
         let asked = policy.as_ref().and_then(|policy| policy.ca_depth);
         for enclave in [&fixed, &restarted] {
             let made = enclave.issue(ask(true)).map(|issued| certificate(&issued.chain));
@@ -109,7 +113,8 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
     }
     // The next certificate of the CA is bound by the same rules.
     fixed.renew(RenewCa { issuer_uid: "uid".into(), new_key: None, lifetime: 86_400, now: NOW }).unwrap();
-    let again = Issue { is_ca: true, ..issue("uid", csr(|_| {})) };
+    let usages = vec!["cert sign".into()];
+    let again = Issue { is_ca: true, usages, ..issue("uid", csr(|_| {})) };
     assert_eq!(certificate(&fixed.issue(again).unwrap().chain), (true, Some(1)));
 }
 
@@ -120,7 +125,7 @@ fn a_ca_is_not_made_deeper_than_its_path_length() {
         path_length,
         ..with_policy(Policy { ca_depth: Some(ca_depth), ..Policy::default() })
     };
-    for (path_length, ca_depth) in [(Some(0), 1), (Some(1), 2), (None, 9)] {
+    for (path_length, ca_depth) in [(Some(0), 1), (Some(1), 2), (None, 7)] {
         assert_eq!(enclave.generate(ask(path_length, ca_depth)), Err(RefusalCode::PolicyMalformed));
     }
     assert!(enclave.health(None).issuers.is_empty());
