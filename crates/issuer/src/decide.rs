@@ -236,9 +236,10 @@ impl<'a> Pass<'a> {
         let before = self.status.ca.clone();
         self.status = known(&self.status, self.seen.issuer, ca, self.now);
         self.status.secret_name = Some(spec.secret_name.clone());
+        let wanted = SealedKey::of(ca, self.seen.issuer);
         let mut plan = Plan {
             ca_secret: Some(Box::new(ca_secret::build(self.seen.issuer, ca, &self.status.previous_cas))),
-            seal: identity.sealing && self.seen.sealed != Some(&SealedKey::of(ca)),
+            seal: identity.sealing && !self.seen.sealed.is_some_and(|kept| kept.is(&wanted)),
             requeue: Some(REAPPLY),
             ..Plan::default()
         };
@@ -429,7 +430,8 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, refused: &SecretRefu
     // Another CA is said once: the next pass takes it for known.
     plan.notes.retain(|note| note.reason == reasons::CA_REPLACED);
     plan.notes.extend(said.notes);
-    plan.requeue = Some(Duration::from_secs(30));
+    // A Secret of an issuer that is gone goes, too, as soon as the garbage collector gets to it.
+    plan.requeue = Some(Duration::from_secs(10));
 }
 
 /// When to try again after a refusal that ends by itself.

@@ -102,7 +102,7 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         }
         if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
-            let kept = sealed::keep(&secrets, issuer, &SealedKey::of(ca), sealed.blob.to_vec()).await;
+            let kept = sealed::keep(&secrets, issuer, SealedKey::of(ca, issuer), sealed.blob.to_vec()).await;
             if let Some(why) = refused_for_good(kept)? {
                 secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now());
             }

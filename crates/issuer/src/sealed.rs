@@ -21,12 +21,22 @@ pub struct SealedKey {
     pub fingerprint: String,
     /// Number of the key among the issuer's.
     pub generation: u64,
+    /// Labels of the Secret.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl SealedKey {
-    /// The key that the enclave holds.
-    pub fn of(ca: &CaInfo) -> Self {
-        Self { fingerprint: hex::encode(ca.fingerprint.as_slice()), generation: ca.generation }
+    /// What is to be kept of the key that the enclave holds.
+    pub fn of(ca: &CaInfo, issuer: &Issuer) -> Self {
+        let fingerprint = hex::encode(ca.fingerprint.as_slice());
+        Self { fingerprint, generation: ca.generation, labels: issuer.all_labels() }
+    }
+
+    /// Whether what is kept is what is to be kept; others may have put labels of their own there.
+    pub fn is(&self, wanted: &Self) -> bool {
+        self.fingerprint == wanted.fingerprint
+            && self.generation == wanted.generation
+            && wanted.labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }
 }
 
@@ -45,7 +55,8 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
         let fingerprint = secret.annotations().get(sealed::FINGERPRINT)?.clone();
         let generation = secret.annotations().get(sealed::GENERATION)?.parse().ok()?;
         let blob = secret.data?.remove(sealed::FIELD)?.0;
-        let key = SealedKey { fingerprint, generation };
+        let labels = secret.metadata.labels.unwrap_or_default();
+        let key = SealedKey { fingerprint, generation, labels };
         (secret.type_.as_deref() == Some(sealed::TYPE)).then_some(Kept { key, blob })
     }))
 }
@@ -54,7 +65,7 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
 pub async fn keep(
     api: &Api<Secret>,
     issuer: &Issuer,
-    key: &SealedKey,
+    key: SealedKey,
     blob: Vec<u8>,
 ) -> Result<(), kube::Error> {
     let name = sealed::name(&issuer.uid());
@@ -62,9 +73,9 @@ pub async fn keep(
         metadata: ObjectMeta {
             name: Some(name.clone()),
             namespace: Some(SERVICE_NAMESPACE.into()),
-            labels: Some(issuer.all_labels()),
+            labels: Some(key.labels),
             annotations: Some(BTreeMap::from([
-                (sealed::FINGERPRINT.into(), key.fingerprint.clone()),
+                (sealed::FINGERPRINT.into(), key.fingerprint),
                 (sealed::GENERATION.into(), key.generation.to_string()),
             ])),
             ..ObjectMeta::default()

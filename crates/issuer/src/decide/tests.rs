@@ -378,9 +378,16 @@ fn a_ca_that_the_enclave_does_not_make_is_said_with_its_code() {
 fn a_held_key_is_sealed_once() {
     let mut scene = Scene::holding(7);
     assert!(scene.decide().seal);
-    let kept = |byte: &str, generation| Some(SealedKey { fingerprint: byte.repeat(32), generation });
+    let mut labels = Issuer::from(&scene.issuer).all_labels();
+    labels.insert("others".into(), "own".into());
+    let kept = |byte: &str, generation| {
+        Some(SealedKey { fingerprint: byte.repeat(32), generation, labels: labels.clone() })
+    };
     scene.sealed = kept("07", 5);
     assert!(!scene.decide().seal);
+    scene.issuer.spec.labels.insert("team".into(), "mesh".into());
+    assert!(scene.decide().seal, "labels of the spec are on everything that is made");
+    scene.issuer.spec.labels.clear();
     scene.sealed = kept("08", 5);
     assert!(scene.decide().seal, "what is kept is another CA's");
     scene.sealed = kept("07", 4);

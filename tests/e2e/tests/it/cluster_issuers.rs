@@ -68,6 +68,14 @@ fn a_self_signed_cluster_issuer_survives_restarts_and_goes_with_all_that_it_left
         assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint, "{restart:?}");
     }
     let sealed = issuer.sealed_secret();
+    bed.damage_before_restart(&issuer, &sealed);
+    let message = issuer.wait_reason("KeyLost");
+    assert!(message.contains("tcs.intel.com/new-ca="), "{message}");
+    assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint);
+    let annotation = format!("tcs.intel.com/new-ca={}", fingerprint.as_str().unwrap());
+    issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
+    issuer.wait_reason("Ready");
+    issue(&issuer, &issuer.signer(), "lasting-ca");
     issuer.kubectl(&["delete"], &[]);
     wait_for(SOON, "everything to go", || {
         let gone = |name: &str| bed.try_get(&["secret", "-n", "tcs-issuer", name]).is_none();

@@ -177,7 +177,7 @@ fn wrap_in_token(issuer: &Issuer<'_>, ca: &Ca) -> String {
 }
 
 #[test]
-fn a_chain_of_certificates_is_published_issuing_ca_first() {
+fn w_r6_a_chain_of_certificates_is_published_issuing_ca_first() {
     let (issuer, _) = scene("chain");
     let dir = issuer.bed.dir.join(crate::bed::unique("chain"));
     std::fs::create_dir_all(&dir).unwrap();

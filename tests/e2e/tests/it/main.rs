@@ -11,6 +11,7 @@
 mod bed;
 mod cluster;
 mod cluster_issuers;
+mod crashes;
 mod crds;
 mod delivery;
 mod document;

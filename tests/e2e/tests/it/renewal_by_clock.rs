@@ -379,7 +379,7 @@ fn ephemeral(rotation_policy: Option<&str>) -> CaSpec {
 }
 
 #[test]
-fn a_self_signed_ca_with_the_same_key() {
+fn w_d7_a_self_signed_ca_is_renewed_with_the_same_key() {
     let world = lived(Some(ephemeral(None)), Owner::Nobody);
     assert!(
         world.bundle.matches("BEGIN CERTIFICATE").count() <= 2,

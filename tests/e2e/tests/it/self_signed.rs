@@ -70,6 +70,24 @@ fn a_manifest_of_the_original_gets_a_ca_at_once() {
     assert!(ca.contains("prime256v1") && ca.contains("pathlen:0"), "{ca}");
     assert!(ca.contains("Certificate Sign, CRL Sign"), "{ca}");
     let status = issuer.object()["status"].clone();
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(published(&issuer));
+    let printed = run(&mut openssl).unwrap().split_once('=').unwrap().1.trim().replace(':', "");
+    assert_eq!(status["ca"]["fingerprint"], printed.to_lowercase());
+    // Labels are on everything that is made, also when they change.
+    let labels = |team: &str| {
+        wait_for(SOON, "the labels", || {
+            let labels = |namespace: &str, name: &str| {
+                issuer.bed.get(&["secret", "-n", namespace, name])["metadata"]["labels"]["team"].clone()
+            };
+            let all = [labels("tcs-issuer", &issuer.sealed_secret()), labels(issuer.home(), "plain-secret")];
+            Ok(all.iter().all(|found| found == team).then_some(()))
+        })
+        .unwrap();
+    };
+    labels("mesh");
+    issuer.kubectl(&["patch"], &["--type=merge", "-p", r#"{"spec":{"labels":{"team":"other"}}}"#]);
+    labels("other");
     assert_eq!(status["ca"]["keyFormat"], "generated");
     assert_eq!(status["ca"]["keyAlgorithm"], "ECDSA-P256");
     assert!(issuer.attestation().is_none(), "nobody is asked for a key");
@@ -92,6 +110,8 @@ fn w_r6_the_ca_is_what_the_spec_says() {
         assert!(ca.contains("CN=Mesh CA") && ca.contains("OU=Mesh") && ca.contains("C=DE"), "{ca}");
         assert!(!ca.contains("Intel"), "{ca}");
         assert!(ca.contains(key) && ca.contains("pathlen:1"), "{ca}");
+        let seconds = crate::signing::lifetime(&published(&issuer));
+        assert!((30 * 86_400..=30 * 86_400 + 300).contains(&seconds), "the original's was always a year");
     }
 }
 
@@ -151,7 +171,8 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
         let annotation = format!("tcs.intel.com/new-ca={value}");
         issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
     };
-    // Not for the asking: only who names the old certificate gets a new one.
+    // Not for the asking: only who names the old certificate, as it is written in the status, gets a new one.
+    annotate(&ca.as_str().unwrap().to_uppercase());
     annotate("true");
     bed.crash("tcs-issuer");
     wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();

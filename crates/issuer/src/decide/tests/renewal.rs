@@ -11,7 +11,7 @@ fn settled(fingerprint: u8, self_sign: bool, left: i64) -> Scene {
     scene.issuer.spec.self_sign = self_sign;
     let held = scene.ca.as_mut().unwrap();
     (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-    scene.sealed = Some(SealedKey::of(held));
+    scene.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(&scene.issuer)));
     scene.status = scene.decide().status;
     scene
 }
@@ -81,7 +81,7 @@ fn the_certificate_before_stays_in_the_bundle_until_it_ends() {
     let kept = &scene.status.previous_cas;
     assert_eq!((kept.len(), kept[0].fingerprint.as_str()), (1, "07".repeat(32).as_str()));
 
-    scene.sealed = Some(SealedKey::of(scene.ca.as_ref().unwrap()));
+    scene.sealed = Some(SealedKey::of(scene.ca.as_ref().unwrap(), &Issuer::from(&scene.issuer)));
     let at = |second: i64| {
         let later = scene.decide_at(Timestamp::from_second(second).unwrap());
         (bundle(&later).matches("BEGIN CERTIFICATE").count(), later.status.previous_cas.len())
