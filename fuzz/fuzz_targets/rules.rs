@@ -1,8 +1,8 @@
-//! Rules of a policy, one a line, the list by its first byte.
+//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are judged by what can be read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_x509::{Policy, PolicyRules};
+use tcs_x509::{LeafRequest, Policy, PolicyRules, Profile, Tbs};
 
 fuzz_target!(|text: &str| {
     let list = |mark: char| -> Vec<String> {
@@ -34,5 +34,22 @@ fuzz_target!(|text: &str| {
         key_algorithms,
         ca_depth: text.bytes().next(),
     };
-    let _ = Policy::new(&rules);
+    let Ok(policy) = Policy::new(&rules) else { return };
+    let (ca, _) = &*tcs_fuzz::CA;
+    for request in &*tcs_fuzz::REQUESTS {
+        let ask = LeafRequest {
+            profile: Profile::KubernetesCsr,
+            request,
+            usages: &[],
+            lifetime: None,
+            now: tcs_fuzz::NOW,
+            serial: [1; 16],
+            clock_floor: 0,
+            fixed: None,
+            narrowing: Some(&policy),
+            is_ca: false,
+        };
+        let judged = Tbs::build(&ask, ca).and_then(|tbs| tbs.judge(&ask, ca));
+        assert!(!matches!(judged, Err(tcs_x509::Error::Judgement(_))), "{judged:?}");
+    }
 });

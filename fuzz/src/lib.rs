@@ -104,9 +104,15 @@ pub const NOW: i64 = tcs_enclave::RELEASE_DATE + 86_400;
 
 /// An enclave that can seal and holds one CA, of issuer `held`.
 pub fn enclave() -> tcs_enclave::Engine {
-    use tcs_enclave_rpc::{CaSubject, GenerateCa, Handler as _, Request, Response};
+    use tcs_enclave_rpc::{Handler as _, Request, Response};
     let engine = tcs_enclave::Engine::new(Box::new(Sealing)).unwrap();
-    let ca = GenerateCa {
+    assert!(matches!(engine.handle(Request::GenerateCa(ca())), Response::Provisioned(_)));
+    engine
+}
+
+fn ca() -> tcs_enclave_rpc::GenerateCa {
+    use tcs_enclave_rpc::{CaSubject, GenerateCa};
+    GenerateCa {
         issuer_uid: "held".into(),
         subject: CaSubject { common_name: "CA".into(), ..CaSubject::default() },
         key_algorithm: "ECDSA-P256".into(),
@@ -114,10 +120,28 @@ pub fn enclave() -> tcs_enclave::Engine {
         path_length: Some(0),
         now: NOW,
         policy: None,
-    };
-    assert!(matches!(engine.handle(Request::GenerateCa(ca)), Response::Provisioned(_)));
-    engine
+    }
 }
+
+/// A CA below which others may stand, and the policy that says so.
+pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|| {
+    use tcs_enclave_rpc::{GenerateCa, Handler as _, Request, Response};
+    let ask = GenerateCa { issuer_uid: "deep".into(), path_length: None, ..ca() };
+    let Response::Provisioned(ca) = enclave().handle(Request::GenerateCa(ask)) else { panic!("no CA") };
+    let chain = tcs_x509::CaChain::from_delivered(&[ca.chain[0].to_vec()], NOW).unwrap();
+    let rules = tcs_x509::PolicyRules { ca_depth: Some(2), ..tcs_x509::PolicyRules::default() };
+    (chain, tcs_x509::Policy::new(&rules).unwrap())
+});
+
+/// Requests with every kind of name.
+pub static REQUESTS: LazyLock<Vec<tcs_x509::CertificateRequest>> = LazyLock::new(|| {
+    let all: [&[u8]; 3] = [
+        include_bytes!("../corpus/request/19-san-all-kinds"),
+        include_bytes!("../corpus/request/33-ext-two-extreq-attrs"),
+        include_bytes!("../corpus/request/45-subj-strings"),
+    ];
+    all.iter().map(|der| tcs_x509::CertificateRequest::from_der(der).unwrap()).collect()
+});
 
 /// A platform that can only seal.
 struct Sealing;

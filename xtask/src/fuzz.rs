@@ -15,11 +15,11 @@ const TARGETS: [(&str, u32); 10] = [
     ("certificates", 20_000),
     ("crls", 20_000),
     ("policy", 70_000),
-    ("request", 20_000),
+    ("request", 1 << 20),
     ("pem", 20_000),
     ("rules", 20_000),
     ("sealed", 70_000),
-    ("rpc", 20_000),
+    ("rpc", 1 << 20),
 ];
 
 /// Runs each target, or the one named. New inputs go to the target folder, not into the repository.

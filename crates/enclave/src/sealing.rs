@@ -133,6 +133,23 @@ impl Sealer {
         generation: u64,
         contents: &Contents<'_>,
     ) -> Result<Vec<u8>, Error> {
+        let plain = Plain {
+            pkcs8: contents.pkcs8.into(),
+            chain: contents.chain.iter().map(|der| (*der).into()).collect(),
+            key_format: contents.key_format,
+            rules: contents.rules.clone(),
+        };
+        self.seal_plain(issuer_uid, generation, |sealed| {
+            minicbor::encode(&plain, sealed).map_err(|_| Error::Crypto("sealing"))
+        })
+    }
+
+    fn seal_plain(
+        &self,
+        issuer_uid: &str,
+        generation: u64,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Vec<u8>, Error> {
         let failed = || Error::Crypto("sealing");
         let header = Header {
             issuer_uid,
@@ -146,15 +163,9 @@ impl Sealer {
         let nonce = Nonce::assume_unique_for_key(*header.nonce);
         let header = minicbor::to_vec(&header).map_err(|_| failed())?;
 
-        let plain = Plain {
-            pkcs8: contents.pkcs8.into(),
-            chain: contents.chain.iter().map(|der| (*der).into()).collect(),
-            key_format: contents.key_format,
-            rules: contents.rules.clone(),
-        };
         // Reserved at once: a buffer that grows leaves copies behind.
         let mut sealed = Zeroizing::new(Vec::with_capacity(MAX_SEALED_BLOB));
-        minicbor::encode(&plain, &mut *sealed).map_err(|_| failed())?;
+        write(&mut sealed)?;
         key.seal_in_place_append_tag(nonce, Aad::from(&header), &mut *sealed).map_err(|_| failed())?;
         let blob =
             Blob { version: VERSION, header: header.as_slice().into(), ciphertext: sealed.as_slice().into() };
@@ -260,6 +271,32 @@ mod tests {
         assert_ne!(blob, again);
         for secret in [CONTENTS.0, &[9; 32]] {
             assert!(!blob.windows(8).any(|window| window == &secret[..8]));
+        }
+    }
+
+    proptest::proptest! {
+        /// Also what only this enclave could have sealed is read as if it were not to be trusted.
+        #[test]
+        fn whatever_was_sealed_is_read_or_refused(
+            plain in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+            at in 0usize..400,
+            to in proptest::prelude::any::<u8>(),
+        ) {
+            let one = sealer(1, 1);
+            let good = one.open("uid", &sealed(&one)).ok().unwrap().plain;
+            let mut changed = good.to_vec();
+            if let Some(byte) = changed.get_mut(at) {
+                *byte = to;
+            }
+            for plain in [plain.as_slice(), &changed, &good[..at.min(good.len())]] {
+                let blob = one.seal_plain("uid", 7, |sealed| {
+                    sealed.extend_from_slice(plain);
+                    Ok(())
+                });
+                if let Ok(opened) = one.open("uid", &blob.unwrap()) {
+                    proptest::prop_assert!(opened.contents().unwrap().chain.len() <= MAX_CERTIFICATES);
+                }
+            }
         }
     }
 
