@@ -251,3 +251,44 @@ fn pss(algorithm: &AlgorithmIdentifierRef<'_>) -> Option<&'static dyn Verificati
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An RSA `SubjectPublicKeyInfo` with an odd modulus of so many bits. No key fits it, and none is needed to read it.
+    fn rsa_key(bits: usize, exponent: u32) -> Result<PublicKey, Fault> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        modulus[0] >>= (8 - bits % 8) % 8;
+        let numbers = [modulus.as_slice(), &exponent.to_be_bytes()].map(|number| {
+            let number = crate::encode::unsigned(number);
+            number.unwrap()
+        });
+        let key = crate::encode::sequence(&[&numbers[0], &numbers[1]]).unwrap();
+        let algorithm = AlgorithmIdentifierRef { oid: RSA, parameters: Some(AnyRef::NULL) }.to_der().unwrap();
+        let spki = [algorithm.as_slice(), &crate::encode::bits(&key).unwrap()];
+        PublicKey::from_spki(&crate::encode::sequence(&spki).unwrap())
+    }
+
+    #[test]
+    fn rsa_keys_have_2048_to_8192_bits() {
+        let length = Fault::Unsupported("RSA keys have 2048 to 8192 bits");
+        for bits in [2048, 2049, 8191, 8192] {
+            assert_eq!(rsa_key(bits, 65537).unwrap().kind(), Kind::Rsa { bits });
+        }
+        for bits in [1024, 2047, 8193, 16384] {
+            assert_eq!(rsa_key(bits, 65537).unwrap_err(), length, "{bits}");
+        }
+    }
+
+    #[test]
+    fn rsa_exponents_are_odd_from_65537_to_below_2_to_the_31() {
+        let wrong = Fault::Unsupported("the RSA exponent is odd, at least 65537 and below 2^31");
+        for exponent in [65537, 65539, 0x7fff_ffff] {
+            assert!(rsa_key(2048, exponent).is_ok(), "{exponent}");
+        }
+        for exponent in [1, 3, 65535, 65536, 65538, 0x7fff_fffe, 0x8000_0001, u32::MAX] {
+            assert_eq!(rsa_key(2048, exponent).unwrap_err(), wrong, "{exponent}");
+        }
+    }
+}

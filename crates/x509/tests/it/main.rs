@@ -9,6 +9,7 @@
 
 mod chain;
 mod documents;
+mod floor;
 mod go;
 mod leaf;
 mod memory;

@@ -15,19 +15,19 @@ const AROUND: usize = 4096;
 /// At most so many bytes at a time for each byte of a request.
 const FACTOR: u64 = 4;
 
-fn subject(attributes: &[u8]) -> Vec<u8> {
+pub fn subject(attributes: &[u8]) -> Vec<u8> {
     tlv(0x30, &tlv(0x31, attributes))
 }
 
-fn common_name(text: &[u8]) -> Vec<u8> {
+pub fn common_name(text: &[u8]) -> Vec<u8> {
     tlv(0x30, &[COMMON_NAME, &tlv(0x0c, text)].concat())
 }
 
-fn extensions(all: &[u8]) -> Vec<u8> {
+pub fn extensions(all: &[u8]) -> Vec<u8> {
     tlv(0x30, &[EXTENSION_REQUEST, &tlv(0x31, &tlv(0x30, all))].concat())
 }
 
-fn names(all: &[u8]) -> Vec<u8> {
+pub fn names(all: &[u8]) -> Vec<u8> {
     extensions(&tlv(0x30, &[SUBJECT_ALT_NAME, &tlv(0x04, &tlv(0x30, all))].concat()))
 }
 

@@ -125,7 +125,7 @@ fn a17_subject_and_sans_are_the_requests_bytes() {
 }
 
 /// The code of the refusal of a request that openssl makes with a key of these options, signed with those.
-fn openssl_request(key: &[&str], sign: &[&str]) -> Option<&'static str> {
+pub fn openssl_request(key: &[&str], sign: &[&str]) -> Option<&'static str> {
     let dir = tempfile::tempdir().unwrap();
     let (file, out) = (dir.path().join("key"), dir.path().join("request"));
     let made = Command::new("openssl").arg("genpkey").args(key).arg("-out").arg(&file).output().unwrap();
