@@ -103,16 +103,18 @@ pub struct OpensslCa {
 }
 
 pub fn openssl_ca(dir: &std::path::Path) -> OpensslCa {
+    // The document says rsa:4096; making such a key takes seconds.
+    openssl_ca_with(dir, &["-newkey", "rsa:2048", "-sha256"])
+}
+
+/// With this kind of key and hash.
+fn openssl_ca_with(dir: &std::path::Path, options: &[&str]) -> OpensslCa {
     let (key, file) = (dir.join("k"), dir.join("c"));
     let mut command = Command::new("openssl");
-    // The document says rsa:4096; making such a key takes seconds.
-    command.args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-sha256", "-days", "3650"]);
-    command
-        .args(["-subj", "/CN=SGX.intel.com", "-outform", "DER", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&file);
-    assert!(command.output().unwrap().status.success());
+    command.args(["req", "-x509", "-nodes", "-days", "3650", "-subj", "/CN=SGX.intel.com"]).args(options);
+    command.args(["-outform", "DER", "-keyout"]).arg(&key).arg("-out").arg(&file);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let der = std::fs::read(&file).unwrap();
     let (_, key) = pem_rfc7468::decode_vec(&std::fs::read(&key).unwrap()).unwrap();
     // openssl dates it by the machine's clock.
@@ -127,6 +129,52 @@ fn the_documents_openssl_certificate_is_accepted() {
     let chain = CaChain::from_delivered(&[&made.der], made.now).unwrap();
     assert_eq!(chain.issuing().key_algorithm(), "RSA-2048");
     assert_eq!(chain.anchor().der(), made.der);
+}
+
+#[test]
+fn weak_keys_and_signatures_of_cas_are_refused() {
+    let delivered = |options: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let made = openssl_ca_with(dir.path(), options);
+        CaChain::from_delivered(&[&made.der], made.now).map(drop).map_err(Error::code)
+    };
+    let curve = |name: &'static str| ["-newkey", "ec", "-sha256", "-pkeyopt", name];
+    assert_eq!(delivered(&["-newkey", "rsa:2048", "-sha512"]), Ok(()));
+    assert_eq!(delivered(&["-newkey", "rsa:2048", "-sha1"]), Err("CertificateUnsupported"));
+    assert_eq!(delivered(&["-newkey", "rsa:1024", "-sha256"]), Err("CertificateUnsupported"));
+    assert_eq!(delivered(&curve("ec_paramgen_curve:P-256")), Ok(()));
+    assert_eq!(delivered(&curve("ec_paramgen_curve:P-224")), Err("CertificateUnsupported"));
+}
+
+/// Nobody could verify it from then on.
+#[test]
+fn a_leaf_ends_with_the_first_ca_above_it() {
+    let early = |p: &mut CertificateParams| p.not_after = rcgen::date_time_ymd(2026, 12, 1);
+    let leaf = |top: Made, middle: fn(&mut CertificateParams)| {
+        let middle = below(&top, "middle", middle);
+        let issuing = below(&middle, "issuing", |_| {});
+        let chain = CaChain::from_delivered(&[&issuing.der, &middle.der, &top.der], NOW).unwrap();
+        let issuing = issuing.signer();
+        let leaf = tcs_x509::issue(&crate::ask(&crate::plain(), &[], None), &chain, &issuing).unwrap();
+        leaf.not_after
+    };
+    let december = rcgen::date_time_ymd(2026, 12, 1).unix_timestamp();
+    assert!(NOW < december && december < NOW + 90 * crate::DAY);
+    assert_eq!(leaf(root(early), |_| {}), december);
+    assert_eq!(leaf(root(|_| {}), early), december);
+}
+
+#[test]
+fn a_ca_without_a_key_identifier_gives_leaves_without_its_copy() {
+    let pair = KeyPair::generate().unwrap();
+    let der = crate::self_signed::without_key_id("CA", &pair);
+    let ca = Made { der, pair, parameters: parameters("CA") }.signer();
+    for (ca, copied) in [(&ca, false), (&crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256), true)] {
+        let leaf = crate::issued(ca, &crate::plain(), None).unwrap();
+        // Not by the strict rules: they want the identifiers.
+        let text = crate::leaf::openssl_judges(&["-attime", &NOW.to_string()], ca, &leaf.der);
+        assert_eq!(text.contains("Authority Key Identifier"), copied, "{text}");
+    }
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
     openssl_judges(&["-x509_strict", "-attime", &NOW.to_string()], ca, leaf)
 }
 
-fn openssl_judges(rules: &[&str], ca: &Ca, leaf: &[u8]) -> String {
+/// The same under these rules.
+pub fn openssl_judges(rules: &[&str], ca: &Ca, leaf: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let (anchor, file) = (dir.path().join("ca.pem"), dir.path().join("leaf.pem"));
     std::fs::write(&anchor, &ca.pem).unwrap();
