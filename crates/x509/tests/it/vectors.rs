@@ -1,11 +1,13 @@
 use crate::documents::section;
+use crate::go::mutate::Resigned;
+use crate::memory;
 use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
-use tcs_x509::CertificateRequest;
+use tcs_x509::{CertificateRequest, Error};
 
 /// Requests that Go accepts (mode raw) and we refuse, each with its code and why.
 const STRICTER: &[(&str, &str, &str)] = &[
@@ -169,6 +171,21 @@ fn keys_and_signatures_outside_the_list_are_refused() {
     assert_eq!(ec("secp256k1", "-sha256"), UNSUPPORTED);
     assert_eq!(ec("P-256", "-sha1"), UNSUPPORTED);
     assert_eq!(openssl_request(&["-algorithm", "ED448"], &[]), UNSUPPORTED);
+}
+
+/// Whoever looks at the first would miss what the second says.
+#[test]
+fn an_extension_asked_for_in_two_attributes_is_refused_as_go_refuses_it() {
+    let resigned = Resigned::new();
+    let plain = memory::subject(&memory::common_name(b"x"));
+    let (one, other) = (memory::names(b"\x82\x01a"), memory::names(b"\x82\x01b"));
+    let unknown = memory::extensions(b"\x30\x07\x06\x03\x2a\x03\x04\x04\x00");
+    let requests = [[&one, &unknown], [&one, &other], [&one, &one], [&unknown, &unknown]]
+        .map(|two| resigned.request(&plain, &two.map(Vec::as_slice).concat()));
+    let codes = requests.each_ref().map(|der| CertificateRequest::from_der(der).err().map(Error::code));
+    let malformed = Some("RequestMalformed");
+    assert_eq!(codes, [None, malformed, malformed, malformed]);
+    assert_eq!(crate::go::verdicts(b'R', &requests), [true, false, false, false]);
 }
 
 proptest! {

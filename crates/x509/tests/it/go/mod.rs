@@ -39,7 +39,7 @@ fn judge() -> &'static Path {
 }
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
-fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
+pub fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
     let answers = answers(kind, all);
     assert_eq!(answers.len(), all.len());
     answers.iter().map(|answer| *answer == b'1').collect()
