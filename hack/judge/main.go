@@ -1,8 +1,10 @@
 // Command judge says what Go's crypto/x509 makes of certificate requests and certificates: a second opinion for tests.
 //
 // It reads records from standard input, each a kind ('R' for a PKCS#10 request, 'C' for a certificate), four bytes of length
-// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'. To a certificate of kind 'L' it answers with a line:
-// the names of zlint's rules of RFC 5280 that it breaks, separated by commas.
+// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'. To two kinds it answers with a line instead:
+// to 'L', a certificate, with the names of zlint's rules of RFC 5280 that it breaks, separated by commas; to 'V', eight bytes of Unix
+// seconds (big-endian) and certificates one after the other, with the reason why the first does not verify at that time with the last
+// as root and the others between them, or with nothing.
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log"
 	"math/big"
@@ -98,6 +101,32 @@ func broken(der []byte, rules lint.Registry) string {
 	return strings.Join(names, ",")
 }
 
+// verify says why the first certificate does not verify with the last as the only root.
+func verify(record []byte) error {
+	if len(record) < 8 {
+		return errors.New("no time")
+	}
+	certificates, err := x509.ParseCertificates(record[8:])
+	if err != nil {
+		return err
+	}
+	if len(certificates) == 0 {
+		return errors.New("no certificate")
+	}
+	roots, between, last := x509.NewCertPool(), x509.NewCertPool(), len(certificates)-1
+	roots.AddCert(certificates[last])
+	for _, certificate := range certificates[:last] {
+		between.AddCert(certificate)
+	}
+	_, err = certificates[0].Verify(x509.VerifyOptions{
+		Roots:         roots,
+		Intermediates: between,
+		CurrentTime:   time.Unix(int64(binary.BigEndian.Uint64(record)), 0),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	return err
+}
+
 func run() error {
 	signer, err := newSigner()
 	if err != nil {
@@ -125,14 +154,22 @@ func run() error {
 		if _, err := io.ReadFull(in, der); err != nil {
 			return err
 		}
-		if header[0] == 'L' {
+		accepted := false
+		switch header[0] {
+		case 'L':
 			if _, err := out.WriteString(broken(der, rules) + "\n"); err != nil {
 				return err
 			}
 			continue
-		}
-		accepted := false
-		switch header[0] {
+		case 'V':
+			why := ""
+			if err := verify(der); err != nil {
+				why = strings.ReplaceAll(err.Error(), "\n", " ")
+			}
+			if _, err := out.WriteString(why + "\n"); err != nil {
+				return err
+			}
+			continue
 		case 'R':
 			accepted = signer.request(der)
 		case 'C':

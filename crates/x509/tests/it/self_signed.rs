@@ -3,7 +3,7 @@ use rcgen::{KeyPair, PublicKeyData as _, SignatureAlgorithm};
 use std::process::Command;
 use tcs_x509::{CaChain, CaSubject, Error, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa, Signer};
 
-struct Key(KeyPair);
+pub struct Key(pub KeyPair);
 
 impl Signer for Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
@@ -43,19 +43,26 @@ pub fn root(algorithm: &'static SignatureAlgorithm) -> Ca {
 /// The same, with this path length.
 pub fn root_with(algorithm: &'static SignatureAlgorithm, path_length: Option<u8>) -> Ca {
     let key = Key(KeyPair::generate_for(algorithm).unwrap());
+    let der = signed_at(NOW - DAY, &key, path_length);
+    let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &der).unwrap();
+    Ca { pair: key.0, der, pem }
+}
+
+/// The certificate of a CA with this key, made at this time; DER.
+pub fn signed_at(now: i64, key: &Key, path_length: Option<u8>) -> Vec<u8> {
     let subject = CaSubject { common_name: "Root", ..CaSubject::default() };
+    let mut serial = [7; 16];
+    serial[8..].copy_from_slice(&now.to_be_bytes());
     let ask = SelfSignedCa {
         subject: &subject.to_der().unwrap(),
         spki: &key.0.subject_public_key_info(),
         lifetime: 3650 * 86_400,
         path_length,
-        now: NOW - DAY,
-        serial: [7; 16],
+        now,
+        serial,
         clock_floor: NOW - 10 * DAY,
     };
-    let der = ask.sign(&key).unwrap().issuing().der().to_vec();
-    let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &der).unwrap();
-    Ca { pair: key.0, der, pem }
+    ask.sign(key).unwrap().issuing().der().to_vec()
 }
 
 /// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for a CA.

@@ -1,6 +1,7 @@
 //! CA certificates below a CA: issued only where that was fixed when the CA was made, and never deeper.
 
-use crate::{Ca, DAY, NOW, ask, parameters, request, self_signed};
+use crate::self_signed::{self, Key};
+use crate::{Ca, DAY, NOW, ask, parameters, request};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
 use std::process::Command;
 use tcs_x509::{CaChain, CertificateRequest, Error, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
@@ -227,25 +228,32 @@ fn a_ca_certificate_has_a_subject_that_is_not_the_issuers() {
     assert_eq!(verdict(&same), Some("IdentityForbidden"));
 }
 
-/// Every kind of key above and below, by the rules of RFC 5280 as others read them.
+/// Every kind of key above and below, and a leaf below both.
 #[test]
-fn no_ca_certificate_below_breaks_a_rule_of_rfc_5280() {
+fn nothing_is_wrong_with_ca_certificates_below_a_ca_nor_with_leaves_below_them() {
+    use crate::go::Made;
+    let keys = crate::go::KINDS.map(|kind| Key(KeyPair::generate_for(kind).unwrap()));
+    let leaf_request = crate::plain();
     let mut made = Vec::new();
     for above in crate::go::KINDS {
         let root = self_signed::root_with(above, Some(2));
-        for kind in crate::go::KINDS {
-            let pair = KeyPair::generate_for(kind).unwrap();
+        for key in &keys {
             let mut parameters = parameters("Below");
             (parameters.is_ca, parameters.key_usages) = (IsCa::NoCa, Vec::new());
             parameters.use_authority_key_identifier_extension = false;
-            let der = parameters.serialize_request(&pair).unwrap();
+            let der = parameters.serialize_request(&key.0).unwrap();
             let request = CertificateRequest::from_der(der.der()).unwrap();
             for usages in [&[Usage::CertSign][..], &[Usage::CertSign, Usage::CrlSign, Usage::ServerAuth]] {
-                let ask = LeafRequest { usages, ..ca_ask(&request, 2) };
-                made.push(issue(&ask, &root.chain(), &root).unwrap().der);
+                let ask_ca = LeafRequest { usages, ..ca_ask(&request, 2) };
+                let below = issue(&ask_ca, &root.chain(), &root).unwrap().der;
+                let chain = CaChain::from_delivered(&[&below, &root.der], NOW).unwrap();
+                let leaf_usages = [Usage::DigitalSignature, Usage::ServerAuth];
+                let leaf = issue(&ask(&leaf_request, &leaf_usages, None), &chain, key).unwrap().der;
+                made.push(Made::new(format!("a CA: {usages:?}"), &below, &[], &root.der));
+                made.push(Made::new(format!("a leaf below a CA: {usages:?}"), &leaf, &[&below], &root.der));
             }
         }
     }
-    assert_eq!(made.len(), 50);
+    assert_eq!(made.len(), 100);
     crate::go::nothing_is_wrong_with(&made);
 }

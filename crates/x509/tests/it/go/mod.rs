@@ -1,16 +1,23 @@
 //! Go's `crypto/x509` as a second opinion (`hack/judge`): what it refuses of requests is never accepted here, and it reads every
 //! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are judged; `cargo xtask csr-mutants` asks for 500,000.
 
+mod made;
 pub mod mutate;
 
-use crate::vectors;
+use crate::{NOW, vectors};
 use mutate::{Mutator, Random, Resigned};
+use pem_rfc7468::LineEnding;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use tcs_x509::{CertificateRequest, Profile, Usage, issue};
+use std::time::Duration;
+use tcs_x509::CertificateRequest;
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::BasicConstraints;
 
 /// Every kind of key.
 pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
@@ -47,11 +54,16 @@ pub fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
 
 /// The rules of RFC 5280 that each certificate breaks, as zlint names them.
 fn broken_rules(all: &[Vec<u8>]) -> Vec<Vec<String>> {
-    let answers = String::from_utf8(answers(b'L', all)).unwrap();
-    let rules = |line: &str| line.split(',').filter(|rule| !rule.is_empty()).map(str::to_owned).collect();
-    let broken: Vec<Vec<String>> = answers.lines().map(rules).collect();
-    assert_eq!(broken.len(), all.len());
-    broken
+    let rules = |line: &String| line.split(',').filter(|rule| !rule.is_empty()).map(str::to_owned).collect();
+    lines(b'L', all).iter().map(rules).collect()
+}
+
+/// Go's answers of one line.
+fn lines(kind: u8, all: &[Vec<u8>]) -> Vec<String> {
+    let answers = String::from_utf8(answers(kind, all)).unwrap();
+    let lines: Vec<String> = answers.lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), all.len());
+    lines
 }
 
 fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
@@ -88,73 +100,129 @@ fn the_judge_gives_the_recorded_verdicts() {
     assert!(all.len() > 60 && all.iter().any(|(_, _, ok)| *ok) && all.iter().any(|(_, _, ok)| !ok));
 }
 
-#[test]
-fn go_and_webpki_read_every_certificate_that_is_made() {
-    let mut made = Vec::new();
-    for algorithm in KINDS {
-        let ca = crate::ca(algorithm);
-        for (_, der, _) in vectors::requests() {
-            let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-            let usages = [Usage::DigitalSignature, Usage::ServerAuth];
-            if let Ok(leaf) = issue(&crate::ask(&request, &usages, None), &ca.chain(), &ca) {
-                made.push(leaf.der);
-            }
-        }
+/// A certificate, and the way from it to what its verifiers trust.
+pub struct Made {
+    /// What it is, to be told if something is wrong.
+    pub what: String,
+    pub der: Vec<u8>,
+    /// The CAs between it and the anchor.
+    pub between: Vec<Vec<u8>>,
+    pub anchor: Vec<u8>,
+    /// The rules that it breaks because of what was asked for, as zlint names them.
+    pub breaks: &'static [&'static str],
+}
+
+impl Made {
+    pub fn new(what: impl Into<String>, der: &[u8], between: &[&[u8]], anchor: &[u8]) -> Self {
+        let between = between.iter().map(|ca| ca.to_vec()).collect();
+        Self { what: what.into(), der: der.to_vec(), between, anchor: anchor.to_vec(), breaks: &[] }
     }
-    assert!(made.len() > 150, "{}", made.len());
-    let refused = verdicts(b'C', &made).iter().filter(|accepted| !**accepted).count();
-    assert_eq!(refused, 0, "of {}", made.len());
-    for der in &made {
-        let der = rustls_pki_types::CertificateDer::from(der.as_slice());
-        webpki::EndEntityCert::try_from(&der).unwrap();
+
+    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those below which a leaf stands.
+    fn webpki(&self) -> Result<(), webpki::Error> {
+        let [der, anchor] = [&self.der, &self.anchor].map(|der| CertificateDer::from(der.as_slice()));
+        let between: Vec<_> = self.between.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let (anchors, now) = ([webpki::anchor_from_trusted_cert(&anchor)?], u64::try_from(NOW).unwrap());
+        let certificate = webpki::EndEntityCert::try_from(&der)?;
+        let verified = certificate.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &anchors,
+            &between,
+            UnixTime::since_unix_epoch(Duration::from_secs(now)),
+            webpki::KeyUsage::server_auth(),
+            None,
+            None,
+        );
+        match verified {
+            Err(webpki::Error::CaUsedAsEndEntity) if is_ca(&self.der) => Ok(()),
+            other => other.map(drop),
+        }
     }
 }
 
-/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every door.
-#[test]
-fn no_certificate_breaks_a_rule_of_rfc_5280() {
-    let (mut made, mut anchors) = (Vec::new(), Vec::new());
-    let usages = [Usage::DigitalSignature, Usage::ServerAuth];
-    for algorithm in KINDS {
-        let ca = crate::self_signed::root(algorithm);
-        anchors.push(ca.der.clone());
-        for kind in KINDS {
-            let pair = rcgen::KeyPair::generate_for(kind).unwrap();
-            for with_subject in [true, false] {
-                let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
-                parameters
-                    .subject_alt_names
-                    .push(rcgen::SanType::URI("spiffe://a.example/ns/b".try_into().unwrap()));
-                parameters.distinguished_name = rcgen::DistinguishedName::new();
-                if with_subject {
-                    parameters.distinguished_name.push(rcgen::DnType::CommonName, "workload");
-                }
-                let der = parameters.serialize_request(&pair).unwrap().der().to_vec();
-                let request = CertificateRequest::from_der(&der).unwrap();
-                for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
-                    let ask = tcs_x509::LeafRequest { profile, ..crate::ask(&request, &usages, None) };
-                    made.push(issue(&ask, &ca.chain(), &ca).unwrap().der);
-                }
-            }
-        }
-    }
-    assert_eq!((made.len(), anchors.len()), (150, 5));
-    made.extend(anchors.iter().cloned());
-    nothing_is_wrong_with(&made);
-    for anchor in &anchors {
-        webpki::anchor_from_trusted_cert(&rustls_pki_types::CertificateDer::from(anchor.as_slice())).unwrap();
-    }
-    // The judge does find what is wrong.
-    let bad = crate::self_signed::without_key_id("CA", &rcgen::KeyPair::generate().unwrap());
-    assert!(broken_rules(&[bad])[0].iter().any(|rule| rule.contains("subject_key_identifier")));
+fn is_ca(der: &[u8]) -> bool {
+    let certificate = x509_cert::Certificate::from_der(der).unwrap();
+    let constraints = certificate.tbs_certificate().get_extension::<BasicConstraints>().unwrap();
+    constraints.is_some_and(|(_, constraints)| constraints.ca)
 }
 
-/// By zlint's rules of RFC 5280, and as Go reads them.
-pub fn nothing_is_wrong_with(made: &[Vec<u8>]) {
-    for (der, broken) in made.iter().zip(broken_rules(made)) {
-        assert!(broken.is_empty(), "{broken:?}\n{}", hex(der));
+/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the path to the anchor.
+pub fn nothing_is_wrong_with(made: &[Made]) {
+    let wrong = faults(made);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What the judges say, one text each.
+fn faults(made: &[Made]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut say = |made: &Made, judge: &str, why: &dyn std::fmt::Debug| {
+        wrong.push(format!("{}: {judge}: {why:?}\n{}", made.what, hex(&made.der)));
+    };
+    let ders: Vec<Vec<u8>> = made.iter().map(|made| made.der.clone()).collect();
+    let paths: Vec<Vec<u8>> = made
+        .iter()
+        .map(|made| {
+            let between = made.between.concat();
+            [NOW.to_be_bytes().as_slice(), &made.der, &between, &made.anchor].concat()
+        })
+        .collect();
+    for (made, broken) in made.iter().zip(broken_rules(&ders)) {
+        if broken != made.breaks {
+            say(made, "zlint", &broken);
+        }
     }
-    assert!(verdicts(b'C', made).iter().all(|read| *read), "Go reads them, too");
+    for ((made, read), why) in made.iter().zip(verdicts(b'C', &ders)).zip(lines(b'V', &paths)) {
+        if !read || !why.is_empty() {
+            say(made, "Go", &(read, why));
+        }
+        if let Err(why) = made.webpki() {
+            say(made, "webpki", &why);
+        }
+    }
+    let mut by_path: BTreeMap<_, Vec<&Made>> = BTreeMap::new();
+    for made in made {
+        by_path.entry((&made.anchor, &made.between)).or_default().push(made);
+    }
+    for all in by_path.into_values() {
+        if let Err(why) = openssl(&all) {
+            say(all[0], "openssl, of all below this anchor", &why);
+        }
+    }
+    wrong
+}
+
+/// Verifies certificates of one path at once: a process for each would take long.
+fn openssl(made: &[&Made]) -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, all: &[&Vec<u8>]| {
+        let pem = |der: &&Vec<u8>| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap();
+        std::fs::write(dir.path().join(name), all.iter().map(pem).collect::<String>()).unwrap();
+    };
+    write("anchor", &[&made[0].anchor]);
+    write("between", &made[0].between.iter().collect::<Vec<_>>());
+    let mut verify = Command::new("openssl");
+    verify.current_dir(&dir).args([
+        "verify",
+        "-x509_strict",
+        "-attime",
+        &NOW.to_string(),
+        "-CAfile",
+        "anchor",
+    ]);
+    if !made[0].between.is_empty() {
+        verify.args(["-untrusted", "between"]);
+    }
+    for (at, made) in made.iter().enumerate() {
+        write(&at.to_string(), &[&made.der]);
+        verify.arg(at.to_string());
+    }
+    let output = verify.output().unwrap();
+    let good = String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.ends_with(": OK")).count();
+    if output.status.success() && good == made.len() {
+        return Ok(());
+    }
+    let names: Vec<_> = made.iter().enumerate().map(|(at, made)| format!("{at}: {}", made.what)).collect();
+    Err(format!("{}\n{}", String::from_utf8_lossy(&output.stderr), names.join("\n")))
 }
 
 #[test]
