@@ -2,7 +2,7 @@
 
 use crate::go::mutate::{Resigned, tlv};
 use crate::memory::{common_name, extensions, names, subject};
-use crate::vectors::openssl_request;
+use crate::vectors::{openssl_key, openssl_request};
 use crate::{Ca, ask, ca};
 use tcs_x509::{CertificateRequest, Error, Tbs, issue};
 
@@ -81,7 +81,7 @@ fn sixty_four_extensions_in_one_attribute_or_two_and_no_more() {
 fn an_rsa_key_of_2048_bits_and_no_shorter() {
     let of = |bits: usize| {
         let bits = format!("rsa_keygen_bits:{bits}");
-        openssl_request(&["-algorithm", "RSA", "-pkeyopt", &bits], &["-sha256"])
+        openssl_request(&openssl_key(&["-algorithm", "RSA", "-pkeyopt", &bits]), &["-sha256"])
     };
     assert_eq!(of(2048), None);
     assert_eq!(of(2047), Some("RequestKeyUnsupported"));

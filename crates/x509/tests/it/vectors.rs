@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 use tcs_x509::{CertificateRequest, Error};
+use tempfile::NamedTempFile;
 
 /// Requests that Go accepts (mode raw) and we refuse, each with its code and why.
 const STRICTER: &[(&str, &str, &str)] = &[
@@ -126,41 +127,47 @@ fn a17_subject_and_sans_are_the_requests_bytes() {
     }
 }
 
-/// The code of the refusal of a request that openssl makes with a key of these options, signed with those.
-pub fn openssl_request(key: &[&str], sign: &[&str]) -> Option<&'static str> {
-    let dir = tempfile::tempdir().unwrap();
-    let (file, out) = (dir.path().join("key"), dir.path().join("request"));
-    let made = Command::new("openssl").arg("genpkey").args(key).arg("-out").arg(&file).output().unwrap();
+/// A key that openssl makes with these options.
+pub fn openssl_key(options: &[&str]) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let mut genpkey = Command::new("openssl");
+    let made = genpkey.arg("genpkey").args(options).arg("-out").arg(file.path()).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    file
+}
+
+/// The code of the refusal of a request that openssl signs with this key and these options.
+pub fn openssl_request(key: &NamedTempFile, sign: &[&str]) -> Option<&'static str> {
+    let out = NamedTempFile::new().unwrap();
     let mut request = Command::new("openssl");
     request.args(["req", "-new", "-subj", "/CN=x", "-outform", "DER"]).args(sign);
-    let made = request.arg("-key").arg(&file).arg("-out").arg(&out).output().unwrap();
+    let made = request.arg("-key").arg(key.path()).arg("-out").arg(out.path()).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    CertificateRequest::from_der(&std::fs::read(&out).unwrap()).err().map(tcs_x509::Error::code)
+    CertificateRequest::from_der(&std::fs::read(out.path()).unwrap()).err().map(Error::code)
 }
 
 #[test]
 fn keys_and_signatures_outside_the_list_are_refused() {
     const UNSUPPORTED: Option<&str> = Some("RequestKeyUnsupported");
-    const RSA: &[&str] = &["-algorithm", "RSA"];
+    let rsa = openssl_key(&["-algorithm", "RSA"]);
     let pss = |salt: &str, mask: &str| {
         let (salt, mask) = (format!("rsa_pss_saltlen:{salt}"), format!("rsa_mgf1_md:{mask}"));
         let options = ["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", &salt, "-sigopt", &mask];
-        openssl_request(RSA, &options)
+        openssl_request(&rsa, &options)
     };
     assert_eq!(pss("32", "sha256"), None);
     for salt in ["20", "48"] {
         assert_eq!(pss(salt, "sha256"), UNSUPPORTED, "{salt}; 20 is the default, so it is left out");
     }
     assert_eq!(pss("32", "sha384"), UNSUPPORTED, "another hash in the mask");
-    assert_eq!(openssl_request(RSA, &["-sha512"]), None);
-    assert_eq!(openssl_request(RSA, &["-md5"]), UNSUPPORTED);
-    assert_eq!(openssl_request(RSA, &["-sha224"]), UNSUPPORTED);
-    let small_exponent = [RSA, &["-pkeyopt", "rsa_keygen_pubexp:3"]].concat();
+    assert_eq!(openssl_request(&rsa, &["-sha512"]), None);
+    assert_eq!(openssl_request(&rsa, &["-md5"]), UNSUPPORTED);
+    assert_eq!(openssl_request(&rsa, &["-sha224"]), UNSUPPORTED);
+    let small_exponent = openssl_key(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_pubexp:3"]);
     assert_eq!(openssl_request(&small_exponent, &["-sha256"]), UNSUPPORTED);
     let ec = |curve: &str, hash: &str| {
         let curve = format!("ec_paramgen_curve:{curve}");
-        openssl_request(&["-algorithm", "EC", "-pkeyopt", &curve], &[hash])
+        openssl_request(&openssl_key(&["-algorithm", "EC", "-pkeyopt", &curve]), &[hash])
     };
     for curve in ["P-256", "P-384", "P-521"] {
         for hash in ["-sha256", "-sha384", "-sha512"] {
@@ -170,7 +177,7 @@ fn keys_and_signatures_outside_the_list_are_refused() {
     assert_eq!(ec("secp224r1", "-sha256"), UNSUPPORTED);
     assert_eq!(ec("secp256k1", "-sha256"), UNSUPPORTED);
     assert_eq!(ec("P-256", "-sha1"), UNSUPPORTED);
-    assert_eq!(openssl_request(&["-algorithm", "ED448"], &[]), UNSUPPORTED);
+    assert_eq!(openssl_request(&openssl_key(&["-algorithm", "ED448"]), &[]), UNSUPPORTED);
 }
 
 /// Whoever looks at the first would miss what the second says.
