@@ -1,6 +1,7 @@
 //! The profiles of the doors, each rule by its conformance id.
 
 use crate::leaf::openssl_accepts;
+use crate::property::{asked, given, names_are_critical};
 use crate::{Ca, DAY, NOW, ask, ca, plain, request, vectors};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use tcs_x509::{CertificateRequest, Error, IssuedLeaf, Profile, Usage, issue};
@@ -98,31 +99,29 @@ fn a16_usages_and_ca_flag() {
 #[test]
 fn a17_subject_and_sans_copied_exactly() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
-    let mut accepted = 0;
+    let (mut accepted, mut critical) = (0, [0; 2]);
     for (name, der, _) in vectors::requests() {
         let Ok(request) = CertificateRequest::from_der(&der) else { continue };
         // Usages of its own are another rule's matter.
         let Ok(leaf) = through(Profile::CertManager, &ca, &request, &[], None) else { continue };
         accepted += 1;
-        let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
-        assert!(holds(request.subject_raw()) && holds(request.spki_raw()), "{name}");
-        let Some(names) = request.san_raw() else { continue };
-        let critical = request.is_subject_empty();
-        let flag: &[u8] =
-            if critical { b"\x06\x03\x55\x1d\x11\x01\x01\xff\x04" } else { b"\x06\x03\x55\x1d\x11\x04" };
-        assert!(holds(names) && holds(flag), "{name}: critical if and only if the subject is empty");
+        let asked = asked(&der);
+        assert_eq!(given(&leaf.der), asked, "{name}");
+        let empty = asked.subject == [0x30, 0x00];
+        assert_eq!(names_are_critical(&leaf.der), asked.names.map(|_| empty), "{name}");
+        critical[usize::from(empty)] += usize::from(asked.names.is_some());
     }
-    assert!(accepted > 30, "{accepted}");
+    assert!(accepted > 30 && critical.iter().all(|count| *count > 0), "{accepted} {critical:?}");
 }
 
 #[test]
 fn d02_issue_sets_all_fields_consistently() {
-    let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
-    let window = |asked| {
-        let leaf = through(Profile::PodCertificate, &ca, &request, &[], asked).unwrap();
+    let (ca, der) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), request(|_| {}));
+    let request = CertificateRequest::from_der(&der).unwrap();
+    let window = |lifetime| {
+        let leaf = through(Profile::PodCertificate, &ca, &request, &[], lifetime).unwrap();
         openssl_accepts(&ca, &leaf.der);
-        let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
-        assert!(holds(request.spki_raw()), "the key is the one asked for");
+        assert_eq!(given(&leaf.der), asked(&der));
         (leaf.not_before - NOW, leaf.not_after - leaf.not_before)
     };
     // Less than five minutes of back-dating, and the whole window within what was asked for.
