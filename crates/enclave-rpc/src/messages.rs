@@ -441,6 +441,9 @@ pub struct Issued {
     /// Whose certificate it is: [`CaInfo::fingerprint`] of the CA.
     #[n(3)]
     pub ca_fingerprint: ByteVec,
+    /// When a pod should ask for the next certificate, Unix seconds; only of [`Door::PodCertificate`].
+    #[n(4)]
+    pub begin_refresh_at: Option<i64>,
 }
 
 /// Answer to [`Request::Seal`].

@@ -67,6 +67,8 @@ pub struct IssuedLeaf {
     pub not_before: i64,
     /// Unix seconds.
     pub not_after: i64,
+    /// When a pod should ask for the next one, Unix seconds; the other doors do not say.
+    pub begin_refresh_at: Option<i64>,
 }
 
 /// A to-be-signed certificate, DER.
@@ -83,7 +85,9 @@ pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result
     let signature = signer.sign(tbs.der())?;
     let der = assemble(&tbs, ca, &signature)?;
     verify_issued(&der, &tbs, ca)?;
-    Ok(IssuedLeaf { der, not_before: tbs.not_before, not_after: tbs.not_after })
+    let Tbs { not_before, not_after, .. } = tbs;
+    let begin_refresh_at = ask.profile.begin_refresh(not_before, not_after);
+    Ok(IssuedLeaf { der, not_before, not_after, begin_refresh_at })
 }
 
 impl Tbs {

@@ -74,6 +74,13 @@ impl Profile {
         }
     }
 
+    /// When the next certificate should be asked for: after two thirds of a pod's. The API server wants it ten minutes or more from
+    /// both ends (D2), which an hour, the shortest life, gives.
+    pub(crate) fn begin_refresh(self, not_before: i64, not_after: i64) -> Option<i64> {
+        let third = not_after.saturating_sub(not_before) / 3;
+        (self == Self::PodCertificate).then(|| not_after.saturating_sub(third))
+    }
+
     /// Refuses a request that contradicts what is asked for beside it.
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`. cert-manager compares both kinds of usage if the request

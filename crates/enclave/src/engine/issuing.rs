@@ -37,6 +37,7 @@ impl Engine {
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             ca_fingerprint: ca.info.fingerprint.clone(),
+            begin_refresh_at: leaf.begin_refresh_at,
         })
     }
 }

@@ -122,13 +122,25 @@ fn d02_issue_sets_all_fields_consistently() {
         let leaf = through(Profile::PodCertificate, &ca, &request, &[], lifetime).unwrap();
         openssl_accepts(&ca, &leaf.der);
         assert_eq!(given(&leaf.der), asked(&der));
-        (leaf.not_before - NOW, leaf.not_after - leaf.not_before)
+        // What is told of the certificate is what stands in it.
+        let read = x509_cert::Certificate::from_der(&leaf.der).unwrap();
+        let validity = read.tbs_certificate().validity();
+        let seconds =
+            |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap();
+        let (from, until) = (seconds(&validity.not_before), seconds(&validity.not_after));
+        assert_eq!((from, until), (leaf.not_before, leaf.not_after));
+        let refresh = leaf.begin_refresh_at.unwrap();
+        assert!((from + 600..=until - 600).contains(&refresh), "{} of {}", refresh - from, until - from);
+        (from - NOW, until - from)
     };
     // Less than five minutes of back-dating, and the whole window within what was asked for.
     assert_eq!(window(Some(3600)), (-60, 3600));
     assert_eq!(window(Some(7200)), (-60, 7200));
     assert_eq!(window(None), (-60, DAY));
     assert_eq!(window(Some(u64::MAX)), (-60, 91 * DAY), "maxExpirationSeconds goes to 7862400");
+    for other in [Profile::KubernetesCsr, Profile::CertManager] {
+        assert_eq!(through(other, &ca, &request, &[], None).unwrap().begin_refresh_at, None);
+    }
     let short = through(Profile::PodCertificate, &ca, &request, &[], Some(3599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
     // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an hour.
