@@ -17,8 +17,8 @@ pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 pub const KEY_CERT_SIGN: u8 = 5;
 pub const CRL_SIGN: u8 = 6;
 
-/// More than any certificate or request in the field holds.
-const MAX_EXTENSIONS: usize = 64;
+/// Most extensions: more than any certificate or request in the field holds.
+pub const MAX_EXTENSIONS: usize = 64;
 
 /// One extension.
 #[derive(Clone, Copy, Debug)]

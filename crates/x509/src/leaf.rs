@@ -20,8 +20,8 @@ pub const SHORTEST_LIFETIME: u64 = 600;
 /// For clocks that lag: certificates of the Kubernetes door (B5) and CAs begin this many seconds early.
 pub const BACKDATE: i64 = 300;
 
-/// Longest to-be-signed certificate: with the longest signature it stays below what is read here.
-const MAX_TBS: usize = 62 << 10;
+/// Longest to-be-signed certificate, in bytes: with the longest signature it stays below what is read here.
+pub const MAX_TBS: usize = 62 << 10;
 
 /// When no usage is asked for (conformance B6).
 const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];

@@ -35,3 +35,11 @@ pub use profile::{End, Lifetimes, Profile};
 pub use request::{CertificateRequest, MAX_REQUEST};
 pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
 pub use usage::Usage;
+
+/// Limits of the floor: more is refused.
+pub mod limits {
+    pub use crate::extension::MAX_EXTENSIONS;
+    pub use crate::leaf::MAX_TBS;
+    pub use crate::name::{MAX_ATTRIBUTES, MAX_SUBJECT};
+    pub use crate::san::{MAX_NAME, MAX_NAMES};
+}

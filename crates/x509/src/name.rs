@@ -14,9 +14,10 @@ pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.1
 pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
-/// More than any name in the field.
-const MAX_NAME: usize = 16 * 1024;
-const MAX_ATTRIBUTES: usize = 128;
+/// Longest subject, in bytes: more than any name in the field.
+pub const MAX_SUBJECT: usize = 16 * 1024;
+/// Most attributes of a subject.
+pub const MAX_ATTRIBUTES: usize = 128;
 /// Kubernetes gives identities of this form meaning; no workload may carry one.
 const RESERVED_PREFIX: &str = "system:";
 
@@ -43,7 +44,7 @@ pub fn values(raw: &[u8], wanted: ObjectIdentifier) -> Result<Vec<String>, Error
 
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
 pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
-    if raw.len() > MAX_NAME {
+    if raw.len() > MAX_SUBJECT {
         return Err(Error::IdentityForbidden("the subject is longer than 16 KiB"));
     }
     for (_, text) in attribute_values(raw)? {

@@ -6,10 +6,10 @@ use core::net::IpAddr;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 
-/// More names than any workload has.
-const MAX_NAMES: usize = 1000;
+/// Most alternative names: more than any workload has.
+pub const MAX_NAMES: usize = 1000;
 /// Longest single name, in bytes: a DNS name has at most 253, a SPIFFE ID 2048.
-const MAX_NAME: usize = 2048;
+pub const MAX_NAME: usize = 2048;
 
 /// Checks the value of a subjectAltName extension: `GeneralNames ::= SEQUENCE SIZE (1..MAX) OF GeneralName`.
 pub fn check(value: &[u8]) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other run.
 
 use crate::{ask, ca, plain};
+use rcgen::IsCa;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
-use tcs_x509::{End, Lifetimes, Profile, Usage, issue};
+use tcs_x509::{CertificateRequest, End, Lifetimes, Profile, Usage, issue, limits};
 use x509_cert::der::Decode as _;
 
 /// Tests run in threads, and each rewrites its own part of a file.
@@ -103,4 +104,73 @@ fn b09_the_table_of_lifetimes_is_that_of_the_code() {
         }
     });
     section("signers.md", "lifetime", &table);
+}
+
+#[test]
+fn b09_the_table_of_limits_is_that_of_the_code() {
+    let mut table = String::from("| What | At most |\n|---|---|\n");
+    for (what, most) in [
+        ("alternative names", limits::MAX_NAMES),
+        ("bytes of one of them", limits::MAX_NAME),
+        ("bytes of the subject", limits::MAX_SUBJECT),
+        ("attributes of the subject", limits::MAX_ATTRIBUTES),
+        ("extensions of the request", limits::MAX_EXTENSIONS),
+        ("bytes of the request", tcs_x509::MAX_REQUEST),
+        ("bytes of the certificate without its signature", limits::MAX_TBS),
+    ] {
+        writeln!(table, "| {what} | {most} |").unwrap();
+    }
+    section("signers.md", "limits", &table);
+}
+
+/// B9: what becomes of a request for a CA certificate, as the code has it.
+#[test]
+fn b09_the_table_of_the_ca_bit_is_that_of_the_code() {
+    let ca = crate::self_signed::root_with(&rcgen::PKCS_ECDSA_P256_SHA256, Some(3));
+    let asks =
+        |is_ca| CertificateRequest::from_der(&crate::request(|parameters| parameters.is_ca = is_ca)).unwrap();
+    let requests = [
+        ("nothing", asks(IsCa::NoCa)),
+        ("CA:TRUE", asks(IsCa::Ca(rcgen::BasicConstraints::Unconstrained))),
+        ("CA:FALSE", asks(IsCa::ExplicitNoCa)),
+    ];
+    let mut table = String::from(
+        "| `spec.ca.policy.caDepth` | `cert sign` in `spec.usages` | annotation | basicConstraints of the request | outcome |\n|---|---|---|---|---|\n",
+    );
+    for depth in [0u8, 2] {
+        for sign in [false, true] {
+            for is_ca in [false, true] {
+                for (says, request) in &requests {
+                    let usages = if sign { &[Usage::CertSign][..] } else { &[Usage::ServerAuth] };
+                    let fixed = Some(crate::sub_ca::depth(depth));
+                    let ask = tcs_x509::LeafRequest { is_ca, fixed, ..ask(request, usages, None) };
+                    let outcome = match issue(&ask, &ca.chain(), &ca) {
+                        Err(error) => format!("`{}`", error.code()),
+                        Ok(_) if !is_ca => "no CA".to_owned(),
+                        Ok(made) => format!("CA, path length {}", crate::sub_ca::says(&made.der).1.unwrap()),
+                    };
+                    let yes = |yes| if yes { "yes" } else { "no" };
+                    writeln!(table, "| {depth} | {} | {} | {says} | {outcome} |", yes(sign), yes(is_ca))
+                        .unwrap();
+                }
+            }
+        }
+    }
+    section("signers.md", "ca bit", &table);
+}
+
+#[test]
+fn b09_every_item_is_there() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/signers.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for item in [
+        "1. **Trust distribution.**",
+        "2. **Permitted subjects.**",
+        "3. **Permitted extensions.**",
+        "4. **Usages.**",
+        "5. **Lifetime.**",
+        "6. **CA bit.**",
+    ] {
+        assert_eq!(page.matches(&format!("\n{item}")).count(), 1, "{item}");
+    }
 }

@@ -64,7 +64,7 @@ fn openssl_verifies(anchor: &Ca, chain: &[&[u8]]) -> Result<(), String> {
 }
 
 /// What the certificate's basicConstraints and key usage say, by another parser.
-fn says(der: &[u8]) -> (bool, Option<u8>, Option<pkix::KeyUsage>) {
+pub fn says(der: &[u8]) -> (bool, Option<u8>, Option<pkix::KeyUsage>) {
     let certificate = x509_cert::Certificate::from_der(der).unwrap();
     let tbs = certificate.tbs_certificate();
     let (critical, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
