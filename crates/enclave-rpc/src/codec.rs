@@ -266,4 +266,38 @@ mod tests {
             let _ = decode::<Request>(&body);
         }
     }
+
+    /// Nesting without end, and lengths that nothing follows: what is made of a frame takes no more than it.
+    #[test]
+    fn hostile_frames_as_long_as_they_may_be_take_no_more_than_their_length() {
+        // A request of nine fields, the last of which nobody knows: it is skipped.
+        let around = |fill: &[u8]| {
+            let mut body = minicbor::to_vec(request()).unwrap();
+            let fields = body.iter().position(|byte| *byte == 0x88).unwrap();
+            body[fields] = 0x89;
+            let room = MAX_FRAME - body.len();
+            body.extend(fill.iter().cycle().take(room));
+            body
+        };
+        let mut known = around(&[]);
+        known.push(0xf6);
+        assert_eq!(decode::<Request>(&known).unwrap(), request(), "what nobody knows is skipped");
+        let text = [0x78; 4];
+        for (what, body) in [
+            ("arrays without end", around(&[0x9f])),
+            ("maps without end", around(&[0xbf, 0x00])),
+            ("arrays of one", around(&[0x81])),
+            ("long arrays", around(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])),
+            ("long texts", around(&[0x7b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])),
+            ("texts without end", around(&[0x7f])),
+            ("tags", around(&[0xc0])),
+            ("texts", around(&text)),
+            ("nothing but arrays", vec![0x9f; MAX_FRAME]),
+        ] {
+            let used = allocation_counter::measure(|| {
+                assert!(decode::<Request>(&body).is_err(), "{what}");
+            });
+            assert!(used.bytes_max <= MAX_FRAME as u64, "{what}: {} bytes", used.bytes_max);
+        }
+    }
 }
