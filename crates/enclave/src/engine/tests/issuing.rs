@@ -1,7 +1,8 @@
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts};
+use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
-use tcs_enclave_rpc::{Door, Issue, RefusalCode};
+use std::collections::HashSet;
+use tcs_enclave_rpc::{Door, Issue, RefusalCode, RenewCa};
 use x509_cert::der::Decode as _;
 
 fn ready() -> Engine {
@@ -62,12 +63,43 @@ fn lifetimes_stay_inside_the_floor_and_the_ca() {
     assert_eq!(lifetime(Some(86_400), end - 3600).1, end);
 }
 
+/// The number of a certificate's serial: positive, and of at most 16 bytes.
+fn serial(der: &[u8]) -> u128 {
+    let certificate = x509_cert::Certificate::from_der(der).unwrap();
+    let bytes = certificate.tbs_certificate().serial_number().as_bytes();
+    assert!(bytes[0] < 0x80, "negative: {bytes:x?}");
+    // DER puts a zero before a number whose first bit is set.
+    let number = if bytes[0] == 0 { &bytes[1..] } else { bytes };
+    assert!((1..=16).contains(&number.len()), "{bytes:x?}");
+    number.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
+}
+
+/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8) cases.
+fn assert_random(serials: &[u128]) {
+    assert_eq!(serials.iter().collect::<HashSet<_>>().len(), serials.len());
+    let (ones, zeros) = serials.iter().fold((0, 0), |(ones, zeros), serial| (ones | serial, zeros | !serial));
+    assert_eq!((ones, zeros), (u128::MAX, u128::MAX), "{ones:x} {zeros:x}");
+}
+
 #[test]
-fn no_two_certificates_share_a_serial_number() {
+fn b08_serials_of_leaves_are_positive_and_128_random_bits() {
     let engine = ready();
     let request = issue("uid", csr(|_| {}));
-    let one = engine.issue(request.clone()).unwrap();
-    assert_ne!(one.chain, engine.issue(request).unwrap().chain);
+    let leaf = |_| serial(&engine.issue(request.clone()).unwrap().chain[0]);
+    assert_random(&(0..256).map(leaf).collect::<Vec<_>>());
+}
+
+#[test]
+fn b08_serials_of_made_and_renewed_cas_are_positive_and_128_random_bits() {
+    let engine = engine();
+    let renewal = RenewCa { issuer_uid: "uid".into(), new_key: None, lifetime: 86_400, now: NOW };
+    let mut serials = Vec::new();
+    for _ in 0..32 {
+        serials.push(serial(&engine.generate(self_signed("uid")).unwrap().chain[0]));
+        serials.push(serial(&engine.renew(renewal.clone()).unwrap().chain[0]));
+        engine.destroy("uid");
+    }
+    assert_random(&serials);
 }
 
 #[test]
