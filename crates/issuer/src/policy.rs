@@ -20,3 +20,49 @@ pub fn message(spec: &PolicySpec) -> Policy {
         organizational_units: texts(spec.organizational_units.as_ref()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every field has a value of its own: two that are exchanged, or one that is forgotten, show.
+    #[test]
+    fn every_rule_arrives_under_its_own_name() {
+        let list = |text: &str| Some(vec![text.to_owned(), format!("{text} too")]);
+        let texts = |text| list(text).map(Texts);
+        let spec = PolicySpec {
+            dns_names: list("dns"),
+            uris: list("uri"),
+            ip_ranges: list("ip"),
+            email_addresses: list("e-mail"),
+            common_names: list("common name"),
+            organizations: list("organization"),
+            organizational_units: list("unit"),
+            usages: list("usage"),
+            max_lifetime_seconds: Some(4321),
+            key_algorithms: list("key"),
+            ca_depth: Some(5),
+        };
+        let expected = Policy {
+            dns_names: texts("dns"),
+            uris: texts("uri"),
+            ip_ranges: texts("ip"),
+            email_addresses: texts("e-mail"),
+            common_names: texts("common name"),
+            usages: texts("usage"),
+            max_lifetime: Some(4321),
+            key_algorithms: texts("key"),
+            ca_depth: Some(5),
+            organizations: texts("organization"),
+            organizational_units: texts("unit"),
+        };
+        assert_eq!(message(&spec), expected);
+    }
+
+    #[test]
+    fn a_rule_left_out_stays_no_rule_and_an_empty_list_allows_nothing() {
+        assert_eq!(message(&PolicySpec::default()), Policy::default());
+        let spec = PolicySpec { dns_names: Some(vec![]), ..PolicySpec::default() };
+        assert_eq!(message(&spec), Policy { dns_names: Some(Texts(vec![])), ..Policy::default() });
+    }
+}

@@ -1,8 +1,12 @@
 //! What was fixed when a CA was made holds, whatever the controller sends; what it sends only narrows.
 
 use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
-use rcgen::{DnType, SanType};
-use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, RenewCa, Texts};
+use crate::Engine;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    SanType, SignatureAlgorithm,
+};
+use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, RenewCa, Request, Texts};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::BasicConstraints;
 
@@ -130,4 +134,134 @@ fn a_ca_is_not_made_deeper_than_its_path_length() {
     }
     assert!(enclave.health(None).issuers.is_empty());
     assert!(enclave.generate(ask(Some(1), 1)).is_ok());
+}
+
+/// A request that names nothing but this.
+fn naming(name: impl FnOnce(&mut CertificateParams)) -> Issue {
+    let request = csr(|params| {
+        params.subject_alt_names.clear();
+        params.distinguished_name = DistinguishedName::new();
+        name(params);
+    });
+    issue("uid", request)
+}
+
+fn alternative(name: SanType) -> Issue {
+    naming(|params| params.subject_alt_names = vec![name])
+}
+
+fn subject(kind: DnType, value: &str) -> Issue {
+    naming(|params| params.distinguished_name.push(kind, value))
+}
+
+fn with_key(algorithm: &'static SignatureAlgorithm) -> Issue {
+    let key = KeyPair::generate_for(algorithm).unwrap();
+    let params = CertificateParams::new(["workload.example".to_owned()]).unwrap();
+    issue("uid", params.serialize_request(&key).unwrap().der().to_vec())
+}
+
+fn with_usage(usage: &str) -> Issue {
+    Issue { usages: vec![usage.to_owned()], ..issue("uid", csr(|_| {})) }
+}
+
+/// One CA with these rules fixed, and the name of the door by which they come; another without, to which they are sent.
+fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
+    let (fixed, sent) = (engine(), engine());
+    fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(policy.clone()) }).unwrap();
+    sent.generate(self_signed("uid")).unwrap();
+    [("fixed", fixed, None), ("sent", sent, Some(policy.clone()))]
+}
+
+/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would not.
+#[test]
+fn each_rule_reaches_what_it_is_about() {
+    let dns = |name: &str| alternative(SanType::DnsName(name.try_into().unwrap()));
+    let uri = |name: &str| alternative(SanType::URI(name.try_into().unwrap()));
+    let email = |name: &str| alternative(SanType::Rfc822Name(name.try_into().unwrap()));
+    let ip = |last| alternative(SanType::IpAddress([10, 0, 0, last].into()));
+    let only = |set: fn(&mut Policy, Option<Texts>), value: &str| {
+        let mut policy = Policy::default();
+        set(&mut policy, Some(texts(&[value])));
+        policy
+    };
+    let table = [
+        ("DNS names", only(|p, t| p.dns_names = t, "a.example"), dns("a.example"), dns("b.example")),
+        ("URIs", only(|p, t| p.uris = t, "spiffe://td/a"), uri("spiffe://td/a"), uri("spiffe://td/b")),
+        ("IP ranges", only(|p, t| p.ip_ranges = t, "10.0.0.1"), ip(1), ip(2)),
+        (
+            "e-mail addresses",
+            only(|p, t| p.email_addresses = t, "a@m.example"),
+            email("a@m.example"),
+            email("b@m.example"),
+        ),
+        (
+            "common names",
+            only(|p, t| p.common_names = t, "a"),
+            subject(DnType::CommonName, "a"),
+            subject(DnType::CommonName, "b"),
+        ),
+        (
+            "organizations",
+            only(|p, t| p.organizations = t, "a"),
+            subject(DnType::OrganizationName, "a"),
+            subject(DnType::OrganizationName, "b"),
+        ),
+        (
+            "organizational units",
+            only(|p, t| p.organizational_units = t, "a"),
+            subject(DnType::OrganizationalUnitName, "a"),
+            subject(DnType::OrganizationalUnitName, "b"),
+        ),
+        (
+            "usages",
+            only(|p, t| p.usages = t, "client auth"),
+            with_usage("client auth"),
+            with_usage("server auth"),
+        ),
+        (
+            "key algorithms",
+            only(|p, t| p.key_algorithms = t, "ECDSA-P384"),
+            with_key(&PKCS_ECDSA_P384_SHA384),
+            with_key(&PKCS_ECDSA_P256_SHA256),
+        ),
+    ];
+    for (rule, policy, good, bad) in table {
+        for (way, enclave, policy) in both_ways(&policy) {
+            let ask = |ask: &Issue| {
+                enclave.outcome(Request::Issue(Issue { policy: policy.clone(), ..ask.clone() }))
+            };
+            assert!(ask(&good).is_ok(), "{rule}, {way}: {:?}", ask(&good));
+            let refusal = ask(&bad).unwrap_err();
+            assert_eq!(refusal.code, RefusalCode::PolicyRefused, "{rule}, {way}");
+            assert!(refusal.message.contains(rule), "{rule}, {way}: {refusal}");
+        }
+    }
+}
+
+/// The two rules that are numbers: one cuts, the other widens where it is fixed and only there.
+#[test]
+fn the_longest_lifetime_and_the_depth_reach_what_they_are_about() {
+    let lifetime = Policy { max_lifetime: Some(1800), ..Policy::default() };
+    for (way, enclave, policy) in both_ways(&lifetime) {
+        let ask = |lifetime| {
+            let ask = Issue { lifetime: Some(lifetime), policy: policy.clone(), ..issue("uid", csr(|_| {})) };
+            enclave.issue(ask).unwrap().not_after - NOW
+        };
+        assert_eq!((ask(1799), ask(1800), ask(1801)), (1799, 1800, 1800), "{way}");
+        let ca = Issue { policy, ..for_ca() };
+        assert_eq!(enclave.issue(ca), Err(RefusalCode::RequestForCa), "{way}");
+    }
+    let deep = |ca_depth| Policy { ca_depth: Some(ca_depth), ..Policy::default() };
+    let [(_, fixed, _), (_, sent, policy)] = both_ways(&deep(1));
+    assert_eq!(fixed.issue(for_ca()).unwrap().not_after - NOW, 3600);
+    assert_eq!(
+        fixed.issue(Issue { policy: Some(deep(0)), ..for_ca() }),
+        Err(RefusalCode::RequestForCa),
+        "lowered"
+    );
+    assert_eq!(sent.issue(Issue { policy, ..for_ca() }), Err(RefusalCode::RequestForCa), "never raised");
+}
+
+fn for_ca() -> Issue {
+    Issue { is_ca: true, ..with_usage("cert sign") }
 }
