@@ -315,4 +315,39 @@ mod tests {
         assert_eq!(fault(&one, "uid", &[blob.as_slice(), &[0]].concat()), Some(Fault::Invalid));
         assert_eq!(fault(&one, "uid", &vec![0; MAX_SEALED_BLOB + 1]), Some(Fault::Invalid));
     }
+
+    /// The same blob under another header. Opened by `by`, whose own values the header may now name.
+    fn relabelled(
+        by: &Sealer,
+        issuer: &str,
+        blob: &[u8],
+        relabel: impl FnOnce(&mut Header<'_>),
+    ) -> Option<Fault> {
+        let mut blob: Blob<'_> = decode(blob).unwrap();
+        let mut header: Header<'_> = decode(blob.header).unwrap();
+        relabel(&mut header);
+        let header = minicbor::to_vec(&header).unwrap();
+        blob.header = header.as_slice().into();
+        fault(by, issuer, &minicbor::to_vec(&blob).unwrap())
+    }
+
+    /// W-D6: whoever keeps the blob can write the header that is asked for, and gains nothing: it is authenticated, too.
+    #[test]
+    fn w_d6_a_relabelled_blob_is_refused_where_its_header_fits() {
+        let one = sealer(1, 1);
+        let blob = sealed(&one);
+        assert_eq!(relabelled(&one, "uid", &blob, |_| {}), None, "what is not changed opens");
+        let invalid = Some(Fault::Invalid);
+        assert_eq!(relabelled(&one, "other", &blob, |header| header.issuer_uid = "other"), invalid);
+        for generation in [0, 6, 8, u64::MAX] {
+            assert_eq!(relabelled(&one, "uid", &blob, |header| header.generation = generation), invalid);
+        }
+        // The same key in the hands of another enclave, as on a platform that keys by signer would be.
+        let other = sealer(1, 2);
+        assert_eq!(relabelled(&other, "uid", &blob, |header| header.measurement = [2; 32].into()), invalid);
+        let other = sealer(2, 1);
+        assert_eq!(relabelled(&other, "uid", &blob, |header| header.key_id = other.key_id.into()), invalid);
+        assert_eq!(relabelled(&one, "uid", &blob, |header| header.salt = [0; 32].into()), invalid);
+        assert_eq!(relabelled(&one, "uid", &blob, |header| header.nonce = [0; 12].into()), invalid);
+    }
 }

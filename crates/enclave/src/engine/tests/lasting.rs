@@ -103,6 +103,20 @@ fn a_blob_of_another_issuer_machine_or_enclave_is_refused() {
 }
 
 #[test]
+fn w_d6_a_blob_relabelled_to_another_issuer_is_not_restored() {
+    let enclave = sealing_engine(1, 1);
+    enclave.generate(self_signed("issuer-one")).unwrap();
+    let mut blob = enclave.seal("issuer-one").unwrap().blob.to_vec();
+    assert!(sealing_engine(1, 1).restore("issuer-one", &blob).is_ok());
+    let places: Vec<_> = (0..blob.len() - 9).filter(|&at| blob[at..].starts_with(b"issuer-one")).collect();
+    let [at] = places[..] else { panic!("the header names the issuer once: {places:?}") };
+    blob[at..at + 10].copy_from_slice(b"issuer-two");
+    let restarted = sealing_engine(1, 1);
+    assert_eq!(restarted.restore("issuer-two", &blob), Err(RefusalCode::SealedBlobInvalid));
+    assert!(restarted.health(None).issuers.is_empty(), "nothing is held");
+}
+
+#[test]
 fn an_older_blob_than_one_that_was_seen_is_refused() {
     let enclave = sealing_engine(1, 1);
     enclave.generate(self_signed("uid")).unwrap();
