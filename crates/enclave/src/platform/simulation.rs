@@ -75,3 +75,26 @@ fn measure_self() -> io::Result<[u8; 32]> {
     }
     context.finish().as_ref().try_into().map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RELEASE_DATE;
+
+    #[test]
+    fn the_sealing_key_is_the_folders_own_and_the_same_after_every_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        for folder in [&one, &other] {
+            Platform::create(folder, RELEASE_DATE).unwrap();
+        }
+        let key = |folder| Simulation::open(folder).unwrap().sealing_key().unwrap().unwrap();
+        let (first, again, foreign) = (key(&one), key(&one), key(&other));
+        assert_eq!((first.key.as_ref(), first.measurement), (again.key.as_ref(), again.measurement));
+        assert_ne!(first.key, foreign.key);
+        assert_eq!(first.measurement, foreign.measurement, "the program is the same");
+        assert_ne!(first.key.as_ref(), &[0; 32]);
+        std::fs::write(one.join("without-sealing"), "").unwrap();
+        assert!(Simulation::open(&one).unwrap().sealing_key().unwrap().is_none());
+    }
+}
