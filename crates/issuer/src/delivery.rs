@@ -238,4 +238,47 @@ mod tests {
         let error = read(&secret(Some("AAAA"), Some(&STANDARD.encode(many)))).err().map(DeliveryError::code);
         assert_eq!(error, Some("TooManyCertificates"));
     }
+
+    /// What stands in the two fields, byte for byte, and the code of the refusal.
+    fn code_of(key: &[u8], certificate: &[u8]) -> Option<&'static str> {
+        let data = [("tls.key", key), ("tls.crt", certificate)];
+        let data = data.map(|(name, value)| (name.to_owned(), ByteString(value.to_vec())));
+        read(&Secret { data: Some(data.into()), ..Secret::default() }).err().map(DeliveryError::code)
+    }
+
+    #[test]
+    fn w_s7_fields_of_every_short_length_are_read_or_refused_by_name() {
+        let (certificate, key) = (certificate_text(), STANDARD.encode([7; 400]));
+        for length in 0..=40 {
+            for byte in [0, b'A', b'=', b'-', b' ', 0x7f, 0x80, 0xff] {
+                let raw = vec![byte; length];
+                let encoded = STANDARD.encode(&raw);
+                let expected = match (length, byte) {
+                    (0, _) => Some("MissingKey"),
+                    (_, b'A') if length % 4 == 0 => None,
+                    _ => Some("CorruptKey"),
+                };
+                assert_eq!(code_of(&raw, certificate.as_bytes()), expected, "{length} times {byte:x}");
+                // Any bytes may be a wrapped key; the enclave looks at their number.
+                let expected = (length == 0).then_some("MissingKey");
+                assert_eq!(code_of(encoded.as_bytes(), certificate.as_bytes()), expected);
+                let expected = if length == 0 { "MissingCertificate" } else { "CorruptCertificate" };
+                for value in [&raw[..], encoded.as_bytes()] {
+                    assert_eq!(code_of(key.as_bytes(), value), Some(expected), "{length} times {byte:x}");
+                }
+                assert_eq!(read_request(&raw), None);
+            }
+        }
+    }
+
+    #[test]
+    fn w_s7_a_certificate_cut_anywhere_is_corrupt() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAQIDBA==\n-----END CERTIFICATE-----";
+        let key = STANDARD.encode([7; 400]);
+        for length in 1..pem.len() {
+            let cut = STANDARD.encode(&pem[..length]);
+            assert_eq!(code_of(key.as_bytes(), cut.as_bytes()), Some("CorruptCertificate"), "{length}");
+        }
+        assert_eq!(code_of(key.as_bytes(), STANDARD.encode(pem).as_bytes()), None);
+    }
 }

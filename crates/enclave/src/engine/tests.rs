@@ -7,6 +7,7 @@ mod lasting;
 mod policy;
 mod provisioning;
 mod renewal;
+mod sizes;
 
 use crate::Engine;
 use fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts};

@@ -6,7 +6,9 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::key_wrap::{AES_128, AesKek, KeyWrapPadded};
 use aws_lc_rs::rsa::{KeyPair, KeySize, PrivateDecryptingKey};
 use proptest::prelude::*;
-use tcs_keywrap::{Error, MAX_LEN, MIN_LEN, WrapFormat, check_length, check_pkcs8, unwrap, wrap};
+use tcs_keywrap::{
+    Error, MAX_LEN, MIN_LEN, WrapFormat, check_length, check_pkcs8, check_public_key, unwrap, wrap,
+};
 
 fn refusal(blob: &[u8]) -> Error {
     unwrap(&quote_key(), blob, WrapFormat::ALL).err().expect("refused")
@@ -22,6 +24,85 @@ fn w_s7_lengths_are_checked_first() {
     for len in [MIN_LEN, MAX_LEN] {
         assert_eq!(check_length(&vec![0xa5; len]), Ok(()));
         assert_eq!(refusal(&vec![0xa5; len]), Error::WrappedKeyInvalid);
+    }
+}
+
+#[test]
+fn w_s7_wraps_of_every_short_length_are_refused_by_name() {
+    let good = kwp_wrap(&p256_pkcs8());
+    for len in 0..=40 {
+        assert_eq!(refusal(&good[..len]), Error::WrappedKeyLength { len });
+        let len = 384 + len;
+        let expected = match len - 384 {
+            24 | 32 | 40 => Error::WrappedKeyInvalid,
+            _ => Error::WrappedKeyLength { len },
+        };
+        assert_eq!(refusal(&good[..len]), expected);
+    }
+}
+
+#[test]
+fn w_s7_payloads_of_every_short_length_are_no_keys() {
+    let key = p256_pkcs8();
+    for len in 1..=40 {
+        // RFC 5649 makes a single block of up to 8 bytes: shorter than any wrapped key.
+        let code = if len <= 8 { "WrappedKeyLength" } else { "PrivateKeyMalformed" };
+        assert_eq!(refusal(&kwp_wrap(&key[..len])).code(), code, "{len} bytes");
+        assert_eq!(check_pkcs8(&key[..len]).unwrap_err().code(), "PrivateKeyMalformed", "{len} bytes");
+    }
+    assert_eq!(check_pkcs8(&[]).unwrap_err().code(), "PrivateKeyMalformed");
+}
+
+/// Every length that RFC 5649's field of 32 bits can hold, near the right one and near its ends.
+#[test]
+fn w_s7_the_length_inside_kwp_is_never_believed() {
+    let key = p256_pkcs8();
+    let mut padded = key.clone();
+    padded.resize(key.len().next_multiple_of(8), 0);
+    let near = 0..=u32::try_from(padded.len() + 40).unwrap();
+    for length in near.chain((8..32).map(|bit| 1 << bit)).chain([u32::MAX - 7, u32::MAX]) {
+        let initial = [[0xa6, 0x59, 0x59, 0xa6], length.to_be_bytes()].concat().try_into().unwrap();
+        let blob = [oaep(SHA256, &[7; 32], None), wrap_blocks(&[7; 32], initial, &padded)].concat();
+        let opened = unwrap(&quote_key(), &blob, WrapFormat::ALL);
+        // Zeros that stand for a pad, or behind the key, are the same bytes.
+        if (key.len()..=padded.len()).contains(&(length as usize)) {
+            assert!(*opened.ok().unwrap().pkcs8 == key, "{length}");
+        } else {
+            assert_eq!(opened.err(), Some(Error::WrappedKeyInvalid), "{length}");
+        }
+    }
+}
+
+/// DER lengths up to 2^64 - 1 and beyond, outside and inside of both structures.
+#[test]
+fn w_s7_der_lengths_that_lie_are_malformed() {
+    let (key, spki) = (p256_pkcs8(), quote_spki());
+    let lengths =
+        (0x80..=0x8f).map(|octets: u8| [vec![octets], vec![0xff; usize::from(octets & 0x7f)]].concat());
+    for length in lengths.chain([vec![0xff], vec![0x7f]]) {
+        // A tag, its length, and what would follow.
+        let lie = |tag: u8, rest: &[u8]| [&[tag], &length[..], rest].concat();
+        let inside = |head: &[u8], lie: Vec<u8>| {
+            let len = u8::try_from(head.len() + lie.len()).unwrap();
+            [&[0x30, len], head, &lie].concat()
+        };
+        let algorithm = &key[6..27];
+        assert_eq!(algorithm[..2], [0x30, 0x13]);
+        for lying in [
+            lie(0x30, &key[3..]),
+            inside(&[], lie(2, &[0])),
+            inside(&[2, 1, 0], lie(0x30, &algorithm[2..])),
+            inside(&[&[2, 1, 0], algorithm].concat(), lie(4, &[0; 8])),
+        ] {
+            assert_eq!(check_pkcs8(&lying).unwrap_err().code(), "PrivateKeyMalformed", "{lying:x?}");
+            assert_eq!(refusal(&kwp_wrap(&[&lying[..], &[1; 40]].concat())).code(), "PrivateKeyMalformed");
+        }
+        for lying in
+            [lie(0x30, &spki[4..]), inside(&[], lie(0x30, &[])), inside(&spki[4..19], lie(3, &[0; 8]))]
+        {
+            let code = check_public_key(&lying).unwrap_err().code();
+            assert_eq!(code, "PublicKeyMalformed", "{lying:x?}");
+        }
     }
 }
 
@@ -175,7 +256,7 @@ proptest! {
     fn w_s7_no_input_panics(blob in prop::collection::vec(any::<u8>(), 0..600)) {
         let _ = check_length(&blob);
         let _ = check_pkcs8(&blob);
-        let _ = tcs_keywrap::check_public_key(&blob);
+        let _ = check_public_key(&blob);
     }
 
     #[test]
