@@ -7,6 +7,7 @@ mod lasting;
 mod policy;
 mod provisioning;
 mod renewal;
+mod secrecy;
 mod sizes;
 
 use crate::Engine;
