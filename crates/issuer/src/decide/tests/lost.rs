@@ -38,3 +38,34 @@ fn w_d2_an_ephemeral_ca_that_is_lost_is_not_made_anew_without_its_own_fingerprin
     scene.issuer.metadata.annotations = Some([("tcs.intel.com/new-ca".to_owned(), old)].into());
     assert!(scene.decide().generate.is_some());
 }
+
+#[test]
+fn a_lost_key_says_why_what_was_sealed_of_it_did_not_come_back() {
+    // As the enclave says them.
+    let refusals = [
+        (RefusalCode::SealedBlobForeign, "the sealed CA key is another issuer's"),
+        (RefusalCode::SealedBlobForeign, "the CA key was sealed on another machine"),
+        (
+            RefusalCode::SealedBlobForeign,
+            "the CA key was sealed by another enclave; another version of it is one",
+        ),
+        (
+            RefusalCode::SealedBlobOld,
+            "the sealed CA key is older than one that the issuer had since; restore the newest",
+        ),
+    ];
+    for self_sign in [true, false] {
+        for (code, text) in refusals {
+            let mut scene = lost(self_sign);
+            scene.restore_refusal = Some(Refusal { code, message: text.to_owned() });
+            let plan = scene.decide();
+            assert_eq!(reason(&plan), reasons::KEY_LOST, "{text}");
+            let said = [&ready_condition(&plan.status).unwrap().message, &plan.notes[0].message];
+            for message in said {
+                assert!(message.contains(code.as_str()) && message.contains(text), "{message}");
+            }
+            assert!(plan.requeue.is_none(), "time alone does not heal it");
+            assert!(plan.generate.is_none() && plan.deliver.is_none() && plan.ca_secret.is_none());
+        }
+    }
+}
