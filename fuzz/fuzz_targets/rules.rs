@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
         usages,
         max_lifetime,
         key_algorithms,
-        ca_depth: text.bytes().next(),
+        ca_depth: list('a').first().and_then(|depth| depth.parse().ok()),
     };
     let Ok(policy) = Policy::new(&rules) else { return };
     let (ca, _) = &*tcs_fuzz::CA;

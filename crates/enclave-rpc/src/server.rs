@@ -135,8 +135,7 @@ impl Server {
             let Some(connection) = connections.admit(stream) else { continue };
             let reader = Arc::clone(&connection);
             let spawned = builder("rpc-reader").spawn_scoped(scope, move || {
-                serve(&reader, quick, slow);
-                connections.end(&reader);
+                attend(&reader, connections, quick, slow);
             });
             if spawned.is_err() {
                 connections.end(&connection);
@@ -197,6 +196,15 @@ fn work(handler: &dyn Handler, queue: &Queue<Job>) {
         connection.finished();
         held.push(connection);
     }
+}
+
+/// From a connection's beginning to its end.
+fn attend(connection: &Arc<Connection>, connections: &Connections, quick: &Queue<Job>, slow: &Queue<Job>) {
+    serve(connection, quick, slow);
+    // Nobody waits for what is left of it, and it would have its turns.
+    quick.forget(connection.number());
+    slow.forget(connection.number());
+    connections.end(connection);
 }
 
 /// Reads frames until the client ends or breaks the protocol.

@@ -304,7 +304,12 @@ impl<'a> Pass<'a> {
     /// Said of a CA that was waited for.
     fn awaited(&self, ca: &CaInfo, message: &str) -> Option<Note> {
         let waited = ready_condition(self.seen.status).is_none_or(|ready| {
-            let waiting = [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST];
+            let waiting = [
+                reasons::AWAITING_KEY,
+                reasons::KEY_REJECTED,
+                reasons::KEY_LOST,
+                reasons::SEALED_KEY_NOT_KEPT,
+            ];
             waiting.contains(&ready.reason.as_str()) || self_signed::waits(&ready.reason)
         });
         let (reason, how) = if self.seen.issuer.spec().self_sign {
@@ -413,6 +418,13 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, refused: &SecretRefu
         // A CA that a restart would lose is not published.
         SecretRefused::SealedKey(why) => {
             (plan.ca_secret, plan.attestation) = (None, AttestationStep::Keep);
+            if let Some(present) = &seen.status.ca {
+                // What a restart would bring back is what is published: the CA before, if there is one.
+                plan.status.ca = Some(present.clone());
+                plan.status.previous_cas.clone_from(&seen.status.previous_cas);
+                plan.status.handled_renewal.clone_from(&seen.status.handled_renewal);
+                plan.notes.clear();
+            }
             let name = tcs_api::sealed::name(&seen.issuer.uid());
             (
                 reasons::SEALED_KEY_NOT_KEPT,

@@ -103,8 +103,13 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
             let kept = sealed::keep(&secrets, issuer, SealedKey::of(ca, issuer), sealed.blob.to_vec()).await;
-            if let Some(why) = refused_for_good(kept)? {
-                secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now());
+            match refused_for_good(kept)? {
+                // Only its labels are others.
+                Some(why) if seen.sealed.is_some_and(|kept| kept.is_key_of(ca)) => {
+                    tracing::warn!(issuer = issuer.signer_name(), why, "the sealed key keeps its labels");
+                }
+                Some(why) => secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now()),
+                None => {}
             }
         }
         carry_out(&mut plan, &seen, context, &attestations).await?;

@@ -32,7 +32,13 @@ impl SealedKey {
         Self { fingerprint, generation: ca.generation, labels: issuer.all_labels() }
     }
 
-    /// Whether what is kept is what is to be kept; others may have put labels of their own there.
+    /// Whether what is kept is the key that the enclave holds.
+    pub fn is_key_of(&self, ca: &CaInfo) -> bool {
+        self.fingerprint == hex::encode(ca.fingerprint.as_slice()) && self.generation == ca.generation
+    }
+
+    /// Whether what is kept is what is to be kept. Others may have put labels of their own there, so one that the spec no longer has
+    /// goes with the next key only.
     pub fn is(&self, wanted: &Self) -> bool {
         self.fingerprint == wanted.fingerprint
             && self.generation == wanted.generation

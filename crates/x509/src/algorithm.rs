@@ -140,37 +140,43 @@ impl PublicKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Fault> {
-        let by = self.verification(algorithm)?;
-        if std::ptr::addr_eq(by, self.kind.verification()) {
-            return self.verify(message, signature);
+        match self.other_verification(algorithm)? {
+            None => self.verify(message, signature),
+            Some(by) => {
+                let key = UnparsedPublicKey::new(by, &self.key);
+                key.verify(message, signature).map_err(|_| Fault::Signature)
+            }
         }
-        UnparsedPublicKey::new(by, &self.key).verify(message, signature).map_err(|_| Fault::Signature)
     }
 
-    /// The family must fit the key; the hash is free among SHA-256, 384 and 512.
-    fn verification(
+    /// The family must fit the key; the hash is free among SHA-256, 384 and 512. `None`: it is that of a CA key of this kind.
+    fn other_verification(
         &self,
         algorithm: &AlgorithmIdentifierRef<'_>,
-    ) -> Result<&'static dyn VerificationAlgorithm, Fault> {
+    ) -> Result<Option<&'static dyn VerificationAlgorithm>, Fault> {
         let wrong = Fault::Unsupported("the signature algorithm is not supported, or does not fit the key");
         let plain = algorithm.parameters.is_none();
         // RFC 4055 wants NULL; some writers leave it out.
         let null = algorithm.parameters.is_none_or(der::AnyRef::is_null);
         match (self.kind, algorithm.oid) {
-            (Kind::Rsa { .. }, RSA_SHA256) if null => Ok(&signature::RSA_PKCS1_2048_8192_SHA256),
-            (Kind::Rsa { .. }, RSA_SHA384) if null => Ok(&signature::RSA_PKCS1_2048_8192_SHA384),
-            (Kind::Rsa { .. }, RSA_SHA512) if null => Ok(&signature::RSA_PKCS1_2048_8192_SHA512),
-            (Kind::Rsa { .. }, RSA_PSS) => pss(algorithm).ok_or(wrong),
-            (Kind::P256, ECDSA_SHA256) if plain => Ok(&signature::ECDSA_P256_SHA256_ASN1),
-            (Kind::P256, ECDSA_SHA384) if plain => Ok(&signature::ECDSA_P256_SHA384_ASN1),
-            (Kind::P256, ECDSA_SHA512) if plain => Ok(&signature::ECDSA_P256_SHA512_ASN1),
-            (Kind::P384, ECDSA_SHA256) if plain => Ok(&signature::ECDSA_P384_SHA256_ASN1),
-            (Kind::P384, ECDSA_SHA384) if plain => Ok(&signature::ECDSA_P384_SHA384_ASN1),
-            (Kind::P384, ECDSA_SHA512) if plain => Ok(&signature::ECDSA_P384_SHA512_ASN1),
-            (Kind::P521, ECDSA_SHA256) if plain => Ok(&signature::ECDSA_P521_SHA256_ASN1),
-            (Kind::P521, ECDSA_SHA384) if plain => Ok(&signature::ECDSA_P521_SHA384_ASN1),
-            (Kind::P521, ECDSA_SHA512) if plain => Ok(&signature::ECDSA_P521_SHA512_ASN1),
-            (Kind::Ed25519, ED25519) if plain => Ok(&signature::ED25519),
+            (Kind::P256, ECDSA_SHA256)
+            | (Kind::P384, ECDSA_SHA384)
+            | (Kind::P521, ECDSA_SHA512)
+            | (Kind::Ed25519, ED25519)
+                if plain =>
+            {
+                Ok(None)
+            }
+            (Kind::Rsa { .. }, RSA_SHA256) if null => Ok(None),
+            (Kind::Rsa { .. }, RSA_SHA384) if null => Ok(Some(&signature::RSA_PKCS1_2048_8192_SHA384)),
+            (Kind::Rsa { .. }, RSA_SHA512) if null => Ok(Some(&signature::RSA_PKCS1_2048_8192_SHA512)),
+            (Kind::Rsa { .. }, RSA_PSS) => pss(algorithm).ok_or(wrong).map(Some),
+            (Kind::P256, ECDSA_SHA384) if plain => Ok(Some(&signature::ECDSA_P256_SHA384_ASN1)),
+            (Kind::P256, ECDSA_SHA512) if plain => Ok(Some(&signature::ECDSA_P256_SHA512_ASN1)),
+            (Kind::P384, ECDSA_SHA256) if plain => Ok(Some(&signature::ECDSA_P384_SHA256_ASN1)),
+            (Kind::P384, ECDSA_SHA512) if plain => Ok(Some(&signature::ECDSA_P384_SHA512_ASN1)),
+            (Kind::P521, ECDSA_SHA256) if plain => Ok(Some(&signature::ECDSA_P521_SHA256_ASN1)),
+            (Kind::P521, ECDSA_SHA384) if plain => Ok(Some(&signature::ECDSA_P521_SHA384_ASN1)),
             _ => Err(wrong),
         }
     }

@@ -159,11 +159,13 @@ impl Subtree {
             || str::from_utf8(base.value()).ok().filter(|text| text.is_ascii()).map(str::to_ascii_lowercase);
         Some(match number.value() {
             1 => Self::Email(text().filter(|text| {
-                text.split_once('@')
-                    .map_or_else(|| is_base(text), |(user, host)| !user.is_empty() && is_host(host))
+                text.split_once('@').map_or_else(
+                    || !text.is_empty() && is_base(text),
+                    |(user, host)| !user.is_empty() && is_host(host),
+                )
             })?),
             2 => Self::Dns(text().filter(|text| is_base(text))?),
-            6 => Self::Uri(text().filter(|text| is_base(text))?),
+            6 => Self::Uri(text().filter(|text| !text.is_empty() && is_base(text))?),
             7 if matches!(base.value().len(), 8 | 32) => {
                 let (address, mask) = base.value().split_at(base.value().len() / 2);
                 // RFC 4632: leading ones. Others would be read in different ways.
@@ -231,7 +233,7 @@ impl Subtree {
     }
 }
 
-/// Whether a base can hold names at all: a host, with a dot before it what stands below, nothing for all. An exclusion that no
+/// Whether a base can hold names at all: a host, with a dot before it what stands below, nothing for all hosts. An exclusion that no
 /// name can match would only seem to be one.
 fn is_base(text: &str) -> bool {
     text.is_empty() || is_host(text.strip_prefix('.').unwrap_or(text))
@@ -434,6 +436,8 @@ mod tests {
             all(&[subtrees(0xa1, &[b"\x82\x03*.a"])]),
             all(&[subtrees(0xa1, &[b"\x82\x04a..b"])]),
             all(&[subtrees(0xa1, &[b"\x82\x01."])]),
+            all(&[subtrees(0xa1, &[b"\x81\x00"])]),
+            all(&[subtrees(0xa1, &[b"\x86\x00"])]),
             all(&[subtrees(0xa1, &[b"\x81\x02@a"])]),
             all(&[subtrees(0xa1, &[b"\x81\x02a@"])]),
             all(&[subtrees(0xa1, &[b"\x86\x09https://a"])]),

@@ -59,7 +59,7 @@ impl Connections {
             return None;
         }
         if state.open.len() >= self.capacity {
-            let idle = state.open.values().filter(|other| other.in_work.load(Ordering::Relaxed) == 0);
+            let idle = state.open.values().filter(|other| other.is_idle());
             let idle = idle.min_by_key(|other| other.last.load(Ordering::Relaxed)).cloned()?;
             state.open.remove(&idle.number);
             idle.close();
@@ -96,6 +96,13 @@ impl Connections {
 impl Connection {
     pub(super) fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// Whether nothing of it is in work, and no answer is on its way.
+    fn is_idle(&self) -> bool {
+        let outbox = lock(&self.outbox);
+        let owes = !outbox.held.is_empty() || !outbox.unread.is_empty() || outbox.flushing;
+        self.in_work.load(Ordering::Relaxed) == 0 && !owes
     }
 
     /// Tells connections apart.

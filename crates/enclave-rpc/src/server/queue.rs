@@ -37,31 +37,10 @@ impl<T> Queue<T> {
     /// Takes an entry in. What is given back was not taken, or had to go for it: it is the caller's to say so.
     pub(super) fn push(&self, owner: u64, entry: T, weight: usize) -> Vec<T> {
         let mut state = self.lock();
-        if state.closed || weight > MAX_WEIGHT {
+        let Some(victims) = state.victims(owner, weight, self.capacity).filter(|_| !state.closed) else {
             return vec![entry];
-        }
-        let (own_count, own_weight) =
-            state.owners.iter().find(|one| one.number == owner).map_or((0, 0), Owner::load);
-        let load = self.share(own_count.saturating_add(1), own_weight.saturating_add(weight));
-        let mut displaced = Vec::new();
-        while state.count >= self.capacity || state.weight.saturating_add(weight) > MAX_WEIGHT {
-            let share = |one: &Owner<T>| {
-                let (count, weight) = one.load();
-                self.share(count, weight)
-            };
-            let Some(at) = (0..state.owners.len()).max_by_key(|at| state.owners.get(*at).map(share)) else {
-                break;
-            };
-            // The last of its owner: the first has waited longest.
-            let last = state.owners.get_mut(at).filter(|one| share(one) > load).and_then(Owner::pop_back);
-            let Some((last, weight)) = last else {
-                displaced.push(entry);
-                return displaced;
-            };
-            state.forget(weight);
-            displaced.push(last);
-            state.owners.retain(|one| !one.entries.is_empty());
-        }
+        };
+        let displaced = victims.into_iter().filter_map(|victim| state.take_last(victim)).collect();
         state.count = state.count.saturating_add(1);
         state.weight = state.weight.saturating_add(weight);
         if let Some(one) = state.owners.iter_mut().find(|one| one.number == owner) {
@@ -75,6 +54,16 @@ impl<T> Queue<T> {
             self.changed.notify_one();
         }
         displaced
+    }
+
+    /// Drops what an owner has in it: nobody waits for that any more.
+    pub(super) fn forget(&self, owner: u64) {
+        let mut state = self.lock();
+        let Some(at) = state.owners.iter().position(|one| one.number == owner) else { return };
+        if let Some(gone) = state.owners.remove(at) {
+            state.count = state.count.saturating_sub(gone.entries.len());
+            state.weight = state.weight.saturating_sub(gone.weight);
+        }
     }
 
     /// An entry, if one waits.
@@ -106,25 +95,73 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// How much of the queue that is, by number or bytes, whichever is more.
-    fn share(&self, count: usize, weight: usize) -> usize {
-        let by_count = count.saturating_mul(MAX_WEIGHT).checked_div(self.capacity).unwrap_or(usize::MAX);
-        by_count.max(weight)
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> State<T> {
+    /// Whose last entries have to go for one more of this owner's, each owner as often as it is named; `None`: it has to wait itself.
+    ///
+    /// What is short, places or bytes, is taken from whoever has most of it, as long as that is more than the owner would then have.
+    fn victims(&self, owner: u64, weight: usize, capacity: usize) -> Option<Vec<u64>> {
+        if self.count < capacity && self.weight.saturating_add(weight) <= MAX_WEIGHT {
+            return Some(Vec::new());
+        }
+        let mut left: Vec<(u64, usize, usize, usize)> = self
+            .owners
+            .iter()
+            .map(|one| (one.number, one.entries.len(), one.weight, one.entries.len()))
+            .collect();
+        let own = self.owners.iter().find(|one| one.number == owner);
+        let own_count = own.map_or(0, |one| one.entries.len()).saturating_add(1);
+        let own_weight = own.map_or(0, |one| one.weight).saturating_add(weight);
+        let (mut count, mut total) = (self.count, self.weight.saturating_add(weight));
+        let mut victims = Vec::new();
+        loop {
+            let places_short = count >= capacity;
+            if !places_short && total <= MAX_WEIGHT {
+                return Some(victims);
+            }
+            let most = |(_, count, weight, _): &&mut (u64, usize, usize, usize)| {
+                if places_short { *count } else { *weight }
+            };
+            let richest = left.iter_mut().max_by_key(most)?;
+            let (number, its_count, its_weight, entries) = richest;
+            let enough = if places_short { *its_count > own_count } else { *its_weight > own_weight };
+            if *number == owner || !enough {
+                return None;
+            }
+            let one = self.owners.iter().find(|one| one.number == *number)?;
+            *entries = entries.checked_sub(1)?;
+            let (_, freed) = one.entries.get(*entries)?;
+            *its_count = its_count.saturating_sub(1);
+            *its_weight = its_weight.saturating_sub(*freed);
+            count = count.saturating_sub(1);
+            total = total.saturating_sub(*freed);
+            victims.push(*number);
+        }
+    }
+
+    /// The last entry of an owner: the first has waited longest.
+    fn take_last(&mut self, number: u64) -> Option<T> {
+        let at = self.owners.iter().position(|one| one.number == number)?;
+        let owner = self.owners.get_mut(at)?;
+        let (entry, weight) = owner.pop_back()?;
+        if owner.entries.is_empty() {
+            self.owners.remove(at);
+        }
+        self.release(weight);
+        Some(entry)
+    }
+
     /// The first entry of whose turn it is.
     fn next(&mut self) -> Option<T> {
         let mut owner = self.owners.pop_front()?;
         let first = owner.entries.pop_front();
         if let Some((_, weight)) = &first {
             owner.weight = owner.weight.saturating_sub(*weight);
-            self.forget(*weight);
+            self.release(*weight);
         }
         if !owner.entries.is_empty() {
             self.owners.push_back(owner);
@@ -132,17 +169,13 @@ impl<T> State<T> {
         first.map(|(entry, _)| entry)
     }
 
-    fn forget(&mut self, weight: usize) {
+    fn release(&mut self, weight: usize) {
         self.count = self.count.saturating_sub(1);
         self.weight = self.weight.saturating_sub(weight);
     }
 }
 
 impl<T> Owner<T> {
-    fn load(&self) -> (usize, usize) {
-        (self.entries.len(), self.weight)
-    }
-
     fn push(&mut self, entry: T, weight: usize) {
         self.weight = self.weight.saturating_add(weight);
         self.entries.push_back((entry, weight));
@@ -203,5 +236,41 @@ mod tests {
         assert_eq!(queue.push(2, "short", 2), ["long"]);
         assert_eq!(queue.push(1, "long", MAX_WEIGHT - 1), ["long"], "it would have more than what is there");
         assert_eq!(queue.try_pop(), Some("short"));
+    }
+
+    #[test]
+    fn what_is_short_is_taken_from_whoever_has_most_of_it_and_not_in_vain() {
+        let queue = Queue::new(64);
+        for entry in 0..40 {
+            assert!(queue.push(1, entry, 1).is_empty());
+        }
+        for owner in 2..17 {
+            assert!(queue.push(owner, 100, 1 << 20).is_empty());
+        }
+        // Bytes are short, and whoever has many entries of few bytes keeps them.
+        assert_eq!(
+            queue.push(17, 100, (1 << 20) + 1),
+            [100],
+            "it would have more than any of those with bytes"
+        );
+        assert_eq!(queue.push(17, 200, (1 << 20) - 1), [100]);
+        for entry in 0..40 {
+            let next = std::iter::from_fn(|| queue.try_pop()).find(|entry| *entry < 100);
+            assert_eq!(next, Some(entry));
+        }
+    }
+
+    #[test]
+    fn what_an_owner_left_behind_can_be_forgotten() {
+        let queue = Queue::new(4);
+        for owner in 0..4 {
+            assert!(queue.push(owner, owner, MAX_WEIGHT / 4).is_empty());
+        }
+        assert_eq!(queue.push(9, 9, 1), [9], "each has as little as it would have");
+        queue.forget(2);
+        queue.forget(7);
+        assert!(queue.push(9, 9, MAX_WEIGHT / 4).is_empty());
+        let order: Vec<_> = std::iter::from_fn(|| queue.try_pop()).collect();
+        assert_eq!(order, [0, 1, 3, 9]);
     }
 }

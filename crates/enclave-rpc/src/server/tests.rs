@@ -1,4 +1,5 @@
 use super::*;
+use crate::endpoint::Stream;
 use crate::{BeginProvisioning, Client, ClientError, Destroy, Health, HealthReport, Identity, Issue};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -305,6 +306,23 @@ fn clients_that_spoke_once_shut_nobody_out() {
     }
 }
 
+/// Whoever connects, asks and goes leaves nothing behind that others would have to wait for.
+#[test]
+fn clients_that_ask_and_go_leave_nothing_behind() {
+    let (connections, quick, slow) = (Connections::new(1), Queue::new(8), Queue::new(8));
+    let (mut client, server) = UnixStream::pair().unwrap();
+    let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
+    for request in [Request::Identity, Request::BeginProvisioning(begin)] {
+        client.write_all(&codec::encode(1, &request).unwrap()).unwrap();
+    }
+    drop(client);
+    let connection = connections.admit(Stream::Unix(server)).unwrap();
+    attend(&connection, &connections, &quick, &slow);
+    assert!(quick.try_pop().is_none() && slow.try_pop().is_none());
+    let (_client, server) = UnixStream::pair().unwrap();
+    assert!(connections.admit(Stream::Unix(server)).is_some(), "its place is free");
+}
+
 /// One client keeps the queue full, of quick or of slow work: another is served, and answered `Busy` never.
 #[test]
 fn a_flooding_client_waits_for_itself() {
@@ -319,7 +337,7 @@ fn a_flooding_client_waits_for_itself() {
         flooding.set_read_timeout(Some(WAIT)).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let frames: Vec<u8> = (0..64).flat_map(|id| codec::encode(id, &make()).unwrap()).collect();
-        let (mut reading, stopping) = (flooding.try_clone().unwrap(), Arc::clone(&stop));
+        let (mut reading, stopping) = (BufReader::new(flooding.try_clone().unwrap()), Arc::clone(&stop));
         let reader = thread::spawn(move || {
             let mut busy = 0;
             while let Ok(Some(frame)) = codec::read(&mut reading, WAIT) {
@@ -337,6 +355,7 @@ fn a_flooding_client_waits_for_itself() {
             let answer = client.call(make(), WAIT).unwrap();
             assert!(!matches!(answer, Response::Refused(_)), "{answer:?}");
         }
+        assert!(!writer.is_finished(), "it floods all the time");
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
         assert!(reader.join().unwrap() > 0, "it did flood");

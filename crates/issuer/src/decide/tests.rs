@@ -268,6 +268,19 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
     assert!(other.requeue.is_some(), "it is tried again");
     assert!(other.ca_secret.is_none(), "what a restart would lose is not published");
     assert_eq!(other.attestation, AttestationStep::Keep, "nor is the owner told that all is done");
+
+    // At a renewal the CA before is what is published, and what a restart brings back.
+    let mut renewed = Scene::holding(8);
+    renewed.status = scene.decide().status;
+    let before = renewed.status.clone();
+    let ca = renewed.ca.clone().unwrap();
+    let seen =
+        Observed { status: &renewed.status, enclave: EnclaveSeen::Holding(&renewed.identity, &ca), ..seen };
+    let mut plan = renewed.decide();
+    assert_ne!(plan.status.ca, before.ca);
+    secret_refused(&mut plan, &seen, &SecretRefused::SealedKey("forbidden".into()), now());
+    assert_eq!((plan.status.ca, plan.status.previous_cas), (before.ca, before.previous_cas));
+    assert!(plan.notes.iter().all(|note| note.reason == reasons::SEALED_KEY_NOT_KEPT));
 }
 
 #[test]

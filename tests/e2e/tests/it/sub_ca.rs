@@ -1,12 +1,12 @@
 //! CA certificates below an issuer's CA, on the real API server (B5 and B7: cert-manager's annotations).
 
-use crate::bed::{Issuer, decode, shared, unique};
+use crate::bed::{Issuer, SOON, decode, shared, unique};
 use crate::self_signed::self_signed;
 use crate::signing::{Csr, lifetime, request};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tcs_testkit::process::run;
+use tcs_testkit::process::{run, wait_for};
 
 const IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
 const DURATION: &str = "experimental.cert-manager.io/request-duration";
@@ -92,8 +92,18 @@ fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
     assert!(text.contains("CA:FALSE"), "{text}");
     let narrow = json!({"spec": {"policy": {"caDepth": 0}}}).to_string();
     issuer.kubectl(&["patch"], &["--type=merge", "-p", &narrow]);
-    let refused = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &usages);
-    assert_eq!(refused.approve().failure(), "RequestForCa");
+    // As soon as the controller has seen it: what came before is signed as it was allowed.
+    wait_for(SOON, "the refusal", || {
+        let ask = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &usages);
+        let ask = ask.approve();
+        wait_for(SOON, "an answer", || {
+            let status = ask.status();
+            let answered = status["certificate"].is_string() || ask.condition("Failed").is_some();
+            Ok(answered.then_some(()))
+        })?;
+        Ok(ask.condition("Failed").map(|condition| assert_eq!(condition["reason"], "RequestForCa")))
+    })
+    .unwrap();
 }
 
 #[test]
