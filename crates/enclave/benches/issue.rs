@@ -265,6 +265,29 @@ fn rates<const N: usize>(
     (0..rounds).map(|_| std::array::from_fn(|at| rate(work[at], repeat, threads[at]))).collect()
 }
 
+/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a core of its own, and one
+/// core be slower than the other.
+fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec<[f64; N]> {
+    let rate = |work: Work<'_>| {
+        let begun = Instant::now();
+        (0..repeat).for_each(|_| work());
+        f64::from(repeat) / begun.elapsed().as_secs_f64()
+    };
+    for work in work {
+        rate(work);
+    }
+    let round = |round: usize| {
+        let mut rates = [0.0; N];
+        // Nobody is always first.
+        for turn in 0..N {
+            let at = (turn + round) % N;
+            rates[at] = rate(work[at]);
+        }
+        rates
+    };
+    (0..rounds).map(round).collect()
+}
+
 /// Bounds that were missed.
 struct Report(u32);
 
@@ -280,17 +303,18 @@ impl Report {
         let bare = Bare::new(&subject, tbs);
         println!("{name} ({tbs} bytes to be signed)");
         let (bare_work, issue_work): (Work<'_>, Work<'_>) = (&|| bare.run(), &|| subject.run());
-        let one = rates([bare_work, issue_work], repeat, 41, [1, 1]);
+        let one = turns([bare_work, issue_work], repeat / 2, 161);
         let of = |at: usize| median(one.iter().map(|round| round[at]).collect());
         self.line("bare primitives", &format!("{:.0}/s", of(0)), "", true);
         self.line("issued", &format!("{:.0}/s", of(1)), "", true);
         let ratio = median(one.iter().map(|[bare, issue]| bare / issue).collect());
         self.line("issue / bare", &format!("{ratio:.3}"), &format!("at most {bound}"), ratio <= bound);
-        let two = rates([bare_work, bare_work, issue_work, issue_work], repeat * 2, 15, [1, 2, 1, 2]);
-        let gain = |from: usize| median(two.iter().map(|round| round[from + 1] / round[from]).collect());
-        let relative = median(two.iter().map(|[b1, b2, i1, i2]| (i2 / i1) / (b2 / b1)).collect());
-        self.line("two threads: bare gains", &format!("{:.2}", gain(0)), "", true);
-        self.line("two threads: issuing gains", &format!("{:.2}", gain(2)), "", true);
+        // What both gain, from rates that were taken beside each other.
+        let two = rates([bare_work, issue_work], repeat, 61, [2, 2]);
+        let both = |at: usize| median(two.iter().map(|round| round[at]).collect());
+        let relative = ratio * median(two.iter().map(|[bare, issue]| issue / bare).collect());
+        self.line("two threads: bare gains", &format!("{:.2}", both(0) / of(0)), "", true);
+        self.line("two threads: issuing gains", &format!("{:.2}", both(1) / of(1)), "", true);
         self.line(
             "issuing's gain / bare's",
             &format!("{relative:.3}"),
