@@ -241,7 +241,8 @@ fn name_constraints_of_every_ca_are_honoured() {
     let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
     let range = GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8));
     let root = constrained(vec![dns("mesh.example"), range], vec![dns("admin.mesh.example")]);
-    let intermediate = below(&root, "below", |_| {}).signer();
+    // A CA may be called like a host elsewhere: nobody connects to it.
+    let intermediate = below(&root, "ca1.other.example", |_| {}).signer();
     let ca = root.signer();
     let accepted = [
         leaf(&ca, &[name("a.mesh.example"), address("10.1.2.3")]),
