@@ -3,6 +3,7 @@
 use crate::bed::{Issuer, SOON, http_get, http_status, issuer_object, shared};
 use serde_json::json;
 use tcs_testkit::process::wait_for;
+use tcs_testkit::repository;
 
 fn gone(issuer: &Issuer<'_>) {
     wait_for(SOON, "the QuoteAttestation to go", || Ok(issuer.attestation().is_none().then_some(())))
@@ -121,4 +122,18 @@ fn w_s8_no_pin_key_or_token_stands_in_manifests_logs_or_arguments() {
         assert!(!text.contains(&wrapped[..40]));
         assert!(!text.to_lowercase().contains("pin="));
     }
+}
+
+/// The original kept its token in a folder of one node. What must survive here lies in the Kubernetes API; the pod may be anywhere, one
+/// at a time as long as there is no lease (SECURITY.md).
+#[test]
+fn w_r6_the_pod_keeps_no_state_on_its_node() {
+    let manifest = std::fs::read_to_string(repository().join("deployment/tcs_issuer.yaml")).unwrap();
+    let mounts = manifest.split("hostPath:").skip(1);
+    let paths: Vec<_> = mounts.map(|rest| rest.trim_start().lines().next().unwrap()).collect();
+    assert_eq!(paths, ["path: /var/run/aesmd"], "the platform's socket, which holds nothing of ours");
+    for other in ["persistentVolumeClaim", "nodeName", "kubernetes.io/hostname"] {
+        assert!(!manifest.contains(other), "{other}");
+    }
+    assert!(manifest.contains("replicas: 1") && manifest.contains("type: Recreate"), "never two at a time");
 }
