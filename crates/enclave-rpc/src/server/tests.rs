@@ -323,6 +323,30 @@ fn clients_that_ask_and_go_leave_nothing_behind() {
     assert!(connections.admit(Stream::Unix(server)).is_some(), "its place is free");
 }
 
+/// An answer that waits for others, or for its client to read, is not thrown away for a new client.
+#[test]
+fn a_connection_that_is_owed_an_answer_keeps_its_place() {
+    let connections = Connections::new(1);
+    let (mut client, server) = UnixStream::pair().unwrap();
+    let owed = connections.admit(Stream::Unix(server)).unwrap();
+    let newcomer = || connections.admit(Stream::Unix(UnixStream::pair().unwrap().1)).is_some();
+    let long = HealthReport { boot_id: vec![0; 1 << 20].into(), issuers: vec![] };
+    owed.hold(1, &Response::Health(long));
+    assert!(!newcomer(), "it is held");
+    owed.release();
+    // More than the socket takes at once: a thread waits for the client to read.
+    for _ in 0..1000 {
+        assert!(!newcomer(), "it is on its way");
+        thread::yield_now();
+    }
+    assert_eq!(codec::read(&mut client, WAIT).unwrap().unwrap().id, 1);
+    let deadline = Instant::now() + WAIT;
+    while !newcomer() {
+        assert!(Instant::now() < deadline, "it is never idle again");
+        thread::yield_now();
+    }
+}
+
 /// One client keeps the queue full, of quick or of slow work: another is served, and answered `Busy` never.
 #[test]
 fn a_flooding_client_waits_for_itself() {
