@@ -133,6 +133,29 @@ pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|
     (chain, tcs_x509::Policy::new(&rules).unwrap())
 });
 
+/// What is asked of [`CA`] with a request when nothing else is said.
+pub fn ask(request: &tcs_x509::CertificateRequest) -> tcs_x509::LeafRequest<'_> {
+    tcs_x509::LeafRequest {
+        profile: tcs_x509::Profile::KubernetesCsr,
+        request,
+        usages: &[],
+        lifetime: None,
+        now: NOW,
+        serial: [1; 16],
+        clock_floor: 0,
+        fixed: None,
+        narrowing: None,
+        is_ca: false,
+    }
+}
+
+/// Builds and judges; what is refused may be refused, but never because something else was built than was asked.
+pub fn judge(ask: &tcs_x509::LeafRequest<'_>) {
+    let (ca, _) = &*CA;
+    let judged = tcs_x509::Tbs::build(ask, ca).and_then(|tbs| tbs.judge(ask, ca));
+    assert!(!matches!(judged, Err(tcs_x509::Error::Judgement(_))), "{judged:?}");
+}
+
 /// Requests with every kind of name.
 pub static REQUESTS: LazyLock<Vec<tcs_x509::CertificateRequest>> = LazyLock::new(|| {
     let all: [&[u8]; 3] = [

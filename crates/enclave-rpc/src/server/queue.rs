@@ -108,14 +108,12 @@ impl<T> State<T> {
         if self.count < capacity && self.weight.saturating_add(weight) <= MAX_WEIGHT {
             return Some(Vec::new());
         }
-        let mut left: Vec<(u64, usize, usize, usize)> = self
-            .owners
-            .iter()
-            .map(|one| (one.number, one.entries.len(), one.weight, one.entries.len()))
-            .collect();
-        let own = self.owners.iter().find(|one| one.number == owner);
-        let own_count = own.map_or(0, |one| one.entries.len()).saturating_add(1);
-        let own_weight = own.map_or(0, |one| one.weight).saturating_add(weight);
+        // Number, places and bytes of each, as they would be.
+        let mut left: Vec<(u64, usize, usize)> =
+            self.owners.iter().map(|one| (one.number, one.entries.len(), one.weight)).collect();
+        let own = left.iter().find(|one| one.0 == owner);
+        let own_places = own.map_or(0, |one| one.1).saturating_add(1);
+        let own_bytes = own.map_or(0, |one| one.2).saturating_add(weight);
         let (mut count, mut total) = (self.count, self.weight.saturating_add(weight));
         let mut victims = Vec::new();
         loop {
@@ -123,20 +121,16 @@ impl<T> State<T> {
             if !places_short && total <= MAX_WEIGHT {
                 return Some(victims);
             }
-            let most = |(_, count, weight, _): &&mut (u64, usize, usize, usize)| {
-                if places_short { *count } else { *weight }
-            };
-            let richest = left.iter_mut().max_by_key(most)?;
-            let (number, its_count, its_weight, entries) = richest;
-            let enough = if places_short { *its_count > own_count } else { *its_weight > own_weight };
+            let most =
+                |(_, places, bytes): &&mut (u64, usize, usize)| if places_short { *places } else { *bytes };
+            let (number, places, bytes) = left.iter_mut().max_by_key(most)?;
+            let enough = if places_short { *places > own_places } else { *bytes > own_bytes };
             if *number == owner || !enough {
                 return None;
             }
-            let one = self.owners.iter().find(|one| one.number == *number)?;
-            *entries = entries.checked_sub(1)?;
-            let (_, freed) = one.entries.get(*entries)?;
-            *its_count = its_count.saturating_sub(1);
-            *its_weight = its_weight.saturating_sub(*freed);
+            *places = places.checked_sub(1)?;
+            let (_, freed) = self.owners.iter().find(|one| one.number == *number)?.entries.get(*places)?;
+            *bytes = bytes.saturating_sub(*freed);
             count = count.saturating_sub(1);
             total = total.saturating_sub(*freed);
             victims.push(*number);

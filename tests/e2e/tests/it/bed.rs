@@ -245,6 +245,31 @@ impl Issuer<'_> {
         if self.namespace.is_empty() { "tcs-issuer" } else { &self.namespace }
     }
 
+    /// The CA that the status names.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.object()["status"]["ca"]["fingerprint"].as_str().map(str::to_owned)
+    }
+
+    /// The Secret with the CA certificate; null if it is not there.
+    pub fn ca_secret(&self) -> Value {
+        let name = self.object()["spec"]["secretName"].clone();
+        self.bed.get(&["secret", "-n", self.home(), name.as_str().unwrap_or_default()])
+    }
+
+    /// What is published to be trusted, as a file: the present CA's anchor first.
+    pub fn bundle(&self) -> PathBuf {
+        let secret = self.ca_secret();
+        let data = |name: &str| decode(secret["data"][name].as_str().unwrap());
+        let path = self.bed.dir.join(unique("bundle"));
+        fs::write(&path, data("ca.crt")).unwrap();
+        path
+    }
+
+    /// openssl, trusting what is published now.
+    pub fn accepts(&self, leaves: &[&PathBuf]) {
+        run(Command::new("openssl").args(["verify", "-CAfile"]).arg(self.bundle()).args(leaves)).unwrap();
+    }
+
     /// kubectl on this issuer: `arguments`, its resource and name, `more`.
     pub fn kubectl(&self, arguments: &[&str], more: &[&str]) -> String {
         let resource = match self.namespace.as_str() {

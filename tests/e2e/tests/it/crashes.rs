@@ -5,7 +5,7 @@ use crate::self_signed::self_signed;
 use crate::signing::{Csr, request};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tcs_testkit::process::{run, wait_for};
+use tcs_testkit::process::wait_for;
 
 const CRASHES: [&[&str]; 3] = [&["tcs-enclave"], &["tcs-issuer"], &["tcs-enclave", "tcs-issuer"]];
 
@@ -14,25 +14,13 @@ type Step = (&'static str, fn(&Issuer<'_>) -> bool);
 /// What can be seen of a CA that is being made, one after the other.
 const STEPS: [Step; 4] = [
     ("asked for", |_| true),
-    ("known", |issuer| fingerprint(issuer).is_some()),
-    ("sealed", |issuer| secret(issuer, "tcs-issuer", &sealed_name(issuer)).is_some()),
-    ("published", |issuer| secret(issuer, issuer.home(), &published_name(issuer)).is_some()),
+    ("known", |issuer| issuer.fingerprint().is_some()),
+    ("sealed", |issuer| issuer.bed.try_get(&["secret", "-n", "tcs-issuer", &sealed_name(issuer)]).is_some()),
+    ("published", |issuer| !issuer.ca_secret().is_null()),
 ];
-
-fn fingerprint(issuer: &Issuer<'_>) -> Option<String> {
-    issuer.object()["status"]["ca"]["fingerprint"].as_str().map(str::to_owned)
-}
-
-fn secret(issuer: &Issuer<'_>, namespace: &str, name: &str) -> Option<Value> {
-    issuer.bed.try_get(&["secret", "-n", namespace, name])
-}
 
 fn sealed_name(issuer: &Issuer<'_>) -> String {
     format!("tcs-sealed-{}", issuer.object()["metadata"]["uid"].as_str().unwrap())
-}
-
-fn published_name(issuer: &Issuer<'_>) -> String {
-    format!("{}-secret", issuer.name)
 }
 
 /// Has a certificate issued, if the key is not lost; what else may be true is only passing.
@@ -53,15 +41,6 @@ fn issue(issuer: &Issuer<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
-/// openssl, trusting what is published now.
-fn accepts(issuer: &Issuer<'_>, leaves: &[&PathBuf]) {
-    let published = secret(issuer, issuer.home(), &published_name(issuer)).unwrap();
-    let bundle = issuer.bed.dir.join(unique("bundle"));
-    std::fs::write(&bundle, decode(published["data"]["ca.crt"].as_str().unwrap())).unwrap();
-    let mut openssl = std::process::Command::new("openssl");
-    run(openssl.args(["verify", "-CAfile"]).arg(bundle).args(leaves)).unwrap();
-}
-
 fn allow_new_ca(issuer: &Issuer<'_>, old: &str) {
     issuer.kubectl(&["annotate", "--overwrite"], &[&format!("tcs.intel.com/new-ca={old}")]);
 }
@@ -74,12 +53,12 @@ fn w_d2_no_crash_at_any_step_changes_a_ca_that_somebody_could_know() {
             let issuer = self_signed(&bed, &unique("crashed"), &Value::Null);
             let what = format!("{step}, then {crash:?} ends");
             wait_for(SOON, &what, || Ok(reached(&issuer).then_some(()))).unwrap();
-            let known = fingerprint(&issuer);
+            let known = issuer.fingerprint();
             for container in crash {
                 bed.crash(container);
             }
             let leaf = issue(&issuer);
-            let now = fingerprint(&issuer).expect("it is known before it signs");
+            let now = issuer.fingerprint().expect("it is known before it signs");
             assert!(known.is_none_or(|known| known == now), "{what}");
             let leaf = leaf.unwrap_or_else(|| {
                 // The enclave ended before its key was kept. It is said, and there is a way out.
@@ -87,10 +66,10 @@ fn w_d2_no_crash_at_any_step_changes_a_ca_that_somebody_could_know() {
                 assert!(crash.contains(&"tcs-enclave") && !kept, "{what}");
                 allow_new_ca(&issuer, &now);
                 issuer.wait_reason("Ready");
-                assert_ne!(fingerprint(&issuer).unwrap(), now, "{what}");
+                assert_ne!(issuer.fingerprint().unwrap(), now, "{what}");
                 issue(&issuer).unwrap()
             });
-            accepts(&issuer, &[&leaf]);
+            issuer.accepts(&[&leaf]);
             issuer.kubectl(&["delete"], &["--wait=true"]);
         }
     }
@@ -99,13 +78,13 @@ fn w_d2_no_crash_at_any_step_changes_a_ca_that_somebody_could_know() {
 #[test]
 fn no_crash_in_a_renewal_takes_the_old_anchor_away_or_renews_twice() {
     let bed = Bed::new();
-    let other = |issuer: &Issuer<'_>, first: &str| fingerprint(issuer).is_some_and(|now| now != first);
+    let other = |issuer: &Issuer<'_>, first: &str| issuer.fingerprint().is_some_and(|now| now != first);
     for waits in [false, true] {
         for crash in CRASHES {
             let what = format!("{waits}, then {crash:?} ends");
             let issuer = self_signed(&bed, &unique("renewed"), &json!({"rotationPolicy": "Always"}));
             issuer.wait_reason("Ready");
-            let (first, before) = (fingerprint(&issuer).unwrap(), issue(&issuer).unwrap());
+            let (first, before) = (issuer.fingerprint().unwrap(), issue(&issuer).unwrap());
             issuer.kubectl(&["annotate", "--overwrite"], &["tcs.intel.com/renew=now"]);
             if waits {
                 wait_for(SOON, "another CA", || Ok(other(&issuer, &first).then_some(()))).unwrap();
@@ -118,16 +97,16 @@ fn no_crash_in_a_renewal_takes_the_old_anchor_away_or_renews_twice() {
                 Ok((status["handledRenewal"] == "now" && issuer.readiness().1 == "Ready").then_some(()))
             })
             .unwrap_or_else(|error| panic!("{what}: {error:#}; {:?}", issuer.readiness()));
-            let second = fingerprint(&issuer).unwrap();
+            let second = issuer.fingerprint().unwrap();
             let after = issue(&issuer).expect(&what);
             assert_ne!(first, second, "{what}");
-            accepts(&issuer, &[&before, &after]);
+            issuer.accepts(&[&before, &after]);
             for container in ["tcs-enclave", "tcs-issuer"] {
                 bed.crash(container);
             }
             let last = issue(&issuer).expect(&what);
-            assert_eq!(fingerprint(&issuer).unwrap(), second, "{what}: renewed once");
-            accepts(&issuer, &[&before, &after, &last]);
+            assert_eq!(issuer.fingerprint().unwrap(), second, "{what}: renewed once");
+            issuer.accepts(&[&before, &after, &last]);
             issuer.kubectl(&["delete"], &["--wait=true"]);
         }
     }
@@ -141,7 +120,7 @@ fn w_r5_an_issuer_made_anew_while_the_service_is_down_inherits_no_key() {
     own.wait_reason("Ready");
     let delivered = bed.issuer("delivered");
     delivered.deliver_until_ready(&bed.p256_ca());
-    let (old, sealed) = (fingerprint(&own).unwrap(), [own.sealed_secret(), delivered.sealed_secret()]);
+    let (old, sealed) = (own.fingerprint().unwrap(), [own.sealed_secret(), delivered.sealed_secret()]);
     bed.kubectl(&["delete", "deployment", "-n", "tcs-issuer", "tcs-issuer"]);
     wait_for(SOON, "the service to end", || {
         Ok((bed.node.pid("tcs-issuer").is_none() && bed.node.pid("tcs-enclave").is_none()).then_some(()))
@@ -156,20 +135,20 @@ fn w_r5_an_issuer_made_anew_while_the_service_is_down_inherits_no_key() {
     bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);
     // The garbage collector of a cluster that has just begun takes its time with the old issuer's Secret, which is not ours to take.
     wait_for(SOON + SOON, "the old certificate to go", || {
-        let published = secret(&own, own.home(), &published_name(&own)).unwrap_or_default();
+        let published = own.ca_secret();
         let of = &published["metadata"]["labels"]["tcs.intel.com/issuer-uid"];
         Ok((*of == own.object()["metadata"]["uid"]).then_some(()))
     })
     .unwrap();
     own.wait_reason("Ready");
-    assert_ne!(fingerprint(&own).unwrap(), old);
+    assert_ne!(own.fingerprint().unwrap(), old);
     delivered.wait_reason("AwaitingKey");
-    assert!(fingerprint(&delivered).is_none());
+    assert!(delivered.fingerprint().is_none());
     for name in &sealed {
         wait_for(SOON, "the old keys to go", || {
             Ok(bed.try_get(&["secret", "-n", "tcs-issuer", name]).is_none().then_some(()))
         })
         .unwrap();
     }
-    accepts(&own, &[&issue(&own).unwrap()]);
+    own.accepts(&[&issue(&own).unwrap()]);
 }

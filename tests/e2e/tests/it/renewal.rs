@@ -1,14 +1,14 @@
 //! Renewal on the real API server, asked for by annotation. `renewal_by_clock` lives through the years.
 
-use crate::bed::{Bed, Issuer, SOON, certificate_text, decode, shared, unique};
+use crate::bed::{Bed, Issuer, SOON, certificate_text, shared, unique};
 use crate::self_signed::self_signed;
 use crate::signing::{Csr, request};
 use serde_json::json;
 use std::path::PathBuf;
-use tcs_testkit::process::{run, wait_for};
+use tcs_testkit::process::wait_for;
 
 fn fingerprint(issuer: &Issuer<'_>) -> String {
-    issuer.object()["status"]["ca"]["fingerprint"].as_str().unwrap().to_owned()
+    issuer.fingerprint().expect("a CA")
 }
 
 fn renew(issuer: &Issuer<'_>, value: &str) {
@@ -34,21 +34,9 @@ fn leaf(csr: &Csr<'_>) -> PathBuf {
     file
 }
 
-/// The published bundle as a file, and how many certificates it holds.
-fn bundle(issuer: &Issuer<'_>) -> (PathBuf, usize) {
-    let secret = issuer.bed.get(&["secret", "-n", issuer.home(), &format!("{}-secret", issuer.name)]);
-    let (bundle, chain) = (&secret["data"]["ca.crt"], &secret["data"]["tls.crt"]);
-    let (bundle, chain) = (decode(bundle.as_str().unwrap()), decode(chain.as_str().unwrap()));
-    assert!(bundle.starts_with(&chain), "the present CA stands first in both");
-    let path = issuer.bed.dir.join(unique("bundle"));
-    std::fs::write(&path, &bundle).unwrap();
-    (path, String::from_utf8(bundle).unwrap().matches("BEGIN CERTIFICATE").count())
-}
-
-/// openssl, trusting what is published now.
-fn accepts(issuer: &Issuer<'_>, leaves: &[&PathBuf]) {
-    let mut openssl = std::process::Command::new("openssl");
-    run(openssl.args(["verify", "-CAfile"]).arg(bundle(issuer).0).args(leaves)).unwrap();
+/// How many certificates are published to be trusted.
+fn anchors(issuer: &Issuer<'_>) -> usize {
+    std::fs::read_to_string(issuer.bundle()).unwrap().matches("BEGIN CERTIFICATE").count()
 }
 
 #[test]
@@ -59,8 +47,8 @@ fn a_self_signed_ca_is_renewed_by_annotation_and_only_once() {
     renew(&issuer, "2026-11-25");
     let second = wait_for_another(&issuer, &first);
     let after = leaf(&request_one(&issuer));
-    assert_eq!(bundle(&issuer).1, 2);
-    accepts(&issuer, &[&before, &after]);
+    assert_eq!(anchors(&issuer), 2);
+    issuer.accepts(&[&before, &after]);
     let status = issuer.object()["status"].clone();
     assert_eq!(status["previousCas"][0]["fingerprint"], *first);
     assert_eq!(status["handledRenewal"], "2026-11-25");
@@ -72,8 +60,8 @@ fn a_self_signed_ca_is_renewed_by_annotation_and_only_once() {
     assert_eq!(fingerprint(&issuer), second);
     renew(&issuer, "again");
     wait_for_another(&issuer, &second);
-    assert_eq!(bundle(&issuer).1, 3);
-    accepts(&issuer, &[&before, &after, &leaf(&request_one(&issuer))]);
+    assert_eq!(anchors(&issuer), 3);
+    issuer.accepts(&[&before, &after, &leaf(&request_one(&issuer))]);
 }
 
 /// Requests come all the time, and every certificate verifies with what is published once it is there.
@@ -89,7 +77,7 @@ fn a_new_key_is_published_before_it_signs_and_issuing_never_stops() {
             let mut leaves = Vec::new();
             while fingerprint(&issuer) == first || leaves.len() < 8 {
                 let leaf = leaf(&request_one(&issuer));
-                accepts(&issuer, &[&leaf]);
+                issuer.accepts(&[&leaf]);
                 leaves.push(leaf);
             }
             leaves.push(leaf(&request_one(&issuer)));
@@ -99,8 +87,8 @@ fn a_new_key_is_published_before_it_signs_and_issuing_never_stops() {
         leaves.extend(requests.join().unwrap());
     });
     assert_ne!(fingerprint(&issuer), first);
-    assert_eq!(bundle(&issuer).1, 2);
-    accepts(&issuer, &leaves.iter().collect::<Vec<_>>());
+    assert_eq!(anchors(&issuer), 2);
+    issuer.accepts(&leaves.iter().collect::<Vec<_>>());
 }
 
 /// With restarts of both programs at every step: this one has a stack of its own.
@@ -154,13 +142,13 @@ fn the_next_delivered_ca_replaces_the_present_one_without_a_pause() {
     let events = issuer.events();
     assert!(events.contains("CAReplaced") && events.contains(&first) && events.contains(&second), "{events}");
     let after = leaf(&request_one(&issuer));
-    assert_eq!(bundle(&issuer).1, 2);
-    accepts(&issuer, &[&before, &after]);
+    assert_eq!(anchors(&issuer), 2);
+    issuer.accepts(&[&before, &after]);
 
     // What is kept is the new one; nobody asks again.
     for container in ["tcs-enclave", "tcs-issuer"] {
         bed.crash(container);
-        accepts(&issuer, &[&before, &after, &leaf(&request_one(&issuer))]);
+        issuer.accepts(&[&before, &after, &leaf(&request_one(&issuer))]);
         assert_eq!(fingerprint(&issuer), second);
     }
     assert!(issuer.attestation().is_none());

@@ -21,22 +21,18 @@ pub fn self_signed<'a>(bed: &'a Bed, name: &str, ca: &Value) -> Issuer<'a> {
     Issuer { bed, namespace, name: name.to_owned() }
 }
 
-fn fingerprint(issuer: &Issuer<'_>) -> Value {
-    let fingerprint = issuer.object()["status"]["ca"]["fingerprint"].clone();
-    assert!(fingerprint.is_string());
-    fingerprint
+fn fingerprint(issuer: &Issuer<'_>) -> String {
+    issuer.fingerprint().expect("a CA")
 }
 
 /// The published CA certificate as a file.
 fn published(issuer: &Issuer<'_>) -> PathBuf {
-    let secret = issuer.bed.get(&["secret", "-n", issuer.home(), &format!("{}-secret", issuer.name)]);
+    let secret = issuer.ca_secret();
     let data = |name: &str| decode(secret["data"][name].as_str().unwrap());
     assert!(data("ca.crt").starts_with(&data("tls.crt")), "the present CA, and those before it");
     assert_eq!(secret["data"]["tls.key"], "");
     assert_eq!(secret["metadata"]["labels"]["team"], "mesh");
-    let path = issuer.bed.dir.join(unique("published-ca"));
-    std::fs::write(&path, decode(secret["data"]["ca.crt"].as_str().unwrap())).unwrap();
-    path
+    issuer.bundle()
 }
 
 /// Has a certificate issued and judged by openssl.
@@ -172,7 +168,7 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
         issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
     };
     // Not for the asking: only who names the old certificate, as it is written in the status, gets a new one.
-    annotate(&ca.as_str().unwrap().to_uppercase());
+    annotate(&ca.to_uppercase());
     annotate("true");
     bed.crash("tcs-issuer");
     wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
@@ -183,12 +179,12 @@ fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
     assert_eq!(fingerprint(&issuer), ca);
     assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "lasting-secret"])["data"], published_before);
 
-    annotate(ca.as_str().unwrap());
+    annotate(&ca);
     issuer.wait_reason("Ready");
     let new = fingerprint(&issuer);
     assert_ne!(new, ca);
     let events = issuer.events();
-    assert!(events.contains("CAReplaced") && events.contains(new.as_str().unwrap()), "{events}");
+    assert!(events.contains("CAReplaced") && events.contains(&new), "{events}");
     waiting.certificate();
     issue(&issuer);
     // The annotation is spent: it names the old certificate.
@@ -219,7 +215,7 @@ fn w_d2_an_ephemeral_ca_is_made_by_spec_only_and_not_replaced_unasked() {
     assert!(message.contains("tcs.intel.com/new-ca="), "{message}");
     assert_eq!(fingerprint(&issuer), ca);
     assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "ephemeral-secret"])["data"], published_before);
-    let annotation = format!("tcs.intel.com/new-ca={}", ca.as_str().unwrap());
+    let annotation = format!("tcs.intel.com/new-ca={ca}");
     issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
     issuer.wait_reason("Ready");
     assert_ne!(fingerprint(&issuer), ca);

@@ -8,14 +8,20 @@ use tcs_testkit::process::{run, wait_for};
 
 /// A PKCS#10 request by openssl, as PEM.
 pub fn request(bed: &Bed, more: &[&str]) -> Vec<u8> {
+    std::fs::read(key_and_request(bed, more).1).unwrap()
+}
+
+/// A key and a request for it, as files.
+pub fn key_and_request(bed: &Bed, more: &[&str]) -> (PathBuf, PathBuf) {
     let dir = bed.dir.join(unique("request"));
     std::fs::create_dir_all(&dir).unwrap();
     let mut command = Command::new("openssl");
     command.args(["req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-    command.arg("-keyout").arg(dir.join("key.pem")).arg("-out").arg(dir.join("csr.pem"));
+    let (key, csr) = (dir.join("key.pem"), dir.join("csr.pem"));
+    command.arg("-keyout").arg(&key).arg("-out").arg(&csr);
     let subject = if more.contains(&"-subj") { vec![] } else { vec!["-subj", "/CN=workload"] };
     run(command.args(subject).args(more)).unwrap();
-    std::fs::read(dir.join("csr.pem")).unwrap()
+    (key, csr)
 }
 
 pub struct Csr<'a> {

@@ -1,8 +1,8 @@
 //! CA certificates below an issuer's CA, on the real API server (B5 and B7: cert-manager's annotations).
 
-use crate::bed::{Issuer, SOON, decode, shared, unique};
+use crate::bed::{Issuer, SOON, shared, unique};
 use crate::self_signed::self_signed;
-use crate::signing::{Csr, lifetime, request};
+use crate::signing::{Csr, key_and_request, lifetime, request};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,20 +15,6 @@ fn file(issuer: &Issuer<'_>, contents: &[u8]) -> PathBuf {
     let path = issuer.bed.dir.join(unique("file"));
     std::fs::write(&path, contents).unwrap();
     path
-}
-
-fn published(issuer: &Issuer<'_>) -> PathBuf {
-    let secret = issuer.bed.get(&["secret", "-n", issuer.home(), &format!("{}-secret", issuer.name)]);
-    file(issuer, &decode(secret["data"]["ca.crt"].as_str().unwrap()))
-}
-
-/// A key and a request for it, by openssl.
-fn key_and_request(issuer: &Issuer<'_>, subject: &str) -> (PathBuf, PathBuf) {
-    let (key, csr) = (issuer.bed.dir.join(unique("key")), issuer.bed.dir.join(unique("csr")));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-    run(openssl.args(["-subj", subject, "-keyout"]).arg(&key).arg("-out").arg(&csr)).unwrap();
-    (key, csr)
 }
 
 /// What `openssl x509` makes below a CA, with these extensions.
@@ -55,8 +41,8 @@ fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
     let spec = json!({"maxPathLen": 2, "policy": {"caDepth": 1}});
     let issuer = self_signed(shared(), "deep", &spec);
     issuer.wait_reason("Ready");
-    let (bed, anchor) = (issuer.bed, published(&issuer));
-    let (key, csr) = key_and_request(&issuer, "/CN=Team CA");
+    let (bed, anchor) = (issuer.bed, issuer.bundle());
+    let (key, csr) = key_and_request(bed, &["-subj", "/CN=Team CA"]);
     let usages = json!({"usages": ["digital signature", "cert sign", "crl sign"]});
     let pem = std::fs::read(&csr).unwrap();
     let annotations = json!({IS_CA: "true", DURATION: "720h", "other": "x"});
@@ -68,14 +54,14 @@ fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
 
     let workload =
         "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
-    let (_, csr) = key_and_request(&issuer, "/CN=workload");
+    let (_, csr) = key_and_request(bed, &["-subj", "/CN=workload"]);
     let leaf = sign_below(&issuer, (&ca, &key), &csr, workload);
     verify(&anchor, &[&ca], &leaf).unwrap();
     // Whoever holds the CA below cannot make another one of use.
-    let (deeper_key, csr) = key_and_request(&issuer, "/CN=Deeper CA");
+    let (deeper_key, csr) = key_and_request(bed, &["-subj", "/CN=Deeper CA"]);
     let sub_ca = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
     let deeper = sign_below(&issuer, (&ca, &key), &csr, sub_ca);
-    let (_, csr) = key_and_request(&issuer, "/CN=workload");
+    let (_, csr) = key_and_request(bed, &["-subj", "/CN=workload"]);
     let leaf = sign_below(&issuer, (&deeper, &deeper_key), &csr, workload);
     let error = verify(&anchor, &[&ca, &deeper], &leaf).unwrap_err();
     assert!(error.contains("path length constraint exceeded"), "{error}");
