@@ -4,7 +4,8 @@
 // (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'. To two kinds it answers with a line instead:
 // to 'L', a certificate, with the names of zlint's rules of RFC 5280 that it breaks, separated by commas; to 'V', eight bytes of Unix
 // seconds (big-endian) and certificates one after the other, with the reason why the first does not verify at that time with the last
-// as root and the others between them, or with nothing.
+// as root and the others between them, or with nothing; to 'P', a PEM text, with label and SHA-256 of each block, "label:hex" separated
+// by commas. A PUBLIC KEY is hashed as Go writes the key that it reads there.
 package main
 
 import (
@@ -12,11 +13,14 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -127,6 +131,31 @@ func verify(record []byte) error {
 	return err
 }
 
+// blocks lists what Go finds in a PEM text.
+func blocks(text []byte) string {
+	var found []string
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return strings.Join(found, ",")
+		}
+		text = rest
+		hash := func(der []byte) string { return fmt.Sprintf("%x", sha256.Sum256(der)) }
+		entry := hash(block.Bytes)
+		if len(block.Headers) > 0 {
+			entry = "headers"
+		} else if block.Type == "PUBLIC KEY" {
+			entry = "unreadable"
+			if key, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+				if der, err := x509.MarshalPKIXPublicKey(key); err == nil {
+					entry = hash(der)
+				}
+			}
+		}
+		found = append(found, strings.ReplaceAll(block.Type, ",", ";")+":"+entry)
+	}
+}
+
 func run() error {
 	signer, err := newSigner()
 	if err != nil {
@@ -156,6 +185,11 @@ func run() error {
 		}
 		accepted := false
 		switch header[0] {
+		case 'P':
+			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
+				return err
+			}
+			continue
 		case 'L':
 			if _, err := out.WriteString(broken(der, rules) + "\n"); err != nil {
 				return err

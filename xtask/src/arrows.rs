@@ -10,12 +10,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tcs-keywrap", &[]),
     ("tcs-evidence", &[]),
     ("tcs-api", &[]),
+    ("tcs-pem", &[]),
     ("tcs-pkcs11", &[]),
     ("tcs-verifier", &["tcs-evidence"]),
     ("tcs-enclave-rpc", &["tcs-evidence"]),
     ("tcs-enclave", &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-enclave-rpc"]),
-    ("tcs-issuer", &["tcs-api", "tcs-enclave-rpc"]),
-    ("tcs-km", &["tcs-verifier", "tcs-keywrap", "tcs-evidence", "tcs-pkcs11"]),
+    ("tcs-issuer", &["tcs-api", "tcs-enclave-rpc", "tcs-pem"]),
+    ("tcs-km", &["tcs-verifier", "tcs-keywrap", "tcs-evidence", "tcs-pem", "tcs-pkcs11"]),
     ("tcs-sgx-sim", &["tcs-evidence"]),
 ];
 
@@ -27,7 +28,7 @@ const BY_FEATURE: &[(&str, &str)] =
 const FREE: &[&str] = &["tcs-testkit", "xtask", "tcs-e2e"];
 
 /// Pure crates know no file, network, clock, thread or async runtime.
-const PURE: &[&str] = &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-verifier"];
+const PURE: &[&str] = &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-pem", "tcs-verifier"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new().manifest_path(repository().join("Cargo.toml")).exec().unwrap()

@@ -12,6 +12,7 @@ use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::OctetStringRef;
 use der::{Reader as _, SliceReader};
 use spki::AlgorithmIdentifierRef;
+use tcs_evidence::QuotePublicKey;
 use zeroize::Zeroizing;
 
 /// `N` bytes from the system's generator.
@@ -21,10 +22,10 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// The key pair of an offer: RSA-3072, e = 65537 (provisioning protocol, section 1).
+/// The key pair of an offer: RSA-3072 with e = 65537.
 pub(crate) struct QuoteKey {
     private: PrivateDecryptingKey,
-    spki: Vec<u8>,
+    public: QuotePublicKey,
 }
 
 impl QuoteKey {
@@ -33,8 +34,9 @@ impl QuoteKey {
         let failed = |_| Error::Crypto("RSA-3072 key generation");
         let private = PrivateDecryptingKey::generate(KeySize::Rsa3072).map_err(failed)?;
         let spki: PublicKeyX509Der<'_> = private.public_key().as_der().map_err(failed)?;
-        let spki = spki.as_ref().to_vec();
-        Ok(Self { private, spki })
+        let public = QuotePublicKey::from_der(spki.as_ref())
+            .map_err(|_| Error::Crypto("encoding the public key of an offer"))?;
+        Ok(Self { private, public })
     }
 
     /// What opens the wraps made to this key.
@@ -42,9 +44,9 @@ impl QuoteKey {
         &self.private
     }
 
-    /// The public half, DER `SubjectPublicKeyInfo`.
-    pub(crate) fn spki(&self) -> &[u8] {
-        &self.spki
+    /// The public half.
+    pub(crate) fn public(&self) -> &QuotePublicKey {
+        &self.public
     }
 }
 
@@ -209,8 +211,7 @@ mod tests {
     #[test]
     fn quote_keys_are_rsa_3072_and_new_each_time() {
         let (one, other) = (QuoteKey::generate().unwrap(), QuoteKey::generate().unwrap());
-        assert!(tcs_keywrap::check_public_key(one.spki()).is_ok());
-        assert_ne!(one.spki(), other.spki());
+        assert_ne!(one.public(), other.public());
     }
 
     #[test]

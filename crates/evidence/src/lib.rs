@@ -3,9 +3,11 @@
 //! Pure: bytes in, values out. Nothing here judges; that is `tcs-verifier`'s work.
 #![forbid(unsafe_code)]
 
+mod public_key;
 mod quote;
 pub mod report_data;
 
+pub use public_key::{PublicKeyError, QuotePublicKey};
 pub use quote::{EnclaveReport, Header, MAX_QUOTE, Quote, SgxQuoteV3, SignatureData, TdReport, TdxQuote};
 
 /// What an attester hands out to prove what it is.
@@ -71,9 +73,6 @@ pub enum Error {
     /// Not an SGX quote of version 3 nor a TDX quote of version 4 or 5, or a length in it does not fit.
     #[error("not a quote that can be judged: {0}")]
     QuoteMalformed(&'static str),
-    /// Not a DER `SubjectPublicKeyInfo` of an RSA key.
-    #[error("not an RSA public key (DER SubjectPublicKeyInfo)")]
-    PublicKeyMalformed,
 }
 
 impl Error {
@@ -82,7 +81,6 @@ impl Error {
     pub fn code(self) -> &'static str {
         match self {
             Self::QuoteMalformed(_) => "QuoteMalformed",
-            Self::PublicKeyMalformed => "PublicKeyMalformed",
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Reads what a key owner delivered: a Secret with base64 text in `tls.key` and `tls.crt`
-//! (provisioning-protocol reference, sections 1 and 4). Pure.
+//! Reads what a key owner delivered: a Secret with base64 text in `tls.key` and `tls.crt`. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +25,7 @@ pub struct Delivery {
 }
 
 /// What is wrong with a delivery's outer layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
     /// `tls.key` is missing or empty.
     #[error("the Secret has no `tls.key`; it must hold the line that km-wrap printed")]
@@ -37,9 +36,12 @@ pub enum DeliveryError {
     /// `tls.crt` is missing or empty.
     #[error("the Secret has no `tls.crt`; it must hold the CA certificate, PEM in base64 text")]
     MissingCertificate,
-    /// `tls.crt` is not base64 text of PEM certificates.
+    /// `tls.crt` is not base64 text.
     #[error("`tls.crt` is not base64 text of PEM certificates (base64 -w 0 < ca-cert.pem)")]
     CorruptCertificate,
+    /// The text in `tls.crt` is not PEM certificates.
+    #[error("`tls.crt` is not base64 text of PEM certificates (base64 -w 0 < ca-cert.pem): {0}")]
+    CorruptPem(tcs_pem::Error),
     /// `tls.crt` holds more certificates than a chain can have.
     #[error(
         "`tls.crt` holds more than 8 certificates; deliver the issuing CA and what is above it, not a bundle"
@@ -50,12 +52,12 @@ pub enum DeliveryError {
 impl DeliveryError {
     /// Stable code, as it stands in conditions and Events.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::MissingKey => "MissingKey",
             Self::CorruptKey => "CorruptKey",
             Self::MissingCertificate => "MissingCertificate",
-            Self::CorruptCertificate => "CorruptCertificate",
+            Self::CorruptCertificate | Self::CorruptPem(_) => "CorruptCertificate",
             Self::TooManyCertificates => "TooManyCertificates",
         }
     }
@@ -71,11 +73,11 @@ pub fn read(secret: &Secret) -> Result<Delivery, DeliveryError> {
     let wrapped_key = decode_base64(key, MAX_WRAPPED_KEY).ok_or(DeliveryError::CorruptKey)?;
     let certificates = field("tls.crt").ok_or(DeliveryError::MissingCertificate)?;
     let pem = decode_base64(certificates, MAX_CERTIFICATES).ok_or(DeliveryError::CorruptCertificate)?;
-    let chain = pem_blocks(&pem, "CERTIFICATE").ok_or(DeliveryError::CorruptCertificate)?;
+    let chain = tcs_pem::all(&pem, "CERTIFICATE").map_err(DeliveryError::CorruptPem)?;
     if chain.len() > MAX_CHAIN {
         return Err(DeliveryError::TooManyCertificates);
     }
-    Ok(Delivery { wrapped_key, chain })
+    Ok(Delivery { wrapped_key, chain: chain.iter().map(|der| der.to_vec()).collect() })
 }
 
 /// Standard base64 with padding; CR and LF are skipped as Go's decoder skips them (W-R7).
@@ -88,45 +90,29 @@ fn decode_base64(text: &[u8], longest: usize) -> Option<Vec<u8>> {
     (!decoded.is_empty() && decoded.len() <= longest).then_some(decoded)
 }
 
-/// All PEM blocks with this label, DER. Text between blocks is skipped; a block of another label, a broken one, or anything that
-/// readers of PEM could take for a block where this one does not, is refused.
-///
-/// Lines may have any length and end in LF or CRLF, as Go and openssl read them.
-fn pem_blocks(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
-    let text = core::str::from_utf8(text).ok()?;
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in text.split('\n') {
-        let line = line.trim_end_matches(['\r', ' ', '\t']);
-        if line.contains('\r') {
-            return None;
-        }
-        match &mut open {
-            Some(body) if line == end => {
-                blocks.push(STANDARD.decode(body.as_bytes()).ok()?);
-                open = None;
-            }
-            Some(_) if line.contains("-----") => return None,
-            Some(body) => body.push_str(line),
-            None if line == begin => open = Some(String::new()),
-            None if line.contains("-----BEGIN") => return None,
-            None => {}
-        }
+/// The PEM block of a `CertificateSigningRequest`, DER. Exactly one: approvers look at the first that *their* reader
+/// finds, and what is signed must be what they saw.
+pub fn read_request(pem: &[u8]) -> Result<Vec<u8>, RequestError> {
+    if pem.len() > MAX_REQUEST.saturating_mul(2) {
+        return Err(RequestError::TooLong);
     }
-    (open.is_none() && !blocks.is_empty()).then_some(blocks)
+    // Go, which reads requests for the API server and for approvers, finds no boundary behind a byte order mark.
+    if pem.starts_with("\u{feff}".as_bytes()) {
+        return Err(RequestError::Pem(tcs_pem::Error::BoundaryMalformed { line: 1 }));
+    }
+    let request = tcs_pem::one(pem, "CERTIFICATE REQUEST")?;
+    if request.len() > MAX_REQUEST { Err(RequestError::TooLong) } else { Ok(request.to_vec()) }
 }
 
-/// The PEM block of a `CertificateSigningRequest`, DER. Exactly one: approvers look at the first that *their* reader finds, and what
-/// is signed must be what they saw.
-#[must_use]
-pub fn read_request(pem: &[u8]) -> Option<Vec<u8>> {
-    if pem.len() > MAX_REQUEST.saturating_mul(2) {
-        return None;
-    }
-    let blocks = pem_blocks(pem, "CERTIFICATE REQUEST")?;
-    let [request] = <[Vec<u8>; 1]>::try_from(blocks).ok()?;
-    (request.len() <= MAX_REQUEST).then_some(request)
+/// Why `spec.request` of a `CertificateSigningRequest` cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// It is longer than the enclave takes.
+    #[error("spec.request is longer than 1 MiB")]
+    TooLong,
+    /// It is not one PEM block.
+    #[error("spec.request is not one PEM block CERTIFICATE REQUEST: {0}")]
+    Pem(#[from] tcs_pem::Error),
 }
 
 #[cfg(test)]
@@ -164,7 +150,7 @@ mod tests {
             }
             forms += 1;
             let go = verdict["cert_manager_1_14_raw"]["ok"].as_bool().unwrap();
-            let read = read_request(&std::fs::read(folder.join(file)).unwrap()).is_some();
+            let read = read_request(&std::fs::read(folder.join(file)).unwrap()).is_ok();
             assert_eq!(read, go && !STRICTER.contains(&file), "{file}");
         }
         assert_eq!(forms, 14);
@@ -208,7 +194,7 @@ mod tests {
             (Some("AAAA"), Some(private.as_str()), "CorruptCertificate"),
         ];
         for (key, certificate, code) in cases {
-            let error = read(&secret(key, certificate)).err().map(DeliveryError::code);
+            let error = read(&secret(key, certificate)).err().map(|error| error.code());
             assert_eq!(error, Some(code), "{key:?} {certificate:?}");
         }
     }
@@ -218,24 +204,23 @@ mod tests {
         let block = |body: &str| {
             format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
         };
-        let read = |pem: String| read_request(pem.as_bytes());
+        let read = |pem: String| read_request(pem.as_bytes()).ok();
         assert_eq!(read(format!("text\n{}", block("AQI="))), Some(vec![1, 2]));
-        assert_eq!(read(block("AQI=").replace('\n', "\r\n")), Some(vec![1, 2]));
         let long = STANDARD.encode([7; 600]);
         assert_eq!(read(block(&long)), Some(vec![7; 600]), "one long line");
         assert_eq!(read(block("AQI=").replace("CERTIFICATE REQUEST", "CERTIFICATE")), None);
-        assert_eq!(read_request(b"\x30\x00"), None);
-        // Go finds the second block of these, because the first does not begin a line; approvers see that one.
+        assert!(read_request(b"\x30\x00").unwrap_err().to_string().contains("no PEM block"));
+        // Go finds the second block of this, because the first does not begin a line; approvers see that one.
         assert_eq!(read(format!("x{}{}", block("AQI="), block("AwQ="))), None);
-        assert_eq!(read(block("AQI=").replace('\n', "\r") + "\n" + &block("AwQ=")), None);
         assert_eq!(read(block("AQI=") + &block("AwQ=")), None, "two blocks");
-        assert_eq!(read(block(&STANDARD.encode(vec![0; MAX_REQUEST + 1]))), None, "too long");
+        let long = block(&STANDARD.encode(vec![0; MAX_REQUEST + 1]));
+        assert_eq!(read_request(long.as_bytes()), Err(RequestError::TooLong));
     }
 
     #[test]
     fn a_bundle_is_refused_before_it_reaches_the_enclave() {
         let many = "-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n".repeat(9);
-        let error = read(&secret(Some("AAAA"), Some(&STANDARD.encode(many)))).err().map(DeliveryError::code);
+        let error = read(&secret(Some("AAAA"), Some(&STANDARD.encode(many)))).err().map(|error| error.code());
         assert_eq!(error, Some("TooManyCertificates"));
     }
 
@@ -243,7 +228,7 @@ mod tests {
     fn code_of(key: &[u8], certificate: &[u8]) -> Option<&'static str> {
         let data = [("tls.key", key), ("tls.crt", certificate)];
         let data = data.map(|(name, value)| (name.to_owned(), ByteString(value.to_vec())));
-        read(&Secret { data: Some(data.into()), ..Secret::default() }).err().map(DeliveryError::code)
+        read(&Secret { data: Some(data.into()), ..Secret::default() }).err().map(|error| error.code())
     }
 
     #[test]
@@ -266,7 +251,7 @@ mod tests {
                 for value in [&raw[..], encoded.as_bytes()] {
                     assert_eq!(code_of(key.as_bytes(), value), Some(expected), "{length} times {byte:x}");
                 }
-                assert_eq!(read_request(&raw), None);
+                assert!(read_request(&raw).is_err());
             }
         }
     }

@@ -13,7 +13,6 @@ use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource as _, ResourceExt as _};
-use pem_rfc7468::LineEnding;
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::reasons;
@@ -30,9 +29,12 @@ pub async fn reconcile(
         Ok(issuer) => issuer,
         Err(wait) => return Ok(wait_for(&request, &context, &wait).await),
     };
-    let Some(der) = delivery::read_request(&request.spec.request.0) else {
-        return fail(&request, &context, "RequestMalformed", "spec.request is not a PEM CERTIFICATE REQUEST")
-            .await;
+    let der = match delivery::read_request(&request.spec.request.0) {
+        Ok(der) => der,
+        Err(wrong) => {
+            return fail(&request, &context, RefusalCode::RequestMalformed.as_str(), &wrong.to_string())
+                .await;
+        }
     };
     let lifetime = match lifetime(&request) {
         Ok(lifetime) => lifetime,
@@ -126,10 +128,7 @@ async fn publish(
     chain: &[ByteVec],
     is_ca: bool,
 ) -> Result<Action, ReconcileError> {
-    let pem: String = chain
-        .iter()
-        .filter_map(|der| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der.as_slice()).ok())
-        .collect();
+    let pem: String = chain.iter().map(|der| tcs_pem::encode("CERTIFICATE", der.as_slice())).collect();
     if put(with_certificate(request, pem.into_bytes()), context).await? {
         context.metrics.issued.inc();
         let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };

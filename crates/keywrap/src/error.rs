@@ -36,23 +36,14 @@ pub enum Error {
         /// Why.
         what: &'static str,
     },
-    /// The quote's public key cannot be parsed.
-    #[error("the public key is malformed: {what}")]
-    PublicKeyMalformed {
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// The quote's public key is weaker than the wire demands.
+    /// The quote's public key is no RSA key in DER, or one that cannot encrypt.
+    #[error("the public key is not a sound RSA key")]
+    PublicKeyMalformed,
+    /// The quote's public key has another size than the one of this wire.
     #[error("the public key is RSA-{bits}; RSA-3072 is needed")]
-    PublicKeyTooSmall {
+    PublicKeyUnsupported {
         /// Length of the modulus in bits.
         bits: usize,
-    },
-    /// The quote's public key is not of the kind the wire knows.
-    #[error("the public key is not supported: {what}; RSA-3072 is needed")]
-    PublicKeyUnsupported {
-        /// Why.
-        what: &'static str,
     },
     /// No wrap format has this name.
     #[error("unknown wrap format; kmra-v1-sha256 and kmra-v1 are known")]
@@ -72,8 +63,7 @@ impl Error {
             Self::WrapFormatForbidden { .. } => "WrapFormatForbidden",
             Self::PrivateKeyMalformed { .. } => "PrivateKeyMalformed",
             Self::PrivateKeyUnsupported { .. } => "PrivateKeyUnsupported",
-            Self::PublicKeyMalformed { .. } => "PublicKeyMalformed",
-            Self::PublicKeyTooSmall { .. } => "PublicKeyTooSmall",
+            Self::PublicKeyMalformed => "PublicKeyMalformed",
             Self::PublicKeyUnsupported { .. } => "PublicKeyUnsupported",
             Self::UnknownFormat => "UnknownFormat",
             Self::Internal => "Internal",

@@ -7,8 +7,7 @@
 //! - `C2`: AES-256-KWP (RFC 5649) of the CA key's PKCS#8 DER under that key.
 //!
 //! The two [`WrapFormat`]s differ in the hash of OAEP only. The wire is the
-//! one of `CKM_RSA_AES_KEY_WRAP` (crypto-and-x509 section 1 of the project's
-//! reference). Neither format is authenticated: anyone can wrap a key.
+//! one of the PKCS#11 mechanism `CKM_RSA_AES_KEY_WRAP`. Neither format is authenticated: anyone can wrap a key.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -19,19 +18,18 @@ pub use error::Error;
 pub use format::WrapFormat;
 pub use payload::check_pkcs8;
 
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
 use aws_lc_rs::rsa::{
     OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
-use der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode, Reader, SliceReader};
 use zeroize::Zeroizing;
 
 /// Length of `C1` in bytes: the modulus of RSA-3072.
 pub const OAEP_LEN: usize = 384;
 /// Length of the AES key inside `C1` in bytes.
 pub const KEK_LEN: usize = 32;
-/// Shortest wrapped key in bytes: `C1` and three KWP blocks (crypto-and-x509 1.2, W-S7).
+/// Shortest wrapped key in bytes: `C1` and three KWP blocks (W-S7).
 pub const MIN_LEN: usize = OAEP_LEN + 24;
 /// Longest wrapped key in bytes. RSA-8192 needs about 5 KiB.
 pub const MAX_LEN: usize = 16 * 1024;
@@ -54,23 +52,28 @@ pub fn wrap(
     format: WrapFormat,
     private_key_pkcs8: &[u8],
 ) -> Result<Vec<u8>, Error> {
-    check_public_key(public_key_spki_der)?;
     check_pkcs8(private_key_pkcs8)?;
     // KWP adds at most 15 bytes (RFC 5649 section 4.1), and the receiver has a limit.
     if private_key_pkcs8.len() > MAX_LEN - OAEP_LEN - 15 {
         return Err(Error::PrivateKeyUnsupported { what: "it is longer than any supported key" });
     }
-    let key = PublicEncryptingKey::from_der(public_key_spki_der)
-        .map_err(|_| Error::PublicKeyMalformed { what: "the RSA key is not valid" })?;
+    let key = PublicEncryptingKey::from_der(public_key_spki_der).map_err(|_| Error::PublicKeyMalformed)?;
+    // The library ignores what stands behind a key and takes encodings that are no DER.
+    let written: Option<PublicKeyX509Der<'_>> = key.as_der().ok();
+    if written.is_none_or(|written| written.as_ref() != public_key_spki_der) {
+        return Err(Error::PublicKeyMalformed);
+    }
+    if key.key_size_bits() != OAEP_LEN * 8 {
+        return Err(Error::PublicKeyUnsupported { bits: key.key_size_bits() });
+    }
     let key = OaepPublicEncryptingKey::new(key).map_err(|_| Error::Internal)?;
 
     let mut kek = Zeroizing::new([0u8; KEK_LEN]);
     aws_lc_rs::rand::fill(kek.as_mut()).map_err(|_| Error::Internal)?;
 
     let mut c1 = [0u8; OAEP_LEN];
-    let c1 = key
-        .encrypt(format.oaep(), kek.as_ref(), &mut c1, None)
-        .map_err(|_| Error::PublicKeyMalformed { what: "the RSA key cannot encrypt" })?;
+    let c1 =
+        key.encrypt(format.oaep(), kek.as_ref(), &mut c1, None).map_err(|_| Error::PublicKeyMalformed)?;
     let mut c2 = vec![0u8; private_key_pkcs8.len() + 15];
     let c2 = AesKek::new(&AES_256, kek.as_ref())
         .and_then(|kek| kek.wrap_with_padding(private_key_pkcs8, &mut c2))
@@ -126,29 +129,6 @@ pub fn check_length(blob: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Checks that a `SubjectPublicKeyInfo` (DER) holds an RSA-3072 key, the only kind on this wire.
-///
-/// Smaller is [`Error::PublicKeyTooSmall`]; another algorithm or a larger
-/// modulus is [`Error::PublicKeyUnsupported`].
-pub fn check_public_key(spki_der: &[u8]) -> Result<(), Error> {
-    let malformed = |_| Error::PublicKeyMalformed { what: "it is not a SubjectPublicKeyInfo" };
-    let (algorithm, key) = read_spki(spki_der).map_err(malformed)?;
-    if algorithm != RSA_ENCRYPTION {
-        return Err(Error::PublicKeyUnsupported { what: "it is not an RSA key" });
-    }
-    let modulus = read_modulus(key).map_err(|_| Error::PublicKeyMalformed { what: "no RSA key inside" })?;
-    let top = modulus.first().copied().unwrap_or_default();
-    let bits = modulus.len().saturating_mul(8).saturating_sub(top.leading_zeros() as usize);
-    match bits {
-        3072 => Ok(()),
-        ..3072 => Err(Error::PublicKeyTooSmall { bits }),
-        _ => Err(Error::PublicKeyUnsupported { what: "its modulus is longer than 3072 bits" }),
-    }
-}
-
-/// rsaEncryption, RFC 8017 appendix A.1.
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-
 /// One complete attempt in one format; nothing tells which step failed.
 fn open(
     key: &OaepPrivateDecryptingKey,
@@ -159,32 +139,9 @@ fn open(
     let mut kek = Zeroizing::new(vec![0u8; key.min_output_size()]);
     let kek = key.decrypt(format.oaep(), c1, &mut kek, None).ok()?;
     let mut payload = Zeroizing::new(vec![0u8; c2.len()]);
-    // Takes exactly 32 bytes. A token would take 16 as an AES-128 key, and nobody would notice
-    // (crypto-and-x509 1.1).
+    // Takes exactly 32 bytes. A token would take 16 as an AES-128 key, and nobody would notice.
     let kek = AesKek::new(&AES_256, kek).ok()?;
     let len = kek.unwrap_with_padding(c2, &mut payload).ok()?.len();
     payload.truncate(len);
     Some(payload)
-}
-
-fn read_spki(spki_der: &[u8]) -> der::Result<(ObjectIdentifier, &[u8])> {
-    let mut reader = SliceReader::new(spki_der)?;
-    let (algorithm, key) = reader.sequence(|reader| {
-        let algorithm = der::asn1::AnyRef::decode(reader)?;
-        Ok::<_, der::Error>((algorithm, BitStringRef::decode(reader)?))
-    })?;
-    reader.finish()?;
-    let mut reader = SliceReader::new(algorithm.value())?;
-    Ok((ObjectIdentifier::decode(&mut reader)?, key.as_bytes().unwrap_or_default()))
-}
-
-fn read_modulus(rsa_public_key: &[u8]) -> der::Result<&[u8]> {
-    let mut reader = SliceReader::new(rsa_public_key)?;
-    let modulus = reader.sequence(|reader| {
-        let modulus = UintRef::decode(reader)?;
-        UintRef::decode(reader)?;
-        Ok::<_, der::Error>(modulus)
-    })?;
-    reader.finish()?;
-    Ok(modulus.as_bytes())
 }

@@ -82,9 +82,6 @@ pub enum Error {
         /// The kind by name.
         what: &'static str,
     },
-    /// The quote's public key is not RSA-3072 in a `SubjectPublicKeyInfo`.
-    #[error("the public key is not an RSA-3072 SubjectPublicKeyInfo")]
-    PublicKeyUnsupported,
 }
 
 impl Error {
@@ -105,7 +102,6 @@ impl Error {
             Self::TokenFailed { .. } => "TokenFailed",
             Self::PrivateKeyMalformed => "PrivateKeyMalformed",
             Self::PrivateKeyUnsupported { .. } => "PrivateKeyUnsupported",
-            Self::PublicKeyUnsupported => "PublicKeyUnsupported",
         }
     }
 }

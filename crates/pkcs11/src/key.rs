@@ -4,7 +4,7 @@ use crate::Error;
 use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, UintRef};
 use der::{Decode, Encode, Reader, SliceReader};
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroize;
 
 /// rsaEncryption, RFC 8017 appendix A.1.
@@ -20,12 +20,11 @@ const CURVES: [ObjectIdentifier; 3] = [
 /// id-Ed25519, RFC 8410 section 3.
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// Modulus of the quote's key in bytes.
-const QUOTE_MODULUS_LEN: usize = 384;
+pub const MODULUS_LEN: usize = 384;
 
 /// The quote's public key, which may wrap.
-pub(crate) fn public_key(spki: &[u8]) -> Result<Vec<Attribute>, Error> {
-    let (modulus, exponent) = read_public(spki).ok_or(Error::PublicKeyUnsupported)?;
-    Ok(vec![
+pub(crate) fn public_key(modulus: &[u8; MODULUS_LEN], exponent: &[u8]) -> Vec<Attribute> {
+    vec![
         Attribute::Class(ObjectClass::PUBLIC_KEY),
         Attribute::KeyType(KeyType::RSA),
         Attribute::Token(false),
@@ -33,7 +32,7 @@ pub(crate) fn public_key(spki: &[u8]) -> Result<Vec<Attribute>, Error> {
         Attribute::Wrap(true),
         Attribute::Modulus(modulus.to_vec()),
         Attribute::PublicExponent(exponent.to_vec()),
-    ])
+    ]
 }
 
 /// A private key that may be wrapped. Its components are wiped at the end.
@@ -79,21 +78,6 @@ impl Drop for PrivateKey {
             }
         }
     }
-}
-
-fn read_public(spki: &[u8]) -> Option<(&[u8], &[u8])> {
-    let spki = SubjectPublicKeyInfoRef::try_from(spki).ok()?;
-    if spki.algorithm.oid != RSA {
-        return None;
-    }
-    let mut reader = SliceReader::new(spki.subject_public_key.as_bytes()?).ok()?;
-    let (modulus, exponent) = reader
-        .sequence(|reader| Ok::<_, der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?)))
-        .ok()?;
-    reader.finish().ok()?;
-    let top_bit = modulus.as_bytes().first().is_some_and(|byte| *byte >= 0x80);
-    (modulus.as_bytes().len() == QUOTE_MODULUS_LEN && top_bit)
-        .then(|| (modulus.as_bytes(), exponent.as_bytes()))
 }
 
 /// `PrivateKeyInfo`, RFC 5208 section 5; what RFC 5958 adds after the key is of no use here.

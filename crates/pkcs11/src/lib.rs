@@ -7,16 +7,15 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), tcs_pkcs11::Error> {
-//! # let (spki, pkcs8) = (&[][..], &[][..]);
+//! # let (modulus, pkcs8) = (&[0; 384], &[][..]);
 //! let module = tcs_pkcs11::Module::load("/usr/lib/softhsm/libsofthsm2.so".as_ref())?;
 //! let token = module.login("SgxOperator", &"123456789".to_owned().into())?;
-//! let blob = token.wrap_for(spki, pkcs8)?;
+//! let blob = token.wrap_for(modulus, &[1, 0, 1], pkcs8)?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Written for SoftHSM2 2.6.1 and hardware of its kind (crypto-and-x509
-//! section 2 of the project's reference).
+//! Written for SoftHSM2 2.6.1 and hardware of its kind.
 #![deny(unsafe_code)]
 
 mod error;

@@ -2,15 +2,12 @@
 
 use crate::Error;
 use crate::error::{answer, describe};
-use crate::key::{PrivateKey, public_key};
+use crate::key::{MODULUS_LEN, PrivateKey, public_key};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-
-/// Length of `C1` in bytes: the modulus of RSA-3072.
-const OAEP_LEN: usize = 384;
 
 /// A token to which this process is logged in. Dropping it logs out and closes the session,
 /// which destroys whatever was made in it.
@@ -25,7 +22,7 @@ impl Token {
 
     /// Has the token wrap a private key for the public key of a quote, in the format `kmra-v1`.
     ///
-    /// `quote_public_spki` is a `SubjectPublicKeyInfo` (DER) of RSA-3072,
+    /// `quote_modulus` and `quote_exponent` are the numbers of an RSA-3072 key, big-endian without leading zeros,
     /// `private_pkcs8` one unencrypted PKCS#8 structure (DER) of an RSA key or
     /// a P-256, P-384 or P-521 key. The result is 384 bytes RSAES-OAEP
     /// (SHA-1: all that SoftHSM2 2.6.1 knows) of an AES-256 key made in the
@@ -34,19 +31,23 @@ impl Token {
     ///
     /// Four session objects are made and destroyed, the private key among
     /// them: keys in a token are not extractable, so it is imported as one
-    /// that is (provisioning-protocol section 7).
-    pub fn wrap_for(&self, quote_public_spki: &[u8], private_pkcs8: &[u8]) -> Result<Vec<u8>, Error> {
-        let quote_key = public_key(quote_public_spki)?;
+    /// that is.
+    pub fn wrap_for(
+        &self,
+        quote_modulus: &[u8; MODULUS_LEN],
+        quote_exponent: &[u8],
+        private_pkcs8: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let private_key = PrivateKey::parse(private_pkcs8)?;
 
-        let quote_key = self.import(&quote_key)?;
+        let quote_key = self.import(&public_key(quote_modulus, quote_exponent))?;
         let kek = self.hold(self.session.generate_key(&Mechanism::AesKeyGen, &kek_template()))?;
         let private_key = self.import(private_key.template())?;
 
         let c2 = self.wrap(&Mechanism::AesKeyWrapPad, &kek, &private_key)?;
         let oaep = PkcsOaepParams::new(MechanismType::SHA1, PkcsMgfType::MGF1_SHA1, PkcsOaepSource::empty());
         let c1 = self.wrap(&Mechanism::RsaPkcsOaep(oaep), &quote_key, &kek)?;
-        if c1.len() != OAEP_LEN || !c2.len().is_multiple_of(8) {
+        if c1.len() != MODULUS_LEN || !c2.len().is_multiple_of(8) {
             return Err(Error::TokenFailed { cause: "C_WrapKey gave a wrap of a wrong length".to_owned() });
         }
         Ok([c1, c2].concat())

@@ -64,9 +64,6 @@ impl Error {
             Self::BindingMismatch => {
                 "fetch key and quote again from the same QuoteAttestation; if it stays, someone has changed one of them"
             }
-            Self::PublicKeyMalformed(_) => {
-                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation"
-            }
             Self::CollateralMalformed(_) | Self::CollateralMismatch(_) => {
                 "get the collateral of this platform again"
             }

@@ -6,7 +6,7 @@ use crate::claims::{Claims, Workload};
 use crate::parity::{self, PckChain};
 use crate::{Collateral, Error, Policy, QvResult, TcbStatus, TrustRoot, tcb_level};
 use dcap_qvl::verify::QuoteVerifier;
-use tcs_evidence::{Evidence, Quote, report_data};
+use tcs_evidence::{Evidence, Quote, QuotePublicKey, report_data};
 
 /// What became of evidence: accepted or not, by which checks, and what it says if it is genuine.
 #[derive(Clone, Debug)]
@@ -88,14 +88,10 @@ pub fn verify(
 
 /// Whether `report_data` binds this key and nonce by profile `ctk-v1` ([`report_data::ctk_v1`]).
 ///
-/// `spki`: DER `SubjectPublicKeyInfo` of an RSA key. Says nothing about the quote that carried `report_data`.
-pub fn check_binding(report_data: &[u8; 64], spki: &[u8], nonce: &[u8; 32]) -> Result<(), Error> {
+/// Says nothing about the quote that carried `report_data`.
+pub fn check_binding(report_data: &[u8; 64], key: &QuotePublicKey, nonce: &[u8; 32]) -> Result<(), Error> {
     // All public: no constant-time comparison needed.
-    if report_data::ctk_v1(spki, nonce).map_err(Error::PublicKeyMalformed)? == *report_data {
-        Ok(())
-    } else {
-        Err(Error::BindingMismatch)
-    }
+    if report_data::ctk_v1(key, nonce) == *report_data { Ok(()) } else { Err(Error::BindingMismatch) }
 }
 
 fn genuine(

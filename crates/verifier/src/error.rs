@@ -15,8 +15,6 @@ pub enum Class {
     Policy,
     /// The collateral is missing something, is out of its time, or belongs to another platform.
     Collateral,
-    /// The public key that should be bound is not one.
-    PublicKey,
 }
 
 /// Why evidence was refused. Texts carry public data only.
@@ -56,9 +54,6 @@ pub enum Error {
     /// `report_data` is not that of the public key and nonce.
     #[error("report_data of the quote does not bind this public key")]
     BindingMismatch,
-    /// The public key cannot be read.
-    #[error("{0}")]
-    PublicKeyMalformed(tcs_evidence::Error),
 
     /// The collateral cannot be read, or is not in Intel's form.
     #[error("the collateral cannot be used: {0}")]
@@ -161,7 +156,6 @@ impl Error {
             Self::TrustDomainRefused(_) => "TrustDomainRefused",
             Self::QuoteRefused(_) => "QuoteRefused",
             Self::BindingMismatch => "BindingMismatch",
-            Self::PublicKeyMalformed(_) => "PublicKeyMalformed",
             Self::CollateralMalformed(_) => "CollateralMalformed",
             Self::CollateralMismatch(_) => "CollateralMismatch",
             Self::CollateralExpired { .. } => "CollateralExpired",
@@ -193,7 +187,6 @@ impl Error {
             | Self::TrustDomainRefused(_)
             | Self::QuoteRefused(_)
             | Self::BindingMismatch => Class::Verification,
-            Self::PublicKeyMalformed(_) => Class::PublicKey,
             Self::CollateralMalformed(_)
             | Self::CollateralMismatch(_)
             | Self::CollateralExpired { .. }
@@ -221,7 +214,7 @@ impl Error {
             Self::CollateralExpired { .. } | Self::CollateralNotYetValid { .. } => None,
             other => match other.class() {
                 Class::Verification | Class::Collateral => Some(QvResult::Unspecified),
-                Class::Policy | Class::PublicKey => None,
+                Class::Policy => None,
             },
         }
     }

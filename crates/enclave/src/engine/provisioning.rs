@@ -57,8 +57,7 @@ impl Engine {
     fn make_offer(&self, nonce: [u8; 32]) -> Result<Offer, Refusal> {
         let key = QuoteKey::generate().map_err(refusals::internal)?;
         let id = keys::random().map_err(refusals::internal)?;
-        let report_data =
-            tcs_evidence::report_data::ctk_v1(key.spki(), &nonce).map_err(refusals::internal)?;
+        let report_data = tcs_evidence::report_data::ctk_v1(key.public(), &nonce);
         let evidence = self
             .platform
             .evidence(&report_data)
@@ -116,7 +115,7 @@ fn show_offer(open: &OpenOffer) -> tcs_enclave_rpc::Offer {
     let offer = &open.offer;
     tcs_enclave_rpc::Offer {
         offer_id: offer.id.to_vec().into(),
-        public_key: offer.key.spki().to_vec().into(),
+        public_key: offer.key.public().der().to_vec().into(),
         evidence_kind: offer.evidence.kind().to_owned(),
         evidence: offer.evidence.bytes().to_vec().into(),
         attempts_left: open.attempts_left,

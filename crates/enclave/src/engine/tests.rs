@@ -60,7 +60,10 @@ fn an_issuer_lives_from_offer_to_certificate_to_destruction() {
     let enclave = Served::start(engine());
     let offer = enclave.begin("uid").unwrap();
     assert_eq!(offer, enclave.begin("uid").unwrap(), "the same offer while it is open");
-    let bound = tcs_evidence::report_data::ctk_v1(&offer.public_key, &fixture::NONCE).unwrap();
+    let bound = tcs_evidence::report_data::ctk_v1(
+        &tcs_evidence::QuotePublicKey::from_der(&offer.public_key).unwrap(),
+        &fixture::NONCE,
+    );
     assert_eq!((offer.evidence.as_slice(), offer.evidence_kind.as_str()), (bound.as_slice(), "sgx-quote-v3"));
     let report = enclave.health(None);
     assert_eq!((report.issuers.len(), report.issuers[0].offer_id.as_ref()), (1, Some(&offer.offer_id)));

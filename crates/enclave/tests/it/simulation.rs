@@ -79,7 +79,8 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
         let file = digest(&SHA256, &std::fs::read(&program).unwrap());
         assert_eq!(quote.mrenclave().as_slice(), file.as_ref());
         assert!(quote.is_debug(), "a simulated enclave says that it protects nothing");
-        assert_eq!(quote.report_data(), report_data::ctk_v1(&offer.public_key, &nonce).unwrap());
+        let key = tcs_evidence::QuotePublicKey::from_der(&offer.public_key).unwrap();
+        assert_eq!(quote.report_data(), report_data::ctk_v1(&key, &nonce));
 
         // The aim for memory at rest.
         let status = std::fs::read_to_string(format!("/proc/{}/status", enclave.child.id())).unwrap();

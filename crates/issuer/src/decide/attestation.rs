@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use pem_rfc7468::LineEnding;
 use tcs_api::v1alpha1::{
     QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry,
 };
@@ -20,13 +19,13 @@ const QUOTE_VERSION: &str = "ECDSA Quote 3";
 
 /// The object that publishes an offer.
 pub fn build(issuer: &Issuer, offer: &Offer, simulated: bool) -> QuoteAttestation {
-    let public_key = pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, offer.public_key.as_slice());
+    let public_key = tcs_pem::encode("PUBLIC KEY", offer.public_key.as_slice());
     let spec = QuoteAttestationSpec {
         // The field holds text: the document decodes once and hands the rest, base64, to km-attest.
         quote: ByteString(STANDARD.encode(offer.evidence.as_slice()).into_bytes()),
         quote_version: Some(QUOTE_VERSION.into()),
         service_id: Some("tcs-issuer".into()),
-        public_key: ByteString(public_key.unwrap_or_default().into_bytes()),
+        public_key: ByteString(public_key.into_bytes()),
         signer_names: vec![issuer.signer_name()],
         ..QuoteAttestationSpec::default()
     };

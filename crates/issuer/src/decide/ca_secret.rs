@@ -4,7 +4,6 @@ use crate::issuer::Issuer;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use pem_rfc7468::LineEnding;
 use std::collections::BTreeMap;
 use tcs_api::v1alpha1::PreviousCa;
 use tcs_enclave_rpc::{ByteVec, CaInfo};
@@ -36,9 +35,5 @@ pub fn build(issuer: &Issuer, ca: &CaInfo, previous: &[PreviousCa]) -> Secret {
 
 /// Certificates as PEM, one after the other.
 pub fn pem(chain: &[ByteVec]) -> Vec<u8> {
-    chain
-        .iter()
-        .filter_map(|der| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der.as_slice()).ok())
-        .collect::<String>()
-        .into_bytes()
+    chain.iter().map(|der| tcs_pem::encode("CERTIFICATE", der.as_slice())).collect::<String>().into_bytes()
 }

@@ -71,7 +71,6 @@ fn every_refusal() -> Vec<Error> {
         Error::TrustDomainRefused(text()),
         Error::QuoteRefused(text()),
         Error::BindingMismatch,
-        Error::PublicKeyMalformed(tcs_evidence::report_data::ctk_v1(b"", &[0; 32]).unwrap_err()),
         Error::CollateralMalformed(text()),
         Error::CollateralMismatch(text()),
         Error::CollateralExpired { what: "the TCB info", until: 1_752_919_235, now: 1_752_919_236 },
@@ -97,7 +96,6 @@ fn the_table_of_refusals_is_that_of_the_code() {
             Class::Verification => 3,
             Class::Policy => 4,
             Class::Collateral => 5,
-            Class::PublicKey => 7,
             other => panic!("{other:?}"),
         };
         let advice = if matches!(error, Error::TcbStatusRefused { .. }) {

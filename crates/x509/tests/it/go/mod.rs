@@ -11,9 +11,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 use tcs_x509::CertificateRequest;
 use x509_cert::der::Decode as _;
@@ -30,20 +28,6 @@ pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
 
 /// Mutants judged in `cargo test`.
 const SAMPLE: usize = 6_000;
-
-/// Builds the judge once.
-fn judge() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-judge");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/judge");
-        let mut go = Command::new("go");
-        let built = go.args(["build", "-o"]).arg(&out).arg(".").current_dir(source).output();
-        let built = built.unwrap_or_else(|error| panic!("these tests need Go 1.26 as their judge: {error}"));
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        out
-    })
-}
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
 pub fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
@@ -67,7 +51,11 @@ fn lines(kind: u8, all: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
-    let mut child = Command::new(judge()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(tcs_testkit::judge::program().unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let answers = std::thread::scope(|scope| {
         let reader = scope.spawn(move || {

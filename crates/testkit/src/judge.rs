@@ -1,0 +1,73 @@
+//! The second opinion of Go's standard library (`hack/judge`) on requests, certificates and PEM texts.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use crate::programs::repository;
+
+/// Builds the program, or finds that it is up to date.
+pub fn program() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || -> Result<PathBuf> {
+        let out = repository().join("target/judge/judge");
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository().join("hack/judge"));
+        let built = go.output().context("Go 1.26 is needed as a judge")?;
+        if !built.status.success() {
+            bail!("go build: {}", String::from_utf8_lossy(&built.stderr));
+        }
+        Ok(out)
+    };
+    BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+}
+
+/// A running program that is asked one question after the other. It ends with this value.
+#[derive(Debug)]
+pub struct Judge {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Judge {
+    /// Starts it.
+    pub fn start() -> Result<Self> {
+        let mut child = Command::new(program()?).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().context("no standard input")?;
+        let output = BufReader::new(child.stdout.take().context("no standard output")?);
+        Ok(Self { child, input, output })
+    }
+
+    /// Go's blocks of a PEM text, in their order: label and SHA-256 (hex) of the contents. A `PUBLIC KEY` is named by what
+    /// Go writes for the key that it found in it; `unreadable` if it found none.
+    pub fn pem(&mut self, text: &[u8]) -> Result<Vec<(String, String)>> {
+        let line = self.ask(b'P', text)?;
+        let block =
+            |entry: &str| entry.rsplit_once(':').map(|(label, hash)| (label.to_owned(), hash.to_owned()));
+        line.split(',')
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| block(entry).context("an entry"))
+            .collect()
+    }
+
+    /// The answer, of one line, to a record of this kind.
+    fn ask(&mut self, kind: u8, record: &[u8]) -> Result<String> {
+        let length = u32::try_from(record.len())?.to_be_bytes();
+        self.input.write_all(&[&[kind], length.as_slice(), record].concat())?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        line.pop().context("the judge ended")?;
+        Ok(line)
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
