@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_km::attest::Settings;
+use tcs_km::appraisal::Settings;
 
 fuzz_target!(|text: &str| {
     if let Err(error) = Settings::parse(text) {

@@ -1,6 +1,6 @@
 //! Options of `km-attest`.
 
-use super::instant::Instant;
+use crate::appraisal::{Instant, Options};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -38,16 +38,20 @@ pub struct Args {
 
     /// Nonce that the quote should bind beside the key: 64 hex digits, or base64 as in spec.nonce of the
     /// QuoteAttestation. Without it the fixed one of the manual flow, bytes 00 to 1f.
-    #[arg(long, value_name = "NONCE", value_parser = nonce)]
+    #[arg(long, value_name = "NONCE", value_parser = crate::nonce::parse)]
     pub(super) nonce: Option<[u8; 32]>,
 
+    /// Write the public key to this file, which must not exist, if the answer is yes. PEM, for km-wrap --pubkey.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out_pubkey: Option<PathBuf>,
+
     #[command(flatten)]
-    pub(super) judging: Judging,
+    pub(super) appraisal: AppraisalOptions,
 }
 
-/// How a quote is judged and what is told about it.
+/// How a quote is appraised and what is told about it.
 #[derive(clap::Args)]
-pub(super) struct Judging {
+pub(super) struct AppraisalOptions {
     #[command(flatten)]
     pub(super) sources: Sources,
 
@@ -84,6 +88,26 @@ pub(super) struct Sources {
     pub(super) pccs_url: Option<String>,
 }
 
+impl AppraisalOptions {
+    /// The same for the library.
+    pub(super) fn options(&self) -> Options {
+        Options { any_identity: self.any_identity, at: self.at, ..self.sources.options() }
+    }
+}
+
+impl Sources {
+    /// The same for the library.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            policy: self.policy.clone(),
+            collateral: self.collateral.clone(),
+            pccs_url: self.pccs_url.clone(),
+            any_identity: false,
+            at: None,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Judge a quote without a public key. Says nothing about any key.
@@ -93,7 +117,7 @@ pub(super) enum Command {
         quote: PathBuf,
 
         #[command(flatten)]
-        judging: Judging,
+        appraisal: AppraisalOptions,
     },
     /// Show what a quote and its certificates say of themselves. Judges nothing.
     Inspect {
@@ -155,13 +179,4 @@ pub(super) enum CollateralCommand {
 /// The command as clap knows it, for completions and the manual page.
 pub(super) fn command() -> clap::Command {
     Args::command()
-}
-
-fn nonce(text: &str) -> Result<[u8; 32], String> {
-    use base64::Engine as _;
-    let hex = hex::decode(text).ok();
-    let bytes = hex.or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| "neither 64 hex digits nor base64 of 32 bytes".to_owned())
 }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::report::{Fields, enclave, platform, workload, write_document};
+use crate::appraisal;
 use serde_json::Value;
 use std::io::Write;
 use tcs_evidence::Evidence;
@@ -11,7 +12,7 @@ use tcs_verifier::{CertificateSummary, Inspection, inspect};
 const JSON_VERSION: u32 = 1;
 
 pub fn run(evidence: &Evidence, json: bool, out: &mut dyn Write) -> Result<(), Error> {
-    let inspection = inspect(evidence).map_err(Error::Refused)?;
+    let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
     let fields = fields(&inspection);
     if json {
         let certificates = inspection.certificates.iter().map(|entry| certificate(entry).json());

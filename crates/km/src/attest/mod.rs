@@ -2,133 +2,140 @@
 
 mod cli;
 mod error;
-mod files;
 mod inspect;
-mod instant;
-mod judge;
-mod pin;
+mod policy_template;
 mod report;
-mod settings;
 
 pub use cli::Args;
 pub use error::Error;
-pub use settings::Settings;
 
-use cli::{CollateralCommand, Command, Judging, PolicyCommand};
-pub(crate) use files::read_limited;
-use files::{read_public_key, read_quote};
-use judge::{Binding, Judgement};
+use crate::appraisal::{Appraiser, Binding, Clock, fetch_collateral};
+use crate::io::Io;
+use crate::{public_key, quote_file};
+use cli::{AppraisalOptions, CollateralCommand, Command, PolicyCommand, Sources};
 use report::Report;
-use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use tcs_evidence::QuotePublicKey;
 use tcs_evidence::report_data::FIXED_NONCE;
 
-/// Where results and warnings go, and what time it is.
-pub struct Shell<'a> {
-    /// Unix seconds.
-    pub now: i64,
-    /// Waits between two attempts to reach a service.
-    pub wait: &'a dyn Fn(Duration),
-    /// Standard output: results.
-    pub out: &'a mut dyn Write,
-    /// Standard error: warnings. Whoever cannot be warned is not shielded from the result.
-    pub warnings: &'a mut dyn Write,
-}
-
-impl Shell<'_> {
-    fn warn(&mut self, text: &str) {
-        // Names of files and hosts may hold line ends and escape sequences.
-        let text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        let _ = writeln!(self.warnings, "km-attest: warning: {text}");
-    }
-}
-
 /// Does what the command line asks for.
-pub fn run(args: &Args, shell: &mut Shell<'_>) -> Result<(), Error> {
+pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     match &args.command {
-        None => {
-            let (Some(pubkey), Some(quote)) = (&args.pubkey, &args.quote) else {
-                return Err(Error::Usage("--pubkey and --quote are needed"));
-            };
-            attest(pubkey, quote, args.nonce.as_ref().unwrap_or(&FIXED_NONCE), &args.judging, shell)
-        }
-        Some(Command::Appraise { quote, judging }) => appraise(quote, judging, shell),
-        Some(Command::Inspect { quote, json }) => inspect::run(&read_quote(quote)?, *json, shell.out),
+        None => attest(args, io),
+        Some(Command::Appraise { quote, appraisal }) => appraise(quote, appraisal, io),
+        Some(Command::Inspect { quote, json }) => inspect::run(&quote_file::read(quote)?, *json, io.out),
         Some(Command::Policy(PolicyCommand::New { from_quote, out })) => {
-            pin::run(&read_quote(from_quote)?, out.as_deref(), shell)
+            policy_template::run(&quote_file::read(from_quote)?, out.as_deref(), io)
         }
         Some(Command::Collateral(CollateralCommand::Fetch { quote, out, sources })) => {
-            judge::fetch(&read_quote(quote)?, sources, out, shell)
+            fetch(quote, sources, out, io)
         }
         Some(Command::Completions { shell: name }) => {
             // It panics where it cannot write, so it writes to memory.
             let mut script = Vec::new();
             clap_complete::generate(*name, &mut cli::command(), "km-attest", &mut script);
-            Ok(shell.out.write_all(&script)?)
+            Ok(io.out.write_all(&script)?)
         }
-        Some(Command::Man) => Ok(report::manual(shell.out)?),
+        Some(Command::Man) => Ok(report::manual(io.out)?),
     }
 }
 
 /// The document's call: public key hash, quote, enclave identity.
 ///
-/// Each of the four lines goes out when its check has passed, and none after one that failed.
-fn attest(
-    pubkey: &Path,
-    quote: &Path,
-    nonce: &[u8; 32],
-    judging: &Judging,
-    shell: &mut Shell<'_>,
-) -> Result<(), Error> {
-    let mut report = Report::new("attest", judging, shell.now);
+/// The first of the four lines stands for the binding, the others for the rest; none follows a check that failed. The
+/// key that was verified is named by its SHA-256 on standard error, so that the next step can be bound to it.
+fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
+    let (Some(pubkey), Some(quote)) = (&args.pubkey, &args.quote) else {
+        return Err(Error::Usage("--pubkey and --quote are needed"));
+    };
+    let options = &args.appraisal;
+    let mut report = Report::new("attest", options, io.now);
     let result = (|| {
-        let judgement = Judgement::prepare(judging, shell, &mut report)?;
-        let spki = read_public_key(pubkey)?;
-        let evidence = read_quote(quote)?;
-        report.binding = judge::binding(&evidence, &spki, nonce);
-        if let Binding::Failed(error) = &report.binding {
-            return Err(Error::Refused(error.clone()));
+        let appraiser = prepare(options, io, &mut report)?;
+        let key = public_key::read(pubkey)?;
+        report.public_key = Some(public_key::fingerprint(&key));
+        let evidence = quote_file::read(quote)?;
+        let nonce = args.nonce.as_ref().unwrap_or(&FIXED_NONCE);
+        let judged = run_appraisal(&appraiser, &evidence, Some((&key, nonce)), io, &mut report);
+        if !options.json && report.binding() == &Binding::Passed {
+            writeln!(io.out, "Public key hash verification successful")?;
         }
-        if !judging.json {
-            writeln!(shell.out, "Public key hash verification successful")?;
+        judged?;
+        if let Some(path) = &args.out_pubkey {
+            write_key(path, &key)?;
         }
-        judgement.judge(&evidence, shell, &mut report)?;
-        if let (Some(status), false) = (report.status(), judging.json) {
-            writeln!(shell.out, "{}", status.result().name())?;
-            writeln!(shell.out, "{}", status.text())?;
-            writeln!(shell.out, "Quote verification successful")?;
+        if let (Some(status), false) = (report.status(), options.json) {
+            writeln!(io.out, "{}", status.result().name())?;
+            writeln!(io.out, "{}", status.text())?;
+            writeln!(io.out, "Quote verification successful")?;
         }
+        io.say(&format!("SHA-256 of the verified public key: {}", public_key::fingerprint(&key)));
         Ok(())
     })();
-    finish(judging, &report, result, shell)
+    finish(options, &report, result, io)
 }
 
 /// A quote without a public key. Prints none of the four lines, so that nobody takes it for the other call.
-fn appraise(quote: &Path, judging: &Judging, shell: &mut Shell<'_>) -> Result<(), Error> {
-    let mut report = Report::new("appraise", judging, shell.now);
+fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result<(), Error> {
+    let mut report = Report::new("appraise", options, io.now);
     let result = (|| {
-        let judgement = Judgement::prepare(judging, shell, &mut report)?;
-        let evidence = read_quote(quote)?;
-        judgement.judge(&evidence, shell, &mut report)
+        let appraiser = prepare(options, io, &mut report)?;
+        run_appraisal(&appraiser, &quote_file::read(quote)?, None, io, &mut report)
     })();
-    if !judging.json {
-        report.write_appraisal(result.is_ok(), shell.out)?;
+    if !options.json {
+        report.write_appraisal(result.is_ok(), io.out)?;
     }
-    finish(judging, &report, result, shell)
+    finish(options, &report, result, io)
+}
+
+fn fetch(quote: &Path, sources: &Sources, out: &Path, io: &mut Io<'_>) -> Result<(), Error> {
+    let clock = Clock { now: io.now, wait: io.wait };
+    let source = fetch_collateral(&quote_file::read(quote)?, &sources.options(), out, clock)?;
+    Ok(writeln!(io.out, "{}: collateral from {source}, not verified", out.display())?)
+}
+
+fn prepare(options: &AppraisalOptions, io: &mut Io<'_>, report: &mut Report) -> Result<Appraiser, Error> {
+    let appraiser = Appraiser::new(&options.options())?;
+    report.simulated = appraiser.is_simulated();
+    appraiser.caveats().iter().for_each(|caveat| io.warn(caveat));
+    Ok(appraiser)
+}
+
+fn run_appraisal(
+    appraiser: &Appraiser,
+    evidence: &tcs_evidence::Evidence,
+    binding: Option<(&QuotePublicKey, &[u8; 32])>,
+    io: &mut Io<'_>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let (found, result) = match appraiser.appraise(evidence, binding, Clock { now: io.now, wait: io.wait }) {
+        Ok(found) => (found, Ok(())),
+        Err(refused) => (refused.found, Err(refused.error.into())),
+    };
+    found.warnings.iter().for_each(|warning| io.warn(warning));
+    report.found = Some(found);
+    result
+}
+
+fn write_key(path: &Path, key: &QuotePublicKey) -> Result<(), Error> {
+    public_key::write(path, key).map_err(|cause| Error::FileUnwritable {
+        what: "public key",
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    })
 }
 
 fn finish(
-    judging: &Judging,
+    options: &AppraisalOptions,
     report: &Report,
     result: Result<(), Error>,
-    shell: &mut Shell<'_>,
+    io: &mut Io<'_>,
 ) -> Result<(), Error> {
-    if judging.json {
-        report.write_json(result.as_ref().err(), shell.out)?;
-    } else if judging.explain {
-        report.write_table(shell.out)?;
+    if options.json {
+        report.write_json(result.as_ref().err(), io.out)?;
+    } else if options.explain {
+        report.write_table(io.out)?;
     }
-    shell.out.flush()?;
+    io.out.flush()?;
     result
 }

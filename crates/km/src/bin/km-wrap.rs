@@ -2,28 +2,24 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::io::Write;
 use std::process::ExitCode;
 use tcs_km::exit::Exit;
+use tcs_km::io::{Io, now, refuse};
 use tcs_km::wrap::{Args, run};
 
+const TOOL: &str = "km-wrap";
+
 fn main() -> ExitCode {
-    match run(Args::parse()) {
-        Ok(line) => match writeln!(std::io::stdout(), "{line}") {
+    let (mut out, mut messages) = (std::io::stdout(), std::io::stderr());
+    let mut io =
+        Io { tool: TOOL, now: now(), wait: &std::thread::sleep, out: &mut out, messages: &mut messages };
+    match run(Args::parse(), &mut io) {
+        Ok(line) => match writeln!(io.out, "{line}").and_then(|()| io.out.flush()) {
             Ok(()) => Exit::Success.into(),
             Err(error) => {
-                refuse("OutputFailed", &error.to_string(), "check where the output goes", Exit::Other)
+                refuse(TOOL, "OutputFailed", &error.to_string(), "check where the output goes", Exit::Other)
             }
         },
-        Err(error) => refuse(error.code(), &error.to_string(), error.advice(), error.exit()),
+        Err(error) => refuse(TOOL, error.code(), &error.to_string(), error.advice(), error.exit()),
     }
-}
-
-fn refuse(code: &str, what: &str, advice: &str, exit: Exit) -> ExitCode {
-    let line = format!("km-wrap: error[{code}]: {what}; {advice}");
-    // File names and texts of modules may hold line ends and escape sequences.
-    let line: String = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    // If standard error is gone, the exit status still tells.
-    let _ = writeln!(std::io::stderr(), "{line}");
-    exit.into()
 }

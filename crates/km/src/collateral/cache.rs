@@ -42,7 +42,7 @@ impl Cache {
             return None;
         }
         let limit = u64::try_from(MAX_COLLATERAL).unwrap_or(u64::MAX);
-        let json = crate::attest::read_limited(&self.path, limit).ok()?;
+        let json = crate::files::read_limited(&self.path, limit).ok()?;
         let collateral = Collateral::from_json(&json).ok()?;
         let (from, until) = collateral.window();
         let source = format!("{} (cache)", self.path.display());

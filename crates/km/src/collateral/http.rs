@@ -187,7 +187,7 @@ fn read_key(path: &Path) -> Result<SecretString, Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    crate::attest::read_limited(path, MAX_FILE)
+    crate::files::read_limited(path, MAX_FILE)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })
 }
 

@@ -65,7 +65,7 @@ impl Obtain<'_> {
         match settings.source(self.folder)? {
             Source::File(path) => {
                 let json =
-                    crate::attest::read_limited(&path, u64::try_from(MAX_COLLATERAL).unwrap_or(u64::MAX))
+                    crate::files::read_limited(&path, u64::try_from(MAX_COLLATERAL).unwrap_or(u64::MAX))
                         .map_err(|cause| Error::Unreadable {
                             path: path.clone(),
                             cause: cause.to_string(),

@@ -27,7 +27,7 @@ struct File {
 /// `has_ca`: the settings name a CA of their own, so that a server with a certificate of nobody's need not be believed blindly.
 pub fn read(path: &Path, has_ca: bool) -> Result<Qcnl, Error> {
     let malformed = |cause: String| Error::QcnlMalformed { path: path.to_owned(), cause };
-    let bytes = crate::attest::read_limited(path, MAX_FILE)
+    let bytes = crate::files::read_limited(path, MAX_FILE)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })?;
     let text = String::from_utf8(bytes).map_err(|_| malformed("not UTF-8".into()))?;
     let file = parse(&text).map_err(malformed)?;

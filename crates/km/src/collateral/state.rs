@@ -79,7 +79,7 @@ pub fn advance(
     let lock = lock.map_err(io)?;
     lock.lock().map_err(io)?;
 
-    let mut file = match crate::attest::read_limited(path, MAX_FILE) {
+    let mut file = match crate::files::read_limited(path, MAX_FILE) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?,
         Err(error) if error.kind() == ErrorKind::NotFound => File { version: VERSION, seen: BTreeMap::new() },
         Err(error) => return Err(io(error)),

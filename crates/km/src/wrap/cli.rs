@@ -1,6 +1,7 @@
 //! Options of `km-wrap`.
 
 use super::Error;
+use crate::appraisal::Options;
 use clap::Parser;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -14,14 +15,39 @@ const VERSION: &str = if cfg!(feature = "simulation") {
 
 /// Wraps a CA private key for the public key of a verified quote.
 ///
-/// Prints one line of base64, the value for `tls.key` of the delivery Secret. Verify the quote with km-attest
-/// first: whoever holds the private half of --pubkey gets the CA key.
+/// Prints one line of base64, the value for `tls.key` of the delivery Secret. Whoever holds the private half of
+/// --pubkey gets the CA key. So give --quote and --policy: the quote is then verified first, and the key is wrapped
+/// only if everything holds. Without them verify with km-attest and give --pubkey-sha256 what it said.
 #[derive(Parser)]
 #[command(name = "km-wrap", version = VERSION, max_term_width = 100)]
 pub struct Args {
     /// Public key of the quote: PEM, RSA-3072 (PUBLIC KEY).
     #[arg(long, value_name = "FILE")]
     pub(super) pubkey: PathBuf,
+
+    /// Quote that must bind the public key: base64 text, or its raw bytes. Nothing is wrapped unless it is accepted.
+    #[arg(long, value_name = "FILE")]
+    pub(super) quote: Option<PathBuf>,
+
+    /// Policy file (TOML) for --quote, as of km-attest; without it the one that `KM_ATTEST_CONFIG` names.
+    #[arg(long, value_name = "FILE", requires = "quote")]
+    pub(super) policy: Option<PathBuf>,
+
+    /// Nonce that the quote should bind, as of km-attest.
+    #[arg(long, value_name = "NONCE", requires = "quote", value_parser = crate::nonce::parse)]
+    pub(super) nonce: Option<[u8; 32]>,
+
+    /// Collateral file, instead of the source that the policy file names.
+    #[arg(long, value_name = "FILE", requires = "quote", conflicts_with = "pccs_url")]
+    pub(super) collateral: Option<PathBuf>,
+
+    /// PCCS to ask for collateral, instead of the source that the policy file names.
+    #[arg(long, value_name = "URL", requires = "quote")]
+    pub(super) pccs_url: Option<String>,
+
+    /// SHA-256 of the public key (DER), 64 hex digits, as km-attest prints it. Another key is refused.
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub(super) pubkey_sha256: Option<[u8; 32]>,
 
     /// CA private key: PEM, unencrypted (PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY).
     #[arg(long, value_name = "FILE")]
@@ -50,6 +76,18 @@ pub struct Args {
 }
 
 impl Args {
+    /// By what the quote is appraised. There is no way to accept every enclave, or to look at another time, here.
+    pub(super) fn appraisal(&self) -> Options {
+        // Read here: by clap the variable would count as an option that needs --quote.
+        let policy = self.policy.clone().or_else(|| std::env::var_os("KM_ATTEST_CONFIG").map(Into::into));
+        Options {
+            policy,
+            collateral: self.collateral.clone(),
+            pccs_url: self.pccs_url.clone(),
+            ..Options::default()
+        }
+    }
+
     /// Module and label, if a token is to be used.
     pub(super) fn token(&self) -> Result<Option<(PathBuf, String)>, Error> {
         let (Some(module), Some(label)) = (&self.module, &self.token) else {
@@ -60,4 +98,10 @@ impl Args {
         }
         Ok(Some((module.clone(), label.clone())))
     }
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest).map_err(|_| "not 64 hex digits".to_owned())?;
+    Ok(digest)
 }

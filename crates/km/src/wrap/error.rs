@@ -1,6 +1,7 @@
 //! Why `km-wrap` refused.
 
 use crate::exit::Exit;
+use crate::{appraisal, public_key, quote_file};
 use std::path::PathBuf;
 
 /// Why `km-wrap` refused. Texts carry neither PINs nor key material.
@@ -10,22 +11,23 @@ pub enum Error {
     /// SHA-256 was asked of a token.
     #[error("--format kmra-v1-sha256 does not work with --module: tokens know OAEP with SHA-1 only")]
     FormatNotInToken,
-    /// The public key file cannot be read.
-    #[error("cannot read the public key file {}: {cause}", path.display())]
-    PublicKeyUnreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: String,
-    },
-    /// The public key file holds no PEM public key.
-    #[error("{} holds no PEM public key: {found}", path.display())]
-    PublicKeyMalformed {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
+    /// The public key file.
+    #[error(transparent)]
+    PublicKey(#[from] public_key::Error),
+    /// The public key is another one than the caller named.
+    #[error("the public key has the SHA-256 {found}; --pubkey-sha256 says {expected}")]
+    PublicKeyUnexpected {
+        /// Of the file, hex.
         found: String,
+        /// As given, hex.
+        expected: String,
     },
+    /// The quote file.
+    #[error(transparent)]
+    Quote(#[from] quote_file::Error),
+    /// The quote was not accepted.
+    #[error(transparent)]
+    Appraisal(#[from] appraisal::Error),
     /// The private key file cannot be read.
     #[error("cannot read the private key file {}: {cause}", path.display())]
     PrivateKeyUnreadable {
@@ -82,8 +84,10 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::FormatNotInToken => "FormatNotInToken",
-            Self::PublicKeyUnreadable { .. } => "PublicKeyUnreadable",
-            Self::PublicKeyMalformed { .. } => "PublicKeyMalformed",
+            Self::PublicKey(error) => error.code(),
+            Self::PublicKeyUnexpected { .. } => "PublicKeyUnexpected",
+            Self::Quote(error) => error.code(),
+            Self::Appraisal(error) => error.code(),
             Self::PrivateKeyUnreadable { .. } => "PrivateKeyUnreadable",
             Self::PrivateKeyMalformed { .. } => "PrivateKeyMalformed",
             Self::PrivateKeyEncrypted { .. } => "PrivateKeyEncrypted",
@@ -98,6 +102,11 @@ impl Error {
     /// The class of the exit status.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        match self {
+            Self::Quote(error) => return error.exit(),
+            Self::Appraisal(error) => return error.exit(),
+            _ => {}
+        }
         match self.code() {
             "FormatNotInToken" => Exit::Usage,
             "Internal" => Exit::Other,
@@ -109,10 +118,18 @@ impl Error {
     /// What to do about it.
     #[must_use]
     pub fn advice(&self) -> &'static str {
+        match self {
+            Self::PublicKey(error) => return error.advice(),
+            Self::Quote(error) => return error.advice(),
+            Self::Appraisal(error) => return error.advice(),
+            _ => {}
+        }
         match self.code() {
             "FormatNotInToken" => "leave --format away, or leave --module away to wrap in memory",
-            "PublicKeyUnreadable" => "give --pubkey the file that km-attest verified",
-            "PublicKeyMalformed" | "PublicKeyTooSmall" | "PublicKeyUnsupported" => {
+            "PublicKeyUnexpected" => {
+                "do not wrap for it: the file is not the one that km-attest verified, or the number is another key's"
+            }
+            "PublicKeyMalformed" | "PublicKeyUnsupported" => {
                 "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation"
             }
             "PrivateKeyUnreadable" => "give --privkey a file that you may read",

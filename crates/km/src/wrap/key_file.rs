@@ -1,7 +1,7 @@
 //! Key files: PEM in, DER out.
 
 use super::Error;
-use super::pem::{Block, blocks};
+use crate::files::read_secret;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
@@ -11,12 +11,12 @@ use aws_lc_rs::signature::{
 use der::asn1::ObjectIdentifier;
 use der::{Decode, SliceReader};
 use spki::AlgorithmIdentifierRef;
-use std::io::Read;
 use std::path::Path;
+use tcs_pem::PrivateKeyEncoding;
 use zeroize::Zeroizing;
 
 /// Longest file that is read, in bytes. An RSA-8192 key in PEM has about 7 KiB.
-pub(super) const MAX_FILE_LEN: usize = 64 * 1024;
+const MAX_FILE_LEN: usize = 64 * 1024;
 
 /// rsaEncryption, RFC 8017 appendix A.1.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -43,7 +43,7 @@ enum Kind {
 }
 
 impl PrivateKey {
-    /// Refuses what no token of this wire can unwrap, before a token is asked (crypto-and-x509 1.2).
+    /// Refuses what no token of this wire can unwrap, before a token is asked.
     pub(super) fn check_for_token(&self) -> Result<(), Error> {
         match self.kind {
             Kind::Rsa | Kind::Ec => Ok(()),
@@ -54,44 +54,20 @@ impl PrivateKey {
     }
 }
 
-/// Reads the quote's public key as `SubjectPublicKeyInfo` DER and checks that it is RSA-3072.
-pub(super) fn read_public_key(path: &Path) -> Result<Vec<u8>, Error> {
-    let text = read_text(path)
-        .map_err(|cause| Error::PublicKeyUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
-    let malformed = |found: String| Error::PublicKeyMalformed { path: path.to_owned(), found };
-    let found: Vec<Block<'_>> = blocks(&text).collect();
-    let [block] = found.as_slice() else {
-        return Err(malformed(format!("it has {} PEM blocks and must have one", found.len())));
-    };
-    if block.label != "PUBLIC KEY" {
-        return Err(malformed(format!("it is a {:?} and must be a \"PUBLIC KEY\"", block.label)));
-    }
-    let der = block.decode().ok_or_else(|| malformed("its base64 is damaged".to_owned()))?;
-    tcs_keywrap::check_public_key(&der)?;
-    Ok(der.to_vec())
-}
-
 /// Reads a private key in PKCS#8, PKCS#1 or SEC1 and gives it as PKCS#8.
 pub(super) fn read_private_key(path: &Path) -> Result<PrivateKey, Error> {
-    let text = read_text(path)
+    let text = read_secret(path, MAX_FILE_LEN)
         .map_err(|cause| Error::PrivateKeyUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
     let malformed = |found: String| Error::PrivateKeyMalformed { path: path.to_owned(), found };
-    // `openssl ecparam -genkey` writes the curve before the key, and certificates may stand beside it.
-    let mut keys = blocks(&text).filter(|block| block.label.ends_with("PRIVATE KEY"));
-    let block = match (keys.next(), keys.next()) {
-        (Some(block), None) => block,
-        (Some(_), Some(_)) => return Err(malformed("it has more than one private key".to_owned())),
-        (None, _) => return Err(malformed(other_content(&text))),
+    let key = match tcs_pem::private_key(&text) {
+        Err(tcs_pem::Error::Encrypted) => return Err(Error::PrivateKeyEncrypted { path: path.to_owned() }),
+        Err(error) => return Err(malformed(error.to_string())),
+        Ok(key) => key,
     };
-    if block.label == "ENCRYPTED PRIVATE KEY" || block.has_encryption_header() {
-        return Err(Error::PrivateKeyEncrypted { path: path.to_owned() });
-    }
-    let der = block.decode().ok_or_else(|| malformed("its base64 is damaged".to_owned()))?;
-    match block.label {
-        "PRIVATE KEY" => from_pkcs8(der),
-        "RSA PRIVATE KEY" => from_pkcs1(&der),
-        "EC PRIVATE KEY" => from_sec1(&der),
-        other => Err(Fault::Malformed(format!("it is an {other:?}, which is not known here"))),
+    match key.encoding {
+        PrivateKeyEncoding::Pkcs8 => from_pkcs8(key.der),
+        PrivateKeyEncoding::Pkcs1 => from_pkcs1(&key.der),
+        PrivateKeyEncoding::Sec1 => from_sec1(&key.der),
     }
     .map_err(|fault| match fault {
         Fault::Malformed(found) => malformed(found),
@@ -152,29 +128,4 @@ fn rsa_fault(error: &aws_lc_rs::error::KeyRejected) -> Fault {
 
 fn ec_fault() -> Fault {
     Fault::Malformed("it is not a sound key on P-256, P-384 or P-521".to_owned())
-}
-
-/// What a file without a private key holds, for the one who mixed up two files.
-fn other_content(text: &str) -> String {
-    match blocks(text).next() {
-        Some(block) => format!("it is a {:?}", block.label),
-        None => "it has no PEM block".to_owned(),
-    }
-}
-
-fn read_text(path: &Path) -> std::io::Result<Zeroizing<String>> {
-    let bytes = read_file(path, MAX_FILE_LEN)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| std::io::Error::other("it is not a text file; PEM is needed"))?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Reads a whole file of at most `max` bytes into memory that is wiped.
-pub(super) fn read_file(path: &Path, max: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let too_long = || std::io::Error::other(format!("it is longer than {max} bytes"));
-    let limit = u64::try_from(max).map_err(|_| too_long())?.saturating_add(1);
-    // All at once: growing would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(max.saturating_add(64)));
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() > max { Err(too_long()) } else { Ok(bytes) }
 }

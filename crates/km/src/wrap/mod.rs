@@ -7,45 +7,79 @@
 mod cli;
 mod error;
 mod key_file;
-mod pem;
 mod pin;
 
 pub use cli::Args;
 pub use error::Error;
 
+use crate::appraisal::{Appraiser, Clock};
+use crate::io::Io;
+use crate::{public_key, quote_file};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use key_file::{PrivateKey, read_private_key, read_public_key};
+use key_file::{PrivateKey, read_private_key};
 use std::path::Path;
+use tcs_evidence::QuotePublicKey;
+use tcs_evidence::report_data::FIXED_NONCE;
 use tcs_keywrap::WrapFormat;
 use tcs_pkcs11::Module;
 
 /// Wraps the private key and gives one line of standard base64, without a line end.
 ///
-/// Options first, then both key files, then the PIN, then the token: a faulty
-/// key file costs no attempt at the PIN.
-pub fn run(args: Args) -> Result<String, Error> {
+/// Options first, then the public key and, with `--quote`, its verification, then the private key, then the PIN, then
+/// the token: whatever is wrong costs no attempt at the PIN, and the value that was verified is the one that is used.
+pub fn run(args: Args, io: &mut Io<'_>) -> Result<String, Error> {
     let token = args.token()?;
-    let public = read_public_key(&args.pubkey)?;
+    let public = public_key::read(&args.pubkey)?;
+    expect(&public, args.pubkey_sha256.as_ref())?;
+    if let Some(quote) = &args.quote {
+        verify(&public, quote, &args, io)?;
+    }
     let private = read_private_key(&args.privkey)?;
-    let blob = match token {
-        Some((module, label)) => {
-            private.check_for_token()?;
-            let pin = pin::read(args.pin, args.pin_file.as_deref(), &label)?;
-            in_token(&module, &label, &pin, &public, &private)?
-        }
-        None => tcs_keywrap::wrap(&public, args.format.unwrap_or(WrapFormat::KmraV1Sha256), &private.pkcs8)?,
+    let blob = if let Some((module, label)) = token {
+        private.check_for_token()?;
+        let pin = pin::read(args.pin, args.pin_file.as_deref(), &label)?;
+        in_token(&module, &label, &pin, &public, &private)?
+    } else {
+        let format = args.format.unwrap_or(WrapFormat::KmraV1Sha256);
+        tcs_keywrap::wrap(public.der(), format, &private.pkcs8)?
     };
+    let verified = if args.quote.is_some() { "verified" } else { "not verified here" };
+    io.say(&format!("SHA-256 of the public key, {verified}: {}", public_key::fingerprint(&public)));
     Ok(STANDARD.encode(blob))
+}
+
+/// Refuses another key than the one that the caller names. All of it is public.
+fn expect(public: &QuotePublicKey, digest: Option<&[u8; 32]>) -> Result<(), Error> {
+    match digest {
+        Some(expected) if *expected != public.sha256() => Err(Error::PublicKeyUnexpected {
+            found: public_key::fingerprint(public),
+            expected: hex::encode(expected),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The very key that is wrapped for must be the one that an accepted quote binds.
+fn verify(public: &QuotePublicKey, quote: &Path, args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
+    let appraiser = Appraiser::new(&args.appraisal())?;
+    appraiser.caveats().iter().for_each(|caveat| io.warn(caveat));
+    let evidence = quote_file::read(quote)?;
+    let nonce = args.nonce.as_ref().unwrap_or(&FIXED_NONCE);
+    let found = appraiser
+        .appraise(&evidence, Some((public, nonce)), Clock { now: io.now, wait: io.wait })
+        .map_err(|refused| refused.error)?;
+    found.warnings.iter().for_each(|warning| io.warn(warning));
+    Ok(())
 }
 
 fn in_token(
     module: &Path,
     label: &str,
     pin: &tcs_pkcs11::SecretString,
-    public: &[u8],
+    public: &QuotePublicKey,
     private: &PrivateKey,
 ) -> Result<Vec<u8>, Error> {
     let token = Module::load(module)?.login(label, pin)?;
-    Ok(token.wrap_for(public, &private.pkcs8)?)
+    Ok(token.wrap_for(public.modulus(), &QuotePublicKey::EXPONENT, &private.pkcs8)?)
 }

@@ -1,7 +1,7 @@
 //! Where the PIN comes from. Arguments are visible to other users, so there are other ways (W-S8).
 
 use super::Error;
-use super::key_file::read_file;
+use crate::files::read_secret;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) fn read(
 
 fn from_file(path: &Path) -> Result<SecretString, Error> {
     let name = path.display().to_string();
-    let bytes = read_file(path, MAX_PIN_FILE_LEN).map_err(|error| unreadable(&name, &error.to_string()))?;
+    let bytes = read_secret(path, MAX_PIN_FILE_LEN).map_err(|error| unreadable(&name, &error.to_string()))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| unreadable(&name, "it is not UTF-8"))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned().into())

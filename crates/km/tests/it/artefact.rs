@@ -1,4 +1,4 @@
-//! The program itself, built as `cargo build --workspace` builds it: features of every crate of the workspace together.
+//! The programs themselves, built as `cargo build --workspace` builds it: features of every crate of the workspace together.
 
 use der::Decode as _;
 use std::collections::BTreeSet;
@@ -7,8 +7,11 @@ use x509_cert::Certificate;
 
 const INTEL_ROOT: &[u8] = include_bytes!("../../../verifier/src/intel-sgx-root-ca.der");
 
-fn program() -> Vec<u8> {
-    std::fs::read(env!("CARGO_BIN_EXE_km-attest")).unwrap()
+/// Both verify quotes.
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_km-attest"), env!("CARGO_BIN_EXE_km-wrap")];
+
+fn programs() -> impl Iterator<Item = Vec<u8>> {
+    PROGRAMS.iter().map(|path| std::fs::read(path).unwrap())
 }
 
 fn holds(program: &[u8], text: &str) -> bool {
@@ -32,40 +35,46 @@ fn certificates(program: &[u8]) -> BTreeSet<Vec<u8>> {
     found
 }
 
-/// Acceptance 2.6: also in the build with the feature, which reads its root from a file and carries none.
+/// Also in the build with the feature, which reads its root from a file and carries none.
 #[test]
-fn the_program_carries_intels_root_and_no_other() {
-    assert_eq!(certificates(&program()), BTreeSet::from([INTEL_ROOT.to_vec()]));
+fn the_programs_carry_intels_root_and_no_other() {
+    for program in programs() {
+        assert_eq!(certificates(&program), BTreeSet::from([INTEL_ROOT.to_vec()]));
+    }
 }
 
 /// Names of the simulator's symbols, and words that only its own code has.
 #[test]
-fn the_program_holds_no_code_of_the_simulator() {
-    let program = program();
-    // The search finds what is there: symbols of the verifier.
-    assert!(holds(&program, "tcs_verifier"));
-    for trace in ["tcs_sgx_sim", "tcs-simulated", "SIMULATED-PPID", "SIMULATION PCK", "rcgen"] {
-        assert!(!holds(&program, trace), "{trace}");
+fn the_programs_hold_no_code_of_the_simulator() {
+    for program in programs() {
+        // The search finds what is there: symbols of the verifier.
+        assert!(holds(&program, "tcs_verifier"));
+        for trace in ["tcs_sgx_sim", "tcs-simulated", "SIMULATED-PPID", "SIMULATION PCK", "rcgen"] {
+            assert!(!holds(&program, trace), "{trace}");
+        }
     }
 }
 
 #[cfg(not(feature = "simulation"))]
 #[test]
 fn without_the_feature_no_word_about_accepting_a_simulated_root() {
-    let program = program();
-    assert!(holds(&program, "this build of km-attest trusts Intel's only"));
-    assert!(!holds(&program, "+simulation"));
+    for program in programs() {
+        assert!(holds(&program, "this build trusts Intel's only"));
+        assert!(!holds(&program, "+simulation"));
+    }
 }
 
 #[cfg(feature = "simulation")]
 #[test]
 fn with_the_feature_the_version_says_so() {
-    assert!(holds(&program(), "+simulation"));
+    assert!(programs().all(|program| holds(&program, "+simulation")));
 }
 
 #[test]
 fn the_version_is_that_of_the_build() {
-    let output = Command::new(env!("CARGO_BIN_EXE_km-attest")).arg("--version").output().unwrap();
-    let version = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(version.trim_end().ends_with("+simulation"), cfg!(feature = "simulation"), "{version}");
+    for path in PROGRAMS {
+        let output = Command::new(path).arg("--version").output().unwrap();
+        let version = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(version.trim_end().ends_with("+simulation"), cfg!(feature = "simulation"), "{version}");
+    }
 }

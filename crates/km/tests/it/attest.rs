@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tcs_evidence::QuotePublicKey;
 use tcs_evidence::report_data::{FIXED_NONCE, ctk_v1};
 #[cfg(feature = "simulation")]
 use tcs_sgx_sim::{CollateralOptions, Tee};
@@ -18,8 +19,13 @@ const BOUND: &str = "Public key hash verification successful\n";
 const KEY: &str = include_str!("../data/attest-one.pem");
 const OTHER_KEY: &str = include_str!("../data/attest-other.pem");
 
+pub fn key() -> QuotePublicKey {
+    let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
+    QuotePublicKey::from_der(&spki).unwrap()
+}
+
 /// A folder with a public key, a quote that binds it, collateral and root of the platform, and settings.
-struct Bench {
+pub struct Bench {
     dir: TempDir,
     quote: Vec<u8>,
 }
@@ -31,7 +37,7 @@ fn now() -> i64 {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(0, &Options::default())
     }
 
@@ -40,12 +46,11 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let made = now() - age * 86_400;
         let platform = Platform::create_with(&dir.path().join("platform"), made, options).unwrap();
-        let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
-        let quote = platform.quote(PINNED, ctk_v1(&spki, &FIXED_NONCE).unwrap()).unwrap();
+        let quote = platform.quote(PINNED, ctk_v1(&key(), &FIXED_NONCE)).unwrap();
         let bench = Self { dir, quote };
         bench.write("key.pem", KEY);
         bench.write("quote", STANDARD.encode(&bench.quote));
-        bench.configure(&Bench::identity(), COLLATERAL, SIMULATION);
+        bench.configure_with(&Bench::identity(), COLLATERAL, SIMULATION);
         bench
     }
 
@@ -55,11 +60,11 @@ impl Bench {
         Platform::open(&self.path("platform")).unwrap().collateral(now(), Tee::Sgx, options).unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
@@ -67,12 +72,26 @@ impl Bench {
         format!("[[identity]]\nmrenclave = \"{}\"\n", hex::encode(PINNED))
     }
 
-    fn configure(&self, identity: &str, collateral: &str, simulation: &str) {
+    /// A policy with this identity and everything else right.
+    #[cfg(feature = "simulation")]
+    pub fn configure(&self, identity: &str) {
+        self.configure_with(identity, COLLATERAL, SIMULATION);
+    }
+
+    /// Everything right but the key that stands in the file.
+    #[cfg(feature = "simulation")]
+    pub fn with_key_file(pem: &str) -> Self {
+        let bench = Self::new();
+        bench.write("key.pem", pem);
+        bench
+    }
+
+    fn configure_with(&self, identity: &str, collateral: &str, simulation: &str) {
         self.write("attest.toml", format!("{identity}{collateral}{simulation}"));
     }
 
     /// From another folder than that of the settings, whose file names are relative to it.
-    fn run(&self, more: &[&str]) -> Output {
+    pub fn run(&self, more: &[&str]) -> Output {
         self.command(more).arg("--config").arg(self.path("attest.toml")).output().unwrap()
     }
 
@@ -100,29 +119,29 @@ fn assert_refused(output: &Output, status: i32, code: &str, stdout: &str) {
 #[test]
 fn mistakes_have_a_status_and_a_code_of_their_own() {
     let bench = Bench::new();
-    bench.configure("", "", "");
+    bench.configure_with("", "", "");
     assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
     // No settings at all: nobody is trusted, and then nothing is known of the platform either.
     assert_refused(&bench.command(&[]).output().unwrap(), 4, "NoIdentityConfigured", BOUND);
     let any = bench.command(&["--any-identity"]).output().unwrap();
     assert_refused(&any, 5, "CollateralNotConfigured", BOUND);
-    bench.configure("", "[collateral]\nfile = \"absent.json\"\n", "");
+    bench.configure_with("", "[collateral]\nfile = \"absent.json\"\n", "");
     assert_refused(&bench.run(&[]), 5, "CollateralUnreadable", BOUND);
-    bench.configure("", "[collateral]\nfile = \"attest.toml\"\n", "");
+    bench.configure_with("", "[collateral]\nfile = \"attest.toml\"\n", "");
     assert_refused(&bench.run(&[]), 5, "CollateralMalformed", BOUND);
-    bench.configure("", "", "nonsense = 1\n");
+    bench.configure_with("", "", "nonsense = 1\n");
     assert_refused(&bench.run(&[]), 2, "ConfigMalformed", "");
     let absent = bench.command(&[]).env("KM_ATTEST_CONFIG", bench.path("absent")).output().unwrap();
     assert_refused(&absent, 1, "ConfigUnreadable", "");
     assert_eq!(bench.run(&["--nonsense"]).status.code(), Some(2));
 
-    bench.configure("", COLLATERAL, "");
+    bench.configure_with("", COLLATERAL, "");
     bench.write("key.pem", "no key");
     assert_refused(&bench.run(&[]), 7, "PublicKeyMalformed", "");
     // An Ed25519 key (RFC 8410, section 10.1).
     let ed25519 = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
     bench.write("key.pem", format!("-----BEGIN PUBLIC KEY-----\n{ed25519}\n-----END PUBLIC KEY-----\n"));
-    assert_refused(&bench.run(&[]), 7, "PublicKeyMalformed", "");
+    assert_refused(&bench.run(&[]), 7, "PublicKeyUnsupported", "");
     std::fs::remove_file(bench.path("key.pem")).unwrap();
     assert_refused(&bench.run(&[]), 7, "PublicKeyUnreadable", "");
 
@@ -138,7 +157,7 @@ fn mistakes_have_a_status_and_a_code_of_their_own() {
 #[test]
 fn a_simulated_quote_is_refused_where_the_root_is_intels() {
     let bench = Bench::new();
-    bench.configure(&Bench::identity(), COLLATERAL, "");
+    bench.configure_with(&Bench::identity(), COLLATERAL, "");
     assert_refused(&bench.run(&[]), 3, "UntrustedRoot", BOUND);
     assert_refused(&bench.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
 }
@@ -146,7 +165,7 @@ fn a_simulated_quote_is_refused_where_the_root_is_intels() {
 #[test]
 fn another_public_key_is_refused_before_anything_else() {
     let bench = Bench::new();
-    bench.configure("", "", "");
+    bench.configure_with("", "", "");
     bench.write("key.pem", OTHER_KEY);
     assert_refused(&bench.run(&[]), 3, "BindingMismatch", "");
 }
@@ -159,7 +178,7 @@ mod without_the_feature {
     fn settings_for_a_simulated_root_are_refused() {
         let bench = Bench::new();
         for simulation in [SIMULATION, "[simulation]\n", "[simulation]\nallow = false\n"] {
-            bench.configure(&Bench::identity(), COLLATERAL, simulation);
+            bench.configure_with(&Bench::identity(), COLLATERAL, simulation);
             assert_refused(&bench.run(&[]), 3, "SimulationNotBuiltIn", "");
         }
     }
@@ -189,8 +208,11 @@ mod with_the_feature {
     fn a_good_quote_gives_exactly_four_lines_and_a_warning() {
         let bench = Bench::new();
         let stderr = assert_accepted(&bench.run(&[]));
-        assert!(stderr.starts_with("km-attest: warning: SIMULATION"), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        let (warning, digest) = stderr.split_once('\n').unwrap();
+        assert!(warning.starts_with("km-attest: warning: SIMULATION"), "{stderr}");
+        let expected =
+            format!("km-attest: SHA-256 of the verified public key: {}\n", hex::encode(key().sha256()));
+        assert_eq!(digest, expected, "{stderr}");
         // The settings by environment; raw bytes; text with line ends.
         let by_environment = bench.command(&[]).env("KM_ATTEST_CONFIG", bench.path("attest.toml")).output();
         assert_accepted(&by_environment.unwrap());
@@ -228,17 +250,18 @@ mod with_the_feature {
     #[test]
     fn another_identity_and_none_are_refused_by_policy() {
         let bench = Bench::new();
-        bench.configure(
+        bench.configure_with(
             &format!("[[identity]]\nmrenclave = \"{}\"\n", "00".repeat(32)),
             COLLATERAL,
             SIMULATION,
         );
         assert_refused(&bench.run(&[]), 4, "IdentityMismatch", BOUND);
-        bench.configure("", COLLATERAL, SIMULATION);
+        bench.configure_with("", COLLATERAL, SIMULATION);
         assert_refused(&bench.run(&[]), 4, "NoIdentityConfigured", BOUND);
         let stderr = assert_accepted(&bench.run(&["--any-identity"]));
         assert!(stderr.contains(&hex::encode(PINNED)), "{stderr}");
-        assert!(stderr.lines().all(|line| line.starts_with("km-attest: warning: ")), "{stderr}");
+        let others = stderr.lines().filter(|line| !line.starts_with("km-attest: warning: "));
+        assert!(others.eq(stderr.lines().last()), "{stderr}");
     }
 
     #[test]
@@ -249,12 +272,16 @@ mod with_the_feature {
             "[simulation]\nroot = \"platform/public/root.der\"\n",
             "[simulation]\nallow = true\n",
         ] {
-            bench.configure(&Bench::identity(), COLLATERAL, simulation);
+            bench.configure_with(&Bench::identity(), COLLATERAL, simulation);
             assert_refused(&bench.run(&[]), 3, "SimulationNotEnabled", "");
         }
-        bench.configure(&Bench::identity(), COLLATERAL, "[simulation]\nroot = \"absent\"\nallow = true\n");
+        bench.configure_with(
+            &Bench::identity(),
+            COLLATERAL,
+            "[simulation]\nroot = \"absent\"\nallow = true\n",
+        );
         assert_refused(&bench.run(&[]), 1, "SimulatedRootUnreadable", "");
-        bench.configure(
+        bench.configure_with(
             &Bench::identity(),
             COLLATERAL,
             "[simulation]\nroot = \"attest.toml\"\nallow = true\n",
@@ -265,7 +292,7 @@ mod with_the_feature {
     #[test]
     fn missing_collateral_is_refused() {
         let bench = Bench::new();
-        bench.configure(&Bench::identity(), "", SIMULATION);
+        bench.configure_with(&Bench::identity(), "", SIMULATION);
         assert_refused(&bench.run(&[]), 5, "CollateralNotConfigured", BOUND);
     }
 
@@ -285,7 +312,7 @@ mod with_the_feature {
         assert_refused(&bench.run(&[]), 4, "TcbStatusRefused", BOUND);
         let accept = |ids: &str| {
             let tcb = format!("[tcb]\naccepted_advisories = [{ids}]\n");
-            bench.configure(&Bench::identity(), COLLATERAL, &format!("{SIMULATION}{tcb}"));
+            bench.configure_with(&Bench::identity(), COLLATERAL, &format!("{SIMULATION}{tcb}"));
             bench.run(&[])
         };
         assert_refused(&accept("\"INTEL-SA-00334\""), 4, "TcbStatusRefused", BOUND);
@@ -311,7 +338,7 @@ mod with_the_feature {
         assert_eq!((&document["binding"], &document["accepted"]), (&"verified".into(), &true.into()));
         assert_eq!(document["claims"]["workload"]["debug"], true);
         // Refusals too.
-        bench.configure("", COLLATERAL, SIMULATION);
+        bench.configure_with("", COLLATERAL, SIMULATION);
         let document: serde_json::Value = serde_json::from_slice(&bench.run(&["--json"]).stdout).unwrap();
         assert_eq!((&document["simulated"], &document["accepted"]), (&true.into(), &false.into()));
     }
@@ -326,7 +353,7 @@ mod with_the_feature {
         let pccs = tcs_testkit::Pccs::http(forged).unwrap();
         let collateral =
             format!("[collateral]\npccs_url = \"{}\"\nproxy = \"none\"\ncache = \"cache\"\n", pccs.url());
-        bench.configure(&Bench::identity(), &collateral, SIMULATION);
+        bench.configure_with(&Bench::identity(), &collateral, SIMULATION);
         assert_refused(&bench.run(&[]), 3, "SignatureInvalid", BOUND);
         pccs.serve(issue());
         assert_accepted(&bench.run(&[]));
@@ -348,7 +375,7 @@ mod with_the_feature {
             "[collateral]\npccs_url = \"{}\"\nproxy = \"none\"\nstate = \"state.json\"\n",
             pccs.url()
         );
-        bench.configure(&Bench::identity(), &collateral, SIMULATION);
+        bench.configure_with(&Bench::identity(), &collateral, SIMULATION);
         assert_accepted(&bench.run(&[]));
         let state = std::fs::read_to_string(bench.path("state.json")).unwrap();
         assert!(
@@ -389,7 +416,7 @@ mod with_the_feature {
             let text = format!(
                 "[collateral]\npccs_url = \"{url}\"\nproxy = \"none\"\nstate = \"state.json\"\n{more}"
             );
-            bench.configure(&Bench::identity(), &text, SIMULATION);
+            bench.configure_with(&Bench::identity(), &text, SIMULATION);
         };
         settings("");
         assert_accepted(&bench.run(&[]));
@@ -405,10 +432,9 @@ mod with_the_feature {
     #[test]
     fn another_nonce_binds_another_quote() {
         let bench = Bench::new();
-        let (_, spki) = pem_rfc7468::decode_vec(KEY.trim_end().as_bytes()).unwrap();
         let platform = Platform::open(&bench.path("platform")).unwrap();
         let nonce = [7; 32];
-        let quote = platform.quote(PINNED, ctk_v1(&spki, &nonce).unwrap()).unwrap();
+        let quote = platform.quote(PINNED, ctk_v1(&key(), &nonce)).unwrap();
         bench.write("quote", STANDARD.encode(quote));
         assert_accepted(&bench.run(&["--nonce", &hex::encode(nonce)]));
         assert_accepted(&bench.run(&["--nonce", &STANDARD.encode(nonce)]));
@@ -431,11 +457,11 @@ mod with_the_feature {
         // Its collateral would be Intel's, who knows nothing of a simulated platform.
         let (policy, collateral) = policy.split_once("\n# Where collateral comes from").unwrap();
         assert!(collateral.contains("[collateral]\npcs_url = \"https://api.trustedservices.intel.com\"\n"));
-        bench.configure(policy, COLLATERAL, SIMULATION);
+        bench.configure_with(policy, COLLATERAL, SIMULATION);
         assert_accepted(&bench.run(&[]));
         let other = policy.replace(&hex::encode(b"SIMULATED-PPID\0\0"), &"00".repeat(16));
         assert_ne!(policy, other);
-        bench.configure(&other, COLLATERAL, SIMULATION);
+        bench.configure_with(&other, COLLATERAL, SIMULATION);
         assert_refused(&bench.run(&[]), 4, "PlatformUnknown", BOUND);
     }
 

@@ -6,4 +6,7 @@ mod artefact;
 mod attest;
 mod collateral;
 mod tool;
+mod two_readings;
+#[cfg(feature = "simulation")]
+mod verified_wrap;
 mod wrap;

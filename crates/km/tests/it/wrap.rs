@@ -84,10 +84,11 @@ fn openssl(dir: &Path, args: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// Exactly one line of standard base64 on standard output and nothing on standard error.
+/// Exactly one line of standard base64 on standard output, and the name of the public key on standard error.
 fn blob(output: &Output) -> Vec<u8> {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && stderr.is_empty(), "{stderr}");
+    let named = "km-wrap: SHA-256 of the public key, not verified here: ";
+    assert!(output.status.success() && stderr.starts_with(named) && stderr.lines().count() == 1, "{stderr}");
     let text = std::str::from_utf8(&output.stdout).unwrap();
     let line = text.strip_suffix('\n').expect("a line");
     STANDARD.decode(line).expect("standard base64 in one line")
@@ -254,7 +255,8 @@ fn refuses_what_is_not_a_usable_private_key() {
         ("legacy.key", "PrivateKeyEncrypted"),
         ("rsa1024.key", "PrivateKeyUnsupported"),
         ("x25519.key", "PrivateKeyUnsupported"),
-        ("key.der", "PrivateKeyUnreadable"),
+        // Text outside blocks may be of any encoding, so that a file without a block is just that.
+        ("key.der", "PrivateKeyMalformed"),
         ("long.key", "PrivateKeyUnreadable"),
         ("missing.key", "PrivateKeyUnreadable"),
         (".", "PrivateKeyUnreadable"),
@@ -290,6 +292,27 @@ fn refuses_what_is_not_the_public_key_of_a_quote() {
     }
 }
 
+/// The step after the verification is bound to the key that was verified, not to the name of a file.
+#[test]
+fn review_c1_another_key_than_the_one_named_is_refused() {
+    let bench = Bench::new();
+    bench.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key");
+    bench.openssl("pkey -in quote.pem -pubin -outform DER -out spki.der");
+    let digest = String::from_utf8(bench.openssl("dgst -sha256 -r spki.der")).unwrap();
+    let digest = digest.split(' ').next().unwrap();
+    let files = "--privkey ca.key --pubkey-sha256";
+    bench.assert_opens(&bench.wrap(&format!("{files} {digest}")), WrapFormat::KmraV1Sha256, "ca.key");
+    let upper = digest.to_uppercase();
+    bench.assert_opens(&bench.wrap(&format!("{files} {upper}")), WrapFormat::KmraV1Sha256, "ca.key");
+    let other = "0".repeat(64);
+    let text = bench.assert_refused(&format!("--pubkey quote.pem {files} {other}"), 7, "PublicKeyUnexpected");
+    assert!(text.contains(digest) && text.contains(&other), "{text}");
+    for wrong in [&digest[1..], &format!("{digest}0"), "x", ""] {
+        let output = bench.command(&format!("--pubkey quote.pem {files}")).arg(wrong).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong}");
+    }
+}
+
 #[test]
 fn wrong_options_are_usage_errors() {
     let bench = Bench::new();
@@ -303,6 +326,11 @@ fn wrong_options_are_usage_errors() {
         format!("{files} --module /nonexistent.so"),
         format!("{files} --module /nonexistent.so --token t --pin {PIN} --pin-file pin.txt"),
         format!("{files} --format kmra-v2"),
+        // Without a quote nothing would be verified, whatever else is given.
+        format!("{files} --policy policy.toml"),
+        format!("{files} --nonce {}", "00".repeat(32)),
+        format!("{files} --collateral collateral.json"),
+        format!("{files} --pccs-url https://localhost:8081"),
         format!("{files} --nonsense"),
     ] {
         let output = bench.run(&args);

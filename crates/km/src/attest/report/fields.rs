@@ -1,7 +1,7 @@
 //! Names and values of what a quote says, for JSON and for lines: one list for both.
 
-use super::super::instant::Instant;
-use super::printable;
+use crate::appraisal::Instant;
+use crate::io::printable;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tcs_verifier::{Claims, Enclave, Platform, Workload};

@@ -1,13 +1,13 @@
-//! What is told about a judgement: lines, a table of checks, one JSON document.
+//! What is told about an appraisal: lines, a table of checks, one JSON document.
 
 mod fields;
 
 pub use fields::{Fields, claims, enclave, platform, workload};
 
 use super::Error;
-use super::cli::{self, Judging};
-use super::instant::Instant;
-use super::judge::Binding;
+use super::cli::{self, AppraisalOptions};
+use crate::appraisal::{Appraisal, Binding, Instant};
+use crate::io::printable;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
@@ -19,66 +19,63 @@ const JSON_VERSION: u32 = 1;
 pub struct Report {
     /// `attest` or `appraise`.
     call: &'static str,
-    pub binding: Binding,
-    pub verdict: Option<Verdict>,
-    /// The settings trust a simulated root.
+    /// SHA-256 of the public key that was read, hex.
+    pub public_key: Option<String>,
+    /// What the appraisal found, if there was one.
+    pub found: Option<Appraisal>,
+    /// The policy trusts a simulated root.
     pub simulated: bool,
-    /// Where the collateral came from.
-    pub collateral: Option<String>,
-    pub rollback: Check,
     any_identity: bool,
     judged_at: i64,
 }
 
 impl Report {
-    pub fn new(call: &'static str, judging: &Judging, now: i64) -> Self {
-        let rollback = Check {
-            id: "roll-back",
-            expected: "CRL and evaluation numbers not below those seen before".into(),
-            found: "".into(),
-            outcome: Outcome::NotMade,
-        };
-        let at = judging.at.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
+    pub fn new(call: &'static str, options: &AppraisalOptions, now: i64) -> Self {
+        let at = options.at.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
         Self {
             call,
-            binding: Binding::NotChecked,
-            verdict: None,
+            public_key: None,
+            found: None,
             simulated: false,
-            collateral: None,
-            rollback,
-            any_identity: judging.any_identity,
+            any_identity: options.any_identity,
             judged_at: at.unwrap_or(now),
         }
     }
 
-    /// Unix seconds.
-    pub fn judged_at(&self) -> i64 {
-        self.judged_at
-    }
-
-    /// The same as text.
-    pub fn time(&self) -> String {
+    /// The time of the appraisal as text.
+    fn time(&self) -> String {
         u64::try_from(self.judged_at)
             .map_or_else(|_| self.judged_at.to_string(), |seconds| Instant(seconds).to_string())
     }
 
     /// The platform's state, if the quote is genuine.
     pub fn status(&self) -> Option<TcbStatus> {
-        self.verdict.as_ref().and_then(Verdict::claims).map(|claims| claims.status)
+        self.found.as_ref().and_then(Appraisal::status)
+    }
+
+    /// Whether the quote binds the public key.
+    pub fn binding(&self) -> &Binding {
+        self.found.as_ref().map_or(&Binding::NotChecked, |found| &found.binding)
+    }
+
+    fn verdict(&self) -> Option<&Verdict> {
+        self.found.as_ref()?.verdict.as_ref()
     }
 
     /// Binding, verification and policy, roll-back, in the order in which they are made.
     fn checks(&self) -> Vec<Check> {
         let mut checks = vec![self.binding_check()];
-        if let Some(verdict) = &self.verdict {
+        if let Some(verdict) = self.verdict() {
             checks.extend_from_slice(verdict.checks());
         }
-        checks.push(self.rollback.clone());
+        checks.push(
+            self.found.as_ref().map_or_else(Appraisal::rollback_not_checked, |found| found.rollback.clone()),
+        );
         checks
     }
 
     fn binding_check(&self) -> Check {
-        let (outcome, found) = match &self.binding {
+        let (outcome, found) = match self.binding() {
             Binding::NotChecked => (Outcome::NotMade, String::new()),
             Binding::Passed => (Outcome::Passed, "it is".into()),
             Binding::Failed(error) => (Outcome::Failed, error.to_string()),
@@ -88,7 +85,7 @@ impl Report {
     }
 
     fn binding_name(&self) -> &'static str {
-        match self.binding {
+        match self.binding() {
             Binding::NotChecked => "not checked",
             Binding::Passed => "verified",
             Binding::Failed(_) => "failed",
@@ -96,7 +93,7 @@ impl Report {
     }
 
     fn qv_result(&self) -> Option<QvResult> {
-        self.verdict.as_ref().and_then(Verdict::qv_result)
+        self.verdict().and_then(Verdict::qv_result)
     }
 
     /// One JSON document (`docs/km-attest.md`).
@@ -117,13 +114,14 @@ impl Report {
             "anyIdentity": self.any_identity,
             "time": self.time(),
             "binding": self.binding_name(),
-            "collateral": self.collateral,
+            "publicKeySha256": self.public_key,
+            "collateral": self.found.as_ref().and_then(|found| found.collateral.as_ref()),
             "qvResult": self.qv_result().map(|result| json!({
                 "name": result.name(),
                 "value": result.value(),
                 "terminal": result.is_terminal(),
             })),
-            "claims": self.verdict.as_ref().and_then(Verdict::claims).map(|found| claims(found).json()),
+            "claims": self.verdict().and_then(Verdict::claims).map(|found| claims(found).json()),
             "checks": self.checks().iter().map(check).collect::<Vec<_>>(),
             "error": error.map(|error| json!({
                 "code": error.code(),
@@ -153,7 +151,7 @@ impl Report {
             let kind = if result.is_terminal() { "terminal" } else { "not terminal" };
             writeln!(out, "result: {} ({:#06x}, {kind})", result.name(), result.value())?;
         }
-        if let Some(found) = self.verdict.as_ref().and_then(Verdict::claims) {
+        if let Some(found) = self.verdict().and_then(Verdict::claims) {
             claims(found).write(out)?;
         }
         writeln!(out, "verdict: {}", if accepted { "accepted" } else { "refused" })
@@ -175,9 +173,4 @@ pub fn manual(out: &mut dyn Write) -> io::Result<()> {
 
 pub fn write_document(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{document:#}")
-}
-
-/// Texts out of certificates and collateral are other people's: no control character of theirs reaches a terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

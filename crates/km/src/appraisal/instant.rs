@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A point in time, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant(pub(super) u64);
+pub struct Instant(pub u64);
 
 impl FromStr for Instant {
     type Err = String;

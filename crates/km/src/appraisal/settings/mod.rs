@@ -1,4 +1,4 @@
-//! The policy file of `km-attest`: which enclaves and platforms are accepted, and where the collateral is. Its keys are
+//! The policy file: which enclaves and platforms are accepted, and where the collateral is. Its keys are
 //! documented in `docs/policy.md`.
 
 mod hex;
@@ -7,8 +7,9 @@ mod platform;
 mod tcb;
 mod tee;
 
-use super::{Error, read_limited};
+use super::Error;
 use crate::collateral;
+use crate::files::read_limited;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tcs_verifier::{Policy, TrustRoot};

@@ -1,30 +1,32 @@
 //! `policy new`: a policy file that pins the identity and the platform of a quote at hand.
 
-use super::{Error, Shell};
+use super::Error;
+use crate::appraisal;
+use crate::files::write_new;
+use crate::io::Io;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 use tcs_evidence::Evidence;
 use tcs_verifier::{Enclave, Inspection, TrustDomain, Workload, inspect};
 
 /// Writes the policy to a new file, or to standard output.
-pub fn run(evidence: &Evidence, out: Option<&Path>, shell: &mut Shell<'_>) -> Result<(), Error> {
-    let inspection = inspect(evidence).map_err(Error::Refused)?;
+pub fn run(evidence: &Evidence, out: Option<&Path>, io: &mut Io<'_>) -> Result<(), Error> {
+    let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
     let text = policy(&inspection);
     if inspection.workload.is_debug() {
-        shell.warn("the quote is of debug mode: no policy accepts it, except under a simulated root");
+        io.warn("the quote is of debug mode: no policy accepts it, except under a simulated root");
     }
     match out {
-        None => shell.out.write_all(text.as_bytes())?,
+        None => io.out.write_all(text.as_bytes())?,
         Some(path) => {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
-            file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|cause| {
-                Error::PolicyUnwritable { path: path.to_owned(), cause: cause.to_string() }
+            write_new(path, text.as_bytes()).map_err(|cause| Error::FileUnwritable {
+                what: "policy",
+                path: path.to_owned(),
+                cause: cause.to_string(),
             })?;
         }
     }
-    shell.warn("the quote was not verified: compare every value with the release's published ones first");
+    io.warn("the quote was not verified: compare every value with the release's published ones first");
     Ok(())
 }
 

@@ -1,0 +1,284 @@
+//! From evidence to a verdict.
+
+use super::{Error, Instant, Settings};
+use crate::collateral::{self, Numbers, Obtain, Obtained, PlatformKey};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tcs_evidence::{Evidence, QuotePublicKey};
+use tcs_verifier::{
+    Check, Outcome, Policy, TcbStatus, TrustRoot, Verdict, Workload, check_binding, inspect, verify,
+};
+
+/// What evidence is appraised by.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The policy file. Without one no enclave is accepted.
+    pub policy: Option<PathBuf>,
+    /// Collateral file, instead of the source that the policy file names. Relative to the working folder.
+    pub collateral: Option<PathBuf>,
+    /// Address of a PCCS, instead of the source that the policy file names.
+    pub pccs_url: Option<String>,
+    /// Accept every enclave.
+    pub any_identity: bool,
+    /// Appraise at this time instead of now.
+    pub at: Option<Instant>,
+}
+
+/// Time for an appraisal.
+#[derive(Clone, Copy)]
+pub struct Clock<'a> {
+    /// Unix seconds.
+    pub now: i64,
+    /// Waits between two attempts to reach a service.
+    pub wait: &'a dyn Fn(Duration),
+}
+
+/// Whether the quote binds the public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// There was no public key.
+    NotChecked,
+    /// It does.
+    Passed,
+    /// It does not.
+    Failed(tcs_verifier::Error),
+}
+
+/// What an appraisal found, however far it got.
+#[derive(Clone, Debug)]
+pub struct Appraisal {
+    /// Whether the quote binds the public key.
+    pub binding: Binding,
+    /// What the verifier said, if it was asked.
+    pub verdict: Option<Verdict>,
+    /// Where the collateral came from.
+    pub collateral: Option<String>,
+    /// Whether collateral went back behind what was seen before.
+    pub rollback: Check,
+    /// What a person should be told besides, in whole sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Evidence was not accepted.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// What was found until then.
+    pub found: Appraisal,
+}
+
+/// A policy that was read, ready to appraise evidence.
+pub struct Appraiser {
+    settings: Settings,
+    policy: Policy,
+    trust: TrustRoot,
+    /// Nobody is trusted yet: there is no policy file, nor is every enclave accepted.
+    nobody: bool,
+    at: Option<Instant>,
+}
+
+impl Appraiser {
+    /// Reads the policy file.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let settings = settings(options)?;
+        let trust = settings.trust()?;
+        let policy = Policy { any_identity: options.any_identity, ..settings.policy.clone() };
+        let nobody = options.policy.is_none() && !options.any_identity;
+        Ok(Self { settings, policy, trust, nobody, at: options.at })
+    }
+
+    /// Whether a simulated root is trusted, which protects nothing.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.trust.is_simulated()
+    }
+
+    /// What weakens every appraisal by this policy, in whole sentences.
+    #[must_use]
+    pub fn caveats(&self) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if self.is_simulated() {
+            caveats.push(
+                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected by any hardware"
+                    .to_owned(),
+            );
+        }
+        if self.policy.any_identity {
+            caveats.push(
+                "every enclave is accepted (--any-identity): the key can belong to anybody's program"
+                    .to_owned(),
+            );
+        }
+        if let Some(at) = self.at {
+            caveats.push(format!("judged at {at}, not now (--at): says nothing about today"));
+        }
+        caveats
+    }
+
+    /// The instant of an appraisal that is made `now`, Unix seconds.
+    #[must_use]
+    pub fn judged_at(&self, now: i64) -> i64 {
+        self.at.map_or(now, |at| i64::try_from(at.0).unwrap_or(i64::MAX))
+    }
+
+    /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence and
+    /// remembers what must not go back.
+    pub fn appraise(
+        &self,
+        evidence: &Evidence,
+        binding: Option<(&QuotePublicKey, &[u8; 32])>,
+        clock: Clock<'_>,
+    ) -> Result<Appraisal, Box<Refused>> {
+        let mut found = Appraisal::new();
+        match self.run(evidence, binding, clock, &mut found) {
+            Ok(()) => Ok(found),
+            Err(error) => Err(Box::new(Refused { error, found })),
+        }
+    }
+
+    fn run(
+        &self,
+        evidence: &Evidence,
+        binding: Option<(&QuotePublicKey, &[u8; 32])>,
+        clock: Clock<'_>,
+        found: &mut Appraisal,
+    ) -> Result<(), Error> {
+        if let Some((key, nonce)) = binding {
+            found.binding = bind(evidence, key, nonce);
+            if let Binding::Failed(error) = &found.binding {
+                return Err(Error::Refused(error.clone()));
+            }
+        }
+        // Without a policy nobody is trusted, which is the first thing to tell; collateral would be the second.
+        if self.nobody {
+            return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
+        }
+        let (obtained, key) = obtain(&self.settings, evidence, clock, true)?;
+        found.collateral = Some(obtained.source.clone());
+        let judged_at = self.judged_at(clock.now);
+        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, judged_at);
+        let refusal = verdict.accepted().err().cloned();
+        let verdict = found.verdict.insert(verdict);
+        if let Some(claims) = verdict.claims() {
+            let state = self.settings.collateral.as_ref().and_then(|settings| {
+                settings.state(&self.settings.folder).map(|path| (path, settings.update()))
+            });
+            // At another time than now, older collateral is what one asks for.
+            if let (Some((path, update)), None) = (state, self.at) {
+                let numbers = Numbers::of(claims);
+                let advanced = collateral::advance(&path, key, update, &claims.root_key_id, numbers);
+                found.rollback.outcome = if advanced.is_ok() { Outcome::Passed } else { Outcome::Failed };
+                found.rollback.found = match &advanced {
+                    Ok(()) => "they are not".into(),
+                    Err(error) => error.to_string().into(),
+                };
+                advanced.map_err(Error::Collateral)?;
+            }
+            let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
+            if self.at.is_none() && !too_old {
+                // What was judged stands without a copy, too.
+                if let Err(error) = obtained.keep() {
+                    found.warnings.push(format!("no copy of the collateral is kept: {error}"));
+                }
+            }
+            if self.policy.any_identity && refusal.is_none() {
+                found.warnings.push(describe(&claims.workload));
+            }
+        }
+        refusal.map_or(Ok(()), |error| Err(Error::Refused(error)))
+    }
+}
+
+impl Appraisal {
+    fn new() -> Self {
+        Self {
+            binding: Binding::NotChecked,
+            verdict: None,
+            collateral: None,
+            rollback: Self::rollback_not_checked(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The check for roll-back where none was made.
+    #[must_use]
+    pub fn rollback_not_checked() -> Check {
+        Check {
+            id: "roll-back",
+            expected: "CRL and evaluation numbers not below those seen before".into(),
+            found: "".into(),
+            outcome: Outcome::NotMade,
+        }
+    }
+
+    /// The platform's state, if the quote is genuine.
+    #[must_use]
+    pub fn status(&self) -> Option<TcbStatus> {
+        self.verdict.as_ref().and_then(Verdict::claims).map(|claims| claims.status)
+    }
+}
+
+/// Fetches collateral for the quote's platform into a file; says where it came from. Nothing is verified.
+pub fn fetch_collateral(
+    evidence: &Evidence,
+    options: &Options,
+    out: &Path,
+    clock: Clock<'_>,
+) -> Result<String, Error> {
+    let (obtained, _) = obtain(&settings(options)?, evidence, clock, false)?;
+    collateral::write_bundle(out, &obtained.json).map_err(Error::Collateral)?;
+    Ok(obtained.source)
+}
+
+fn bind(evidence: &Evidence, key: &QuotePublicKey, nonce: &[u8; 32]) -> Binding {
+    let quote = evidence.quote().map_err(|error| tcs_verifier::Error::QuoteMalformed(error.to_string()));
+    match quote.and_then(|quote| check_binding(&quote.report_data(), key, nonce)) {
+        Ok(()) => Binding::Passed,
+        Err(error) => Binding::Failed(error),
+    }
+}
+
+fn obtain(
+    settings: &Settings,
+    evidence: &Evidence,
+    clock: Clock<'_>,
+    copies: bool,
+) -> Result<(Obtained, PlatformKey), Error> {
+    let named = settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?;
+    let key = PlatformKey::of(&inspect(evidence).map_err(Error::Refused)?);
+    let obtain = Obtain { folder: &settings.folder, now: clock.now, copies, wait: clock.wait };
+    Ok((obtain.get(named, key).map_err(Error::Collateral)?, key))
+}
+
+fn settings(options: &Options) -> Result<Settings, Error> {
+    let mut settings = options.policy.as_deref().map_or_else(|| Ok(Settings::none()), Settings::load)?;
+    if let Some(file) = &options.collateral {
+        // Options name files from the working folder, the policy file from its own.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        settings.collateral = Some(settings.collateral.unwrap_or_default().with_file(file));
+    }
+    if let Some(url) = &options.pccs_url {
+        settings.collateral = Some(settings.collateral.unwrap_or_default().with_pccs_url(url.clone()));
+    }
+    Ok(settings)
+}
+
+fn describe(workload: &Workload) -> String {
+    match workload {
+        Workload::Enclave(found) => format!(
+            "accepted enclave: MRENCLAVE {}, MRSIGNER {}, ISVPRODID {}, ISVSVN {}",
+            hex::encode(found.mrenclave),
+            hex::encode(found.mrsigner),
+            found.isv_prod_id,
+            found.isv_svn
+        ),
+        Workload::TrustDomain(found) => {
+            let [rtmr0, rtmr1, rtmr2, rtmr3] = found.rtmrs.map(hex::encode);
+            format!(
+                "accepted trust domain: MRTD {}, RTMR0 {rtmr0}, RTMR1 {rtmr1}, RTMR2 {rtmr2}, RTMR3 {rtmr3}",
+                hex::encode(found.mr_td)
+            )
+        }
+    }
+}

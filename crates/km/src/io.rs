@@ -1,0 +1,56 @@
+//! What the tools read from and write to: time, standard output and standard error.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::exit::Exit;
+
+/// Where results and messages go, and what time it is.
+pub struct Io<'a> {
+    /// Name of the tool; begins every message.
+    pub tool: &'static str,
+    /// Unix seconds.
+    pub now: i64,
+    /// Waits between two attempts to reach a service.
+    pub wait: &'a dyn Fn(Duration),
+    /// Standard output: results.
+    pub out: &'a mut dyn Write,
+    /// Standard error: warnings and other messages. Whoever cannot be warned is not shielded from the result.
+    pub messages: &'a mut dyn Write,
+}
+
+impl Io<'_> {
+    /// Writes a warning, one line.
+    pub fn warn(&mut self, text: &str) {
+        self.say(&format!("warning: {text}"));
+    }
+
+    /// Writes a message, one line.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(self.messages, "{}: {}", self.tool, printable(text));
+    }
+}
+
+/// Texts out of files, names and services are other people's: no control character of theirs reaches a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Writes the one line of a refusal to standard error and gives the exit status of its class.
+#[must_use]
+pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
+    let line = format!("{tool}: error[{code}]: {message}; {advice}");
+    // If standard error is gone, the exit status still tells.
+    let _ = writeln!(std::io::stderr(), "{}", printable(&line));
+    exit.into()
+}
+
+/// The time, Unix seconds. A clock outside every sensible range gives an instant at which nothing is valid.
+#[must_use]
+pub fn now() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "this is where time enters the tools")]
+    let time = SystemTime::now();
+    time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+}
