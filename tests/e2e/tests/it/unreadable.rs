@@ -30,7 +30,9 @@ fn object(kind: &str, name: &str) -> Value {
     };
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     match kind {
-        "TCSIssuer" | "TCSClusterIssuer" => object["spec"] = json!({"secretName": name, "selfSign": true}),
+        "TCSIssuer" | "TCSClusterIssuer" => {
+            object["spec"] = json!({"secretName": format!("{name}-ca"), "selfSign": true})
+        }
         "QuoteAttestation" => {
             object["spec"] = json!({"quote": "cXVvdGU=", "publicKey": "a2V5", "signerName": "example.com/a"})
         }
@@ -176,6 +178,7 @@ impl Old {
             let uid = name.trim_start_matches("tcs-sealed-");
             let mut secret = object("Secret", name);
             secret["metadata"]["labels"] = ours(uid);
+            secret["type"] = json!("tcs.intel.com/sealed-ca");
             make("Secret", &secret);
             let mut attestation = object("QuoteAttestation", &format!("kept.{uid}"));
             attestation["metadata"]["labels"] = ours(uid);
@@ -219,7 +222,7 @@ fn issuer<'a>(bed: &'a Bed, name: &str) -> Issuer<'a> {
     Issuer { bed, namespace: NAMESPACE.into(), name: name.into() }
 }
 
-fn ask(issuer: &Issuer<'_>) -> Csr<'_> {
+fn ask<'a>(issuer: &Issuer<'a>) -> Csr<'a> {
     Csr::create(issuer.bed, &issuer.signer(), &request(issuer.bed, &[]), &json!({})).approve()
 }
 
@@ -377,7 +380,7 @@ fn review_l1_a_request_approved_at_the_end_of_time_is_served_and_keeps_its_times
     let served = approve(&issuer.signer(), &json!({}));
     served.certificate();
     keeps_its_times(&served);
-    let refused = approve(&issuer.signer(), &json!({"usages": ["code signing"]}));
+    let refused = approve(&issuer.signer(), &json!({"usages": ["cert sign"]}));
     assert_eq!(refused.failure(), "UsageForbidden");
     keeps_its_times(&refused);
 }
