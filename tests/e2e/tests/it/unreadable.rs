@@ -31,10 +31,10 @@ fn object(kind: &str, name: &str) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     match kind {
         "TCSIssuer" | "TCSClusterIssuer" => {
-            object["spec"] = json!({"secretName": format!("{name}-ca"), "selfSign": true})
+            object["spec"] = json!({"secretName": format!("{name}-ca"), "selfSign": true});
         }
         "QuoteAttestation" => {
-            object["spec"] = json!({"quote": "cXVvdGU=", "publicKey": "a2V5", "signerName": "example.com/a"})
+            object["spec"] = json!({"quote": "cXVvdGU=", "publicKey": "a2V5", "signerName": "example.com/a"});
         }
         "CertificateSigningRequest" => {
             object["spec"] = json!({"request": "", "signerName": OLD_SIGNER, "usages": ["server auth"]});
