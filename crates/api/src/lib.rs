@@ -70,6 +70,8 @@ pub mod reasons {
     pub const AWAITING_KEY: &str = "AwaitingKey";
     /// What the key owner delivered was refused.
     pub const KEY_REJECTED: &str = "KeyRejected";
+    /// An object that belongs to the issuer exists and cannot be read. Of an Event.
+    pub const OBJECT_UNREADABLE: &str = "ObjectUnreadable";
     /// What the key owner delivered was accepted.
     pub const KEY_ACCEPTED: &str = "KeyAccepted";
     /// The issuer signs.

@@ -3,14 +3,15 @@
 use crate::enclave::EnclaveLink;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use crate::requests::csr::KubernetesCsr;
+use crate::runtime::watch::UnreadableObjects;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use std::collections::HashMap;
-use std::sync::Mutex;
+use kube::{Client, Resource as _};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
@@ -47,7 +48,9 @@ pub struct Context {
     /// Cluster issuers as watched.
     pub cluster_issuers: Store<TCSClusterIssuer>,
     /// Open requests for our signers as watched.
-    pub requests: Store<CertificateSigningRequest>,
+    pub requests: Store<KubernetesCsr>,
+    /// Watched objects that cannot be decoded.
+    pub unreadable: Arc<UnreadableObjects>,
     /// Publishes Events.
     pub recorder: Recorder,
     /// Metrics.
@@ -59,7 +62,7 @@ pub struct Context {
     /// Asks for a reconcile of a cluster issuer.
     pub cluster_issuer_queue: UnboundedSender<ObjectRef<TCSClusterIssuer>>,
     /// Asks for a reconcile of a request.
-    pub request_queue: UnboundedSender<ObjectRef<CertificateSigningRequest>>,
+    pub request_queue: UnboundedSender<ObjectRef<KubernetesCsr>>,
     /// Asks for a sweep of what deleted issuers left.
     pub sweep_queue: UnboundedSender<()>,
     /// What was written and said a moment ago.
@@ -114,6 +117,25 @@ impl Context {
         }
     }
 
+    /// Why the issuer of a signer name cannot be read, if it exists and cannot.
+    pub fn why_unreadable(&self, signer: &SignerName) -> Option<String> {
+        match signer {
+            SignerName::Namespaced { namespace, name } => {
+                self.unreadable.why(&TCSIssuer::kind(&()), Some(namespace), name)
+            }
+            SignerName::Cluster { name } => self.unreadable.why(&TCSClusterIssuer::kind(&()), None, name),
+        }
+    }
+
+    /// The UIDs of all issuers that exist, those that cannot be read among them.
+    ///
+    /// Fails with a sentence if that cannot be known.
+    pub fn existing_issuers(&self) -> Result<HashSet<String>, String> {
+        let kinds = [TCSIssuer::kind(&()), TCSClusterIssuer::kind(&())];
+        let readable = || self.all_issuers().iter().map(Issuer::uid).collect();
+        self.unreadable.existing(&kinds.each_ref().map(AsRef::as_ref), readable)
+    }
+
     /// Asks for a reconcile of this issuer.
     pub fn call(&self, issuer: &Issuer) {
         match issuer {
@@ -136,11 +158,13 @@ impl Context {
         if issuer.is_some_and(|issuer| !issuer.signs()) {
             return;
         }
+        self.wake_requests_of(|signer| issuer.is_none_or(|issuer| issuer.is_named(signer)));
+    }
+
+    /// Calls the open requests for these signers.
+    pub fn wake_requests_of(&self, is_one: impl Fn(&SignerName) -> bool) {
         for request in self.requests.state() {
-            let concerned = issuer.is_none_or(|issuer| {
-                SignerName::parse(&request.spec.signer_name).is_some_and(|signer| issuer.is_named(&signer))
-            });
-            if concerned {
+            if SignerName::parse(&request.spec.signer_name).is_some_and(|signer| is_one(&signer)) {
                 let _ = self.request_queue.send(ObjectRef::from_obj(&*request));
             }
         }

@@ -8,18 +8,19 @@ use crate::decide::{
 };
 use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
+use crate::runtime::guarded::{Guarded, Unreadable};
 use crate::sealed::{self, SealedKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
+use tcs_api::{SERVICE_NAMESPACE, reasons};
 
 /// The name under which we apply.
 pub const FIELD_MANAGER: &str = "tcs-issuer";
@@ -33,7 +34,12 @@ pub enum ReconcileError {
     /// The enclave failed under a call.
     #[error("the enclave: {0}")]
     Enclave(#[from] EnclaveError),
+    /// An object that the pass needs cannot be decoded.
+    #[error(transparent)]
+    Unreadable(#[from] Box<Unreadable>),
 }
+
+type Attestations = Api<Guarded<QuoteAttestation>>;
 
 /// How soon a failed sweep is made again.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -49,23 +55,29 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
     if now.is_none_or(|now| now.uid() != issuer.uid()) {
         let _ = context.sweep_queue.send(());
     }
+    if let Err(ReconcileError::Unreadable(unreadable)) = &settled {
+        let message = format!("{unreadable}; this is tried again until the object is mended or deleted");
+        context.note(&issuer.reference(), true, reasons::OBJECT_UNREADABLE, "Reconcile", &message).await;
+    }
     Ok(settled?.requeue.map_or_else(Action::await_change, Action::requeue))
 }
 
 async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileError> {
     let uid = issuer.uid();
-    let attestations: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let attestations: Attestations = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let secrets: Api<Guarded<Secret>> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
     let name = issuer.attestation_name();
     let status = context.newest_status(issuer);
 
     let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
     let kept = sealed::find(&secrets, &uid).await?;
     let mut dealings = Dealings::begin(connected.as_ref(), issuer, kept.as_ref(), context).await?;
-    let attestation = attestations.get_opt(&name).await?;
+    let attestation = attestations.get_opt(&name).await?.map(Guarded::read).transpose()?;
     let named = attestation.as_ref().and_then(|attestation| named_secret(attestation, issuer));
     let secret = match named {
-        Some(named) if !named.is_empty() => Some(secrets.get_opt(named).await?),
+        Some(named) if !named.is_empty() => {
+            Some(secrets.get_opt(named).await?.map(Guarded::read).transpose()?)
+        }
         Some(_) => Some(None),
         None => None,
     };
@@ -121,7 +133,7 @@ async fn carry_out(
     plan: &mut Plan,
     seen: &Observed<'_>,
     context: &Context,
-    attestations: &Api<QuoteAttestation>,
+    attestations: &Attestations,
 ) -> Result<(), ReconcileError> {
     if let Some(secret) = plan.ca_secret.take()
         && let Some(why) = apply_ca_secret(&secret, context).await?
@@ -143,7 +155,8 @@ async fn carry_out(
         && !plan.attestation_conditions.is_empty()
         && merge_conditions(current.status.get_or_insert_default(), &plan.attestation_conditions)
     {
-        attestations.replace_status(&current.name_any(), &PostParams::default(), &current).await?;
+        let name = current.name_any();
+        attestations.replace_status(&name, &PostParams::default(), &Guarded::from(current)).await?;
     }
     Ok(())
 }
@@ -152,10 +165,11 @@ async fn carry_out(
 /// Secret may read it.
 async fn apply_ca_secret(secret: &Secret, context: &Context) -> Result<Option<String>, kube::Error> {
     let namespace = secret.namespace().unwrap_or_default();
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
+    let secrets: Api<Guarded<Secret>> = Api::namespaced(context.client.clone(), &namespace);
+    let (name, secret) = (secret.name_any(), Guarded::from(secret.clone()));
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    let replaced = match secrets.replace(&secret.name_any(), &parameters, secret).await {
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => secrets.create(&parameters, secret).await,
+    let replaced = match secrets.replace(&name, &parameters, &secret).await {
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => secrets.create(&parameters, &secret).await,
         answer => answer,
     };
     refused_for_good(replaced)
@@ -181,16 +195,21 @@ fn refused_for_good<T>(answer: Result<T, kube::Error>) -> Result<Option<String>,
 async fn step_attestation(
     plan: &Plan,
     seen: &Observed<'_>,
-    api: &Api<QuoteAttestation>,
+    api: &Attestations,
 ) -> Result<Option<QuoteAttestation>, ReconcileError> {
     let post = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     match &plan.attestation {
         AttestationStep::Keep => Ok(seen.attestation.cloned()),
-        AttestationStep::Create(wanted) => Ok(Some(api.create(&post, wanted).await?)),
-        AttestationStep::Restore(wanted) => Ok(Some(api.replace(&wanted.name_any(), &post, wanted).await?)),
+        AttestationStep::Create(wanted) => {
+            Ok(Some(api.create(&post, &Guarded::from(QuoteAttestation::clone(wanted))).await?.read()?))
+        }
+        AttestationStep::Restore(wanted) => {
+            let (name, wanted) = (wanted.name_any(), Guarded::from(QuoteAttestation::clone(wanted)));
+            Ok(Some(api.replace(&name, &post, &wanted).await?.read()?))
+        }
         AttestationStep::Recreate(wanted) => {
             delete(seen.attestation, api).await?;
-            Ok(Some(api.create(&post, wanted).await?))
+            Ok(Some(api.create(&post, &Guarded::from(QuoteAttestation::clone(wanted))).await?.read()?))
         }
         AttestationStep::Delete => {
             delete(seen.attestation, api).await?;
@@ -200,17 +219,9 @@ async fn step_attestation(
 }
 
 /// Deletes exactly the object that was looked at.
-pub async fn delete(
-    found: Option<&QuoteAttestation>,
-    api: &Api<QuoteAttestation>,
-) -> Result<(), kube::Error> {
+async fn delete(found: Option<&QuoteAttestation>, api: &Attestations) -> Result<(), kube::Error> {
     let Some(found) = found else { return Ok(()) };
-    let preconditions = Preconditions { uid: found.uid(), resource_version: None };
-    let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    match api.delete(&found.name_any(), &parameters).await {
-        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
-        other => other.map(drop),
-    }
+    sealed::delete(api, &found.name_any(), found.uid()).await
 }
 
 /// Writes the status if it is news, and says what happened at once: a later pass would take it for known.
@@ -243,19 +254,23 @@ async fn put_status(status: &IssuerStatus, issuer: &Issuer, context: &Context) -
     let (name, patch) = (issuer.name(), Patch::Apply(&body));
     let answer = match issuer {
         Issuer::Namespaced(_) => {
-            let api: Api<TCSIssuer> = Api::namespaced(context.client.clone(), issuer.home());
-            api.patch_status(&name, &parameters, &patch).await.map(|answered| Issuer::from(&answered))
+            let api: Api<Guarded<TCSIssuer>> = Api::namespaced(context.client.clone(), issuer.home());
+            let answered = api.patch_status(&name, &parameters, &patch).await;
+            answered.map(|answered| answered.read().map(|answered| Issuer::from(&answered)))
         }
         Issuer::Cluster(_) => {
-            let api: Api<TCSClusterIssuer> = Api::all(context.client.clone());
-            api.patch_status(&name, &parameters, &patch).await.map(|answered| Issuer::from(&answered))
+            let api: Api<Guarded<TCSClusterIssuer>> = Api::all(context.client.clone());
+            let answered = api.patch_status(&name, &parameters, &patch).await;
+            answered.map(|answered| answered.read().map(|answered| Issuer::from(&answered)))
         }
     };
     match answer {
-        Ok(answered) => {
+        Ok(Ok(answered)) => {
             context.remember_status(&answered);
             Ok(())
         }
+        // Written; the watch says that it cannot be read.
+        Ok(Err(_)) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
         Err(error) => Err(error),
     }

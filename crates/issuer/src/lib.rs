@@ -20,8 +20,10 @@ mod issuers;
 mod metrics;
 mod policy;
 mod run;
+mod runtime;
 mod sealed;
 mod signing;
 mod sweep;
 
 pub use run::run;
+pub use runtime::log;

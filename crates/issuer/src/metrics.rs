@@ -14,6 +14,13 @@ pub struct Code {
     pub code: String,
 }
 
+/// A kind of the Kubernetes API that is watched.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Kind {
+    /// The kind's name.
+    pub kind: String,
+}
+
 /// All metrics of the controller.
 pub struct Metrics {
     registry: Registry,
@@ -29,6 +36,8 @@ pub struct Metrics {
     pub accepted: Family<Code, Counter>,
     /// Reconciles that ended in an error.
     pub errors: Counter,
+    /// Objects that exist and cannot be decoded, by kind.
+    pub unreadable: Family<Kind, Gauge>,
     /// 1 while the enclave is connected.
     pub enclave_up: Gauge,
     /// 1 if the enclave's platform protects nothing.
@@ -41,6 +50,7 @@ impl Default for Metrics {
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
+        let unreadable = Family::default();
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -55,9 +65,25 @@ impl Default for Metrics {
             accepted.clone(),
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
+        registry.register(
+            "unreadable_objects",
+            "Objects that exist and cannot be decoded, by kind",
+            unreadable.clone(),
+        );
         registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
-        Self { registry, issued, discarded, failed, refused, accepted, errors, enclave_up, simulated }
+        Self {
+            registry,
+            issued,
+            discarded,
+            failed,
+            refused,
+            accepted,
+            errors,
+            unreadable,
+            enclave_up,
+            simulated,
+        }
     }
 }
 

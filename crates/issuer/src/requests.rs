@@ -1,11 +1,10 @@
 //! What a `CertificateSigningRequest` needs next (conformance B2–B4). Pure.
 
+pub mod csr;
+
+use csr::{CsrCondition, KubernetesCsr};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::certificates::v1::{
-    CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestStatus,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use tcs_api::annotations;
 use tcs_api::signer::SignerName;
@@ -22,7 +21,7 @@ pub enum Step {
 
 /// Whether a request is ours to consider. Only an approved, undecided request is (B2).
 #[must_use]
-pub fn triage(request: &CertificateSigningRequest) -> Step {
+pub fn triage(request: &KubernetesCsr) -> Step {
     let Some(signer) = SignerName::parse(&request.spec.signer_name) else { return Step::Leave };
     let status = request.status.as_ref();
     let has = |kind: &str| {
@@ -42,7 +41,7 @@ pub fn triage(request: &CertificateSigningRequest) -> Step {
 /// the field.
 ///
 /// Fails with a sentence if the annotation is no length of time.
-pub fn lifetime(request: &CertificateSigningRequest) -> Result<Option<u64>, String> {
+pub fn lifetime(request: &KubernetesCsr) -> Result<Option<u64>, String> {
     // Less than the shortest, which the enclave refuses, is what a negative number comes to.
     let field = request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0));
     let Some(text) = request.annotations().get(annotations::REQUEST_DURATION) else { return Ok(field) };
@@ -55,7 +54,7 @@ pub fn lifetime(request: &CertificateSigningRequest) -> Result<Option<u64>, Stri
 
 /// Whether a request asks for a CA certificate: by cert-manager's annotation only (B7).
 #[must_use]
-pub fn is_for_ca(request: &CertificateSigningRequest) -> bool {
+pub fn is_for_ca(request: &KubernetesCsr) -> bool {
     request.annotations().get(annotations::REQUEST_IS_CA).is_some_and(|value| value == "true")
 }
 
@@ -80,30 +79,25 @@ pub fn is_requests_fault(code: RefusalCode) -> bool {
 /// The object with its certificate: leaf first (B4). Everything else, the resourceVersion above all, stays as read,
 /// so that a PUT of it can only reach the very object that was judged.
 #[must_use]
-pub fn with_certificate(request: &CertificateSigningRequest, pem: Vec<u8>) -> CertificateSigningRequest {
+pub fn with_certificate(request: &KubernetesCsr, pem: Vec<u8>) -> KubernetesCsr {
     let mut answered = request.clone();
-    answered.status.get_or_insert_with(CertificateSigningRequestStatus::default).certificate =
-        Some(ByteString(pem));
+    answered.status.get_or_insert_default().certificate = Some(ByteString(pem));
     answered
 }
 
 /// The object with `Failed`=True and a stable reason (B3).
 #[must_use]
-pub fn with_failure(
-    request: &CertificateSigningRequest,
-    reason: &str,
-    message: &str,
-    now: Timestamp,
-) -> CertificateSigningRequest {
+pub fn with_failure(request: &KubernetesCsr, reason: &str, message: &str, now: Timestamp) -> KubernetesCsr {
     let mut failed = request.clone();
-    let status = failed.status.get_or_insert_with(CertificateSigningRequestStatus::default);
-    status.conditions.get_or_insert_default().push(CertificateSigningRequestCondition {
+    let status = failed.status.get_or_insert_default();
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    status.conditions.get_or_insert_default().push(CsrCondition {
         type_: "Failed".into(),
         status: "True".into(),
         reason: Some(reason.into()),
         message: Some(message.into()),
-        last_update_time: Some(Time(now)),
-        last_transition_time: Some(Time(now)),
+        last_update_time: Some(now.clone()),
+        last_transition_time: Some(now),
     });
     failed
 }
@@ -111,21 +105,22 @@ pub fn with_failure(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use csr::CsrStatus;
     use k8s_openapi::api::certificates::v1::CertificateSigningRequestSpec;
 
-    fn request(signer: &str, conditions: &[&str], certificate: Option<&[u8]>) -> CertificateSigningRequest {
-        let conditions = conditions.iter().map(|kind| CertificateSigningRequestCondition {
+    fn request(signer: &str, conditions: &[&str], certificate: Option<&[u8]>) -> KubernetesCsr {
+        let conditions = conditions.iter().map(|kind| CsrCondition {
             type_: (*kind).into(),
             status: "True".into(),
-            ..CertificateSigningRequestCondition::default()
+            ..CsrCondition::default()
         });
-        CertificateSigningRequest {
+        KubernetesCsr {
             spec: CertificateSigningRequestSpec { signer_name: signer.into(), ..Default::default() },
-            status: Some(CertificateSigningRequestStatus {
+            status: Some(CsrStatus {
                 conditions: Some(conditions.collect()),
                 certificate: certificate.map(|bytes| ByteString(bytes.to_vec())),
             }),
-            ..CertificateSigningRequest::default()
+            ..KubernetesCsr::default()
         }
     }
 
@@ -141,7 +136,7 @@ mod tests {
         assert_eq!(triage(&request("example.com/other", &["Approved"], None)), Step::Leave);
     }
 
-    fn annotated(key: &str, value: &str) -> CertificateSigningRequest {
+    fn annotated(key: &str, value: &str) -> KubernetesCsr {
         let mut request = request(OURS, &["Approved"], None);
         request.spec.expiration_seconds = Some(1200);
         request.annotations_mut().insert(key.into(), value.into());
@@ -186,6 +181,7 @@ mod tests {
         let last = conditions.last().unwrap();
         assert_eq!((last.type_.as_str(), last.status.as_str()), ("Failed", "True"));
         assert_eq!(last.reason.as_deref(), Some("RequestForCa"));
+        assert_eq!(last.last_transition_time.as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(conditions[0].type_, "Approved", "an approval is never altered");
     }
 }

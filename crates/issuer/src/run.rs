@@ -5,26 +5,30 @@ use crate::enclave::EnclaveLink;
 use crate::issuer::Issuer;
 use crate::issuers::{self, ReconcileError};
 use crate::metrics::Metrics;
+use crate::requests::csr::KubernetesCsr;
 use crate::requests::{Step, triage};
+use crate::runtime::client::client;
+use crate::runtime::watch::{Seen, UnreadableObjects, Watch, remove_from};
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
 use anyhow::Context as _;
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config as ApplierConfig, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{WatchStreamExt as _, reflector, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::runtime::{reflector, watcher};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tcs_api::SERVICE_NAMESPACE;
+use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -41,7 +45,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let probes = TcpListener::bind(settings.health_bind_address).await.context("health-bind-address")?;
     let metrics = TcpListener::bind(settings.metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
-    let client = Client::try_default().await.context("no way to reach the Kubernetes API")?;
+    let client = client().await.context("no way to reach the Kubernetes API")?;
     let enclave = EnclaveLink::start(settings.enclave, stop.clone());
 
     let (issuers, issuer_writer) = reflector::store();
@@ -54,18 +58,21 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let instance = std::env::var("POD_NAME").ok();
     let recorder =
         Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
+    let counted = Metrics::default();
+    let unreadable = Arc::new(UnreadableObjects::new(&counted));
     let context = Arc::new(Context {
         client: client.clone(),
         enclave: enclave.clone(),
         issuers,
         cluster_issuers,
         requests,
+        unreadable: Arc::clone(&unreadable),
         recorder,
         issuer_queue,
         cluster_issuer_queue: cluster_queue,
         request_queue,
         sweep_queue,
-        metrics: Metrics::default(),
+        metrics: counted,
         synced: Synced::default(),
         memory: Memory::default(),
     });
@@ -75,29 +82,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         let stop = stop.clone();
         tasks.spawn(async move { stop.run_until_cancelled(task).await.unwrap_or(Ok(())) });
     };
-    let api = Api::all(client.clone());
-    spawn(
-        &mut tasks,
-        watch_issuers(watcher(api, watcher::Config::default()), issuer_writer, Arc::clone(&context)).boxed(),
-    );
-    let api = Api::all(client.clone());
-    spawn(
-        &mut tasks,
-        watch_issuers(watcher(api, watcher::Config::default()), cluster_writer, Arc::clone(&context)).boxed(),
-    );
-    let api = Api::all(client.clone());
-    spawn(
-        &mut tasks,
-        watch_requests(watcher(api, watcher::Config::default()), request_writer, Arc::clone(&context))
-            .boxed(),
-    );
-    let api = Api::namespaced(client.clone(), SERVICE_NAMESPACE);
-    spawn(
-        &mut tasks,
-        watch_attestations(watcher(api, watcher::Config::default()), Arc::clone(&context)).boxed(),
-    );
-    let api = Api::namespaced(client.clone(), SERVICE_NAMESPACE);
-    spawn(&mut tasks, watch_secrets(watcher(api, watcher::Config::default()), Arc::clone(&context)).boxed());
+    let watch = Watch::new(Api::all(client.clone()), Arc::clone(&unreadable));
+    spawn(&mut tasks, watch_issuers(watch, issuer_writer, Arc::clone(&context)).boxed());
+    let watch = Watch::new(Api::all(client.clone()), Arc::clone(&unreadable));
+    spawn(&mut tasks, watch_issuers(watch, cluster_writer, Arc::clone(&context)).boxed());
+    let watch = Watch::new(Api::all(client.clone()), Arc::clone(&unreadable));
+    spawn(&mut tasks, watch_requests(watch, request_writer, Arc::clone(&context)).boxed());
+    let watch = Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&unreadable));
+    spawn(&mut tasks, watch_attestations(watch, Arc::clone(&context)).boxed());
+    let watch = Watch::new(Api::namespaced(client, SERVICE_NAMESPACE), unreadable);
+    spawn(&mut tasks, watch_secrets(watch, Arc::clone(&context)).boxed());
     spawn(&mut tasks, watch_enclave(enclave, Arc::clone(&context)).boxed());
     spawn(&mut tasks, sweep_on(sweeps, Arc::clone(&context)).boxed());
 
@@ -179,17 +173,33 @@ where
 
 /// Issuers of one kind.
 async fn watch_issuers<K>(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+    mut watch: Watch<K>,
     mut writer: Writer<K>,
     context: Arc<Context>,
 ) -> anyhow::Result<()>
 where
-    K: IssuerKind + Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    K: IssuerKind + Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     Issuer: for<'a> From<&'a K>,
 {
-    let mut stream = std::pin::pin!(tidy(stream));
-    while let Some(event) = next(&mut stream).await {
+    while let Some(seen) = watch.next().await {
+        let event = match seen {
+            Seen::Event(event) => event,
+            Seen::Unreadable(unreadable) => {
+                remove_from(&mut writer, &unreadable);
+                let signer = K::signer(&unreadable.metadata);
+                context.wake_requests_of(|named| *named == signer);
+                continue;
+            }
+            Seen::Gone(_) => {
+                let _ = context.sweep_queue.send(());
+                continue;
+            }
+        };
         writer.apply_watcher_event(&event);
+        if watch.handled() {
+            // A sweep may have waited for it.
+            let _ = context.sweep_queue.send(());
+        }
         match &event {
             watcher::Event::Apply(issuer) => {
                 let issuer = Issuer::from(issuer);
@@ -212,14 +222,23 @@ where
     anyhow::bail!("a watch of issuers ended")
 }
 
-/// Which listing tells that issuers of a kind are known.
+/// What differs between the kinds of issuers.
 trait IssuerKind {
+    /// Which listing tells that issuers of the kind are known.
     fn synced(synced: &Synced) -> &AtomicBool;
+
+    /// The signer name of an issuer of the kind.
+    fn signer(metadata: &ObjectMeta) -> SignerName;
 }
 
 impl IssuerKind for TCSIssuer {
     fn synced(synced: &Synced) -> &AtomicBool {
         &synced.issuers
+    }
+
+    fn signer(metadata: &ObjectMeta) -> SignerName {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        SignerName::Namespaced { namespace: text(&metadata.namespace), name: text(&metadata.name) }
     }
 }
 
@@ -227,16 +246,27 @@ impl IssuerKind for TCSClusterIssuer {
     fn synced(synced: &Synced) -> &AtomicBool {
         &synced.cluster_issuers
     }
+
+    fn signer(metadata: &ObjectMeta) -> SignerName {
+        SignerName::Cluster { name: metadata.name.clone().unwrap_or_default() }
+    }
 }
 
 /// Keeps open requests for our signers only: others' and answered ones cost no memory.
 async fn watch_requests(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<CertificateSigningRequest>>> + Send,
-    mut writer: Writer<CertificateSigningRequest>,
+    mut watch: Watch<KubernetesCsr>,
+    mut writer: Writer<KubernetesCsr>,
     context: Arc<Context>,
 ) -> anyhow::Result<()> {
-    let mut stream = std::pin::pin!(tidy(stream));
-    while let Some(event) = next(&mut stream).await {
+    while let Some(seen) = watch.next().await {
+        let event = match seen {
+            Seen::Event(event) => event,
+            Seen::Unreadable(unreadable) | Seen::Gone(unreadable) => {
+                context.stops_waiting(unreadable.metadata.uid.as_deref().unwrap_or_default());
+                remove_from(&mut writer, &unreadable);
+                continue;
+            }
+        };
         match event {
             watcher::Event::Apply(request) if triage(&request) == Step::Leave => {
                 context.stops_waiting(&request.uid().unwrap_or_default());
@@ -266,22 +296,20 @@ async fn watch_requests(
 }
 
 /// An object of an issuer's name, changed or gone, calls the issuer; its labels may be what was altered.
-async fn watch_attestations(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<QuoteAttestation>>> + Send,
-    context: Arc<Context>,
-) -> anyhow::Result<()> {
-    let mut stream = std::pin::pin!(tidy(stream));
-    while let Some(event) = next(&mut stream).await {
-        match event {
-            watcher::Event::Apply(object) | watcher::Event::Delete(object) => {
-                let name = object.name_any();
-                let issuers = context.all_issuers();
-                if let Some(issuer) = issuers.iter().find(|issuer| issuer.attestation_name() == name) {
-                    context.call(issuer);
-                }
+async fn watch_attestations(mut watch: Watch<QuoteAttestation>, context: Arc<Context>) -> anyhow::Result<()> {
+    while let Some(seen) = watch.next().await {
+        let name = match seen {
+            Seen::Event(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => object.name_any(),
+            Seen::Unreadable(object) | Seen::Gone(object) => object.name().to_owned(),
+            Seen::Event(watcher::Event::InitDone) => {
+                context.call_all();
+                continue;
             }
-            watcher::Event::InitDone => context.call_all(),
-            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+            Seen::Event(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
+        };
+        let issuers = context.all_issuers();
+        if let Some(issuer) = issuers.iter().find(|issuer| issuer.attestation_name() == name) {
+            context.call(issuer);
         }
     }
     anyhow::bail!("the watch of QuoteAttestations ended")
@@ -289,17 +317,19 @@ async fn watch_attestations(
 
 /// Metadata only: the content is read once, when a delivery names the Secret.
 async fn watch_secrets(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<Secret>>>> + Send,
+    mut watch: Watch<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
 ) -> anyhow::Result<()> {
-    let mut stream = std::pin::pin!(tidy(stream));
-    while let Some(event) = next(&mut stream).await {
-        let uid = match &event {
-            watcher::Event::Apply(secret) | watcher::Event::Delete(secret) => {
+    while let Some(seen) = watch.next().await {
+        let uid = match seen {
+            Seen::Event(watcher::Event::Apply(secret) | watcher::Event::Delete(secret)) => {
                 secret.labels().get(tcs_api::labels::ISSUER_UID).cloned()
             }
-            watcher::Event::InitDone => None,
-            watcher::Event::Init | watcher::Event::InitApply(_) => continue,
+            Seen::Unreadable(secret) | Seen::Gone(secret) => {
+                secret.metadata.labels.and_then(|labels| labels.get(tcs_api::labels::ISSUER_UID).cloned())
+            }
+            Seen::Event(watcher::Event::InitDone) => None,
+            Seen::Event(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
         };
         // Any issuer that waits for a key may have been promised this Secret; there are few of those. What is sealed of an issuer's
         // key is that issuer's matter.
@@ -346,26 +376,4 @@ async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> an
         }
     }
     anyhow::bail!("the sweep's queue ended")
-}
-
-/// Retries with back-off and drops what only the API server needs.
-fn tidy<K: Resource<DynamicType = ()> + Clone + Send + 'static>(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send {
-    stream.default_backoff().modify(|object| object.meta_mut().managed_fields = None)
-}
-
-/// The next event; errors are logged, the stream's back-off handles them.
-async fn next<K>(
-    stream: &mut (impl Stream<Item = watcher::Result<watcher::Event<K>>> + Unpin),
-) -> Option<watcher::Event<K>> {
-    loop {
-        match stream.try_next().await {
-            Ok(event) => return event,
-            Err(error) => {
-                tracing::warn!(%error, "a watch failed, trying again");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
 }

@@ -5,12 +5,15 @@
 
 use crate::issuer::Issuer;
 use crate::issuers::FIELD_MANAGER;
+use crate::runtime::guarded::Guarded;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use tcs_api::{SERVICE_NAMESPACE, sealed};
 use tcs_enclave_rpc::CaInfo;
 
@@ -55,8 +58,8 @@ pub struct Kept {
 }
 
 /// What is kept for an issuer; a Secret of that name that is none of ours is nothing.
-pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Error> {
-    let found = api.get_opt(&sealed::name(uid)).await?;
+pub async fn find(api: &Api<Guarded<Secret>>, uid: &str) -> Result<Option<Kept>, kube::Error> {
+    let found = api.get_opt(&sealed::name(uid)).await?.map(Guarded::read).transpose()?;
     Ok(found.and_then(|secret| {
         let fingerprint = secret.annotations().get(sealed::FINGERPRINT)?.clone();
         let generation = secret.annotations().get(sealed::GENERATION)?.parse().ok()?;
@@ -69,7 +72,7 @@ pub async fn find(api: &Api<Secret>, uid: &str) -> Result<Option<Kept>, kube::Er
 
 /// Keeps a blob, in place of the one before.
 pub async fn keep(
-    api: &Api<Secret>,
+    api: &Api<Guarded<Secret>>,
     issuer: &Issuer,
     key: SealedKey,
     blob: Vec<u8>,
@@ -94,8 +97,11 @@ pub async fn keep(
     api.patch(&name, &parameters, &Patch::Apply(&secret)).await.map(drop)
 }
 
-/// Deletes exactly the Secret that was looked at.
-pub async fn delete(api: &Api<Secret>, name: &str, uid: Option<String>) -> Result<(), kube::Error> {
+/// Deletes exactly the object that was looked at.
+pub async fn delete<K>(api: &Api<K>, name: &str, uid: Option<String>) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
     let preconditions = Preconditions { uid, resource_version: None };
     let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     match api.delete(name, &parameters).await {

@@ -8,8 +8,9 @@ use crate::issuer::Issuer;
 use crate::issuers::{ReconcileError, now};
 use crate::metrics::Metrics;
 use crate::policy;
+use crate::requests::csr::KubernetesCsr;
 use crate::requests::{Step, is_for_ca, is_requests_fault, lifetime, triage, with_certificate, with_failure};
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use crate::runtime::guarded::Guarded;
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource as _, ResourceExt as _};
@@ -20,10 +21,7 @@ use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Door, Issue, RefusalCode};
 
 /// One pass over one request.
-pub async fn reconcile(
-    request: Arc<CertificateSigningRequest>,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+pub async fn reconcile(request: Arc<KubernetesCsr>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let Step::Consider(signer) = triage(&request) else { return Ok(Action::await_change()) };
     let issuer = match issuer_for(&signer, &context) {
         Ok(issuer) => issuer,
@@ -101,6 +99,10 @@ fn issuer_for(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
         SignerName::Namespaced { namespace, name } => format!("TCSIssuer {namespace}/{name}"),
         SignerName::Cluster { name } => format!("TCSClusterIssuer {name}"),
     };
+    // First: what may still be kept of it is its earlier version.
+    if let Some(message) = context.why_unreadable(signer) {
+        return Err(Wait { reason: "WaitingForIssuerReadable", message });
+    }
     match context.issuer(signer) {
         Some(issuer) if issuer.signs() => Ok(issuer),
         Some(_) => Err(Wait::for_ready(&format!("{what} is not Ready"))),
@@ -115,7 +117,7 @@ fn is_published(issuer: &Issuer, ca_fingerprint: &[u8], context: &Context) -> bo
 }
 
 /// Waiting writes nothing into the request: it says so in one Event, and the watches go on.
-async fn wait_for(request: &CertificateSigningRequest, context: &Context, wait: &Wait) -> Action {
+async fn wait_for(request: &KubernetesCsr, context: &Context, wait: &Wait) -> Action {
     if context.starts_waiting(&request.uid().unwrap_or_default(), wait.reason) {
         context.note(&request.object_ref(&()), false, wait.reason, "Sign", &wait.message).await;
     }
@@ -123,7 +125,7 @@ async fn wait_for(request: &CertificateSigningRequest, context: &Context, wait: 
 }
 
 async fn publish(
-    request: &CertificateSigningRequest,
+    request: &KubernetesCsr,
     context: &Context,
     chain: &[ByteVec],
     is_ca: bool,
@@ -138,7 +140,7 @@ async fn publish(
 }
 
 async fn fail(
-    request: &CertificateSigningRequest,
+    request: &KubernetesCsr,
     context: &Context,
     code: &str,
     message: &str,
@@ -152,8 +154,9 @@ async fn fail(
 
 /// PUT of the very object that was judged. A conflict or its absence means that it changed or was replaced: the result
 /// is thrown away, and the watch brings the new state (B11).
-async fn put(object: CertificateSigningRequest, context: &Context) -> Result<bool, ReconcileError> {
-    let api: Api<CertificateSigningRequest> = Api::all(context.client.clone());
+async fn put(object: KubernetesCsr, context: &Context) -> Result<bool, ReconcileError> {
+    let api: Api<Guarded<KubernetesCsr>> = Api::all(context.client.clone());
+    let object = Guarded::from(object);
     let outcome = api.replace_status(&object.name_any(), &PostParams::default(), &object).await;
     match outcome {
         Ok(_) => {

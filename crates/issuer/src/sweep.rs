@@ -4,54 +4,108 @@
 //! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
 
 use crate::context::Context;
-use crate::issuer::Issuer;
-use crate::issuers::{ReconcileError, delete};
+use crate::issuers::ReconcileError;
+use crate::runtime::guarded::Guarded;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt as _};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Resource, ResourceExt as _};
 use std::collections::HashSet;
+use std::fmt::Debug;
 use tcs_api::v1alpha1::QuoteAttestation;
 use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
 /// One sweep. Only objects that carry our label are looked at: what somebody else put there is not ours to delete.
+///
+/// An issuer that cannot be read exists, so that what is kept for it stays. What fails for one object does not keep the others.
 pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
     // Leftovers first, issuers second: an issuer made in between is in the second list.
-    let api: Api<QuoteAttestation> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let attestations: Api<Metadata<QuoteAttestation>> =
+        Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
     let ours = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_US));
-    let attestations = api.list(&ours).await?;
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
-    let kept = secrets.list_metadata(&ours).await?;
+    let made = attestations.list(&ours).await?;
+    let secrets: Api<Metadata<Secret>> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+    let kept = secrets.list(&ours).await?;
     let connected = context.enclave.connected();
     let held = match &connected {
         Some(connected) => connected.holdings().await?,
         None => Vec::new(),
     };
-    let alive: HashSet<String> = context.all_issuers().iter().map(Issuer::uid).collect();
+    let alive = match context.existing_issuers() {
+        Ok(alive) => alive,
+        Err(why) => {
+            tracing::warn!("nothing of deleted issuers is removed until this is mended: {why}");
+            return Ok(());
+        }
+    };
     context.forget_issuers_except(&|uid| alive.contains(uid));
 
+    let mut outcome = Ok(());
     for state in held.iter().filter(|state| !alive.contains(&state.issuer_uid)) {
         if let Some(connected) = &connected {
-            connected.destroy(&state.issuer_uid).await?;
-            tracing::info!(issuer_uid = state.issuer_uid, "forgot a deleted issuer's offer and key");
+            let destroyed = connected.destroy(&state.issuer_uid).await;
+            if destroyed.is_ok() {
+                tracing::info!(issuer_uid = state.issuer_uid, "forgot a deleted issuer's offer and key");
+            }
+            outcome = outcome.and(destroyed.map_err(ReconcileError::from));
         }
     }
-    for attestation in &attestations {
-        let owner = attestation.labels().get(labels::ISSUER_UID);
-        if owner.is_none_or(|uid| !alive.contains(uid)) {
-            delete(Some(attestation), &api).await?;
-            tracing::info!(
-                attestation = attestation.name_any(),
-                "deleted a deleted issuer's QuoteAttestation"
-            );
-        }
+    for attestation in made.iter().filter(|attestation| is_left(attestation, &alive)) {
+        outcome = outcome.and(delete(attestation, &attestations, "QuoteAttestation").await);
     }
     for secret in &kept {
         // By the name, not by a label that somebody may have taken off: what goes here is gone for good.
         let name = secret.name_any();
         if name.strip_prefix(&sealed::name("")).is_some_and(|uid| !alive.contains(uid)) {
-            crate::sealed::delete(&secrets, &name, secret.uid()).await?;
-            tracing::info!(secret = name, "deleted a deleted issuer's sealed key");
+            outcome = outcome.and(delete(secret, &secrets, "sealed key").await);
         }
     }
+    outcome
+}
+
+/// Metadata alone: that is all that is looked at.
+type Metadata<K> = Guarded<PartialObjectMeta<K>>;
+
+/// Whether a `QuoteAttestation` of ours is none of these issuers'. If its label cannot be read, that cannot be known.
+fn is_left(attestation: &Metadata<QuoteAttestation>, alive: &HashSet<String>) -> bool {
+    match attestation.labels().get(labels::ISSUER_UID) {
+        Some(uid) => !alive.contains(uid),
+        None => attestation.is_readable(),
+    }
+}
+
+/// Deletes exactly this object; without its UID it could be another by now, so then it is left alone.
+async fn delete<K>(found: &Metadata<K>, api: &Api<Metadata<K>>, what: &str) -> Result<(), ReconcileError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug,
+{
+    let name = found.name_any();
+    if found.uid().is_some() {
+        crate::sealed::delete(api, &name, found.uid()).await?;
+        tracing::info!(name, "deleted a deleted issuer's {what}");
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn review_h1_a_quote_attestation_whose_labels_cannot_be_read_is_nobodys_to_delete() {
+        let alive = HashSet::from(["alive".to_owned()]);
+        let is_left = |labels: Value, more: Value| {
+            let object = json!({"metadata": {"name": "a", "labels": labels, "finalizers": more}});
+            is_left(&serde_json::from_value(object).unwrap(), &alive)
+        };
+        let label = |uid: &str| json!({labels::ISSUER_UID: uid});
+        for finalizers in [json!([]), json!("unreadable")] {
+            assert!(!is_left(label("alive"), finalizers.clone()));
+            assert!(is_left(label("gone"), finalizers));
+        }
+        assert!(is_left(json!({}), json!([])));
+        assert!(!is_left(json!({}), json!("unreadable")));
+        assert!(!is_left(json!({labels::ISSUER_UID: 5}), json!([])));
+    }
 }

@@ -52,7 +52,8 @@ impl Bed {
         bed.up()
     }
 
-    fn up(self) -> Self {
+    /// CRDs and manifest applied to what [`Bed::bare`] made, and the controller ready.
+    pub fn up(self) -> Self {
         let bed = self;
         bed.kubectl(&["apply", "-f", "deployment/crds/"]);
         bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);

@@ -1,0 +1,132 @@
+//! The client of the API server.
+
+use axum::body::Bytes;
+use axum::http::Response;
+use http_body::{Body, Frame};
+use kube::client::{ClientBuilder, DynBody};
+use kube::{Client, Config};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower::util::MapResponseLayer;
+
+/// A client as the environment configures it: kubeconfig or ServiceAccount.
+///
+/// Its answers are valid UTF-8, as JSON has to be (RFC 8259, section 8.1). The API server keeps names of fields in
+/// `metadata.managedFields` of built-in kinds byte by byte as a client sent them, and kube refuses a whole list for one
+/// byte that is not UTF-8.
+pub async fn client() -> Result<Client, kube::Error> {
+    let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+    let valid = |answer: Response<Box<DynBody>>| answer.map(ValidUtf8::of);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(valid)).build())
+}
+
+/// A body with U+FFFD in place of what is not UTF-8.
+struct ValidUtf8<B> {
+    body: B,
+    /// The beginning of a character that the last frame ended in: at most three bytes.
+    begun: Vec<u8>,
+}
+
+impl<B> ValidUtf8<B> {
+    fn of(body: B) -> Self {
+        Self { body, begun: Vec::new() }
+    }
+
+    fn valid(&mut self, data: Bytes) -> Bytes {
+        if self.begun.is_empty() && std::str::from_utf8(&data).is_ok() {
+            return data;
+        }
+        let mut bytes = std::mem::take(&mut self.begun);
+        bytes.extend_from_slice(&data);
+        let mut valid = String::with_capacity(bytes.len());
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            valid.push_str(chunk.valid());
+            let invalid = chunk.invalid();
+            let is_begun = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            if chunks.peek().is_none() && is_begun {
+                self.begun = invalid.to_vec();
+            } else if !invalid.is_empty() {
+                valid.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        valid.into()
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for ValidUtf8<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None if self.begun.is_empty() => return Poll::Ready(None),
+            None => {
+                self.begun.clear();
+                let last = Bytes::from_static("\u{fffd}".as_bytes());
+                return Poll::Ready(Some(Ok(Frame::data(last))));
+            }
+        };
+        Poll::Ready(Some(Ok(match frame.into_data() {
+            Ok(data) => Frame::data(self.valid(data)),
+            Err(frame) => frame,
+        })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.begun.is_empty() && self.body.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    struct Frames(VecDeque<Bytes>);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data))))
+        }
+    }
+
+    async fn read(frames: &[&[u8]]) -> Vec<u8> {
+        let frames = frames.iter().map(|frame| Bytes::copy_from_slice(frame)).collect();
+        let mut body = ValidUtf8::of(Frames(frames));
+        let mut read = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
+            read.extend(frame.unwrap().into_data().unwrap());
+        }
+        assert!(body.is_end_stream() || body.begun.is_empty());
+        read
+    }
+
+    #[tokio::test]
+    async fn review_h1_answers_are_valid_utf_8_wherever_they_are_cut() {
+        let whole = "a\u{e4}\u{20ac}\u{1d11e}z".as_bytes();
+        let broken = b"{\"f:\xff\xfe\":\"\xe2\x82\",\"\xf0\x9f\"}\xe2\x82";
+        for text in [whole, broken.as_slice()] {
+            let expected = String::from_utf8_lossy(text).into_owned();
+            for cut in 0..=text.len() {
+                for second in cut..=text.len() {
+                    let frames = [&text[..cut], &text[cut..second], &text[second..]];
+                    assert_eq!(String::from_utf8(read(&frames).await).unwrap(), expected, "{cut} {second}");
+                }
+            }
+        }
+    }
+}

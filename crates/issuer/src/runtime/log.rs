@@ -1,0 +1,92 @@
+//! The log.
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// Where kube's client writes whole answers of the API server, Secrets among them, as a warning when it cannot decode one.
+const ANSWERS: &str = "kube_client::client";
+
+/// Writes what `filter` lets through, such as `info` or `tcs_issuer=debug,kube=warn`, and never an answer of the API server
+/// above the level debug, whatever `filter` says.
+pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(filter)?;
+    let lines = fmt::layer().with_writer(writer);
+    Ok(tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .with(filter_fn(|line| !may_hold_an_answer(line))))
+}
+
+/// `tracing`'s levels grow with their verbosity: an error is less than debug.
+fn may_hold_an_answer(line: &Metadata<'_>) -> bool {
+    line.is_event() && line.target() == ANSWERS && *line.level() < Level::DEBUG
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written to a log.
+    #[derive(Clone, Default)]
+    pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub fn writer(&self) -> impl Fn() -> Self + use<> {
+            let lines = self.clone();
+            move || lines.clone()
+        }
+
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(filter: &str) -> String {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(subscriber(filter, lines.writer()).unwrap(), || {
+            let body = "{\"data\":{\"tls.key\":\"aHVzaA==\"}}";
+            tracing::error!(target: "kube_client::client", "{body}, Error");
+            tracing::warn!(target: "kube_client::client", "{body}, Error");
+            tracing::info!(target: "kube_client::client", "{body}, Error");
+            tracing::debug!(target: "kube_client::client", "a debugging line");
+            tracing::warn!(target: "kube_client::client::builder", "another line of the client");
+            tracing::warn!("a line of ours");
+        });
+        lines.text()
+    }
+
+    #[test]
+    fn review_h1_answers_of_the_api_server_are_never_logged_above_debug() {
+        let filters =
+            ["info", "warn", "debug", "trace", "kube_client=warn", "kube_client::client=trace,info"];
+        for filter in filters {
+            let text = written(filter);
+            assert!(!text.contains("aHVzaA=="), "{filter}: {text}");
+            assert_eq!(
+                text.contains("a debugging line"),
+                filter.contains("debug") || filter.contains("trace")
+            );
+        }
+        assert!(written("info").contains("a line of ours"));
+        assert!(written("info").contains("another line of the client"));
+        assert!(!written("error").contains("a line of ours"), "the filter holds");
+        assert!(subscriber("tcs_issuer=loud", std::io::stderr).is_err());
+    }
+}
