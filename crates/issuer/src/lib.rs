@@ -20,6 +20,7 @@ mod issuers;
 mod metrics;
 mod policy;
 mod run;
+mod runtime;
 mod sealed;
 mod signing;
 mod sweep;

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub errors: Counter,
     /// 1 while the enclave is connected.
     pub enclave_up: Gauge,
+    /// 1 while the admission policies are in force.
+    pub admission_policies_ok: Gauge,
     /// 1 if the enclave's platform protects nothing.
     pub simulated: Gauge,
 }
@@ -41,6 +43,7 @@ impl Default for Metrics {
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
+        let admission_policies_ok = Gauge::default();
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -56,8 +59,24 @@ impl Default for Metrics {
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
         registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register(
+            "admission_policies_ok",
+            "1 while the admission policies that limit the service are in force",
+            admission_policies_ok.clone(),
+        );
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
-        Self { registry, issued, discarded, failed, refused, accepted, errors, enclave_up, simulated }
+        Self {
+            registry,
+            issued,
+            discarded,
+            failed,
+            refused,
+            accepted,
+            errors,
+            enclave_up,
+            admission_policies_ok,
+            simulated,
+        }
     }
 }
 

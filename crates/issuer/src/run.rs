@@ -6,6 +6,8 @@ use crate::issuer::Issuer;
 use crate::issuers::{self, ReconcileError};
 use crate::metrics::Metrics;
 use crate::requests::{Step, triage};
+use crate::runtime::admission_gate::AdmissionGate;
+use crate::runtime::admission_policies;
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
 use anyhow::Context as _;
@@ -44,6 +46,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let client = Client::try_default().await.context("no way to reach the Kubernetes API")?;
     let enclave = EnclaveLink::start(settings.enclave, stop.clone());
 
+    let policies = admission_policies::expected().context("the manifest that is compiled in")?;
+    let admission = AdmissionGate::start(&client, policies, &stop);
+
     let (issuers, issuer_writer) = reflector::store();
     let (cluster_issuers, cluster_writer) = reflector::store();
     let (requests, request_writer) = reflector::store();
@@ -57,6 +62,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let context = Arc::new(Context {
         client: client.clone(),
         enclave: enclave.clone(),
+        admission: admission.clone(),
         issuers,
         cluster_issuers,
         requests,
@@ -99,6 +105,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let api = Api::namespaced(client.clone(), SERVICE_NAMESPACE);
     spawn(&mut tasks, watch_secrets(watcher(api, watcher::Config::default()), Arc::clone(&context)).boxed());
     spawn(&mut tasks, watch_enclave(enclave, Arc::clone(&context)).boxed());
+    spawn(&mut tasks, watch_admission(admission, Arc::clone(&context)).boxed());
     spawn(&mut tasks, sweep_on(sweeps, Arc::clone(&context)).boxed());
 
     let store = context.issuers.clone();
@@ -327,6 +334,17 @@ async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::
             context.wake_requests(None);
         }
         link.changed().await;
+    }
+}
+
+/// Admission policies that are in force again, or no longer, concern everything.
+async fn watch_admission(mut gate: AdmissionGate, context: Arc<Context>) -> anyhow::Result<()> {
+    loop {
+        gate.changed().await;
+        context.metrics.admission_policies_ok.set(i64::from(gate.refusal().is_none()));
+        let _ = context.sweep_queue.send(());
+        context.call_all();
+        context.wake_requests(None);
     }
 }
 
