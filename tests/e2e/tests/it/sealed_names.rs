@@ -23,7 +23,7 @@ fn review_l4_the_key_owner_takes_no_name_and_no_type_of_a_sealed_key() {
     let sealed = "tcs.intel.com/sealed-ca";
     for (what, squatted) in [
         ("the name", secret(&json!({ "name": name }), "Opaque")),
-        ("the name of any issuer", secret(&json!({ "name": "tcs-sealed-x" }), "kubernetes.io/tls")),
+        ("the name of any issuer", secret(&json!({ "name": "tcs-sealed-x" }), "Opaque")),
         ("a name that is generated", secret(&json!({ "generateName": "tcs-sealed-" }), "Opaque")),
         ("the type", secret(&json!({ "name": "wrapped-key" }), sealed)),
         ("both", secret(&json!({ "name": name }), sealed)),
