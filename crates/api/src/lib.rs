@@ -94,6 +94,8 @@ pub mod reasons {
     pub const RESTORE_REFUSED: &str = "RestoreRefused";
     /// The CA that was asked for cannot be made.
     pub const CA_REFUSED: &str = "CARefused";
+    /// The admission policies that limit the service are missing, changed or not in force, so nothing is served.
+    pub const ADMISSION_POLICY_MISSING: &str = "AdmissionPolicyMissing";
     /// No enclave answers.
     pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
     /// The platform gives no evidence.

@@ -3,12 +3,14 @@
 //! The doc comments of the fields are the descriptions that `kubectl explain` prints.
 
 mod issuer;
+mod policy;
 mod quote_attestation;
 
 pub use issuer::{
-    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, PolicySpec, PreviousCa,
-    RefusedDelivery, TCSClusterIssuer, TCSIssuer,
+    CaSpec, CaStatus, ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, PreviousCa, RefusedDelivery,
+    TCSClusterIssuer, TCSIssuer,
 };
+pub use policy::PolicySpec;
 pub use quote_attestation::{
     QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry,
 };

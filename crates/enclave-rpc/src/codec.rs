@@ -1,6 +1,9 @@
 //! Frames: `u32` length of the rest ‖ `u8` protocol version ‖ `u64` request id ‖ CBOR message, integers big-endian.
 //!
 //! An answer carries the id of its request. Ids are the client's own; the server only repeats them.
+//!
+//! A request is taken only if this version knows all of it ([`decode_known`]): a newer peer's field may be a rule that narrows, and
+//! a rule that is skipped is a rule that is lost. An answer may hold fields that the client does not know; it skips them.
 
 use crate::Error;
 use minicbor::{Decode, Decoder, Encode};
@@ -41,6 +44,34 @@ pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
     let mut decoder = Decoder::new(body);
     let message = decoder.decode().map_err(|_| Error::MessageMalformed)?;
     if decoder.position() == body.len() { Ok(message) } else { Err(Error::MessageMalformed) }
+}
+
+/// As [`decode`], and every byte must be what this version writes for the message.
+///
+/// So nothing that is in the message goes unnoticed: no field of a newer version, whatever it is nested in, and none that stands
+/// where this version expects nothing. Messages are arrays (RFC 8949, section 3.1, major type 4) whose entries are told apart by their
+/// position, so a field cannot stand there twice. A field that an older version does not write is absent, as [`None`] is.
+///
+/// Fails with [`Error::MessageNotKnown`] if there is more than this version knows.
+pub fn decode_known<'b, M: Decode<'b, ()> + Encode<()>>(body: &'b [u8]) -> Result<M, Error> {
+    let message = decode(body)?;
+    let mut rest = Expected(body);
+    match minicbor::encode(&message, &mut rest) {
+        Ok(()) if rest.0.is_empty() => Ok(message),
+        _ => Err(Error::MessageNotKnown),
+    }
+}
+
+/// Compares what is written with what was read; takes no memory.
+struct Expected<'a>(&'a [u8]);
+
+impl minicbor::encode::Write for Expected<'_> {
+    type Error = Error;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Error> {
+        self.0 = self.0.strip_prefix(written).ok_or(Error::MessageNotKnown)?;
+        Ok(())
+    }
 }
 
 /// A frame whose message is not decoded yet.
@@ -176,6 +207,7 @@ mod tests {
     fn messages_come_back_as_they_went() {
         let frame = encode(7, &request()).unwrap();
         assert_eq!(decode::<Request>(&frame[13..]).unwrap(), request());
+        assert_eq!(decode_known::<Request>(&frame[13..]).unwrap(), request());
         let with_tail = [&frame[13..], &[0]].concat();
         assert_eq!(decode::<Request>(&with_tail).unwrap_err().code(), "MessageMalformed");
     }
@@ -249,10 +281,81 @@ mod tests {
         }
     }
 
+    /// A newer controller's rule, which this version does not know, in every place where a field can be added. The field is a text,
+    /// a list, and nothing at all: that a rule is not set does not make it known.
+    #[test]
+    fn review_l3_a_request_with_a_field_that_nobody_knows_is_refused() {
+        let policy =
+            crate::Policy { organizational_units: Some(crate::Texts::default()), ..Default::default() };
+        let Request::Issue(issue) = request() else { unreachable!() };
+        let issue = Request::Issue(Issue { policy: Some(policy.clone()), ..issue });
+        let ask = Request::GenerateCa(crate::GenerateCa {
+            issuer_uid: "uid".into(),
+            subject: crate::CaSubject::default(),
+            key_algorithm: "ECDSA-P256".into(),
+            lifetime: 3600,
+            path_length: None,
+            now: 0,
+            policy: Some(policy),
+        });
+        let whole = |request: &Request| minicbor::to_vec(request).unwrap();
+        // The arrays by their headers: the policy has eleven entries, the last of which is an empty list (0x80).
+        let policy_grows = |mut body: Vec<u8>, field: &[u8]| {
+            let at = body.iter().rposition(|byte| *byte == 0x8b).unwrap();
+            body[at] = 0x8c;
+            let end = at + 1 + body[at..].iter().position(|byte| *byte == 0x80).unwrap();
+            body.splice(end..end, field.iter().copied());
+            body
+        };
+        let message_grows = |mut body: Vec<u8>, field: &[u8]| {
+            let at = body.iter().position(|byte| (0x85..0x90).contains(byte)).unwrap();
+            body[at] += 1;
+            body.extend(field);
+            body
+        };
+        let variant_grows = |mut body: Vec<u8>, field: &[u8]| {
+            assert_eq!((body[0], body[2]), (0x82, 0x81), "a variant and its one field");
+            body[2] = 0x82;
+            body.extend(field);
+            body
+        };
+        for request in [&issue, &ask] {
+            let body = whole(request);
+            assert_eq!(decode_known::<Request>(&body).as_ref().ok(), Some(request));
+            for field in [&b"\x63new"[..], b"\x81\x63new", b"\xf6"] {
+                for (where_, grown) in [
+                    ("policy", policy_grows(body.clone(), field)),
+                    ("message", message_grows(body.clone(), field)),
+                    ("variant", variant_grows(body.clone(), field)),
+                ] {
+                    assert_eq!(decode::<Request>(&grown).as_ref().ok(), Some(request), "{where_}: skipped");
+                    let refused = decode_known::<Request>(&grown).map_err(|error| error.code());
+                    assert_eq!(refused, Err("MessageNotKnown"), "{where_}, {field:x?}");
+                }
+            }
+        }
+        // A variant without fields holds none.
+        let mut identity = whole(&Request::Identity);
+        assert_eq!(identity, [0x82, 0x00, 0x80]);
+        identity.splice(2.., [0x81, 0x01]);
+        assert!(decode_known::<Request>(&identity).is_err());
+        // Fields are told apart by their position; a map, whose keys could stand there twice, is no message.
+        assert!(decode_known::<crate::Policy>(b"\xa2\x06\x01\x06\x02").is_err());
+    }
+
+    /// An older controller leaves out what it does not know.
+    #[test]
+    fn review_l3_a_request_of_an_older_version_is_taken() {
+        // A policy of seven fields, as it was before organizations were among them.
+        let older = b"\x87\xf6\xf6\xf6\xf6\xf6\xf6\x19\x02\x58";
+        let policy = crate::Policy { max_lifetime: Some(600), ..crate::Policy::default() };
+        assert_eq!(decode_known::<crate::Policy>(older).unwrap(), policy);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let _ = decode::<Request>(&bytes);
+            let _ = decode_known::<Request>(&bytes);
             let _ = decode::<Response>(&bytes);
             let mut stream = bytes.as_slice();
             while let Ok(Some(_)) = read(&mut stream, PATIENCE) {}
@@ -263,7 +366,9 @@ mod tests {
             let mut body = encode(1, &request()).unwrap().split_off(13);
             if let Some(target) = body.get_mut(at) { *target = byte; }
             body.truncate(body.len().saturating_sub(cut));
-            let _ = decode::<Request>(&body);
+            if let Ok(read) = decode_known::<Request>(&body) {
+                proptest::prop_assert_eq!(encode(1, &read).unwrap().split_off(13), body);
+            }
         }
     }
 
@@ -279,9 +384,9 @@ mod tests {
             body.extend(fill.iter().cycle().take(room));
             body
         };
-        let mut known = around(&[]);
-        known.push(0xf6);
-        assert_eq!(decode::<Request>(&known).unwrap(), request(), "what nobody knows is skipped");
+        let mut one_more = around(&[]);
+        one_more.push(0xf6);
+        assert_eq!(decode::<Request>(&one_more).unwrap(), request(), "what nobody knows is skipped");
         let text = [0x78; 4];
         for (what, body) in [
             ("arrays without end", around(&[0x9f])),
@@ -295,7 +400,7 @@ mod tests {
             ("nothing but arrays", vec![0x9f; MAX_FRAME]),
         ] {
             let used = allocation_counter::measure(|| {
-                assert!(decode::<Request>(&body).is_err(), "{what}");
+                assert!(decode_known::<Request>(&body).is_err(), "{what}");
             });
             assert!(used.bytes_max <= MAX_FRAME as u64, "{what}: {} bytes", used.bytes_max);
         }

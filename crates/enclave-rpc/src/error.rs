@@ -25,6 +25,11 @@ pub enum Error {
     /// The message in a frame cannot be decoded.
     #[error("a message cannot be decoded")]
     MessageMalformed,
+    /// The message in a frame holds something that this version does not know, and that may be a rule.
+    #[error(
+        "the request holds a field that this version of the enclave does not know: run a controller and an enclave of the same version"
+    )]
+    MessageNotKnown,
     /// The other side began a frame and did not finish it in time.
     #[error("a frame did not arrive in time")]
     FrameStalled,
@@ -48,6 +53,7 @@ impl Error {
             Self::FrameTooShort(_) => "FrameTooShort",
             Self::VersionUnsupported(_) => "VersionUnsupported",
             Self::MessageMalformed => "MessageMalformed",
+            Self::MessageNotKnown => "MessageNotKnown",
             Self::FrameStalled => "FrameStalled",
             Self::Disconnected => "Disconnected",
             Self::Timeout => "Timeout",

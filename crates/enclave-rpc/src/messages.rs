@@ -1,4 +1,4 @@
-//! The messages of the RPC (CBOR by `minicbor`, numbered fields; a field that a peer does not know is skipped).
+//! The messages of the RPC (CBOR by `minicbor`, numbered fields; for those that a peer does not know see [`crate::codec`]).
 //!
 //! Times are Unix seconds (`i64`) as the *caller* claims them: the enclave trusts no clock and clamps.
 //! Identifiers of issuers are Kubernetes object UIDs as text, at most [`MAX_ISSUER_UID`] bytes.
@@ -225,7 +225,7 @@ pub struct RenewCa {
 }
 
 /// Rules beside the built-in floor, which they only narrow. A list that is `None` is no rule; their texts are those of
-/// `tcs_x509::PolicyRules`.
+/// `tcs_x509::PolicyRules`. With a rule that the enclave does not know, a request and a sealed key are refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Policy {
     /// Patterns of DNS names.

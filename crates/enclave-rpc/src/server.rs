@@ -232,7 +232,15 @@ fn take(
     quick: &Queue<Job>,
     slow: &Queue<Job>,
 ) -> Result<(), Error> {
-    let request = codec::decode(&frame.body)?;
+    let request = match codec::decode_known(&frame.body) {
+        Ok(request) => request,
+        // The client is sound, and what else it asks is answered: it loses this request only.
+        Err(error @ Error::MessageNotKnown) => {
+            connection.answer(frame.id, &refused(RefusalCode::MalformedMessage, &error.to_string()));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     // What generates RSA keys takes up to half a second.
     let is_slow =
         matches!(request, Request::BeginProvisioning(_) | Request::GenerateCa(_) | Request::RenewCa(_));

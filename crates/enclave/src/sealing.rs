@@ -11,7 +11,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use minicbor::bytes::{ByteArray, ByteSlice};
 use minicbor::{Decode, Decoder, Encode};
-use tcs_enclave_rpc::{MAX_SEALED_BLOB, Policy};
+use tcs_enclave_rpc::{MAX_SEALED_BLOB, Policy, codec};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -219,11 +219,9 @@ impl Opened {
     }
 }
 
-/// Nothing may follow.
-fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
-    let mut decoder = Decoder::new(bytes);
-    let value = decoder.decode().ok()?;
-    (decoder.position() == bytes.len()).then_some(value)
+/// Nothing may follow, and nothing may be in it that this version does not know: it could be a rule.
+fn decode<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Option<T> {
+    codec::decode_known(bytes).ok()
 }
 
 #[cfg(test)]
@@ -298,6 +296,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What a newer version of the same signer sealed: a rule that this one does not know, or anything else.
+    #[test]
+    fn review_l3_a_sealed_policy_with_a_rule_that_nobody_knows_is_not_opened() {
+        let one = sealer(1, 1);
+        let good = one.open("uid", &sealed(&one)).ok().unwrap().plain.to_vec();
+        let seal = |plain: &[u8]| {
+            let write = |sealed: &mut Vec<u8>| {
+                sealed.extend_from_slice(plain);
+                Ok(())
+            };
+            one.seal_plain("uid", 7, write).unwrap()
+        };
+        assert_eq!(fault(&one, "uid", &seal(&good)), None);
+        // The policy comes last: an array of seven, of which the last is the lifetime (0x19 0x02 0x58).
+        let at = good.len() - 10;
+        assert_eq!((good[at], &good[good.len() - 3..]), (0x87, &[0x19, 0x02, 0x58][..]));
+        for (fields, more) in [(0x8c, &b"\xf6\xf6\xf6\xf6\x63new"[..]), (0x8c, b"\xf6\xf6\xf6\xf6\xf6")] {
+            let mut grown = good.clone();
+            grown[at] = fields;
+            grown.extend(more);
+            assert_eq!(fault(&one, "uid", &seal(&grown)), Some(Fault::Invalid), "{more:x?}");
+        }
+        // A fifth field beside the policy.
+        let mut grown = good;
+        assert_eq!(grown[0], 0x84);
+        grown[0] = 0x85;
+        grown.push(0x01);
+        assert_eq!(fault(&one, "uid", &seal(&grown)), Some(Fault::Invalid));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::requests::csr::KubernetesCsr;
 use crate::runtime::watch::UnreadableObjects;
+use crate::runtime::admission_gate::AdmissionGate;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -43,6 +44,8 @@ pub struct Context {
     pub client: Client,
     /// The enclave.
     pub enclave: EnclaveLink,
+    /// Whether the admission policies that limit us are in force: nothing is signed or written else.
+    pub admission: AdmissionGate,
     /// Issuers as watched.
     pub issuers: Store<TCSIssuer>,
     /// Cluster issuers as watched.
@@ -83,17 +86,18 @@ pub struct Memory {
 
 impl Context {
     /// What keeps the service from working, for the readiness probe; empty when nothing does.
-    pub fn not_ready_because(&self) -> Vec<&'static str> {
+    pub fn not_ready_because(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.synced.all_issuers() {
-            missing.push("issuers are not listed yet");
+            missing.push("issuers are not listed yet".to_owned());
         }
         if !self.synced.requests.load(Ordering::Acquire) {
-            missing.push("certificate requests are not listed yet");
+            missing.push("certificate requests are not listed yet".to_owned());
         }
         if self.enclave.connected().is_none() {
-            missing.push("no enclave answers");
+            missing.push("no enclave answers".to_owned());
         }
+        missing.extend(self.admission.refusal().map(|why| why.to_string()));
         missing
     }
 

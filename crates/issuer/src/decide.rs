@@ -72,6 +72,8 @@ pub struct Observed<'a> {
     pub issuer: &'a Issuer,
     /// Its status: the newest known, which may be newer than the watch's.
     pub status: &'a IssuerStatus,
+    /// Why nothing may be signed or written for any issuer, if so: the admission policies that limit the service are not in force.
+    pub withheld: Option<&'a str>,
     /// The enclave.
     pub enclave: EnclaveSeen<'a>,
     /// The CA that is to follow the one held.
@@ -165,6 +167,9 @@ pub struct Plan {
 pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
     if let Some(message) = unsupported(seen.issuer) {
         return Pass::new(seen, now).not_ready(reasons::UNSUPPORTED, message);
+    }
+    if let Some(why) = seen.withheld {
+        return Pass::new(seen, now).not_ready(reasons::ADMISSION_POLICY_MISSING, why);
     }
     let pass = Pass::new(seen, now);
     match seen.enclave {

@@ -69,7 +69,9 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
     let name = issuer.attestation_name();
     let status = context.newest_status(issuer);
 
-    let connected = if unsupported(issuer).is_some() { None } else { context.enclave.settled().await };
+    let withheld = context.admission.settled().await;
+    let served = withheld.is_none() && unsupported(issuer).is_none();
+    let connected = if served { context.enclave.settled().await } else { None };
     let kept = sealed::find(&secrets, &uid).await?;
     let mut dealings = Dealings::begin(connected.as_ref(), issuer, kept.as_ref(), context).await?;
     let attestation = attestations.get_opt(&name).await?.map(Guarded::read).transpose()?;
@@ -85,6 +87,7 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         let seen = Observed {
             issuer,
             status: &status,
+            withheld: withheld.as_deref(),
             enclave: dealings.enclave(),
             next: dealings.next(),
             attestation: attestation.as_ref(),

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub unreadable: Family<Kind, Gauge>,
     /// 1 while the enclave is connected.
     pub enclave_up: Gauge,
+    /// 1 while the admission policies are in force.
+    pub admission_policies_ok: Gauge,
     /// 1 if the enclave's platform protects nothing.
     pub simulated: Gauge,
 }
@@ -51,6 +53,7 @@ impl Default for Metrics {
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let unreadable = Family::default();
+        let admission_policies_ok = Gauge::default();
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -71,6 +74,11 @@ impl Default for Metrics {
             unreadable.clone(),
         );
         registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register(
+            "admission_policies_ok",
+            "1 while the admission policies that limit the service are in force",
+            admission_policies_ok.clone(),
+        );
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
         Self {
             registry,
@@ -82,6 +90,7 @@ impl Default for Metrics {
             errors,
             unreadable,
             enclave_up,
+            admission_policies_ok,
             simulated,
         }
     }

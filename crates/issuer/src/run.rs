@@ -9,6 +9,8 @@ use crate::requests::csr::KubernetesCsr;
 use crate::requests::{Step, triage};
 use crate::runtime::client::client;
 use crate::runtime::watch::{Seen, UnreadableObjects, Watch, remove_from};
+use crate::runtime::admission_gate::AdmissionGate;
+use crate::runtime::admission_policies;
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
 use anyhow::Context as _;
@@ -48,6 +50,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let client = client().await.context("no way to reach the Kubernetes API")?;
     let enclave = EnclaveLink::start(settings.enclave, stop.clone());
 
+    let policies = admission_policies::expected().context("the manifest that is compiled in")?;
+    let admission = AdmissionGate::start(&client, policies, &stop);
+
     let (issuers, issuer_writer) = reflector::store();
     let (cluster_issuers, cluster_writer) = reflector::store();
     let (requests, request_writer) = reflector::store();
@@ -63,6 +68,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let context = Arc::new(Context {
         client: client.clone(),
         enclave: enclave.clone(),
+        admission: admission.clone(),
         issuers,
         cluster_issuers,
         requests,
@@ -93,6 +99,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let watch = Watch::new(Api::namespaced(client, SERVICE_NAMESPACE), unreadable);
     spawn(&mut tasks, watch_secrets(watch, Arc::clone(&context)).boxed());
     spawn(&mut tasks, watch_enclave(enclave, Arc::clone(&context)).boxed());
+    spawn(&mut tasks, watch_admission(admission, Arc::clone(&context)).boxed());
     spawn(&mut tasks, sweep_on(sweeps, Arc::clone(&context)).boxed());
 
     let store = context.issuers.clone();
@@ -357,6 +364,17 @@ async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::
             context.wake_requests(None);
         }
         link.changed().await;
+    }
+}
+
+/// Admission policies that are in force again, or no longer, concern everything.
+async fn watch_admission(mut gate: AdmissionGate, context: Arc<Context>) -> anyhow::Result<()> {
+    loop {
+        gate.changed().await;
+        context.metrics.admission_policies_ok.set(i64::from(gate.refusal().is_none()));
+        let _ = context.sweep_queue.send(());
+        context.call_all();
+        context.wake_requests(None);
     }
 }
 

@@ -23,6 +23,14 @@ use tcs_enclave_rpc::{ByteVec, Door, Issue, RefusalCode};
 /// One pass over one request.
 pub async fn reconcile(request: Arc<KubernetesCsr>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let Step::Consider(signer) = triage(&request) else { return Ok(Action::await_change()) };
+    if let Some(why) = context.admission.refusal() {
+        // The end of the refusal wakes all requests, and so does the first check, before which there is nothing to say.
+        if context.admission.is_unchecked() {
+            return Ok(Action::await_change());
+        }
+        let wait = Wait { reason: reasons::ADMISSION_POLICY_MISSING, message: why.to_string() };
+        return Ok(wait_for(&request, &context, &wait).await);
+    }
     let issuer = match issuer_for(&signer, &context) {
         Ok(issuer) => issuer,
         Err(wait) => return Ok(wait_for(&request, &context, &wait).await),

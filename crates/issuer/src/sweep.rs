@@ -19,6 +19,9 @@ use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 ///
 /// An issuer that cannot be read exists, so that what is kept for it stays. What fails for one object does not keep the others.
 pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
+    if context.admission.refusal().is_some() {
+        return Ok(()); // the end of the refusal asks for the next one
+    }
     // Leftovers first, issuers second: an issuer made in between is in the second list.
     let attestations: Api<Metadata<QuoteAttestation>> =
         Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);

@@ -18,8 +18,12 @@ const EMPTY: &[u8] = &[0x30, 0x00];
 pub const MAX_SUBJECT: usize = 16 * 1024;
 /// Most attributes of a subject.
 pub const MAX_ATTRIBUTES: usize = 128;
-/// Kubernetes gives identities of this form meaning; no workload may carry one.
-const RESERVED_PREFIX: &str = "system:";
+/// Kubernetes gives identities that begin so meaning; no workload may carry one. `system:` is reserved by its authenticators
+/// and holds its built-in users and groups (Kubernetes documentation, "Using RBAC Authorization"); `kubeadm:` is kubeadm's: it
+/// binds the group `kubeadm:cluster-admins` to cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
+const RESERVED_PREFIXES: [&str; 2] = ["system:", "kubeadm:"];
+/// What is said of them.
+pub const RESERVED: &str = "names that begin with 'system:' or 'kubeadm:' are reserved for Kubernetes";
 
 /// Whether a raw name is empty.
 pub fn is_empty(raw: &[u8]) -> bool {
@@ -33,7 +37,8 @@ pub fn says_nothing(raw: &[u8]) -> bool {
 
 /// Whether a value claims an identity that Kubernetes gives meaning.
 pub fn is_reserved(text: &str) -> bool {
-    text.trim_start().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
+    let text = text.trim_start().to_ascii_lowercase();
+    RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// The values of an attribute of a subject.
@@ -52,9 +57,7 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
             return Err(Error::IdentityForbidden("the subject holds a NUL character"));
         }
         if is_reserved(&text) {
-            return Err(Error::IdentityForbidden(
-                "names that begin with 'system:' are reserved for Kubernetes",
-            ));
+            return Err(Error::IdentityForbidden(RESERVED));
         }
     }
     Ok(())
@@ -182,6 +185,23 @@ mod tests {
         }
         assert!(check_subject(&name(COMMON_NAME, 0x0c, b"systems: x")).is_ok());
         assert!(check_subject(&name(COMMON_NAME, 0x1c, b"\0\0\0x")).is_err(), "UniversalString");
+    }
+
+    #[test]
+    fn review_l6_kubeadm_names_are_as_reserved_as_those_of_the_system() {
+        let wide: Vec<u8> = "kubeadm:x".bytes().flat_map(|byte| [0, byte]).collect();
+        let hidden: [(u8, &[u8]); 5] = [
+            (0x0c, b"kubeadm:cluster-admins"),
+            (0x13, b"kubeadm:cluster-admins"),
+            (0x16, b"KubeADM:cluster-admins"),
+            (0x0c, b"  kubeadm:cluster-admins"),
+            (0x1e, &wide),
+        ];
+        for (tag, value) in hidden {
+            let checked = check_subject(&name(COMMON_NAME, tag, value));
+            assert_eq!(checked, Err(Error::IdentityForbidden(RESERVED)), "{tag:#x}");
+        }
+        assert!(check_subject(&name(COMMON_NAME, 0x0c, b"kubeadmin: x")).is_ok());
     }
 
     #[test]

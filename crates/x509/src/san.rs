@@ -251,9 +251,11 @@ mod tests {
         assert!(san(0xa0, b"rubbish").is_err());
         assert!(san(0x88, b"\x2a\x03\x04").is_ok());
         assert!(san(0x88, b"\x2a\x80\x04").is_err(), "an arc with padding");
-        // directoryName: CN=x is fine, CN=system:x is as reserved here as in the subject.
+        // directoryName: CN=x is fine, CN=system:x and CN=kubeadm:x are as reserved here as in the subject.
         assert!(san(0xa4, b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01x").is_ok());
         let reserved = san(0xa4, b"\x30\x13\x31\x11\x30\x0f\x06\x03\x55\x04\x03\x0c\x08system:x");
+        assert!(matches!(reserved, Err(Error::IdentityForbidden(_))));
+        let reserved = san(0xa4, b"\x30\x14\x31\x12\x30\x10\x06\x03\x55\x04\x03\x0c\x09kubeadm:x");
         assert!(matches!(reserved, Err(Error::IdentityForbidden(_))));
         assert!(san(0xa4, b"\x30\x00").is_err(), "a directory name without attributes");
         assert!(san(0xa4, b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01 ").is_err(), "a blank one");

@@ -101,7 +101,7 @@ fn one_name(attribute: &Attribute, value: &str) -> Result<Vec<u8>, Error> {
         return Err(Error::IdentityForbidden("a name of the subject holds a control character"));
     }
     if name::is_reserved(value) {
-        return Err(Error::IdentityForbidden("names that begin with 'system:' are reserved for Kubernetes"));
+        return Err(Error::IdentityForbidden(name::RESERVED));
     }
     let tag = if attribute.id == COUNTRY.id {
         if value.len() != 2 || !value.bytes().all(|byte| byte.is_ascii_alphabetic()) {

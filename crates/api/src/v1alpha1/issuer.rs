@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::policy::{PolicySpec, no_blanks, not_null};
+
 /// What an issuer is to be.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
@@ -26,6 +28,7 @@ use std::collections::BTreeMap;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = no_blanks(&["secretName", "selfSign", "ca", "policy", "labels"]))]
 pub struct IssuerSpec {
     /// Name of the Secret that publishes the CA certificate: type kubernetes.io/tls, `tls.crt` the issuing CA
     /// and its intermediates, `ca.crt` the trust anchor, `tls.key` empty. It is written to the issuer's
@@ -42,13 +45,13 @@ pub struct IssuerSpec {
 
     /// What the CA of a self-signed issuer is to be. Read when the CA is made; at its renewal `lifetimeDays`, `rotationPolicy` and,
     /// with a new key, `keyAlgorithm` are read again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
 
     /// Rules for the certificates of this issuer, beside the service's own, which they only narrow. Sent with each request: a
     /// change holds from the next one on. The enclave judges by them, but whoever can change the issuer can change them; what must
-    /// not change stands in `ca.policy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// not change stands in `ca.policy`. Left blank (null) it is refused, as every field is: to have no rules, leave it out.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
 
     /// Labels for what the service makes for this issuer: the Secret with the CA certificate and the
@@ -63,6 +66,20 @@ pub struct IssuerSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.policy) || !has(self.policy.caDepth) || self.policy.caDepth <= (has(self.maxPathLen) ? self.maxPathLen : 0)")
     .message("policy.caDepth is at most maxPathLen, which is 0 if it is left out"))]
+#[x_kube(validation = no_blanks(&[
+    "commonName",
+    "organizations",
+    "organizationalUnits",
+    "countries",
+    "localities",
+    "provinces",
+    "keyAlgorithm",
+    "lifetimeDays",
+    "rotationPolicy",
+    "maxPathLen",
+    "policy",
+    "allowEphemeral",
+]))]
 pub struct CaSpec {
     /// Common name (CN) of the CA's subject: `SGX self-signed root certificate authority` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,120 +137,13 @@ pub struct CaSpec {
     pub max_path_len: Option<u8>,
 
     /// Rules for every certificate of this CA, sealed with its key: nobody can widen them later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
 
     /// Accepts a CA whose key ends with the enclave's process, on platforms that cannot seal it. Without it such an issuer
     /// is not served.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_ephemeral: bool,
-}
-
-/// Rules for certificates. A list that is left out is no rule, an empty one allows nothing of its kind. As soon as one of the seven
-/// lists of names is there, names of kinds without a list are refused. Other attributes of a subject are free.
-#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames) || has(self.organizations) || has(self.organizationalUnits))")
-    .message("caDepth cannot stand beside lists of names: they would not bind what the CAs below sign"))]
-pub struct PolicySpec {
-    /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 64),
-        inner(
-            length(min = 1, max = 253),
-            regex(
-                pattern = "^(\\*\\*?\\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)*[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$"
-            )
-        )
-    )]
-    pub dns_names: Option<Vec<String>>,
-
-    /// URIs: `spiffe://td.example/ns/*/sa/web`; `*` is one segment of the path, `**` at the end one or more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 64),
-        inner(
-            length(min = 1, max = 2048),
-            regex(pattern = "^[A-Za-z][A-Za-z0-9+.-]*://[^/?#*@]+(/[^?#]*)?$")
-        )
-    )]
-    pub uris: Option<Vec<String>>,
-
-    /// IP addresses: `10.0.0.0/8`, `2001:db8::/32` or one address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 64),
-        inner(length(min = 1, max = 64), regex(pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"))
-    )]
-    pub ip_ranges: Option<Vec<String>>,
-
-    /// E-mail addresses: `user@a.example`, or `*@` and a pattern of DNS names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 64),
-        inner(
-            length(min = 3, max = 320),
-            regex(
-                pattern = "^(\\*|[A-Za-z0-9._+-]+)@(\\*\\*?\\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)*[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$"
-            )
-        )
-    )]
-    pub email_addresses: Option<Vec<String>>,
-
-    /// Common names of the subject, or `*` for any. Without this list a common name must stand among the alternative names, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub common_names: Option<Vec<String>>,
-
-    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub organizations: Option<Vec<String>>,
-
-    /// Organizational units (OU) of the subject, or `*` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub organizational_units: Option<Vec<String>>,
-
-    /// Usages by their Kubernetes names, for example `digital signature` and `server auth`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 32),
-        inner(
-            length(min = 1, max = 63),
-            regex(
-                pattern = "^(signing|digital signature|content commitment|key encipherment|data encipherment|key agreement|encipher only|decipher only|any|server auth|client auth|code signing|email protection|s/mime|ipsec end system|ipsec tunnel|ipsec user|timestamping|ocsp signing|microsoft sgc|netscape sgc)$"
-            )
-        )
-    )]
-    pub usages: Option<Vec<String>>,
-
-    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). Whoever asks for more gets this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 600, max = 31_536_000))]
-    pub max_lifetime_seconds: Option<u32>,
-
-    /// Algorithms of the certificates' keys: `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`,
-    /// `Ed25519`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 16),
-        inner(
-            length(min = 1, max = 16),
-            regex(pattern = "^(RSA(-[2-8][0-9]{3})?|ECDSA-P(256|384|521)|Ed25519)$")
-        )
-    )]
-    pub key_algorithms: Option<Vec<String>>,
-
-    /// How many levels of CAs may stand below the CA: 0 by default, which is certificates of workloads only. Under `spec.ca.policy` it
-    /// allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for requests with the usage `cert sign` and the annotation
-    /// `experimental.cert-manager.io/request-is-ca: "true"`. It is read when the CA is made. Under `spec.policy` it only lowers that, and
-    /// lists of names there allow no CA certificate at all: what a CA below signs is judged by nobody here. Of the other rules
-    /// `usages` bind it, too, as they stand in its certificate; `keyAlgorithms` do not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 6))]
-    pub ca_depth: Option<u8>,
 }
 
 /// What a cluster issuer is to be: the same as an issuer.

@@ -185,3 +185,70 @@ fn a_refused_delivery_is_known_by_offer_and_secret() {
     assert!(!refused.is_of(&RefusedDelivery { secret_uid: "v".into(), ..refused.clone() }));
     assert!(!refused.is_of(&RefusedDelivery { offer: "0b".into(), ..refused.clone() }));
 }
+
+/// What an older CRD let in. `null` is not read as the lack of a rule, of any field: the names are those of the schema.
+#[test]
+fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
+    let schema = schema("TCSIssuer");
+    let policy = &schema["properties"]["spec"]["properties"]["policy"];
+    let rules: Vec<_> = policy["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(rules.len(), 11);
+    for rule in rules {
+        for spec in [
+            json!({ "secretName": "x", "policy": { rule: null } }),
+            json!({ "secretName": "x", "ca": { "policy": { rule: null } } }),
+        ] {
+            let read = serde_json::from_value::<IssuerSpec>(spec.clone());
+            assert!(read.is_err_and(|error| error.to_string().contains("null")), "{spec}");
+        }
+    }
+    for blank in [
+        json!({ "secretName": "x", "policy": null }),
+        json!({ "secretName": "x", "ca": null }),
+        json!({ "secretName": "x", "ca": { "policy": null } }),
+    ] {
+        assert!(serde_json::from_value::<ClusterIssuerSpec>(blank.clone()).is_err(), "{blank}");
+    }
+    let empty = json!({ "secretName": "x", "policy": { "dnsNames": [] } });
+    let read: IssuerSpec = serde_json::from_value(empty).unwrap();
+    assert_eq!(read.policy.unwrap().dns_names, Some(Vec::new()));
+}
+
+/// The rule of a newer CRD, which this controller does not know.
+#[test]
+fn review_l3_a_rule_that_is_not_known_makes_the_issuer_unreadable() {
+    for spec in [
+        json!({ "secretName": "x", "policy": { "dnsSuffixes": ["a"] } }),
+        json!({ "secretName": "x", "ca": { "policy": { "dnsSuffixes": ["a"] } } }),
+    ] {
+        let read = serde_json::from_value::<IssuerSpec>(spec);
+        assert!(read.is_err_and(|error| error.to_string().contains("dnsSuffixes")));
+    }
+}
+
+/// The rule that refuses null counts the fields, so it must know all of them; and they must be nullable, or null goes silently.
+#[test]
+fn review_l5_the_crds_refuse_blank_fields() {
+    for kind in ["TCSIssuer", "TCSClusterIssuer"] {
+        let schema = schema(kind);
+        let spec = &schema["properties"]["spec"];
+        let ca = &spec["properties"]["ca"];
+        for object in [spec, ca, &spec["properties"]["policy"], &ca["properties"]["policy"]] {
+            let rules = object["x-kubernetes-validations"].as_array().unwrap();
+            let rule = rules
+                .iter()
+                .find_map(|rule| rule["rule"].as_str().filter(|rule| rule.starts_with("size(")))
+                .unwrap();
+            let fields = object["properties"].as_object().unwrap();
+            assert_eq!(rule.matches("has(").count(), fields.len());
+            assert!(fields.keys().all(|field| rule.contains(&format!("has(self.{field})"))), "{rule}");
+        }
+        for field in ["ca", "policy"] {
+            assert_eq!(spec["properties"][field]["nullable"], true);
+        }
+        for policy in [&spec["properties"]["policy"], &ca["properties"]["policy"]] {
+            let fields = policy["properties"].as_object().unwrap();
+            assert!(fields.values().all(|field| field["nullable"] == true));
+        }
+    }
+}

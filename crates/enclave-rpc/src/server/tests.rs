@@ -268,6 +268,28 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
 }
 
+/// One issuer's new rule costs the other issuers nothing: they share the connection.
+#[test]
+fn review_l3_a_field_that_nobody_knows_is_refused_and_the_connection_stays() {
+    let server = Running::start(options(1, 8), 0);
+    let mut stream = server.raw();
+    // Destroy with a second field.
+    let body = [&[0x82, 0x04, 0x81, 0x82, 0x63][..], b"uid", &[0x01]].concat();
+    let mut frame = codec::encode(7, &Request::Identity).unwrap();
+    frame.truncate(13);
+    frame.extend(&body);
+    let length = u32::try_from(frame.len() - 4).unwrap();
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    stream.write_all(&frame).unwrap();
+    let answer = codec::read(&mut stream, WAIT).unwrap().unwrap();
+    assert_eq!(answer.id, 7);
+    let Response::Refused(refusal) = codec::decode(&answer.body).unwrap() else { panic!("it was done") };
+    assert_eq!(refusal.code, RefusalCode::MalformedMessage);
+    assert!(refusal.message.contains("same version"), "{refusal}");
+    stream.write_all(&codec::encode(8, &Request::Identity).unwrap()).unwrap();
+    assert_eq!(codec::read(&mut stream, WAIT).unwrap().unwrap().id, 8);
+}
+
 /// Those that never spoke first, then those that have been silent longest; never those with something in work.
 #[test]
 fn silent_clients_give_way_and_working_ones_keep_their_place() {

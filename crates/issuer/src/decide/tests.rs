@@ -1,6 +1,7 @@
 mod lost;
 mod renewal;
 mod scene;
+mod withheld;
 
 use super::*;
 use base64::Engine as _;
@@ -246,6 +247,7 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
     let seen = Observed {
         issuer: &issuer,
         status: &scene.status,
+        withheld: None,
         enclave: EnclaveSeen::Holding(&scene.identity, &ca),
         next: NextSeen::NotAsked,
         attestation: None,

@@ -186,6 +186,17 @@ fn reserved_and_empty_identities_are_refused() {
     assert!(text.contains("X509v3 Subject Alternative Name: critical"), "{text}");
 }
 
+#[test]
+fn review_l6_no_certificate_makes_its_holder_an_administrator_of_kubeadm() {
+    let named = |kind: DnType, value: &'static str| {
+        move |p: &mut rcgen::CertificateParams| p.distinguished_name.push(kind, value)
+    };
+    let forbidden = Some("IdentityForbidden");
+    assert_eq!(refused(named(DnType::OrganizationName, "kubeadm:cluster-admins")), forbidden);
+    assert_eq!(refused(named(DnType::CommonName, "Kubeadm:x")), forbidden);
+    assert_eq!(refused(named(DnType::OrganizationName, "kubeadmin")), None);
+}
+
 /// A certificate of the CA's name, without a key usage, could sign CRLs in its name.
 #[test]
 fn a_subject_that_is_a_cas_own_is_refused() {

@@ -158,6 +158,19 @@ fn names_outside_x520_and_reserved_ones_are_refused() {
 }
 
 #[test]
+fn review_l6_a_ca_claims_no_name_of_kubeadm() {
+    let value = vec!["kubeadm:cluster-admins".to_owned()];
+    let plain = CaSubject { common_name: "CA", ..CaSubject::default() };
+    for subject in [
+        CaSubject { common_name: &value[0], ..plain },
+        CaSubject { organizations: &value, ..plain },
+        CaSubject { organizational_units: &value, ..plain },
+    ] {
+        assert!(matches!(make_named(&subject, |_| ()), Err(Error::IdentityForbidden(_))));
+    }
+}
+
+#[test]
 fn a_key_that_is_not_the_certificates_and_a_zero_serial_are_refused() {
     let other = KeyPair::generate().unwrap().subject_public_key_info();
     assert_eq!(make(|ask| ask.spki = &other).err(), Some(Error::Signing));

@@ -1,6 +1,6 @@
 //! The custom resources on a real API server.
 
-use crate::cluster::{apply, client, cluster, fresh_control_plane, kubectl};
+use crate::cluster::{answer, apply, client, cluster, fresh_control_plane, kubectl};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tcs_api::conditions;
@@ -104,6 +104,57 @@ fn bad_issuers_are_refused_with_what_is_wrong() {
     });
     let error = apply("create", &cluster_issuer).unwrap_err();
     assert!(error.contains("metadata.name must have at most 63 characters"), "{error}");
+}
+
+/// A list that is left blank in YAML is null. Where it was meant to be a limit, dropping it silently would open the CA. (Plain
+/// `kubectl apply` drops it itself, before the API server sees it: docs/signers.md.)
+#[test]
+fn review_l5_blank_rules_are_refused() {
+    cluster();
+    kubectl(&["create", "namespace", "blank"]);
+    let blanks = [
+        json!({ "secretName": "s", "policy": { "dnsNames": null } }),
+        json!({ "secretName": "s", "policy": { "dnsNames": null, "usages": ["server auth"] } }),
+        json!({ "secretName": "s", "policy": { "maxLifetimeSeconds": null } }),
+        json!({ "secretName": "s", "policy": { "caDepth": null } }),
+        json!({ "secretName": "s", "policy": null }),
+        json!({ "secretName": "s", "ca": { "policy": { "organizations": null } } }),
+        json!({ "secretName": "s", "ca": { "policy": null } }),
+        json!({ "secretName": "s", "ca": null }),
+    ];
+    let whole = json!({ "secretName": "s", "ca": { "policy": { "organizations": ["o"] } }, "policy": {
+        "dnsNames": ["a.example"], "maxLifetimeSeconds": 600,
+    } });
+    apply("create", &issuer("blank", "there", &whole)).unwrap();
+    for spec in &blanks {
+        for verb in [&["create"][..], &["apply", "--server-side"]] {
+            let error = kubectl_with(verb, &issuer("blank", "new", spec)).expect_err(&spec.to_string());
+            assert!(error.contains("left blank"), "{verb:?} {spec}: {error}");
+        }
+        let error = kubectl_with(&["replace"], &issuer("blank", "there", spec)).expect_err(&spec.to_string());
+        assert!(error.contains("left blank"), "{spec}: {error}");
+        // What somebody else wrote stays where a blank object is merged with it; a blank rule is refused.
+        let merge = ["apply", "--server-side", "--force-conflicts"];
+        if let Err(error) = kubectl_with(&merge, &issuer("blank", "there", spec)) {
+            assert!(error.contains("left blank"), "{spec}: {error}");
+        }
+    }
+    let shown = kubectl(&["get", "tcsissuers", "there", "-n", "blank", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["spec"]["policy"], &shown["spec"]["ca"]), (&whole["policy"], &whole["ca"]));
+    // An empty list is a rule, and a policy without rules is none.
+    for (name, spec) in [
+        ("empty", json!({ "secretName": "s", "policy": { "dnsNames": [] }, "ca": { "policy": {} } })),
+        ("none", json!({ "secretName": "s", "policy": {}, "ca": {} })),
+    ] {
+        apply("create", &issuer("blank", name, &spec)).unwrap();
+    }
+}
+
+fn kubectl_with(verb: &[&str], manifest: &Value) -> Result<String, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), manifest.to_string()).unwrap();
+    answer(cluster().kubectl().args(verb).arg("--filename").arg(file.path()))
 }
 
 #[test]

@@ -8,6 +8,7 @@
     reason = "a test may fail by panicking, and clippy's own exemption does not reach functions that tests share"
 )]
 
+mod admission;
 mod bed;
 mod cluster;
 mod cluster_issuers;
@@ -21,6 +22,7 @@ mod rbac;
 mod renewal;
 mod renewal_by_clock;
 mod restart;
+mod sealed_names;
 mod self_signed;
 mod signing;
 mod sub_ca;

@@ -485,7 +485,7 @@ async fn b10_the_service_signs_for_every_spelling_and_approves_nothing() {
 }
 
 /// A ServiceAccount with the key owner's role.
-fn key_owner(namespace: &str) -> std::path::PathBuf {
+pub fn key_owner(namespace: &str) -> std::path::PathBuf {
     let owner = namespace_with_account(namespace, "owner");
     let account = format!("--serviceaccount={namespace}:owner");
     kubectl(&["create", "rolebinding", namespace, "-n", "tcs-issuer", "--role=tcs-key-owner", &account]);

@@ -149,6 +149,7 @@ impl World {
             let seen = Observed {
                 issuer: &issuer,
                 status: &status,
+                withheld: None,
                 enclave: match (&held, &first) {
                     (Some(ca), _) => EnclaveSeen::Holding(&self.identity, ca),
                     (None, Some(offer)) => EnclaveSeen::Offering(&self.identity, offer),

@@ -115,7 +115,7 @@ impl<'a> Csr<'a> {
         .unwrap();
     }
 
-    fn untouched(&self) {
+    pub fn untouched(&self) {
         let status = self.status();
         assert!(status["certificate"].is_null(), "{status}");
         assert!(self.condition("Failed").is_none(), "{status}");

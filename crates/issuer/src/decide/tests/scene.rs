@@ -119,6 +119,7 @@ pub struct Scene {
     pub sealed: Option<SealedKey>,
     pub restore_refusal: Option<Refusal>,
     pub vacant: bool,
+    pub withheld: Option<String>,
 }
 
 impl Scene {
@@ -137,6 +138,7 @@ impl Scene {
             sealed: None,
             restore_refusal: None,
             vacant: false,
+            withheld: None,
         }
     }
 
@@ -166,6 +168,7 @@ impl Scene {
         let seen = Observed {
             issuer: &issuer,
             status: &self.status,
+            withheld: self.withheld.as_deref(),
             enclave,
             next: match &self.next {
                 Next::NotAsked => NextSeen::NotAsked,

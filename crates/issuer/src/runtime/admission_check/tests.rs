@@ -1,0 +1,121 @@
+use super::super::admission_policies::expected;
+use super::*;
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use std::sync::Arc;
+
+/// What the API server says to a request, if it is not what a healthy one says.
+type Answer = fn(&Method, &str) -> Option<(StatusCode, Value)>;
+
+const REFUSAL: &str = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'tcs-issuer-secrets' with binding 'tcs-issuer-secrets' denied request: no";
+
+fn status(code: StatusCode, reason: &str, message: &str) -> (StatusCode, Value) {
+    let body = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code.as_u16() });
+    (code, body)
+}
+
+fn not_found() -> Option<(StatusCode, Value)> {
+    Some(status(StatusCode::NOT_FOUND, "NotFound", "not found"))
+}
+
+/// The manifest's objects, with a time that Rust's types cannot hold.
+fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
+    if method == Method::POST {
+        return status(StatusCode::FORBIDDEN, "Forbidden", REFUSAL);
+    }
+    let resources = json!([{ "name": "validatingadmissionpolicies", "singularName": "", "namespaced": false, "kind": "ValidatingAdmissionPolicy", "verbs": [] }]);
+    let list = json!({ "kind": "APIResourceList", "groupVersion": API_VERSION, "resources": resources });
+    let objects = expected().unwrap();
+    let object = objects.iter().find(|object| path == format!("{}/{}", url(object.kind), object.name));
+    let object = object.map(|object| {
+        json!({
+            "metadata": { "name": object.name, "managedFields": [{ "time": "9999-12-31T23:59:59Z" }] },
+            "spec": object.spec(),
+        })
+    });
+    (StatusCode::OK, object.unwrap_or(list))
+}
+
+async fn checked(answer: Answer) -> Result<Result<(), Fault>, kube::Error> {
+    let server = Router::new().fallback(move |method: Method, uri: Uri| {
+        let path = Arc::<str>::from(uri.path());
+        assert!(method == Method::GET || uri.query() == Some("&dryRun=All"), "{uri}");
+        let (code, body) = answer(&method, &path).unwrap_or_else(|| healthy(&method, &path));
+        std::future::ready((code, body.to_string()))
+    });
+    check(&Client::new(server, "default"), &expected().unwrap(), Duration::ZERO).await
+}
+
+fn is_binding_of_tokens(path: &str) -> bool {
+    path.ends_with("/validatingadmissionpolicybindings/tcs-issuer-tokens")
+}
+
+#[tokio::test]
+async fn review_l9_policies_that_are_there_and_refuse_are_in_force() {
+    assert_eq!(checked(|_, _| None).await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_policies() {
+    let fault =
+        checked(|_, path| is_binding_of_tokens(path).then(not_found).flatten()).await.unwrap().unwrap_err();
+    assert_eq!(fault, Fault::Missing { kind: Kind::Binding, name: "tcs-issuer-tokens".into() });
+    assert!(fault.to_string().contains("kubectl apply -f deployment/tcs_issuer.yaml"), "{fault}");
+
+    let group_unknown = |_: &Method, path: &str| path.starts_with("/apis/").then(not_found).flatten();
+    let kind_unknown = |_: &Method, path: &str| match path {
+        "/apis/admissionregistration.k8s.io/v1" => {
+            Some((StatusCode::OK, json!({ "groupVersion": API_VERSION, "resources": [] })))
+        }
+        other => other.starts_with("/apis/").then(not_found).flatten(),
+    };
+    for answer in [group_unknown, kind_unknown as Answer] {
+        let fault = checked(answer).await.unwrap().unwrap_err();
+        assert_eq!(fault, Fault::Unsupported);
+        assert!(fault.to_string().contains("Kubernetes 1.30"), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn review_l9_what_may_not_be_read_is_not_taken_for_good() {
+    let refused: Answer =
+        |_, path| is_binding_of_tokens(path).then(|| status(StatusCode::FORBIDDEN, "Forbidden", "no right"));
+    let fault = checked(refused).await.unwrap().unwrap_err();
+    assert!(matches!(&fault, Fault::Unreadable { why, .. } if why == "no right"), "{fault}");
+}
+
+#[tokio::test]
+async fn review_l9_a_policy_that_refuses_nothing_is_not_in_force() {
+    for (answer, said) in [
+        (
+            (|method, _| (method == Method::POST).then(|| (StatusCode::CREATED, json!({})))) as Answer,
+            "accepted",
+        ),
+        (
+            |method, _| {
+                (method == Method::POST)
+                    .then(|| status(StatusCode::FORBIDDEN, "Forbidden", "a quota is used up"))
+            },
+            "a quota is used up",
+        ),
+        (
+            |method, _| {
+                (method == Method::POST).then(|| status(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", REFUSAL))
+            },
+            "denied request",
+        ),
+    ] {
+        let fault = checked(answer).await.unwrap().unwrap_err();
+        assert!(matches!(&fault, Fault::NotEnforced { answer } if answer.contains(said)), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn review_l9_an_api_server_that_fails_says_nothing_about_policies() {
+    let down: Answer = |_, _| Some(status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "etcd"));
+    assert!(checked(down).await.is_err());
+    let busy: Answer = |method, _| {
+        (method == Method::POST).then(|| status(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "later"))
+    };
+    assert!(checked(busy).await.is_err());
+}

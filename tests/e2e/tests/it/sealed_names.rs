@@ -1,0 +1,46 @@
+//! The Secrets of sealed CA keys are the service's, by name and by type.
+
+use crate::cluster::{SETTLE, apply, apply_as, kubectl};
+use crate::rbac::key_owner;
+use serde_json::{Value, json};
+use tcs_testkit::process::wait_for;
+
+const UID: &str = "11111111-1111-1111-1111-111111111111";
+
+fn secret(metadata: &Value, kind: &str) -> Value {
+    let mut secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": { "sealed-ca": "AAAA" },
+    });
+    secret["metadata"]["namespace"] = json!("tcs-issuer");
+    secret
+}
+
+/// Before, such a Secret of another type kept an issuer in `SealedKeyNotKept`.
+#[test]
+fn review_l4_the_key_owner_takes_no_name_and_no_type_of_a_sealed_key() {
+    let owner = key_owner("key-owner-squats");
+    let name = format!("tcs-sealed-{UID}");
+    let sealed = "tcs.intel.com/sealed-ca";
+    for (what, squatted) in [
+        ("the name", secret(&json!({ "name": name }), "Opaque")),
+        ("the name of any issuer", secret(&json!({ "name": "tcs-sealed-x" }), "Opaque")),
+        ("a name that is generated", secret(&json!({ "generateName": "tcs-sealed-" }), "Opaque")),
+        ("the type", secret(&json!({ "name": "wrapped-key" }), sealed)),
+        ("both", secret(&json!({ "name": name }), sealed)),
+    ] {
+        wait_for(SETTLE, what, || {
+            let refused = apply_as(&owner, "create", &squatted).err();
+            Ok(refused.filter(|error| error.contains("'tcs-issuer-sealed-keys'")))
+        })
+        .unwrap();
+    }
+    // What the document does, and what an administrator does who restores a backup.
+    let delivered = secret(&json!({ "name": "wrapped-key" }), "Opaque");
+    apply_as(&owner, "create", &delivered).unwrap();
+    apply_as(&owner, "replace", &delivered).unwrap();
+    let backup = secret(&json!({ "name": name }), sealed);
+    apply("create", &backup).unwrap();
+    let error = apply_as(&owner, "replace", &backup).unwrap_err();
+    assert!(error.contains("orbidden"), "{error}");
+    kubectl(&["delete", "secret", "wrapped-key", &name, "-n", "tcs-issuer"]);
+}
