@@ -1,5 +1,6 @@
 //! What every reconciler shares: the client, the enclave, the watch caches and the queues into the reconcilers.
 
+use crate::clock::ServerClock;
 use crate::enclave::EnclaveLink;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ impl Synced {
 pub struct Context {
     /// Client to the API server.
     pub client: Client,
+    /// What time it is there.
+    pub clock: ServerClock,
     /// The enclave.
     pub enclave: EnclaveLink,
     /// Issuers as watched.

@@ -11,8 +11,10 @@ pub mod issuer;
 pub mod requests;
 pub mod settings;
 
+mod clock;
 mod context;
 mod dealings;
+mod earlier;
 mod enclave;
 mod health;
 
@@ -23,5 +25,6 @@ mod run;
 mod sealed;
 mod signing;
 mod sweep;
+mod time;
 
 pub use run::run;

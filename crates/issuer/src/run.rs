@@ -7,7 +7,7 @@ use crate::issuers::{self, ReconcileError};
 use crate::metrics::Metrics;
 use crate::requests::{Step, triage};
 use crate::settings::Settings;
-use crate::{health, signing, sweep};
+use crate::{clock, health, signing, sweep};
 use anyhow::Context as _;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
@@ -18,7 +18,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt as _};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let probes = TcpListener::bind(settings.health_bind_address).await.context("health-bind-address")?;
     let metrics = TcpListener::bind(settings.metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
-    let client = Client::try_default().await.context("no way to reach the Kubernetes API")?;
+    let (client, clock) = clock::client().await?;
     let enclave = EnclaveLink::start(settings.enclave, stop.clone());
 
     let (issuers, issuer_writer) = reflector::store();
@@ -56,6 +56,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
     let context = Arc::new(Context {
         client: client.clone(),
+        clock,
         enclave: enclave.clone(),
         issuers,
         cluster_issuers,

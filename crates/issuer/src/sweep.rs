@@ -4,8 +4,10 @@
 //! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
 
 use crate::context::Context;
+use crate::earlier;
 use crate::issuer::Issuer;
-use crate::issuers::{ReconcileError, delete};
+use crate::issuers::{ReconcileError, delete, trusted_now};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -45,12 +47,17 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
             );
         }
     }
+    let trusted = trusted_now(context).map(Timestamp::as_second);
+    let outdated = earlier::outdated(kept.items.iter().map(|secret| &secret.metadata), trusted);
     for secret in &kept {
         // By the name, not by a label that somebody may have taken off: what goes here is gone for good.
         let name = secret.name_any();
-        if name.strip_prefix(&sealed::name("")).is_some_and(|uid| !alive.contains(uid)) {
+        if sealed::issuer_uid(&name).is_some_and(|uid| !alive.contains(uid)) {
             crate::sealed::delete(&secrets, &name, secret.uid()).await?;
             tracing::info!(secret = name, "deleted a deleted issuer's sealed key");
+        } else if outdated.contains(&name) {
+            crate::sealed::delete(&secrets, &name, secret.uid()).await?;
+            tracing::info!(secret = name, "deleted an earlier CA's sealed key");
         }
     }
     Ok(())

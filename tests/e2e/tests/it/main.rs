@@ -24,3 +24,4 @@ mod restart;
 mod self_signed;
 mod signing;
 mod sub_ca;
+mod wrong_clock;

@@ -119,6 +119,7 @@ pub struct Scene {
     pub sealed: Option<SealedKey>,
     pub restore_refusal: Option<Refusal>,
     pub vacant: bool,
+    pub clock: ClockSeen,
 }
 
 impl Scene {
@@ -137,6 +138,7 @@ impl Scene {
             sealed: None,
             restore_refusal: None,
             vacant: false,
+            clock: ClockSeen::Agrees,
         }
     }
 
@@ -177,6 +179,7 @@ impl Scene {
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
+            clock: self.clock,
         };
         decide(&seen, now)
     }
