@@ -15,6 +15,7 @@ mod crashes;
 mod crds;
 mod delivery;
 mod document;
+mod earlier_cas;
 mod lifecycle;
 mod policy;
 mod rbac;
