@@ -20,6 +20,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use std::convert::Infallible;
+use std::env;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,9 +52,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let (cluster_queue, cluster_refs) = unbounded_channel();
     let (request_queue, request_refs) = unbounded_channel();
     let (sweep_queue, sweeps) = unbounded_channel();
-    let instance = std::env::var("POD_NAME").ok();
-    let recorder =
-        Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
+    let by = Reporter { controller: issuers::FIELD_MANAGER.into(), instance: env::var("POD_NAME").ok() };
+    let recorder = Recorder::new(client.clone(), by);
     let context = Arc::new(Context {
         client: client.clone(),
         clock,
