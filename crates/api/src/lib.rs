@@ -56,11 +56,34 @@ pub mod sealed {
     pub const FINGERPRINT: &str = "tcs.intel.com/ca-fingerprint";
     /// Annotation with the number of the key among the issuer's: the same certificate can come with its key anew.
     pub const GENERATION: &str = "tcs.intel.com/key-generation";
+    /// Annotation with the end of the CA certificate, RFC 3339.
+    pub const NOT_AFTER: &str = "tcs.intel.com/ca-not-after";
+
+    /// What the names of such Secrets begin with.
+    const PREFIX: &str = "tcs-sealed-";
 
     /// Name of the Secret of an issuer: `tcs-sealed-<uid>`.
     #[must_use]
     pub fn name(issuer_uid: &str) -> String {
-        format!("tcs-sealed-{issuer_uid}")
+        format!("{PREFIX}{issuer_uid}")
+    }
+
+    /// Name of the Secret that keeps what another CA took the place of: `tcs-sealed-<uid>.<fingerprint>`.
+    #[must_use]
+    pub fn earlier_name(issuer_uid: &str, fingerprint: &str) -> String {
+        format!("{PREFIX}{issuer_uid}.{fingerprint}")
+    }
+
+    /// The issuer's UID in a name of either form; a UID has no dot.
+    #[must_use]
+    pub fn issuer_uid(name: &str) -> Option<&str> {
+        name.strip_prefix(PREFIX).map(|rest| rest.split_once('.').map_or(rest, |(uid, _)| uid))
+    }
+
+    /// Whether a name is one of [`earlier_name`].
+    #[must_use]
+    pub fn is_earlier(name: &str) -> bool {
+        name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains('.'))
     }
 }
 
@@ -86,6 +109,10 @@ pub mod reasons {
     pub const KEY_LOST: &str = "KeyLost";
     /// The CA certificate has ended.
     pub const CA_EXPIRED: &str = "CAExpired";
+    /// The CA certificate has not begun.
+    pub const CA_NOT_YET_VALID: &str = "CANotYetValid";
+    /// A CA is to be made, and the service's clock does not agree with the API server's.
+    pub const CLOCK_UNVERIFIED: &str = "ClockUnverified";
     /// An issuer kind or option that this version does not serve.
     pub const UNSUPPORTED: &str = "Unsupported";
     /// The platform cannot seal a key, and the issuer does not accept one that ends with the enclave.

@@ -329,7 +329,7 @@ pub struct Restore {
     /// What [`Response::Sealed`] carried, at most [`MAX_SEALED_BLOB`] bytes.
     #[n(1)]
     pub blob: ByteVec,
-    /// Caller's time, Unix seconds.
+    /// Caller's time, Unix seconds. It decides nothing: a CA that has ended is restored, too. Earlier enclaves refused it.
     #[n(2)]
     pub now: i64,
 }

@@ -1,11 +1,12 @@
 //! What every reconciler shares: the client, the enclave, the watch caches and the queues into the reconcilers.
 
+use crate::clock::ServerClock;
 use crate::enclave::EnclaveLink;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::requests::csr::KubernetesCsr;
-use crate::runtime::watch::UnreadableObjects;
 use crate::runtime::admission_gate::AdmissionGate;
+use crate::runtime::watch::UnreadableObjects;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -42,6 +43,8 @@ impl Synced {
 pub struct Context {
     /// Client to the API server.
     pub client: Client,
+    /// What time it is there.
+    pub clock: ServerClock,
     /// The enclave.
     pub enclave: EnclaveLink,
     /// Whether the admission policies that limit us are in force: nothing is signed or written else.

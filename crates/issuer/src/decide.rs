@@ -5,13 +5,15 @@
 
 mod attestation;
 mod ca_secret;
+mod clock;
 mod delivered;
+mod held;
 mod renewal;
 mod self_signed;
 
 use crate::delivery::Delivery;
 use crate::issuer::Issuer;
-use crate::sealed::SealedKey;
+use crate::time;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -20,11 +22,11 @@ use tcs_api::v1alpha1::{CaStatus, IssuerStatus, QuoteAttestation, QuoteCondition
 use tcs_api::{SERVICE_NAMESPACE, conditions, reasons};
 use tcs_enclave_rpc::{CaInfo, GenerateCa, Identity, Offer, Refusal, RefusalCode, RenewCa};
 
+pub use crate::sealed::SealedKey;
 pub use attestation::merge_conditions;
+pub use clock::{ClockSeen, TOLERANCE};
 pub use renewal::{is_known, known};
 
-/// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
-const REAPPLY: Duration = Duration::from_mins(10);
 /// Begins every text about a simulated platform.
 const SIMULATED: &str = "SIMULATED PLATFORM, protects nothing: ";
 
@@ -88,6 +90,8 @@ pub struct Observed<'a> {
     pub sealed: Option<&'a SealedKey>,
     /// Why the sealed key was not restored.
     pub restore_refusal: Option<&'a Refusal>,
+    /// The clock that `now` is read from.
+    pub clock: ClockSeen,
 }
 
 /// What to do with the `QuoteAttestation`.
@@ -231,110 +235,21 @@ impl<'a> Pass<'a> {
         self
     }
 
-    fn holding(mut self, identity: &Identity, ca: &CaInfo) -> Plan {
-        let due = self.renewal_due(ca);
-        if due && let Some(plan) = self.ask_for_next() {
-            return plan;
-        }
-        let spec = self.seen.issuer.spec();
-        let fingerprint = hex::encode(ca.fingerprint.as_slice());
-        let before = self.status.ca.clone();
-        self.status = known(&self.status, self.seen.issuer, ca, self.now);
-        self.status.secret_name = Some(spec.secret_name.clone());
-        let wanted = SealedKey::of(ca, self.seen.issuer);
-        let mut plan = Plan {
-            ca_secret: Some(Box::new(ca_secret::build(self.seen.issuer, ca, &self.status.previous_cas))),
-            seal: identity.sealing && !self.seen.sealed.is_some_and(|kept| kept.is(&wanted)),
-            requeue: Some(REAPPLY),
-            ..Plan::default()
-        };
-        let message = format!(
-            "signing as {}; CA certificate in Secret {}, SHA-256 {fingerprint}, until {}",
-            self.seen.issuer.signer_name(),
-            spec.secret_name,
-            rfc3339(ca.not_after),
-        );
-        plan.notes.extend(before.and_then(|old| self.replaced(&old, &fingerprint)));
-        plan.notes.extend(self.awaited(ca, &message));
-
-        let expired = self.now.as_second() >= ca.not_after;
-        let ended =
-            format!("the CA certificate with SHA-256 {fingerprint} has ended at {}", rfc3339(ca.not_after));
-        if due && let NextSeen::Offer(offer) = self.seen.next {
-            let ends = if expired { ended } else { message };
-            return self.renewing(plan, &ends, expired, offer);
-        }
-        self.status.offer = None;
-        self.status.refused_delivery = None;
-        let failed = match self.seen.next {
-            NextSeen::Refused(refusal) if due => format!("; the next CA cannot be had yet: {refusal}"),
-            _ if renewal::is_held_back(self.seen.issuer, &self.status) => {
-                "; not renewed as the annotation asks: too many CAs before it have not ended yet".to_owned()
-            }
-            _ => String::new(),
-        };
-        let attestation =
-            if self.seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
-        let (status, reason, message) = if expired {
-            ("False", reasons::CA_EXPIRED, format!("{ended}{failed}"))
-        } else {
-            ("True", reasons::READY, format!("{message}{failed}"))
-        };
-        let warning = if expired { reasons::CA_EXPIRED } else { reasons::RENEWAL_FAILED };
-        if (expired || !failed.is_empty()) && self.is_news(reason, &message) {
-            let message = self.say(&message);
-            plan.notes.push(Note { warning: true, reason: warning.into(), message, about: About::Issuer });
-        }
-        let notes = std::mem::take(&mut plan.notes);
-        let said = self.finish(status, reason, &message, notes);
-        Plan { status: said.status, notes: said.notes, attestation, ..plan }
-    }
-
-    /// Said of another CA than the one before. One that follows while the issuer signs is expected.
-    fn replaced(&self, old: &CaStatus, fingerprint: &str) -> Option<Note> {
-        if old.fingerprint == fingerprint {
-            return None;
-        }
-        let stays = if self.status.previous_cas.iter().any(|ca| ca.fingerprint == old.fingerprint) {
-            format!("; the certificate before stays in ca.crt until {}", old.not_after)
-        } else {
-            String::new()
-        };
-        let message =
-            self.say(&format!("the CA changed from SHA-256 {} to {fingerprint}{stays}", old.fingerprint));
-        let warning = !is_ready(self.seen.status);
-        Some(Note { warning, reason: reasons::CA_REPLACED.into(), message, about: About::Issuer })
-    }
-
-    /// Said of a CA that was waited for.
-    fn awaited(&self, ca: &CaInfo, message: &str) -> Option<Note> {
-        let waited = ready_condition(self.seen.status).is_none_or(|ready| {
-            let waiting = [
-                reasons::AWAITING_KEY,
-                reasons::KEY_REJECTED,
-                reasons::KEY_LOST,
-                reasons::SEALED_KEY_NOT_KEPT,
-            ];
-            waiting.contains(&ready.reason.as_str()) || self_signed::waits(&ready.reason)
-        });
-        let (reason, how) = if self.seen.issuer.spec().self_sign {
-            ("CAGenerated", "key made in the enclave".to_owned())
-        } else {
-            (reasons::KEY_ACCEPTED, format!("key delivered as {}", ca.key_format))
-        };
-        let message = self.say(&format!("{message} ({how})"));
-        waited.then(|| Note { warning: false, reason: reason.into(), message, about: About::Issuer })
+    /// The time, while what cannot be taken back may be decided by it.
+    fn trusted_now(&self) -> Option<Timestamp> {
+        self.seen.clock.trusted(self.now)
     }
 
     /// When to try to restore what is sealed again, if time alone may heal it.
     fn restore_again(&self) -> Option<Duration> {
-        self.seen.restore_refusal.and_then(|refusal| retry_after(refusal.code.as_str()))
+        self.seen.restore_refusal.and_then(|refusal| clock::retry_after(refusal.code.as_str()))
     }
 
     /// What is true when the key of a published CA is gone.
     fn lost(&self, fingerprint: &str) -> String {
         let why = self.seen.restore_refusal.map_or_else(String::new, |refusal| {
-            format!(" (what was sealed of it could not be restored: {refusal})")
+            let heals = clock::heals(refusal.code.as_str());
+            format!(" (what was sealed of it could not be restored: {refusal}{heals})")
         });
         format!(
             "the enclave no longer holds the key of the CA with SHA-256 {fingerprint}{why}; its certificate stays published"
@@ -382,7 +297,7 @@ impl<'a> Pass<'a> {
 pub fn ca_status(ca: &CaInfo) -> CaStatus {
     CaStatus {
         fingerprint: hex::encode(ca.fingerprint.as_slice()),
-        not_after: rfc3339(ca.not_after),
+        not_after: time::rfc3339(ca.not_after),
         key_algorithm: ca.key_algorithm.clone(),
         key_format: ca.key_format.clone(),
         trust_anchor: String::from_utf8(ca_secret::pem(&ca.anchors)).unwrap_or_default(),
@@ -449,17 +364,6 @@ pub fn secret_refused(plan: &mut Plan, seen: &Observed<'_>, refused: &SecretRefu
     plan.notes.extend(said.notes);
     // A Secret of an issuer that is gone goes, too, as soon as the garbage collector gets to it.
     plan.requeue = Some(Duration::from_secs(10));
-}
-
-/// When to try again after a refusal that ends by itself.
-fn retry_after(code: &str) -> Option<Duration> {
-    let healed =
-        [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly, RefusalCode::TooManyIssuers];
-    healed.iter().any(|healed| healed.as_str() == code).then_some(Duration::from_secs(10))
-}
-
-fn rfc3339(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
 #[cfg(test)]

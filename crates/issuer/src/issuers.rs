@@ -9,7 +9,7 @@ use crate::decide::{
 use crate::enclave::EnclaveError;
 use crate::issuer::Issuer;
 use crate::runtime::guarded::{Guarded, Unreadable};
-use crate::sealed::{self, SealedKey};
+use crate::{earlier, sealed};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -84,6 +84,8 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
         None => None,
     };
     loop {
+        let now = now();
+        let clock = context.clock.compare(now);
         let seen = Observed {
             issuer,
             status: &status,
@@ -99,35 +101,41 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Plan, ReconcileErr
             refusal: dealings.refusal(),
             sealed: kept.as_ref().map(|kept| &kept.key),
             restore_refusal: dealings.restore_refusal(),
+            clock,
         };
-        let mut plan = decide(&seen, now());
+        let mut plan = decide(&seen, now);
         if let Some(connected) = &connected
             && let Some(step) = EnclaveStep::of(&mut plan)
         {
             let made = dealings.take(step, connected, issuer, context).await?;
             if let Some(ca) = made {
                 // Known before it is published: whatever is lost after this, no other CA is made silently.
-                put_status(&known(&status, issuer, &ca, now()), issuer, context).await?;
+                put_status(&known(&status, issuer, &ca, clock.trusted(now)), issuer, context).await?;
             }
             continue;
         }
         if let (None, EnclaveSeen::Holding(_, ca)) = (&status.ca, seen.enclave) {
             // The same, if the pass that had it made did not get so far.
-            put_status(&known(&status, issuer, ca, now()), issuer, context).await?;
+            put_status(&known(&status, issuer, ca, clock.trusted(now)), issuer, context).await?;
         }
         if let (true, Some(connected), EnclaveSeen::Holding(_, ca)) = (plan.seal, &connected, seen.enclave) {
             let sealed = connected.seal(&uid).await?;
-            let kept = sealed::keep(&secrets, issuer, SealedKey::of(ca, issuer), sealed.blob.to_vec()).await;
-            match refused_for_good(kept)? {
+            let before = kept.as_ref().map(|kept| (kept, &status));
+            let written = earlier::replace(&secrets, issuer, before, ca, sealed.blob.to_vec()).await;
+            match refused_for_good(written)? {
                 // Only its labels are others.
                 Some(why) if seen.sealed.is_some_and(|kept| kept.is_key_of(ca)) => {
                     tracing::warn!(issuer = issuer.signer_name(), why, "the sealed key keeps its labels");
                 }
-                Some(why) => secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now()),
+                Some(why) => secret_refused(&mut plan, &seen, &SecretRefused::SealedKey(why), now),
                 None => {}
             }
         }
         carry_out(&mut plan, &seen, context, &attestations).await?;
+        if plan.seal || plan.status.previous_cas.len() < status.previous_cas.len() {
+            // A CA was replaced or has ended: what is kept of earlier ones may have become too much.
+            let _ = context.sweep_queue.send(());
+        }
         return Ok(plan);
     }
 }
@@ -277,6 +285,12 @@ async fn put_status(status: &IssuerStatus, issuer: &Issuer, context: &Context) -
         Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// The time, while it is trusted.
+pub fn trusted_now(context: &Context) -> Option<Timestamp> {
+    let now = now();
+    context.clock.compare(now).trusted(now)
 }
 
 /// The shell's clock.

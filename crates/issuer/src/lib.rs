@@ -11,8 +11,10 @@ pub mod issuer;
 pub mod requests;
 pub mod settings;
 
+mod clock;
 mod context;
 mod dealings;
+mod earlier;
 mod enclave;
 mod health;
 
@@ -24,6 +26,7 @@ mod runtime;
 mod sealed;
 mod signing;
 mod sweep;
+mod time;
 
 pub use run::run;
 pub use runtime::log;

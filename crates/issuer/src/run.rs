@@ -7,10 +7,10 @@ use crate::issuers::{self, ReconcileError};
 use crate::metrics::Metrics;
 use crate::requests::csr::KubernetesCsr;
 use crate::requests::{Step, triage};
-use crate::runtime::client::client;
-use crate::runtime::watch::{Seen, UnreadableObjects, Watch, remove_from};
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::admission_policies;
+use crate::runtime::client::client;
+use crate::runtime::watch::{Seen, UnreadableObjects, Watch, remove_from};
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
 use anyhow::Context as _;
@@ -26,6 +26,7 @@ use kube::runtime::{reflector, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
+use std::env;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +48,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let probes = TcpListener::bind(settings.health_bind_address).await.context("health-bind-address")?;
     let metrics = TcpListener::bind(settings.metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
-    let client = client().await.context("no way to reach the Kubernetes API")?;
+    let (client, clock) = client().await.context("no way to reach the Kubernetes API")?;
     let enclave = EnclaveLink::start(settings.enclave, stop.clone());
 
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
@@ -60,13 +61,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let (cluster_queue, cluster_refs) = unbounded_channel();
     let (request_queue, request_refs) = unbounded_channel();
     let (sweep_queue, sweeps) = unbounded_channel();
-    let instance = std::env::var("POD_NAME").ok();
-    let recorder =
-        Recorder::new(client.clone(), Reporter { controller: issuers::FIELD_MANAGER.into(), instance });
+    let by = Reporter { controller: issuers::FIELD_MANAGER.into(), instance: env::var("POD_NAME").ok() };
+    let recorder = Recorder::new(client.clone(), by);
     let counted = Metrics::default();
     let unreadable = Arc::new(UnreadableObjects::new(&counted));
     let context = Arc::new(Context {
         client: client.clone(),
+        clock,
         enclave: enclave.clone(),
         admission: admission.clone(),
         issuers,

@@ -4,8 +4,10 @@
 //! Issuers carry no finalizer, so they can go while the service is down; what they left is known by their UID.
 
 use crate::context::Context;
-use crate::issuers::ReconcileError;
+use crate::earlier;
+use crate::issuers::{ReconcileError, trusted_now};
 use crate::runtime::guarded::Guarded;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
@@ -54,13 +56,17 @@ pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
         }
     }
     for attestation in made.iter().filter(|attestation| is_left(attestation, &alive)) {
-        outcome = outcome.and(delete(attestation, &attestations, "QuoteAttestation").await);
+        outcome = outcome.and(delete(attestation, &attestations, "deleted issuer's QuoteAttestation").await);
     }
+    let trusted = trusted_now(context).map(Timestamp::as_second);
+    let outdated = earlier::outdated(kept.items.iter().map(Resource::meta), trusted);
     for secret in &kept {
         // By the name, not by a label that somebody may have taken off: what goes here is gone for good.
         let name = secret.name_any();
-        if name.strip_prefix(&sealed::name("")).is_some_and(|uid| !alive.contains(uid)) {
-            outcome = outcome.and(delete(secret, &secrets, "sealed key").await);
+        if sealed::issuer_uid(&name).is_some_and(|uid| !alive.contains(uid)) {
+            outcome = outcome.and(delete(secret, &secrets, "deleted issuer's sealed key").await);
+        } else if outdated.contains(&name) {
+            outcome = outcome.and(delete(secret, &secrets, "earlier CA's sealed key").await);
         }
     }
     outcome
@@ -85,7 +91,7 @@ where
     let name = found.name_any();
     if found.uid().is_some() {
         crate::sealed::delete(api, &name, found.uid()).await?;
-        tracing::info!(name, "deleted a deleted issuer's {what}");
+        tracing::info!(name, "deleted: {what}");
     }
     Ok(())
 }

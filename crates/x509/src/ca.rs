@@ -170,6 +170,7 @@ pub struct CaChain {
     above: Vec<CaCertificate>,
     /// The self-signed certificate above the chain, if one was delivered and is not the issuing CA itself.
     root: Option<CaCertificate>,
+    not_before: i64,
     not_after: i64,
 }
 
@@ -177,20 +178,31 @@ impl CaChain {
     /// Takes the certificates as delivered, DER: the issuing CA first, the rest in any order; at most 8, duplicates dropped.
     /// Each must be a CA's and valid at `now` (Unix seconds), signed by the next, and allowed by the path lengths above it.
     pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
+        let certificates = Self::parse(certificates)?;
+        for certificate in &certificates {
+            certificate.check_validity(now)?;
+        }
+        Self::order(certificates)
+    }
+
+    /// Takes the certificates of a chain that was accepted before, DER: every check of [`Self::from_delivered`] but the validity. It was
+    /// checked when the chain was accepted, and issuing checks it each time.
+    pub fn from_accepted<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Self, Error> {
+        Self::order(Self::parse(certificates)?)
+    }
+
+    fn parse<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Vec<CaCertificate>, Error> {
         if certificates.len() > MAX_CHAIN {
             return Err(Error::ChainBroken("more than 8 certificates"));
         }
-        let mut rest = Vec::new();
+        let mut parsed: Vec<CaCertificate> = Vec::new();
         for certificate in certificates {
             let bytes = certificate.as_ref();
-            if rest.iter().all(|seen: &CaCertificate| seen.der != bytes) {
-                rest.push(CaCertificate::from_der(bytes)?);
+            if parsed.iter().all(|seen| seen.der != bytes) {
+                parsed.push(CaCertificate::from_der(bytes)?);
             }
         }
-        for certificate in &rest {
-            certificate.check_validity(now)?;
-        }
-        Self::order(rest)
+        Ok(parsed)
     }
 
     fn order(mut rest: Vec<CaCertificate>) -> Result<Self, Error> {
@@ -227,6 +239,8 @@ impl CaChain {
                 return Err(Error::ChainBroken("a CA's name is outside the name constraints above it"));
             }
         }
+        let not_before =
+            above.iter().fold(issuing.not_before, |start, certificate| start.max(certificate.not_before));
         let not_after =
             above.iter().fold(issuing.not_after, |end, certificate| end.min(certificate.not_after));
         let top = above.last().unwrap_or(&issuing);
@@ -234,7 +248,7 @@ impl CaChain {
             top.is_signed_by(top)?;
         }
         let root = above.pop_if(|top| top.is_self_issued());
-        Ok(Self { issuing, above, root, not_after })
+        Ok(Self { issuing, above, root, not_before, not_after })
     }
 
     /// The issuing CA.
@@ -294,10 +308,10 @@ impl CaChain {
         self.root.as_ref().or(self.above.last()).unwrap_or(&self.issuing)
     }
 
-    /// Start of the issuing CA's validity, Unix seconds.
+    /// The latest start of any certificate of the chain, Unix seconds.
     #[must_use]
     pub fn not_before(&self) -> i64 {
-        self.issuing.not_before
+        self.not_before
     }
 
     /// The earliest end of any certificate of the chain, Unix seconds.

@@ -1,6 +1,7 @@
 //! Issuers whose CA key its owner delivers: the offer, its `QuoteAttestation`, and what is made of a delivery.
 
-use super::{About, AttestationStep, Pass, Plan, SecretSeen, attestation, named_secret, retry_after};
+use super::clock::{heals, retry_after};
+use super::{About, AttestationStep, Pass, Plan, SecretSeen, attestation, named_secret};
 use crate::delivery::{self, Delivery};
 use kube::ResourceExt as _;
 use tcs_api::reasons;
@@ -61,7 +62,8 @@ impl Pass<'_> {
             let last = message.contains("attest and wrap again");
             let advice = "; nothing was kept: correct the Secret, or its name and type in the status, and it is tried again";
             let advice = if last { "" } else { advice };
-            Verdict::Refused { code: code.to_owned(), text: format!("{code}: {message}{advice}") }
+            let heals = heals(code);
+            Verdict::Refused { code: code.to_owned(), text: format!("{code}: {message}{heals}{advice}") }
         };
         let Some(name) = named_secret(attestation, issuer) else { return Verdict::Waiting };
         let entry = attestation.status.as_ref().and_then(|status| attestation::entry_for(status, issuer));
@@ -101,7 +103,9 @@ impl Pass<'_> {
             return verdict;
         }
         let before = self.status.refused_delivery.as_ref();
-        if let Some(before) = before.filter(|before| before.is_of(&seal)) {
+        // What time heals was remembered by earlier versions.
+        let final_ = |before: &&RefusedDelivery| before.is_of(&seal) && retry_after(&before.code).is_none();
+        if let Some(before) = before.filter(final_) {
             // Word for word as it was composed when the delivery was refused, or every pass would write.
             return Verdict::Refused { code: before.code.clone(), text: before.message.clone() };
         }

@@ -3,9 +3,12 @@
 //! A self-signed CA is followed by a certificate that the enclave makes. The next CA of a delivered one comes from its key owner, as
 //! the first did; until it is accepted the present one signs on. Issuing never stops for either.
 
+use super::clock::retry_after;
 use super::delivered::Verdict;
-use super::{About, NextSeen, NextStep, Note, Pass, Plan, attestation, self_signed};
+use super::held::Said;
+use super::{About, NextSeen, NextStep, Note, Pass, Plan, attestation, ready_condition, self_signed};
 use crate::issuer::Issuer;
+use crate::time;
 use jiff::Timestamp;
 use tcs_api::v1alpha1::{CaStatus, IssuerStatus, PreviousCa};
 use tcs_api::{annotations, reasons};
@@ -17,6 +20,9 @@ const BEFORE_END: i64 = 30 * 86_400;
 const MOST_PREVIOUS: usize = 8;
 /// Most earlier CAs that the status holds: after as many new CAs in the life of one, the oldest leave the bundle early.
 const MOST_KEPT: usize = 16;
+/// A CA that was followed stays in the bundle so long after the next one began, in seconds: 7 days. The clock by which it had ended may
+/// have been wrong, the API server's too.
+const STAYS: i64 = 7 * 86_400;
 /// As much of the annotation as the status keeps.
 const LONGEST_VALUE: usize = 63;
 
@@ -26,13 +32,42 @@ pub fn due_at(ca: &CaInfo) -> i64 {
     ca.not_after.saturating_sub(BEFORE_END.min(third))
 }
 
+/// Whether the next CA should be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// No.
+    No,
+    /// Yes.
+    Now,
+    /// Yes, by a clock that may be wrong.
+    WhenClocksAgree,
+}
+
 impl Pass<'_> {
-    /// Whether the next CA should be asked for. Not before the present one is published: what was just made is not made again.
-    pub(super) fn renewal_due(&self, ca: &CaInfo) -> bool {
+    /// Whether the next CA should be asked for. Not before the present one is published: what was just made is not made again. While the
+    /// clock cannot be trusted nothing begins, and what has begun goes on: its key owner may be at work.
+    pub(super) fn renewal_due(&self, ca: &CaInfo) -> Due {
         let published = self.seen.status.ca.as_ref().map(|ca| ca.fingerprint.as_str());
+        if published != Some(hex::encode(ca.fingerprint.as_slice()).as_str()) {
+            return Due::No;
+        }
         let asked = is_asked(self.seen.issuer, &self.status) && !is_full(&self.status);
-        published == Some(hex::encode(ca.fingerprint.as_slice()).as_str())
-            && (asked || self.now.as_second() >= due_at(ca))
+        let due = asked || self.now.as_second() >= due_at(ca);
+        match (self.seen.clock.agrees(), due) {
+            (true, true) => Due::Now,
+            (false, _) if self.is_renewing() => Due::Now,
+            (false, true) => Due::WhenClocksAgree,
+            (_, false) => Due::No,
+        }
+    }
+
+    /// Whether the key owner has been asked for the CA that is to follow the present one: there is an offer, and it is not one for a
+    /// first key or a lost one.
+    fn is_renewing(&self) -> bool {
+        let status = self.seen.status;
+        let first = [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST];
+        let waits = ready_condition(status).is_none_or(|ready| first.contains(&ready.reason.as_str()));
+        status.offer.is_some() && !waits && !self.seen.issuer.spec().self_sign
     }
 
     /// What asks for the next CA, if that was not done in this pass.
@@ -47,8 +82,9 @@ impl Pass<'_> {
         (!asked).then(|| Plan { next: Some(next), ..Plan::default() })
     }
 
-    /// The present CA is held, and its key owner is asked for the next one. `ready`: what is done for the present one.
-    pub(super) fn renewing(mut self, ready: Plan, ends: &str, expired: bool, offer: &Offer) -> Plan {
+    /// The present CA is held, and its key owner is asked for the next one. `ready`: what is done for the present one, `present`: what is
+    /// said of it.
+    pub(super) fn renewing(mut self, ready: Plan, present: Said, offer: &Offer) -> Plan {
         let (step, verdict) = self.offered(offer);
         let name = self.seen.issuer.attestation_name();
         let (next, refused) = match verdict {
@@ -63,9 +99,10 @@ impl Pass<'_> {
                 (format!("the next CA was refused: {text}"), Some((code, text)))
             }
         };
-        let (status, reason) =
-            if expired { ("False", reasons::CA_EXPIRED) } else { ("True", reasons::RENEWING) };
-        let message = format!("{ends}; {next}");
+        let Said { status, reason, message } = present;
+        let signs = status == "True";
+        let reason = if signs { reasons::RENEWING } else { reason };
+        let message = format!("{message}; {next}");
 
         let mut plan = Plan { notes: ready.notes, ..Plan::default() };
         if self.is_news(reason, &message) {
@@ -73,14 +110,14 @@ impl Pass<'_> {
                 Some(_) => (reasons::KEY_REJECTED, About::IssuerAndAttestation),
                 None => (reason, About::Issuer),
             };
-            let warning = expired || refused.is_some();
+            let warning = !signs || refused.is_some();
             plan.notes.push(Note { warning, reason: note.into(), message: self.say(&message), about });
         }
         plan.attestation_conditions.push(attestation::init_condition(self.now));
         plan.requeue = ready.requeue;
         if let Some((code, text)) = &refused {
             plan.attestation_conditions.push(attestation::key_accepted_false(code, text, self.now));
-            plan.requeue = super::retry_after(code).or(plan.requeue);
+            plan.requeue = retry_after(code).or(plan.requeue);
         }
         let notes = std::mem::take(&mut plan.notes);
         let said = self.finish(status, reason, &message, notes);
@@ -95,22 +132,33 @@ impl Pass<'_> {
     }
 }
 
-/// The status once this CA is the issuer's: what it takes the place of is remembered, and what has ended is forgotten.
+/// The status once this CA is the issuer's: what it takes the place of is remembered, and what has ended is forgotten. `trusted`: the time,
+/// while it is trusted; without it nothing has ended.
 #[must_use]
-pub fn known(status: &IssuerStatus, issuer: &Issuer, ca: &CaInfo, now: Timestamp) -> IssuerStatus {
+pub fn known(
+    status: &IssuerStatus,
+    issuer: &Issuer,
+    ca: &CaInfo,
+    trusted: Option<Timestamp>,
+) -> IssuerStatus {
     let mut status = status.clone();
     let present = super::ca_status(ca);
     let before = status.ca.take();
     if before.as_ref().is_none_or(|old| old.fingerprint != present.fingerprint) {
-        // A CA that is new answers whatever the annotation asks for.
+        // A CA that is new answers whatever the annotation asks for, and whatever was offered to its key owner.
         status.handled_renewal = asked(issuer);
+        status.offer = None;
     }
     if let Some(old) = before.filter(|old| old.fingerprint != present.fingerprint) {
         let CaStatus { fingerprint, not_after, trust_anchor, .. } = old;
         status.previous_cas.insert(0, PreviousCa { fingerprint, not_after, trust_anchor });
     }
-    // One that cannot be read was not written by this program: it is not published.
-    let ended = |ca: &PreviousCa| ca.not_after.parse::<Timestamp>().map_or(true, |end| end < now);
+    // An end that cannot be read has not come.
+    let stays_until = ca.not_before.saturating_add(STAYS);
+    let ended = |old: &PreviousCa| {
+        let ends = time::read(&old.not_after).map(|end| end.max(stays_until));
+        trusted.zip(ends).is_some_and(|(now, end)| end < now.as_second())
+    };
     let mut seen = vec![present.trust_anchor.clone()];
     status.previous_cas.retain(|ca| {
         let new = !ended(ca) && !ca.trust_anchor.is_empty() && !seen.contains(&ca.trust_anchor);

@@ -1,10 +1,11 @@
 //! Self-signed issuers: when a CA is made, and when one is not.
 
+use super::clock::{LOOK_AGAIN, retry_after};
 use super::{Pass, Plan};
 use crate::issuer::Issuer;
 use crate::policy;
 use tcs_api::{annotations, reasons};
-use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity};
+use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity, RefusalCode};
 
 /// What the original's self-signed CAs were called.
 const COMMON_NAME: &str = "SGX self-signed root certificate authority";
@@ -27,13 +28,7 @@ impl Pass<'_> {
             return Plan { requeue: Some(again), ..self.not_ready(reasons::KEY_LOST, &message) };
         }
         if let Some(old) = old.filter(|old| !allows_new_ca(issuer, old)) {
-            let message = format!(
-                "{}. If it cannot come back, have a NEW CA made, which everyone must trust anew: kubectl annotate \
-                 {} {}={old}",
-                self.lost(&old),
-                issuer.for_kubectl(),
-                annotations::NEW_CA,
-            );
+            let message = format!("{}. {}", self.lost(&old), self.after_loss(&old));
             return self.not_ready(reasons::KEY_LOST, &message);
         }
         if !identity.sealing && !issuer.spec().ca.as_ref().is_some_and(|ca| ca.allow_ephemeral) {
@@ -43,17 +38,33 @@ impl Pass<'_> {
             );
         }
         if let Some(refusal) = self.seen.refusal {
-            let message = format!("the enclave does not make this CA: {refusal}; correct spec.ca");
-            let again = super::retry_after(refusal.code.as_str());
+            let again = retry_after(refusal.code.as_str());
+            let advice = if again.is_some() { "it is tried again" } else { "correct spec.ca" };
+            let message = format!("the enclave does not make this CA: {refusal}; {advice}");
             return Plan { requeue: again, ..self.not_ready(reasons::CA_REFUSED, &message) };
         }
+        if let Some(why) = self.waits_for_clock() {
+            return Plan { requeue: Some(LOOK_AGAIN), ..self.not_ready(reasons::CLOCK_UNVERIFIED, &why) };
+        }
         Plan { generate: Some(request(issuer, self.now.as_second())), ..Plan::default() }
+    }
+
+    /// What to do about a key that is lost. Of an older blob than the newest the enclave forgets nothing but by a restart.
+    fn after_loss(&self, old: &str) -> String {
+        if self.seen.restore_refusal.is_some_and(|refusal| refusal.code == RefusalCode::SealedBlobOld) {
+            return "Put the newest back, or restart the service to use this one (docs/renewal.md)".into();
+        }
+        format!(
+            "If it cannot come back, have a NEW CA made, which everyone must trust anew: kubectl annotate {} {}={old}",
+            self.seen.issuer.for_kubectl(),
+            annotations::NEW_CA,
+        )
     }
 }
 
 /// Whether a reason is one of an issuer that waits for its CA to be made.
 pub fn waits(reason: &str) -> bool {
-    [reasons::NO_SEALING, reasons::CA_REFUSED].contains(&reason)
+    [reasons::NO_SEALING, reasons::CA_REFUSED, reasons::CLOCK_UNVERIFIED].contains(&reason)
 }
 
 /// The annotation names the very CA that was lost: one that was left there from an earlier loss allows nothing.

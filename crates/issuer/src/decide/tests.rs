@@ -1,3 +1,4 @@
+mod clock;
 mod lost;
 mod renewal;
 mod scene;
@@ -255,6 +256,7 @@ fn a_secret_that_cannot_be_written_changes_nothing_of_what_is_known_of_the_key()
         refusal: None,
         sealed: None,
         restore_refusal: None,
+        clock: ClockSeen::Agrees,
     };
     let mut other = scene.decide();
     secret_refused(&mut plan, &seen, &SecretRefused::Certificate("forbidden".into()), now());
@@ -353,8 +355,12 @@ fn w_d2_a_key_that_time_gives_back_is_waited_for() {
     scene.status = held.decide().status;
     scene.issuer.metadata.annotations =
         Some(std::collections::BTreeMap::from([("tcs.intel.com/new-ca".to_owned(), "07".repeat(32))]));
-    for code in [RefusalCode::ClockTooEarly, RefusalCode::CertificateNotYetValid, RefusalCode::TooManyIssuers]
-    {
+    for code in [
+        RefusalCode::ClockTooEarly,
+        RefusalCode::CertificateNotYetValid,
+        RefusalCode::CertificateExpired,
+        RefusalCode::TooManyIssuers,
+    ] {
         scene.restore_refusal = Some(Refusal { code, message: "why".into() });
         let plan = scene.decide();
         assert_eq!((reason(&plan), plan.generate.is_none()), (reasons::KEY_LOST, true));

@@ -1,5 +1,6 @@
 //! The client of the API server.
 
+use crate::clock::ServerClock;
 use axum::body::Bytes;
 use axum::http::Response;
 use http_body::{Body, Frame};
@@ -13,11 +14,16 @@ use tower::util::MapResponseLayer;
 ///
 /// Its answers are valid UTF-8, as JSON has to be (RFC 8259, section 8.1). The API server keeps names of fields in
 /// `metadata.managedFields` of built-in kinds byte by byte as a client sent them, and kube refuses a whole list for one
-/// byte that is not UTF-8.
-pub async fn client() -> Result<Client, kube::Error> {
+/// byte that is not UTF-8. Beside the client comes the clock that the answers tell.
+pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
-    let valid = |answer: Response<Box<DynBody>>| answer.map(ValidUtf8::of);
-    Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(valid)).build())
+    let clock = ServerClock::default();
+    let heard = clock.clone();
+    let layer = MapResponseLayer::new(move |answer: Response<Box<DynBody>>| {
+        heard.hear(answer.headers());
+        answer.map(ValidUtf8::of)
+    });
+    Ok((ClientBuilder::try_from(config)?.with_layer(&layer).build(), clock))
 }
 
 /// A body with U+FFFD in place of what is not UTF-8.

@@ -82,6 +82,25 @@ fn what_is_no_chain_is_refused() {
     assert_eq!(code(&many.iter().collect::<Vec<_>>()), Some("ChainBroken"));
 }
 
+/// Of a chain that was accepted before everything is checked again but the validity.
+#[test]
+fn review_m4_an_accepted_chain_is_read_at_any_clock_and_checked_all_the_same() {
+    let past = root(|p| p.not_after = rcgen::date_time_ymd(2026, 2, 1));
+    let future = root(|p| p.not_before = rcgen::date_time_ymd(2035, 2, 1));
+    for root in [&past, &future] {
+        assert!(CaChain::from_delivered(&[&root.der], NOW).is_err());
+        assert_eq!(CaChain::from_accepted(&[&root.der]).unwrap().issuing().der(), root.der);
+    }
+    let code = |chain: &[&Vec<u8>]| CaChain::from_accepted(chain).err().map(Error::code);
+    assert_eq!(code(&[&root(|p| p.is_ca = IsCa::ExplicitNoCa).der]), Some("CertificateNotCa"));
+    assert_eq!(code(&[&past.der, &future.der]), Some("ChainBroken"));
+    let mut damaged = past.der.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(code(&[&damaged]), Some("ChainBroken"), "a self-signed certificate must verify");
+    let many: Vec<Vec<u8>> = (0..9).map(|_| root(|_| {}).der).collect();
+    assert_eq!(code(&many.iter().collect::<Vec<_>>()), Some("ChainBroken"));
+}
+
 #[test]
 fn what_is_no_ca_is_refused() {
     assert_eq!(code(&[&root(|p| p.is_ca = IsCa::ExplicitNoCa).der]), Some("CertificateNotCa"));

@@ -7,15 +7,15 @@ use serde_json::json;
 use std::path::PathBuf;
 use tcs_testkit::process::wait_for;
 
-fn fingerprint(issuer: &Issuer<'_>) -> String {
+pub fn fingerprint(issuer: &Issuer<'_>) -> String {
     issuer.fingerprint().expect("a CA")
 }
 
-fn renew(issuer: &Issuer<'_>, value: &str) {
+pub fn renew(issuer: &Issuer<'_>, value: &str) {
     issuer.kubectl(&["annotate", "--overwrite"], &[&format!("tcs.intel.com/renew={value}")]);
 }
 
-fn wait_for_another(issuer: &Issuer<'_>, than: &str) -> String {
+pub fn wait_for_another(issuer: &Issuer<'_>, than: &str) -> String {
     wait_for(SOON, "another CA", || {
         let now = fingerprint(issuer);
         Ok((now != than).then_some(now))
@@ -23,19 +23,19 @@ fn wait_for_another(issuer: &Issuer<'_>, than: &str) -> String {
     .unwrap_or_else(|error| panic!("{error:#}; {:?}\n{}", issuer.readiness(), issuer.bed.log("tcs-issuer")))
 }
 
-fn request_one<'a>(issuer: &Issuer<'a>) -> Csr<'a> {
+pub fn request_one<'a>(issuer: &Issuer<'a>) -> Csr<'a> {
     let bed = issuer.bed;
     Csr::create(bed, &issuer.signer(), &request(bed, &[]), &json!({})).approve()
 }
 
-fn leaf(csr: &Csr<'_>) -> PathBuf {
+pub fn leaf(csr: &Csr<'_>) -> PathBuf {
     let file = csr.bed.dir.join(unique("leaf"));
     std::fs::write(&file, csr.certificate()).unwrap();
     file
 }
 
 /// How many certificates are published to be trusted.
-fn anchors(issuer: &Issuer<'_>) -> usize {
+pub fn anchors(issuer: &Issuer<'_>) -> usize {
     std::fs::read_to_string(issuer.bundle()).unwrap().matches("BEGIN CERTIFICATE").count()
 }
 

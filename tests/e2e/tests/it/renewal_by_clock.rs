@@ -24,15 +24,19 @@ use tcs_enclave_rpc::{
 };
 use tcs_evidence::Evidence;
 use tcs_issuer::decide::{
-    AttestationStep, EnclaveSeen, NextSeen, NextStep, Observed, SecretSeen, decide, is_known, is_ready,
-    named_secret, ready_condition,
+    AttestationStep, ClockSeen, EnclaveSeen, NextSeen, NextStep, Observed, SealedKey, SecretSeen, decide,
+    is_known, is_ready, named_secret, ready_condition,
 };
 use tcs_issuer::issuer::Issuer;
+use tcs_issuer::requests::is_requests_fault;
 
 const DAY: i64 = 86_400;
 
 /// Its evidence is the report data, which nobody verifies here.
-struct Pretence;
+#[derive(Default)]
+pub struct Pretence {
+    pub seals: bool,
+}
 
 impl TeePlatform for Pretence {
     fn name(&self) -> &'static str {
@@ -48,18 +52,18 @@ impl TeePlatform for Pretence {
         Ok(Evidence::SgxQuote(report_data.to_vec()))
     }
     fn sealing_key(&self) -> Result<Option<SealingKey>, tcs_enclave::Error> {
-        Ok(None)
+        Ok(self.seals.then(|| SealingKey { key: [1; 32].into(), measurement: [1; 32] }))
     }
 }
 
-struct Leaf {
+pub struct Leaf {
     /// With its intermediates, PEM.
     file: PathBuf,
     not_after: i64,
 }
 
 /// The key owner, who makes a new CA of a kind each time that one is asked for.
-enum Owner {
+pub enum Owner {
     /// Self-signed: nobody delivers.
     Nobody,
     /// A new key and certificate of the same name.
@@ -70,28 +74,36 @@ enum Owner {
     BelowRoot(Box<KeyPair>),
 }
 
-struct World {
-    engine: Engine,
-    identity: Identity,
-    issuer: TCSIssuer,
-    owner: Owner,
-    status: IssuerStatus,
-    attestation: Option<QuoteAttestation>,
-    secret: Option<Secret>,
+pub struct World {
+    pub engine: Engine,
+    pub identity: Identity,
+    pub issuer: TCSIssuer,
+    pub owner: Owner,
+    pub status: IssuerStatus,
+    pub attestation: Option<QuoteAttestation>,
+    pub secret: Option<Secret>,
     /// `ca.crt` as it is published.
-    bundle: String,
-    leaves: Vec<Leaf>,
-    dir: tempfile::TempDir,
-    now: i64,
+    pub bundle: String,
+    pub leaves: Vec<Leaf>,
+    pub dir: tempfile::TempDir,
+    pub now: i64,
     /// CAs that were published, in their order.
-    fingerprints: Vec<String>,
-    held_back: usize,
-    issued: usize,
-    made: u64,
+    pub fingerprints: Vec<String>,
+    pub held_back: usize,
+    pub issued: usize,
+    pub made: u64,
+    /// What is sealed of the CA that is held, and of those before it.
+    pub sealed: Vec<(SealedKey, ByteVec)>,
+    /// The API server's clock, where it is another.
+    pub server: Option<i64>,
+    /// Whether the key owner's first delivery is a mistake.
+    pub errs: bool,
+    /// What was said in conditions and Events.
+    pub said: Vec<String>,
 }
 
 impl World {
-    fn new(ca: Option<CaSpec>, owner: Owner) -> Self {
+    pub fn new(ca: Option<CaSpec>, owner: Owner) -> Self {
         let spec = IssuerSpec {
             secret_name: "ca".into(),
             self_sign: matches!(owner, Owner::Nobody),
@@ -102,7 +114,7 @@ impl World {
         let mut issuer = TCSIssuer::new("by-clock", spec);
         issuer.metadata.namespace = Some("sandbox".into());
         issuer.metadata.uid = Some("uid".into());
-        let engine = Engine::new(Box::new(Pretence)).unwrap();
+        let engine = Engine::new(Box::new(Pretence::default())).unwrap();
         let Response::Identity(identity) = engine.handle(Request::Identity) else { panic!() };
         Self {
             engine,
@@ -120,10 +132,14 @@ impl World {
             held_back: 0,
             issued: 0,
             made: 0,
+            sealed: Vec::new(),
+            server: None,
+            errs: true,
+            said: Vec::new(),
         }
     }
 
-    fn held(&self) -> Option<CaInfo> {
+    pub fn held(&self) -> Option<CaInfo> {
         let ask = Health { issuer_uid: Some("uid".into()) };
         let Response::Health(report) = self.engine.handle(Request::Health(ask)) else { panic!() };
         report.issuers.into_iter().next()?.ca
@@ -139,8 +155,9 @@ impl World {
     }
 
     /// One pass of the controller, as its shell makes them.
-    fn pass(&mut self) {
+    pub fn pass(&mut self) {
         let (mut next, mut refusal): (Option<Offer>, Option<Refusal>) = (None, None);
+        let restore_refusal = self.restore();
         loop {
             let issuer = Issuer::from(&self.issuer);
             let (held, status) = (self.held(), self.status.clone());
@@ -163,8 +180,9 @@ impl World {
                     (_, None) => SecretSeen::NotNamed,
                 },
                 refusal: refusal.as_ref(),
-                sealed: None,
-                restore_refusal: None,
+                sealed: self.sealed.last().map(|(key, _)| key),
+                restore_refusal: restore_refusal.as_ref(),
+                clock: ClockSeen::of(self.now, self.server.unwrap_or(self.now)),
             };
             let plan = decide(&seen, Timestamp::from_second(self.now).unwrap());
             let asked = match (plan.deliver, plan.generate, plan.next) {
@@ -197,6 +215,11 @@ impl World {
                 self.issue(true);
                 continue;
             }
+            self.said.extend(plan.notes.into_iter().map(|note| note.message));
+            self.said.extend(ready_condition(&plan.status).map(|ready| ready.message.clone()));
+            if let (true, Some(ca)) = (plan.seal, &held) {
+                self.seal(&issuer, ca);
+            }
             // In the order of the shell: the bundle first, the status that lets certificates be published after it.
             if let Some(secret) = plan.ca_secret {
                 let ByteString(bundle) = secret.data.unwrap().remove("ca.crt").unwrap();
@@ -223,7 +246,7 @@ impl World {
     }
 
     /// The key owner answers an open offer, first with a mistake.
-    fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         let Some(attestation) = &mut self.attestation else { return };
         self.made += 1;
         let (first, then) =
@@ -261,7 +284,7 @@ impl World {
             }
         };
         let spki = pem_rfc7468::decode_vec(&attestation.spec.public_key.0).unwrap().1;
-        let wrong = self.made % 2 == 1 && self.secret.is_none();
+        let wrong = self.errs && self.made % 2 == 1 && self.secret.is_none();
         let stranger = KeyPair::generate().unwrap();
         let wrapped = if wrong { stranger.serialized_der() } else { key.serialized_der() };
         let wrapped = tcs_keywrap::wrap(&spki, tcs_keywrap::WrapFormat::KmraV1Sha256, wrapped).unwrap();
@@ -287,7 +310,7 @@ impl World {
     }
 
     /// A request comes in. What is signed is published only as the controller publishes it.
-    fn issue(&mut self, between: bool) {
+    pub fn issue(&mut self, between: bool) {
         if !is_ready(&self.status) {
             return;
         }
@@ -306,6 +329,7 @@ impl World {
         };
         let issued: Issued = match self.engine.handle(Request::Issue(ask)) {
             Response::Issued(issued) => issued,
+            Response::Refused(refusal) if between && !is_requests_fault(refusal.code) => return,
             other => panic!("at {}: {other:?}", self.now),
         };
         if !is_known(&self.status, &issued.ca_fingerprint) {
@@ -324,7 +348,7 @@ impl World {
     }
 
     /// openssl, trusting what is published, accepts every certificate that has not ended.
-    fn check(&mut self) {
+    pub fn check(&mut self) {
         let now = self.now;
         self.leaves.retain(|leaf| leaf.not_after >= now);
         let bundle = self.dir.path().join("bundle");
@@ -374,7 +398,7 @@ fn lived(ca: Option<CaSpec>, owner: Owner) -> World {
     world
 }
 
-fn ephemeral(rotation_policy: Option<&str>) -> CaSpec {
+pub fn ephemeral(rotation_policy: Option<&str>) -> CaSpec {
     let rotation_policy = rotation_policy.map(str::to_owned);
     CaSpec { allow_ephemeral: true, rotation_policy, ..CaSpec::default() }
 }

@@ -3,7 +3,8 @@ use super::fixture::{
 };
 use crate::sealing::{Contents, Sealer};
 use rcgen::{IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
-use tcs_enclave_rpc::{CaSubject, GenerateCa, RefusalCode};
+use tcs_enclave_rpc::{CaInfo, CaSubject, GenerateCa, Issue, RefusalCode, RenewCa};
+use x509_cert::der::Decode as _;
 
 #[test]
 fn w_d6_w_r6_a_ca_of_every_kind_is_made_here_and_issues() {
@@ -135,17 +136,7 @@ fn an_older_blob_than_one_that_was_seen_is_refused() {
 
 #[test]
 fn what_is_restored_is_validated_again() {
-    let enclave = sealing_engine(1, 1);
-    let info = enclave.generate(self_signed("uid")).unwrap();
-    let blob = enclave.seal("uid").unwrap().blob;
     let fresh = || sealing_engine(1, 1);
-    assert_eq!(fresh().restore_at("uid", &blob, info.not_after + 1), Err(RefusalCode::CertificateExpired));
-    assert_eq!(
-        fresh().restore_at("uid", &blob, info.not_before - 1),
-        Err(RefusalCode::CertificateNotYetValid)
-    );
-    assert_eq!(fresh().restore_at("uid", &blob, crate::RELEASE_DATE - 1), Err(RefusalCode::ClockTooEarly));
-
     // What only a faulty enclave would seal.
     let sealer = Sealer::new(sealing_key(1, 1)).unwrap();
     let blob_of = |key: &KeyPair, certificate: &[u8]| {
@@ -181,4 +172,62 @@ fn a_platform_that_cannot_seal_says_so_and_an_offer_is_never_sealed() {
     let enclave = sealing_engine(1, 1);
     enclave.begin("uid").unwrap();
     assert_eq!(enclave.seal("uid"), Err(RefusalCode::NotProvisioned));
+}
+
+/// The clock that is told with it keeps no sealed CA away, and gives it no power: issuing checks the validity each time.
+#[test]
+fn review_m4_a_sealed_ca_is_restored_at_any_clock_and_issues_only_within_its_validity() {
+    let year = 365 * 86_400;
+    let enclave = sealing_engine(1, 1);
+    let made = enclave.generate(self_signed("made")).unwrap();
+    let chain = TestCa::build(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(), |params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2035, 1, 1);
+    });
+    let delivered = enclave.provision("delivered", &chain.below());
+    for (uid, info) in [("made", made), ("delivered", delivered)] {
+        let blob = enclave.seal(uid).unwrap().blob;
+        let clocks =
+            [i64::MIN, 0, crate::RELEASE_DATE - 1, info.not_before - 1, info.not_after + 1, i64::MAX];
+        for clock in clocks {
+            let restarted = sealing_engine(1, 1);
+            assert_eq!(restarted.restore_at(uid, &blob, clock), Ok(info.clone()), "{uid} at {clock}");
+            let at = |now| {
+                let ask = Issue { now, ..issue(uid, csr(|_| {})) };
+                restarted.issue(ask).map(|issued| issued.not_after)
+            };
+            let early = crate::RELEASE_DATE.max(info.not_before) - 1;
+            for (now, code) in [
+                (i64::MIN, RefusalCode::ClockTooEarly),
+                (early, RefusalCode::ClockTooEarly),
+                (info.not_after, RefusalCode::CaExpired),
+                (info.not_after + 10 * year, RefusalCode::CaExpired),
+                (i64::MAX, RefusalCode::CaExpired),
+            ] {
+                assert_eq!(at(now), Err(code), "{uid} at {now}");
+            }
+            assert!(at(NOW).is_ok(), "{uid} after the clock is right again");
+        }
+    }
+}
+
+/// After an outage beyond the CA's end its key signs the next certificate.
+#[test]
+fn review_m4_a_ca_that_ended_while_the_service_was_down_is_renewed_with_the_same_key() {
+    let enclave = sealing_engine(1, 1);
+    let made = enclave.generate(self_signed("uid")).unwrap();
+    let blob = enclave.seal("uid").unwrap().blob;
+    let later = made.not_after + 5 * 86_400;
+    let restarted = sealing_engine(1, 1);
+    restarted.restore_at("uid", &blob, later).unwrap();
+    let lifetime = 365 * 86_400;
+    let next = RenewCa { issuer_uid: "uid".into(), new_key: None, lifetime, now: later };
+    let next = restarted.renew(next).unwrap();
+    assert_ne!(next.fingerprint, made.fingerprint);
+    let key = |info: &CaInfo| {
+        let certificate = x509_cert::Certificate::from_der(&info.chain[0]).unwrap();
+        certificate.tbs_certificate().subject_public_key_info().clone()
+    };
+    assert_eq!(key(&next), key(&made));
+    assert!(restarted.issue(Issue { now: later, ..issue("uid", csr(|_| {})) }).is_ok());
 }

@@ -120,6 +120,7 @@ pub struct Scene {
     pub restore_refusal: Option<Refusal>,
     pub vacant: bool,
     pub withheld: Option<String>,
+    pub clock: ClockSeen,
 }
 
 impl Scene {
@@ -139,6 +140,7 @@ impl Scene {
             restore_refusal: None,
             vacant: false,
             withheld: None,
+            clock: ClockSeen::Agrees,
         }
     }
 
@@ -180,6 +182,7 @@ impl Scene {
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
+            clock: self.clock,
         };
         decide(&seen, now)
     }
