@@ -129,9 +129,10 @@ pub fn expected() -> Result<Vec<Expected>, serde_saphyr::Error> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(MANIFEST)?;
     let one = |document: &Value| {
         let kinds = [Kind::Policy, Kind::Binding];
-        let kind = kinds.into_iter().find(|kind| document["kind"] == kind.name())?;
-        let name = document["metadata"]["name"].as_str()?.to_owned();
-        Some(Expected { kind, name, spec: document["spec"].clone() })
+        let text = |pointer: &str| document.pointer(pointer)?.as_str();
+        let kind = kinds.into_iter().find(|kind| text("/kind") == Some(kind.name()))?;
+        let name = text("/metadata/name")?.to_owned();
+        Some(Expected { kind, name, spec: document.get("spec").cloned().unwrap_or_default() })
     };
     Ok(documents.iter().filter_map(one).collect())
 }

@@ -14,8 +14,8 @@ fn status(code: StatusCode, reason: &str, message: &str) -> (StatusCode, Value) 
     (code, body)
 }
 
-fn not_found() -> Option<(StatusCode, Value)> {
-    Some(status(StatusCode::NOT_FOUND, "NotFound", "not found"))
+fn not_found() -> (StatusCode, Value) {
+    status(StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
 /// The manifest's objects, with a time that Rust's types cannot hold.
@@ -57,17 +57,16 @@ async fn review_l9_policies_that_are_there_and_refuse_are_in_force() {
 
 #[tokio::test]
 async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_policies() {
-    let fault =
-        checked(|_, path| is_binding_of_tokens(path).then(not_found).flatten()).await.unwrap().unwrap_err();
+    let fault = checked(|_, path| is_binding_of_tokens(path).then(not_found)).await.unwrap().unwrap_err();
     assert_eq!(fault, Fault::Missing { kind: Kind::Binding, name: "tcs-issuer-tokens".into() });
     assert!(fault.to_string().contains("kubectl apply -f deployment/tcs_issuer.yaml"), "{fault}");
 
-    let group_unknown = |_: &Method, path: &str| path.starts_with("/apis/").then(not_found).flatten();
+    let group_unknown = |_: &Method, path: &str| path.starts_with("/apis/").then(not_found);
     let kind_unknown = |_: &Method, path: &str| match path {
         "/apis/admissionregistration.k8s.io/v1" => {
             Some((StatusCode::OK, json!({ "groupVersion": API_VERSION, "resources": [] })))
         }
-        other => other.starts_with("/apis/").then(not_found).flatten(),
+        other => other.starts_with("/apis/").then(not_found),
     };
     for answer in [group_unknown, kind_unknown as Answer] {
         let fault = checked(answer).await.unwrap().unwrap_err();

@@ -81,7 +81,7 @@ fn review_l9_every_change_of_what_a_policy_checks_is_seen_and_named() {
                 spec["matchConditions"]
                     .as_array_mut()
                     .unwrap()
-                    .push(json!({ "name": "x", "expression": "false" }))
+                    .push(json!({ "name": "x", "expression": "false" }));
             },
             "spec.matchConditions[1]",
             true,
@@ -117,7 +117,7 @@ fn review_l9_every_change_of_what_a_policy_checks_is_seen_and_named() {
         (
             |spec| {
                 spec["matchConstraints"]["objectSelector"]["matchExpressions"] =
-                    json!([{ "key": "a", "operator": "Exists" }])
+                    json!([{ "key": "a", "operator": "Exists" }]);
             },
             "spec.matchConstraints.objectSelector.matchExpressions",
             true,
