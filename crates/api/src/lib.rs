@@ -122,7 +122,7 @@ pub mod reasons {
     /// The CA that was asked for cannot be made.
     pub const CA_REFUSED: &str = "CARefused";
     /// The admission policies that limit the service are missing, changed or not in force, so nothing is served.
-    pub const ADMISSION_POLICY_MISSING: &str = "AdmissionPolicyMissing";
+    pub const ADMISSION_POLICY_NOT_ENFORCED: &str = "AdmissionPolicyNotEnforced";
     /// No enclave answers.
     pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
     /// The platform gives no evidence.

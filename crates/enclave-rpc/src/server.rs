@@ -234,8 +234,9 @@ fn take(
 ) -> Result<(), Error> {
     let request = match codec::decode_known(&frame.body) {
         Ok(request) => request,
-        // The client is sound, and what else it asks is answered: it loses this request only.
-        Err(error @ Error::MessageNotKnown) => {
+        // The frame is whole, so the client is not out of step: it loses this request only. One connection serves all issuers, and a
+        // request of one of them must not end it for the others.
+        Err(error @ (Error::MessageNotKnown | Error::MessageMalformed)) => {
             connection.answer(frame.id, &refused(RefusalCode::MalformedMessage, &error.to_string()));
             return Ok(());
         }

@@ -47,7 +47,7 @@ pub struct Context {
     pub clock: ServerClock,
     /// The enclave.
     pub enclave: EnclaveLink,
-    /// Whether the admission policies that limit us are in force: nothing is signed or written else.
+    /// Whether the admission policies that limit us are in force: otherwise no certificate is signed, and nothing but statuses and Events is written.
     pub admission: AdmissionGate,
     /// Issuers as watched.
     pub issuers: Store<TCSIssuer>,

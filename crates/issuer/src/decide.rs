@@ -1,6 +1,6 @@
 //! What an issuer needs next: `decide(observed, now) → Plan`. Pure; `apply` carries it out.
 //!
-//! The life cycle is that of the design, section 4. Whatever is decided is idempotent: the same observation gives
+//! The life cycle is that of docs/architecture.md. Whatever is decided is idempotent: the same observation gives
 //! the same plan, and a plan that was carried out gives an empty one.
 
 mod attestation;
@@ -9,6 +9,7 @@ mod clock;
 mod delivered;
 mod held;
 mod renewal;
+mod said;
 mod self_signed;
 
 use crate::delivery::Delivery;
@@ -173,7 +174,7 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Plan {
         return Pass::new(seen, now).not_ready(reasons::UNSUPPORTED, message);
     }
     if let Some(why) = seen.withheld {
-        return Pass::new(seen, now).not_ready(reasons::ADMISSION_POLICY_MISSING, why);
+        return Pass::new(seen, now).not_ready(reasons::ADMISSION_POLICY_NOT_ENFORCED, why);
     }
     let pass = Pass::new(seen, now);
     match seen.enclave {

@@ -1,4 +1,4 @@
-//! Sealed CA keys that another one took the place of: Secrets beside the present one's, until their CAs have ended.
+//! Sealed CA keys that were replaced: Secrets beside the present one's, until their CAs have ended.
 //!
 //! A CA can be replaced by mistake, or by a clock that was wrong. With what is kept here an administrator brings it back
 //! (docs/renewal.md).

@@ -10,6 +10,7 @@ use crate::requests::{Step, triage};
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::admission_policies;
 use crate::runtime::client::client;
+use crate::runtime::guarded::Unreadable;
 use crate::runtime::watch::{Seen, UnreadableObjects, Watch, remove_from};
 use crate::settings::Settings;
 use crate::{health, signing, sweep};
@@ -30,16 +31,21 @@ use std::env;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tcs_api::SERVICE_NAMESPACE;
+use std::time::Duration;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
+use tcs_api::{SERVICE_NAMESPACE, reasons};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Passes over issuers at the same time.
 const ISSUER_CONCURRENCY: u16 = 8;
+/// Most objects that cannot be read and whose owners are still to be told.
+const MOST_ANNOUNCED: usize = 64;
+/// How long a sweep waits at most that has failed again and again.
+const LONGEST_SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// Passes over requests at the same time; signing itself is the enclave's, with one worker per core.
 const REQUEST_CONCURRENCY: u16 = 16;
 
@@ -64,7 +70,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let by = Reporter { controller: issuers::FIELD_MANAGER.into(), instance: env::var("POD_NAME").ok() };
     let recorder = Recorder::new(client.clone(), by);
     let counted = Metrics::default();
-    let unreadable = Arc::new(UnreadableObjects::new(&counted));
+    let (announce, announced) = channel(MOST_ANNOUNCED);
+    let unreadable = Arc::new(UnreadableObjects::new(&counted, announce));
     let context = Arc::new(Context {
         client: client.clone(),
         clock,
@@ -99,6 +106,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     spawn(&mut tasks, watch_attestations(watch, Arc::clone(&context)).boxed());
     let watch = Watch::new(Api::namespaced(client, SERVICE_NAMESPACE), unreadable);
     spawn(&mut tasks, watch_secrets(watch, Arc::clone(&context)).boxed());
+    spawn(&mut tasks, announce_unreadable(announced, Arc::clone(&context)).boxed());
     spawn(&mut tasks, watch_enclave(enclave, Arc::clone(&context)).boxed());
     spawn(&mut tasks, watch_admission(admission, Arc::clone(&context)).boxed());
     spawn(&mut tasks, sweep_on(sweeps, Arc::clone(&context)).boxed());
@@ -132,6 +140,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let serving = health::serve_metrics(metrics, Arc::clone(&context), stop.clone());
     spawn(&mut tasks, serving.map(|ended| ended.context("metrics")).boxed());
 
+    until_one_ends(tasks, &stop).await
+}
+
+/// Any part that ends early ends all.
+async fn until_one_ends(
+    mut tasks: JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let first = tasks.join_next().await;
     let told = stop.is_cancelled();
     stop.cancel();
@@ -198,7 +214,8 @@ where
                 context.wake_requests_of(|named| *named == signer);
                 continue;
             }
-            Seen::Gone(_) => {
+            Seen::Gone(unreadable) => {
+                remove_from(&mut writer, &unreadable);
                 let _ = context.sweep_queue.send(());
                 continue;
             }
@@ -228,6 +245,20 @@ where
         }
     }
     anyhow::bail!("a watch of issuers ended")
+}
+
+/// Tells whoever looks at an object that it cannot be read: its owner does not see the log.
+async fn announce_unreadable(
+    mut announced: Receiver<Box<Unreadable>>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    while let Some(unreadable) = announced.recv().await {
+        let message = format!("{unreadable}; it is left out until it is corrected");
+        if !unreadable.name().is_empty() {
+            context.note(&unreadable.reference(), true, reasons::OBJECT_UNREADABLE, "Watch", &message).await;
+        }
+    }
+    anyhow::bail!("the queue of unreadable objects ended")
 }
 
 /// What differs between the kinds of issuers.
@@ -380,19 +411,23 @@ async fn watch_admission(mut gate: AdmissionGate, context: Arc<Context>) -> anyh
 }
 
 async fn sweep_on(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> anyhow::Result<()> {
+    let mut pause = issuers::RETRY;
     while queue.recv().await.is_some() {
         while queue.try_recv().is_ok() {}
         if !context.synced.all_issuers() {
             continue; // an empty cache would make everything look deleted; the first listing asks again
         }
-        if let Err(error) = sweep::sweep(&context).await {
-            tracing::warn!(%error, "the sweep failed, trying again");
-            let again = context.sweep_queue.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(issuers::RETRY).await;
-                let _ = again.send(());
-            });
-        }
+        let Err(error) = sweep::sweep(&context).await else {
+            pause = issuers::RETRY;
+            continue;
+        };
+        tracing::warn!(%error, "the sweep failed, trying again");
+        let again = context.sweep_queue.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = again.send(());
+        });
+        pause = pause.saturating_mul(2).min(LONGEST_SWEEP_PAUSE);
     }
     anyhow::bail!("the sweep's queue ended")
 }

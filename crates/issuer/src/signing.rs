@@ -28,7 +28,7 @@ pub async fn reconcile(request: Arc<KubernetesCsr>, context: Arc<Context>) -> Re
         if context.admission.is_unchecked() {
             return Ok(Action::await_change());
         }
-        let wait = Wait { reason: reasons::ADMISSION_POLICY_MISSING, message: why.to_string() };
+        let wait = Wait { reason: reasons::ADMISSION_POLICY_NOT_ENFORCED, message: why.to_string() };
         return Ok(wait_for(&request, &context, &wait).await);
     }
     let issuer = match issuer_for(&signer, &context) {

@@ -19,7 +19,7 @@ use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
 /// One sweep. Only objects that carry our label are looked at: what somebody else put there is not ours to delete.
 ///
-/// An issuer that cannot be read exists, so that what is kept for it stays. What fails for one object does not keep the others.
+/// An issuer that cannot be read exists, so that what is kept for it stays. A failure for one object does not stop the others.
 pub async fn sweep(context: &Context) -> Result<(), ReconcileError> {
     if context.admission.refusal().is_some() {
         return Ok(()); // the end of the refusal asks for the next one

@@ -32,18 +32,28 @@ impl Io<'_> {
     }
 }
 
-/// Texts out of files, names and services are other people's: no control character of theirs reaches a terminal.
+/// Most characters of a text that reaches a terminal.
+const LONGEST_TEXT: usize = 1_000;
+
+/// Texts out of files, names and services are other people's: no control or formatting character of theirs reaches a terminal, and nothing so
+/// long that it hides what stands before it.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    let mut shown: String =
+        text.chars().take(LONGEST_TEXT).map(|c| if is_printable(c) { c } else { '?' }).collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Writes the one line of a refusal to standard error and gives the exit status of its class.
 #[must_use]
 pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
-    let line = format!("{tool}: error[{code}]: {message}; {advice}");
+    let line = format!("{tool}: error[{code}]: {}; {advice}", printable(message));
     // If standard error is gone, the exit status still tells.
-    let _ = writeln!(std::io::stderr(), "{}", printable(&line));
+    let _ = writeln!(std::io::stderr(), "{line}");
     exit.into()
 }
 
@@ -53,4 +63,17 @@ pub fn now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "this is where time enters the tools")]
     let time = SystemTime::now();
     time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_mislead_on_a_terminal_is_replaced() {
+        let text = "a\u{1b}[2J\u{202e}\u{2028}\u{200b}\r\n\t\"é\u{9f}\\z'";
+        assert_eq!(printable(text), "a?[2J??????\"é?\\z'");
+        let long = printable(&"x".repeat(5_000));
+        assert_eq!((long.chars().count(), long.ends_with("x…")), (LONGEST_TEXT + 1, true));
+    }
 }

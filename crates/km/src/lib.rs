@@ -5,6 +5,7 @@ pub mod appraisal;
 pub mod attest;
 pub mod collateral;
 pub mod exit;
+pub mod hardening;
 pub mod io;
 pub mod public_key;
 pub mod quote_file;

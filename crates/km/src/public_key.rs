@@ -66,7 +66,7 @@ impl Error {
         match self {
             Self::Unreadable { .. } => "give --pubkey a file that you may read",
             Self::Malformed { .. } => {
-                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation, one key and nothing like a second one"
+                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation, with exactly one PEM block in the file"
             }
         }
     }

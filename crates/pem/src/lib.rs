@@ -5,6 +5,9 @@
 //! accepts the lax forms on which the `openssl` command and Go's `encoding/pem` agree, and refuses by name whatever
 //! one of them could read differently:
 //!
+//! Two forms are read on which they do not agree, because whoever does not read them finds nothing in their place: Go finds no boundary behind a
+//! byte order mark, and openssl refuses a block with a blank line in it.
+//!
 //! - Text outside the blocks is ignored, in any encoding, as long as it holds no boundary.
 //! - A UTF-8 byte order mark may stand at the very beginning.
 //! - Lines end in LF or CR LF and have any length. Blanks and tabs at the end of a boundary, and anywhere in the

@@ -39,6 +39,10 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
     while !rest.is_empty() {
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let (content, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        // Without a line feed behind it Go takes a carriage return for a part of the line.
+        if tail.is_empty() && content.ends_with(b"\r") && holds(content, DASHES) {
+            return Err(Error::BoundaryMalformed { line: line.saturating_add(1) });
+        }
         rest = tail.strip_prefix(b"\n").unwrap_or(tail);
         line = line.saturating_add(1);
         open = match (classify(content, line)?, open) {

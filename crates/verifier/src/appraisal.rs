@@ -133,7 +133,7 @@ fn genuine(
     let verified = QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
         .allow_debug(trust.is_simulated())
         .verify(evidence.bytes(), &collateral.parts, now)
-        .map_err(|error| Error::from_dcap(format!("{error:#}")));
+        .map_err(|error| Error::from_dcap(&format!("{error:#}")));
     let verified = match verified {
         Ok(verified) => verified,
         Err(error) => return record.end(error.check(), Err(error), |_: &Claims| ""),

@@ -147,7 +147,8 @@ impl PckCa {
 
 /// Reads a PEM chain, leaf first, with the PEM reader that dcap-qvl uses.
 pub fn read_chain(text: &[u8]) -> Result<Vec<Certified>, String> {
-    let blocks = pem::parse_many(text).map_err(|error| format!("a certificate chain: {error}"))?;
+    // The reader's own words repeat what it read, which is an attacker's: none of that may stand in a message.
+    let blocks = pem::parse_many(text).map_err(|_| "a certificate chain: it is not PEM".to_owned())?;
     let read = |block: pem::Pem| {
         Certified::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
     };

@@ -6,6 +6,7 @@ use crate::{parity, tcb_level, validity};
 use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
 use der::Decode;
 use der::asn1::ObjectIdentifier;
+use serde_json::error::Category;
 use x509_cert::crl::CertificateList;
 
 /// cRLNumber (RFC 5280, 5.2.3).
@@ -48,13 +49,13 @@ impl Collateral {
             return Err(Error::CollateralMalformed("longer than 1 MiB".into()));
         }
         let mut parts: QuoteCollateralV3 =
-            serde_json::from_slice(json).map_err(|error| Error::CollateralMalformed(error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| malformed("the collateral", &error))?;
         parts.pck_certificate_chain = None;
 
-        let mut tcb_info: TcbInfo = serde_json::from_str(&parts.tcb_info)
-            .map_err(|error| Error::CollateralMalformed(format!("TCB info: {error}")))?;
-        let qe_identity: QeIdentity = serde_json::from_str(&parts.qe_identity)
-            .map_err(|error| Error::CollateralMalformed(format!("QE identity: {error}")))?;
+        let mut tcb_info: TcbInfo =
+            serde_json::from_str(&parts.tcb_info).map_err(|error| malformed("TCB info", &error))?;
+        let qe_identity: QeIdentity =
+            serde_json::from_str(&parts.qe_identity).map_err(|error| malformed("QE identity", &error))?;
         tcb_level::sort(&mut tcb_info);
         let root_crl = read_crl("the root CA's CRL", &parts.root_ca_crl)?;
         let pck_crl = read_crl("the PCK CA's CRL", &parts.pck_crl)?;
@@ -117,4 +118,15 @@ fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
     // For webpki a CRL has ended at its nextUpdate; certificates and Intel's texts are valid at their last second.
     let until = next.to_unix_duration().as_secs().saturating_sub(1);
     Ok(Crl { window: (list.this_update.to_unix_duration().as_secs(), until), number })
+}
+
+/// Says where and in which way JSON is wrong, and nothing of what stands there: the reader's own words would repeat it.
+fn malformed(what: &str, error: &serde_json::Error) -> Error {
+    let how = match error.classify() {
+        Category::Data => "a member that is missing, unknown or of another type",
+        Category::Eof => "it ends too early",
+        _ => "it is not JSON",
+    };
+    let (line, column) = (error.line(), error.column());
+    Error::CollateralMalformed(format!("{what}: {how}, at line {line}, column {column}"))
 }

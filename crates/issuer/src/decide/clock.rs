@@ -52,14 +52,17 @@ impl ClockSeen {
     pub fn doubt(self) -> Option<String> {
         let apart = match self {
             Self::Agrees => return None,
-            Self::Unknown => return Some("the API server has not told its time yet".into()),
+            Self::Unknown => {
+                return Some("the API server's responses carry no Date header that can be read".into());
+            }
             Self::Differs(ahead) => ahead,
         };
-        let distance = match apart.saturating_abs() / 3600 {
-            0 => "5 minutes",
-            1..24 => "an hour",
-            24..720 => "a day",
-            720..8760 => "a month",
+        // No boundary is a whole number of hours, by which a clock is wrong that is set to another time zone.
+        let distance = match apart.saturating_abs() {
+            ..5_400 => "5 minutes",
+            5_400..129_600 => "an hour",
+            129_600..3_888_000 => "a day",
+            3_888_000..47_304_000 => "a month",
             _ => "a year",
         };
         let side = if apart > 0 { "ahead of" } else { "behind" };
@@ -103,8 +106,8 @@ impl Pass<'_> {
         };
         let doubt = self.seen.clock.doubt().map_or_else(String::new, |doubt| format!(" ({doubt})"));
         Some(format!(
-            "the CA certificate with SHA-256 {fingerprint} {what}{doubt}; its key is kept, and if the clock of the service's node is \
-             {side}, it signs again when that is right"
+            "the CA certificate with SHA-256 {fingerprint} {what}{doubt}; its key is kept. If the clock of the service's node is \
+             {side}, the issuer signs again as soon as the clock is correct"
         ))
     }
 
@@ -113,7 +116,7 @@ impl Pass<'_> {
         self.seen
             .clock
             .doubt()
-            .map(|doubt| format!("no CA is made or renewed while {doubt}; it is tried again"))
+            .map(|doubt| format!("no CA is made or renewed while {doubt}; this is tried again every minute"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::clock::{LOOK_AGAIN, Validity, retry_after};
 use super::renewal::{self, Due};
+use super::said::Said;
 use super::{About, AttestationStep, NextSeen, Note, Pass, Plan};
 use super::{ca_secret, is_ready, known, ready_condition, self_signed};
 use crate::sealed::SealedKey;
@@ -13,19 +14,6 @@ use tcs_enclave_rpc::{CaInfo, Identity};
 
 /// The CA certificate Secret lies where the service may not watch, so it is applied again this often.
 const REAPPLY: Duration = Duration::from_mins(10);
-
-/// What Ready says of the CA that is held.
-pub struct Said {
-    pub status: &'static str,
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Said {
-    fn not_signing(reason: &'static str, message: String) -> Self {
-        Self { status: "False", reason, message }
-    }
-}
 
 impl Pass<'_> {
     pub(super) fn holding(mut self, identity: &Identity, ca: &CaInfo) -> Plan {

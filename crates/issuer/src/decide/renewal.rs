@@ -5,7 +5,7 @@
 
 use super::clock::retry_after;
 use super::delivered::Verdict;
-use super::held::Said;
+use super::said::Said;
 use super::{About, NextSeen, NextStep, Note, Pass, Plan, attestation, ready_condition, self_signed};
 use crate::issuer::Issuer;
 use crate::time;
@@ -62,10 +62,16 @@ impl Pass<'_> {
     }
 
     /// Whether the key owner has been asked for the CA that is to follow the present one: there is an offer, and it is not one for a
-    /// first key or a lost one.
+    /// first key or a lost one. Where the reason does not tell, the renewal waits for the clocks to agree.
     fn is_renewing(&self) -> bool {
         let status = self.seen.status;
-        let first = [reasons::AWAITING_KEY, reasons::KEY_REJECTED, reasons::KEY_LOST];
+        let first = [
+            reasons::AWAITING_KEY,
+            reasons::KEY_REJECTED,
+            reasons::KEY_LOST,
+            reasons::ENCLAVE_UNAVAILABLE,
+            reasons::ADMISSION_POLICY_NOT_ENFORCED,
+        ];
         let waits = ready_condition(status).is_none_or(|ready| first.contains(&ready.reason.as_str()));
         status.offer.is_some() && !waits && !self.seen.issuer.spec().self_sign
     }

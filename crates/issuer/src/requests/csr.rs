@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 /// A [`CertificateSigningRequest`] whose conditions keep their times as text.
 ///
-/// An approver may write any time of Go's, up to the end of the year 9999, and the API server keeps it; the type of
-/// `k8s_openapi` ends a day earlier. What is put back is what was read.
+/// An approver may write any time of Go's, and the API server keeps it; the type of `k8s_openapi` ends a day before the year 9999 does. What
+/// is put back is what was read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct KubernetesCsr {
     /// Its metadata.
@@ -51,11 +51,22 @@ pub struct CsrCondition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// RFC 3339, as read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_unwritable")]
     pub last_update_time: Option<String>,
     /// RFC 3339, as read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_unwritable")]
     pub last_transition_time: Option<String>,
+}
+
+/// With an offset a time can be written that Go keeps and answers with a year of five digits, or below 0, which the API server itself does
+/// not take back (RFC 3339, section 5.6). Left out, it stays as it is for conditions of an approval.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn is_unwritable(time: &Option<String>) -> bool {
+    let is_year = |text: &str| {
+        let (year, rest) = text.split_at_checked(4).unwrap_or((text, ""));
+        year.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('-')
+    };
+    !time.as_deref().is_some_and(is_year)
 }
 
 /// With `apiVersion` and `kind`, which the API server leaves out of the items of a list.

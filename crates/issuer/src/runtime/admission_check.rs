@@ -4,6 +4,7 @@ use super::admission_policies::{Expected, Fault, Kind, OWN_POLICY, compare};
 use kube::Client;
 use kube::api::{GetParams, PostParams};
 use kube::core::Request;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tcs_api::SERVICE_NAMESPACE;
@@ -12,50 +13,71 @@ use tcs_api::SERVICE_NAMESPACE;
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 /// Name of the Secret whose creation is tried and never carried out.
 const PROBE: &str = "tcs-issuer-admission-probe";
-/// How often the write is tried: an API server takes about a second to act on a policy that it was given.
-const PROBES: u32 = 12;
+/// How often what can be a matter of a moment is tried. An API server takes about a second to act on a policy that it was given, and one
+/// that has just started refuses reads until it has read the roles.
+const TRIES: u32 = 12;
 
-/// Checks all, with `pause` between two tries of the write. The inner result is what was found; the outer one fails if the API server could not be asked.
+/// Checks all, with `pause` between two tries. The inner result is what was found; the outer one fails if the API server could not be asked.
 pub async fn check(
     client: &Client,
     expected: &[Expected],
     pause: Duration,
 ) -> Result<Result<(), Fault>, kube::Error> {
-    for expected in expected {
-        let found = match read(client, expected).await? {
-            Ok(found) => found,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        if let Err(fault) = compare(expected, found.as_ref()) {
-            return Ok(Err(fault));
+    let mut found = try_once(client, expected).await?;
+    for _ in 1..TRIES {
+        if !matches!(found, Err(Fault::Unreadable { .. } | Fault::NotEnforced { .. })) {
+            break;
         }
+        tokio::time::sleep(pause).await;
+        found = try_once(client, expected).await?;
     }
-    let mut answer = String::new();
-    for attempt in 0..PROBES {
-        if attempt > 0 {
-            tokio::time::sleep(pause).await;
-        }
-        match probe(client).await? {
-            None => return Ok(Ok(())),
-            Some(other) => answer = other,
-        }
-    }
-    Ok(Err(Fault::NotEnforced { answer }))
+    Ok(found)
 }
 
-/// The object, as plain JSON: one whose metadata cannot be decoded must not hide what it checks.
+async fn try_once(client: &Client, expected: &[Expected]) -> Result<Result<(), Fault>, kube::Error> {
+    for expected in expected {
+        let compared = match read(client, expected).await? {
+            Ok(found) => compare(expected, found.as_ref()),
+            Err(fault) => Err(fault),
+        };
+        if compared.is_err() {
+            return Ok(compared);
+        }
+    }
+    Ok(probe(client).await?.map_or(Ok(()), |answer| Err(Fault::NotEnforced { answer })))
+}
+
+/// What of an object bears on what it checks. The rest is skipped, so that metadata that cannot be decoded do not hide it.
+#[derive(Deserialize)]
+struct Checks {
+    #[serde(default)]
+    metadata: Leaving,
+    #[serde(default)]
+    spec: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Leaving {
+    deletion_timestamp: Option<String>,
+}
+
+/// The object, as plain JSON.
 async fn read(client: &Client, expected: &Expected) -> Result<Result<Option<Value>, Fault>, kube::Error> {
     let Expected { kind, name, .. } = expected;
     let get = Request::new(url(*kind)).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
-    match client.request::<Value>(get).await {
-        Ok(found) => Ok(Ok(Some(found))),
+    let unreadable = |why: String| Err(Fault::Unreadable { kind: *kind, name: name.clone(), why });
+    match client.request::<Checks>(get).await {
+        Ok(Checks { metadata, spec }) => Ok(Ok(Some(json!({
+            "metadata": { "deletionTimestamp": metadata.deletion_timestamp },
+            "spec": spec,
+        })))),
+        // It is there, and nobody can say what it checks.
+        Err(kube::Error::SerdeError(error)) => Ok(unreadable(error.to_string())),
         Err(kube::Error::Api(answer)) if answer.is_not_found() => {
             Ok(if are_served(client).await? { Ok(None) } else { Err(Fault::Unsupported) })
         }
-        Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
-            let why = answer.message.clone();
-            Ok(Err(Fault::Unreadable { kind: *kind, name: name.clone(), why }))
-        }
+        Err(kube::Error::Api(answer)) if answer.is_forbidden() => Ok(unreadable(answer.message.clone())),
         Err(error) => Err(error),
     }
 }

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two tries of a write that the policies must refuse.
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
+/// How long a check may take.
+const LONGEST_CHECK: Duration = Duration::from_mins(1);
 /// Between two checks when nothing changes.
 const RECHECK: Duration = Duration::from_mins(10);
 /// Between two checks while the policies are not in force: this at first, then twice as long each time.
@@ -108,7 +110,16 @@ async fn keep_checked(
 ) {
     let mut pause = SHORTEST;
     loop {
-        let found = check(&client, &expected, PROBE_PAUSE).await;
+        let found = match tokio::time::timeout(LONGEST_CHECK, check(&client, &expected, PROBE_PAUSE)).await {
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => Err("the API server did not answer in time".to_owned()),
+        };
+        if let Err(error) = &found {
+            tracing::warn!(
+                error,
+                "the admission policies could not be checked; what was known of them stands"
+            );
+        }
         sender.send_if_modified(|state| {
             let next = after(state, found);
             let news = *state != next;
@@ -132,7 +143,7 @@ async fn keep_checked(
 }
 
 /// What is known after a check. One that could not be made says nothing about the policies, so what was known stays.
-fn after(state: &State, found: Result<Result<(), Fault>, kube::Error>) -> State {
+fn after(state: &State, found: Result<Result<(), Fault>, String>) -> State {
     match found {
         Ok(Ok(())) => State::InForce,
         Ok(Err(fault)) => State::Broken(fault.to_string().into()),
@@ -183,8 +194,8 @@ mod tests {
         Fault::NotEnforced { answer: "it was accepted".into() }
     }
 
-    fn unreachable() -> kube::Error {
-        kube::Error::LinesCodecMaxLineLengthExceeded
+    fn unreachable() -> String {
+        "connection refused".into()
     }
 
     #[test]

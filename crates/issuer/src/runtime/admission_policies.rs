@@ -13,7 +13,7 @@ const MANIFEST: &str = include_str!("../../../../deployment/tcs_issuer.yaml");
 pub const OWN_POLICY: &str = "tcs-issuer-secrets";
 
 /// How to mend all of this.
-const APPLY: &str = "Until then nothing is signed or written. Apply the manifest of this version of the service: kubectl apply -f deployment/tcs_issuer.yaml";
+const APPLY: &str = "Until then no certificate is signed. Apply the manifest of this version of the service: kubectl apply -f deployment/tcs_issuer.yaml";
 
 /// Most of a value that is shown, in characters.
 const SHOWN: usize = 120;
@@ -70,7 +70,7 @@ impl Expected {
 pub enum Fault {
     /// The API server does not know such objects.
     #[error(
-        "the API server has no {} in admissionregistration.k8s.io/v1: the service needs Kubernetes 1.30 or later. Until then nothing is signed or written",
+        "the API server has no {} in admissionregistration.k8s.io/v1: the service needs Kubernetes 1.30 or later. Until then no certificate is signed",
         Kind::Policy.plural()
     )]
     Unsupported,
@@ -114,7 +114,7 @@ pub enum Fault {
     },
     /// The objects are there, and a write that they forbid was not refused by them.
     #[error(
-        "ValidatingAdmissionPolicy {OWN_POLICY} is not in force: a Secret that it forbids was tried (as a dry run), and {answer}. See that the API server runs the admission plugin ValidatingAdmissionPolicy, and that nothing answers before it. Until then nothing is signed or written"
+        "ValidatingAdmissionPolicy {OWN_POLICY} is not in force: a Secret that it forbids was tried (as a dry run), and {answer}. See that the API server runs the admission plugin ValidatingAdmissionPolicy, and that nothing answers before it. Until then no certificate is signed"
     )]
     NotEnforced {
         /// What happened to the write.

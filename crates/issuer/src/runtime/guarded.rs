@@ -5,6 +5,7 @@
 //! the end of the year 9999 there and to 9999-12-30T22:00:00Z here, and `metadata.managedFields` can be nested to any
 //! depth. An object may also have been stored while an earlier CRD allowed more.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::de::{
@@ -28,6 +29,8 @@ pub struct Guarded<K>(Result<K, Box<Unreadable>>);
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{} cannot be read: {error}", self.title())]
 pub struct Unreadable {
+    /// Group and version, as in `tcs.intel.com/v1alpha1`.
+    pub api_version: String,
     /// Its kind.
     pub kind: String,
     /// Name, namespace, UID, resource version and labels, as far as each is there as text; nothing else.
@@ -73,6 +76,19 @@ impl Unreadable {
         }
     }
 
+    /// For Events about it.
+    #[must_use]
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(self.kind.clone()),
+            namespace: self.metadata.namespace.clone(),
+            name: self.metadata.name.clone(),
+            uid: self.metadata.uid.clone(),
+            ..ObjectReference::default()
+        }
+    }
+
     /// Its name; empty if that cannot be read.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -95,8 +111,12 @@ where
         let object = Tree::OBJECT.deserialize(deserializer)?;
         let decoded = serde_path_to_error::deserialize(&object);
         Ok(Self(decoded.map_err(|error| {
-            let kind = K::kind(&()).into_owned();
-            Box::new(Unreadable { kind, metadata: readable_metadata(&object), error: describe(&error) })
+            Box::new(Unreadable {
+                api_version: K::api_version(&()).into_owned(),
+                kind: K::kind(&()).into_owned(),
+                metadata: readable_metadata(&object),
+                error: describe(&error),
+            })
         })))
     }
 }

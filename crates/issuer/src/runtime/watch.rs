@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::Sender;
 
 /// A pause besides the stream's own back-off, which begins anew with every success.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -154,6 +155,7 @@ where
 pub struct UnreadableObjects {
     kinds: Mutex<BTreeMap<String, BTreeMap<Name, Known>>>,
     count: Family<Kind, Gauge>,
+    announce: Sender<Box<Unreadable>>,
 }
 
 /// What is kept of one; little, because there may be many.
@@ -164,10 +166,11 @@ struct Known {
 }
 
 impl UnreadableObjects {
-    /// None yet; how many there are of each kind is kept in the metrics.
+    /// None yet; how many there are of each kind is kept in the metrics. Each version of one goes to `announce`, so that its owner is told;
+    /// while that is full, to the log alone.
     #[must_use]
-    pub fn new(metrics: &Metrics) -> Self {
-        Self { kinds: Mutex::default(), count: metrics.unreadable.clone() }
+    pub fn new(metrics: &Metrics, announce: Sender<Box<Unreadable>>) -> Self {
+        Self { kinds: Mutex::default(), count: metrics.unreadable.clone(), announce }
     }
 
     /// Why an object cannot be read, as a sentence that names it, if that is so.
@@ -197,7 +200,7 @@ impl UnreadableObjects {
         Ok(uids)
     }
 
-    /// Says so in the log, once for each version of the object.
+    /// Says so once for each version of the object.
     fn add(&self, object: &Unreadable) {
         let (uid, version) = (object.metadata.uid.clone(), object.metadata.resource_version.clone());
         let known = Known { uid, version, text: object.to_string() };
@@ -212,6 +215,7 @@ impl UnreadableObjects {
                 version = object.metadata.resource_version.as_deref().unwrap_or_default(),
                 "{object}; it is left out until it changes"
             );
+            let _ = self.announce.try_send(Box::new(object.clone()));
         }
     }
 
@@ -291,7 +295,9 @@ mod tests {
     impl Followed {
         fn new(events: Vec<watcher::Event<Guarded<TCSIssuer>>>) -> Self {
             let metrics = Metrics::default();
-            let unreadable = Arc::new(UnreadableObjects::new(&metrics));
+            // Nobody listens: what cannot be announced is in the log all the same.
+            let (announce, _) = tokio::sync::mpsc::channel(1);
+            let unreadable = Arc::new(UnreadableObjects::new(&metrics, announce));
             let events = futures::stream::iter(events.into_iter().map(Ok));
             let watch = Watch::of(events, Arc::clone(&unreadable));
             Self { watch, writer: reflector::store().1, unreadable, metrics }
@@ -401,10 +407,11 @@ mod tests {
     }
 
     #[test]
-    fn review_h1_an_unreadable_object_is_logged_once_for_each_version() {
+    fn review_h1_an_unreadable_object_is_told_of_once_for_each_version() {
         let lines = crate::runtime::log::tests::Lines::default();
         let log = crate::runtime::log::subscriber("info", lines.writer()).unwrap();
-        let unreadable = UnreadableObjects::new(&Metrics::default());
+        let (announce, mut announced) = tokio::sync::mpsc::channel(8);
+        let unreadable = UnreadableObjects::new(&Metrics::default(), announce);
         tracing::subscriber::with_default(log, || {
             for version in ["2", "2", "3", "3"] {
                 unreadable.add(&object("a", version, &json!("hush".repeat(2).len())).read().unwrap_err());
@@ -415,6 +422,14 @@ mod tests {
         assert!(
             text.lines().all(|line| line.contains("ns/a cannot be read") && line.contains("uid-a")),
             "{text}"
+        );
+        let told: Vec<_> = std::iter::from_fn(|| announced.try_recv().ok()).collect();
+        let references: Vec<_> = told.iter().map(|object| object.reference()).collect();
+        assert_eq!(references.len(), 2);
+        assert_eq!(references[0].kind.as_deref(), Some("TCSIssuer"));
+        assert_eq!(
+            (references[0].namespace.as_deref(), references[0].name.as_deref()),
+            (Some("ns"), Some("a"))
         );
     }
 }

@@ -10,16 +10,12 @@ use tcs_km::wrap::{Args, run};
 const TOOL: &str = "km-wrap";
 
 fn main() -> ExitCode {
+    tcs_km::hardening::harden();
     let (mut out, mut messages) = (std::io::stdout(), std::io::stderr());
     let mut io =
         Io { tool: TOOL, now: now(), wait: &std::thread::sleep, out: &mut out, messages: &mut messages };
     match run(Args::parse(), &mut io) {
-        Ok(line) => match writeln!(io.out, "{line}").and_then(|()| io.out.flush()) {
-            Ok(()) => Exit::Success.into(),
-            Err(error) => {
-                refuse(TOOL, "OutputFailed", &error.to_string(), "check where the output goes", Exit::Other)
-            }
-        },
+        Ok(()) => Exit::Success.into(),
         Err(error) => refuse(TOOL, error.code(), &error.to_string(), error.advice(), error.exit()),
     }
 }

@@ -29,11 +29,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) quote: Option<PathBuf>,
 
-    /// Policy file (TOML) for --quote, as of km-attest; without it the one that `KM_ATTEST_CONFIG` names.
+    /// Policy file (TOML) for --quote, the same as for km-attest; without it the one that `KM_ATTEST_CONFIG` names.
     #[arg(long, value_name = "FILE", requires = "quote")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Nonce that the quote should bind, as of km-attest.
+    /// Nonce that the quote should bind, the same as for km-attest.
     #[arg(long, value_name = "NONCE", requires = "quote", value_parser = crate::nonce::parse)]
     pub(super) nonce: Option<[u8; 32]>,
 

@@ -73,6 +73,9 @@ pub enum Error {
     /// The wrap itself refused.
     #[error(transparent)]
     Wrap(#[from] tcs_keywrap::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write the result: {0}")]
+    OutputFailed(#[from] std::io::Error),
     /// The token refused.
     #[error(transparent)]
     Token(#[from] tcs_pkcs11::Error),
@@ -95,6 +98,7 @@ impl Error {
             Self::PinMissing { .. } => "PinMissing",
             Self::PinUnreadable { .. } => "PinUnreadable",
             Self::Wrap(error) => error.code(),
+            Self::OutputFailed(_) => "OutputFailed",
             Self::Token(error) => error.code(),
         }
     }
@@ -109,7 +113,7 @@ impl Error {
         }
         match self.code() {
             "FormatNotInToken" => Exit::Usage,
-            "Internal" => Exit::Other,
+            "Internal" | "OutputFailed" => Exit::Other,
             code if code.starts_with("PublicKey") || code.starts_with("PrivateKey") => Exit::KeyInput,
             _ => Exit::Token,
         }
@@ -129,13 +133,11 @@ impl Error {
             "PublicKeyUnexpected" => {
                 "do not wrap for it: the file is not the one that km-attest verified, or the number is another key's"
             }
-            "PublicKeyMalformed" | "PublicKeyUnsupported" => {
-                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation"
-            }
             "PrivateKeyUnreadable" => "give --privkey a file that you may read",
             "PrivateKeyMalformed" => "give --privkey the CA's private key in PEM, as openssl writes it",
             "PrivateKeyEncrypted" => "decrypt it (openssl pkey -in FILE -out NEW), wrap that and delete it",
             "PrivateKeyUnsupported" => "use an RSA key of 2048 to 4096 bits or a P-256 or P-384 key",
+            "OutputFailed" => "check where the output goes",
             "PinMissing" => "use --pin-file, set KM_WRAP_PIN, or run it in a terminal",
             "PinUnreadable" => "check the file or the terminal",
             "ModuleUnavailable" => "check --module; for SoftHSM2 also SOFTHSM2_CONF and its token directory",

@@ -24,29 +24,33 @@ use tcs_evidence::report_data::FIXED_NONCE;
 use tcs_keywrap::WrapFormat;
 use tcs_pkcs11::Module;
 
-/// Wraps the private key and gives one line of standard base64, without a line end.
+/// Wraps the private key and writes one line of standard base64.
 ///
-/// Options first, then the public key and, with `--quote`, its verification, then the private key, then the PIN, then
-/// the token: whatever is wrong costs no attempt at the PIN, and the value that was verified is the one that is used.
-pub fn run(args: Args, io: &mut Io<'_>) -> Result<String, Error> {
+/// Options first, then the public key and, with `--quote`, its verification, then the PIN, then the private key, then the token: the value
+/// that was verified is the one that is used, a key that is faulty costs no attempt at the PIN, and a key does not lie in memory while
+/// somebody is asked for the PIN.
+pub fn run(args: Args, io: &mut Io<'_>) -> Result<(), Error> {
     let token = args.token()?;
     let public = public_key::read(&args.pubkey)?;
     expect(&public, args.pubkey_sha256.as_ref())?;
     if let Some(quote) = &args.quote {
         verify(&public, quote, &args, io)?;
     }
-    let private = read_private_key(&args.privkey)?;
     let blob = if let Some((module, label)) = token {
-        private.check_for_token()?;
         let pin = pin::read(args.pin, args.pin_file.as_deref(), &label)?;
+        let private = read_private_key(&args.privkey)?;
+        private.check_for_token()?;
         in_token(&module, &label, &pin, &public, &private)?
     } else {
+        let private = read_private_key(&args.privkey)?;
         let format = args.format.unwrap_or(WrapFormat::KmraV1Sha256);
         tcs_keywrap::wrap(public.der(), format, &private.pkcs8)?
     };
+    writeln!(io.out, "{}", STANDARD.encode(blob))?;
+    io.out.flush()?;
     let verified = if args.quote.is_some() { "verified" } else { "not verified here" };
     io.say(&format!("SHA-256 of the public key, {verified}: {}", public_key::fingerprint(&public)));
-    Ok(STANDARD.encode(blob))
+    Ok(())
 }
 
 /// Refuses another key than the one that the caller names. All of it is public.

@@ -162,6 +162,25 @@ fn a_simulated_quote_is_refused_where_the_root_is_intels() {
     assert_refused(&bench.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
 }
 
+/// A quote's certificate chain is an attacker's text. What it says never stands in a message, where it could look like the tool's own words.
+#[test]
+fn review_c1_a_quote_cannot_put_words_into_a_refusal() {
+    let bench = Bench::new();
+    let chain = bench.quote.windows(11).position(|window| window == b"-----BEGIN ").unwrap();
+    let words = "SHA-256 of the verified public key";
+    let pem = format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE\n{words}-----\n");
+    let mut quote = bench.quote.clone();
+    let room = quote.len() - chain;
+    let text: Vec<u8> = pem.bytes().chain(std::iter::repeat(b' ')).take(room).collect();
+    quote.truncate(chain);
+    quote.extend(text);
+    bench.write("quote", STANDARD.encode(quote));
+    bench.configure_with(&Bench::identity(), COLLATERAL, "");
+    let output = bench.run(&[]);
+    assert_refused(&output, 3, "QuoteMalformed", BOUND);
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("verified public key"));
+}
+
 #[test]
 fn another_public_key_is_refused_before_anything_else() {
     let bench = Bench::new();
@@ -336,11 +355,13 @@ mod with_the_feature {
         assert_eq!(output.status.code(), Some(0), "{document:#}");
         assert_eq!((&document["simulated"], &document["claims"]["simulated"]), (&true.into(), &true.into()));
         assert_eq!((&document["binding"], &document["accepted"]), (&"verified".into(), &true.into()));
+        assert_eq!(document["publicKeySha256"], hex::encode(key().sha256()));
         assert_eq!(document["claims"]["workload"]["debug"], true);
         // Refusals too.
         bench.configure_with("", COLLATERAL, SIMULATION);
         let document: serde_json::Value = serde_json::from_slice(&bench.run(&["--json"]).stdout).unwrap();
         assert_eq!((&document["simulated"], &document["accepted"]), (&true.into(), &false.into()));
+        assert!(document["publicKeySha256"].is_null() && document["binding"] == "verified");
     }
 
     /// A service that was wrong once is believed again as soon as it is right.

@@ -47,7 +47,8 @@ impl Bench {
             &["--quote", "quote", "--policy", "policy.toml", "--json"],
         );
         let report: serde_json::Value = serde_json::from_slice(&attest.stdout).unwrap();
-        let attested = report["publicKeySha256"].as_str().map(str::to_owned);
+        let attested = report["publicKeyReadSha256"].as_str().map(str::to_owned);
+        assert!(report["publicKeySha256"].is_null(), "nothing was verified: {report:#}");
         let code = report["error"]["code"].as_str().unwrap();
         assert_eq!(attested.is_none(), code.starts_with("PublicKey"), "{report:#}");
 

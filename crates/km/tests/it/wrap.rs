@@ -409,3 +409,24 @@ fn w_s8_the_pin_needs_no_argument_and_is_never_printed() {
         refused(&bench.command(&args).env("KM_WRAP_PIN", "").output().unwrap(), 6, "PinMissing");
     });
 }
+
+/// While somebody is asked for the PIN there is no private key in memory yet, and no core file could hold it.
+#[test]
+fn a_process_that_waits_for_the_pin_leaves_no_core_file() {
+    let bench = Bench::new();
+    let made = Command::new("mkfifo").arg(bench.dir.path().join("pin")).status().unwrap();
+    assert!(made.success());
+    // There is no private key: it would be missed first, were it read before the PIN.
+    let args = "--pubkey quote.pem --privkey absent.key --module /nonexistent.so --token t --pin-file pin";
+    let mut child = bench.command(args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    // Opens when the other end is opened.
+    let mut pin = std::fs::OpenOptions::new().write(true).open(bench.dir.path().join("pin")).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    std::io::Write::write_all(&mut pin, PIN.as_bytes()).unwrap();
+    drop(pin);
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+    assert!(!child.wait().unwrap().success() && stderr.contains("error[PrivateKeyUnreadable]"), "{stderr}");
+}

@@ -57,6 +57,7 @@ fn what_two_readers_could_read_differently_is_refused_by_name() {
         (format!("{}{plain}", "x".repeat(254)), "BoundaryMalformed"),
         (format!("{plain}x-----BEGIN"), "BoundaryMalformed"),
         (plain.replace('\n', "\r"), "BoundaryMalformed"),
+        (plain.trim_end().to_owned() + "\r", "BoundaryMalformed"),
         (plain.replace("AQI=\n", "AQI="), "BoundaryMalformed"),
         (plain.replacen("-----\n", "-----AQI=\n", 1), "BoundaryMalformed"),
         (plain.replacen("-----\n", "------\n", 1), "BoundaryMalformed"),

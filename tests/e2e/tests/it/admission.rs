@@ -5,7 +5,7 @@ use crate::signing::{Csr, request};
 use serde_json::{Value, json};
 use tcs_testkit::process::wait_for;
 
-const REASON: &str = "AdmissionPolicyMissing";
+const REASON: &str = "AdmissionPolicyNotEnforced";
 const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";
 const POLICY: &str = "validatingadmissionpolicy";
 const BINDING: &str = "validatingadmissionpolicybinding";

@@ -312,10 +312,10 @@ fn review_m4_what_is_said_of_a_clock_is_coarse() {
     assert_eq!((said(TOLERANCE), said(-TOLERANCE)), (String::new(), String::new()));
     for (ahead, distance) in [
         (301, "5 minutes ahead of"),
-        (-3599, "5 minutes behind"),
-        (3600, "an hour ahead of"),
+        (-5_399, "5 minutes behind"),
+        (5_400, "an hour ahead of"),
         (-2 * DAY, "a day behind"),
-        (31 * DAY, "a month ahead of"),
+        (46 * DAY, "a month ahead of"),
         (i64::MAX, "a year ahead of"),
         (i64::MIN, "a year behind"),
     ] {
@@ -323,4 +323,10 @@ fn review_m4_what_is_said_of_a_clock_is_coarse() {
         assert!(said(ahead).ends_with(&text), "{}", said(ahead));
     }
     assert_eq!(ClockSeen::of(i64::MAX, i64::MIN), ClockSeen::Differs(i64::MAX));
+    // A clock set to another time zone is wrong by whole hours, give or take the second in which it is looked at.
+    for hours in 1..=14 {
+        for ahead in [hours * 3600, -hours * 3600] {
+            assert_eq!(said(ahead - 1), said(ahead), "{hours}");
+        }
+    }
 }

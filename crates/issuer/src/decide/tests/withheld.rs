@@ -20,7 +20,7 @@ fn review_l9_without_the_policies_an_issuer_is_unready_and_keeps_what_is_recorde
         let condition = ready_condition(&plan.status).unwrap();
         assert_eq!(
             (condition.status.as_str(), condition.reason.as_str()),
-            ("False", reasons::ADMISSION_POLICY_MISSING)
+            ("False", reasons::ADMISSION_POLICY_NOT_ENFORCED)
         );
         assert_eq!(condition.message, WHY);
         assert_eq!((plan.notes.len(), plan.notes[0].warning), (1, true));

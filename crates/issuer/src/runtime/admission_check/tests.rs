@@ -3,11 +3,15 @@ use super::*;
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What the API server says to a request, if it is not what a healthy one says.
 type Answer = fn(&Method, &str) -> Option<(StatusCode, Value)>;
 
 const REFUSAL: &str = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'tcs-issuer-secrets' with binding 'tcs-issuer-secrets' denied request: no";
+
+/// Stands for a value that is nested 300 levels deep.
+const NESTED: &str = "nested";
 
 fn status(code: StatusCode, reason: &str, message: &str) -> (StatusCode, Value) {
     let body = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code.as_u16() });
@@ -18,7 +22,7 @@ fn not_found() -> (StatusCode, Value) {
     status(StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
-/// The manifest's objects, with a time that Rust's types cannot hold.
+/// The manifest's objects, with a time that Rust's types cannot hold, and nested deeper than a JSON parser follows.
 fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
     if method == Method::POST {
         return status(StatusCode::FORBIDDEN, "Forbidden", REFUSAL);
@@ -29,7 +33,7 @@ fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
     let object = objects.iter().find(|object| path == format!("{}/{}", url(object.kind), object.name));
     let object = object.map(|object| {
         json!({
-            "metadata": { "name": object.name, "managedFields": [{ "time": "9999-12-31T23:59:59Z" }] },
+            "metadata": { "name": object.name, "managedFields": [{ "time": "9999-12-31T23:59:59Z", "deep": NESTED }] },
             "spec": object.spec(),
         })
     });
@@ -41,7 +45,8 @@ async fn checked(answer: Answer) -> Result<Result<(), Fault>, kube::Error> {
         let path = Arc::<str>::from(uri.path());
         assert!(method == Method::GET || uri.query() == Some("&dryRun=All"), "{uri}");
         let (code, body) = answer(&method, &path).unwrap_or_else(|| healthy(&method, &path));
-        std::future::ready((code, body.to_string()))
+        let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));
+        std::future::ready((code, body.to_string().replace(&format!("\"{NESTED}\""), &nested)))
     });
     check(&Client::new(server, "default"), &expected().unwrap(), Duration::ZERO).await
 }
@@ -81,6 +86,28 @@ async fn review_l9_what_may_not_be_read_is_not_taken_for_good() {
         |_, path| is_binding_of_tokens(path).then(|| status(StatusCode::FORBIDDEN, "Forbidden", "no right"));
     let fault = checked(refused).await.unwrap().unwrap_err();
     assert!(matches!(&fault, Fault::Unreadable { why, .. } if why == "no right"), "{fault}");
+}
+
+/// What it checks cannot be known, which is not the same as that it could not be asked.
+#[tokio::test]
+async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
+    let unreadable: Answer = |_, path| {
+        is_binding_of_tokens(path)
+            .then(|| (StatusCode::OK, json!({ "metadata": {}, "spec": { "x": NESTED } })))
+    };
+    let fault = checked(unreadable).await.unwrap().unwrap_err();
+    assert!(matches!(&fault, Fault::Unreadable { name, .. } if name == "tcs-issuer-tokens"), "{fault}");
+}
+
+/// As an API server answers for a moment after its start, before it has read the roles.
+#[tokio::test]
+async fn review_l9_what_is_refused_for_a_moment_is_asked_again() {
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    let starting: Answer = |_, _| {
+        (REFUSED.fetch_add(1, Ordering::Relaxed) < 3)
+            .then(|| status(StatusCode::FORBIDDEN, "Forbidden", "cannot get resource"))
+    };
+    assert_eq!(checked(starting).await.unwrap(), Ok(()));
 }
 
 #[tokio::test]

@@ -114,7 +114,8 @@ impl Report {
             "anyIdentity": self.any_identity,
             "time": self.time(),
             "binding": self.binding_name(),
-            "publicKeySha256": self.public_key,
+            "publicKeySha256": self.public_key.as_ref().filter(|_| error.is_none() && *self.binding() == Binding::Passed),
+            "publicKeyReadSha256": self.public_key,
             "collateral": self.found.as_ref().and_then(|found| found.collateral.as_ref()),
             "qvResult": self.qv_result().map(|result| json!({
                 "name": result.name(),
