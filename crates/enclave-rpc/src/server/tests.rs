@@ -252,9 +252,7 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     other_version[4] = 2;
     let mut too_long = good.clone();
     too_long[..4].copy_from_slice(&u32::MAX.to_be_bytes());
-    let mut garbage = good.clone();
-    garbage[13] = 0xff;
-    for bad in [other_version, too_long, garbage] {
+    for bad in [other_version, too_long] {
         let mut stream = server.raw();
         stream.write_all(&bad).unwrap();
         let answer = codec::read(&mut stream, WAIT).unwrap().unwrap();
@@ -266,6 +264,23 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     stream.write_all(&[0, 0, 0, 3, 1, 1, 1]).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "no id, no answer");
     assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
+}
+
+/// Within a whole frame nothing is out of step. All issuers share a connection, and what one of them asks must not end it for the others.
+#[test]
+fn what_cannot_be_decoded_costs_its_sender_this_request_only() {
+    let server = Running::start(options(1, 8), 0);
+    let mut stream = server.raw();
+    let mut garbage = codec::encode(9, &Request::Identity).unwrap();
+    garbage[13] = 0xff;
+    let good = codec::encode(10, &Request::Identity).unwrap();
+    stream.write_all(&[garbage, good].concat()).unwrap();
+    let refused = codec::read(&mut stream, WAIT).unwrap().unwrap();
+    assert_eq!(refused.id, 9);
+    assert_eq!(code(codec::decode(&refused.body).unwrap()), RefusalCode::MalformedMessage);
+    let answer = codec::read(&mut stream, WAIT).unwrap().unwrap();
+    assert_eq!(answer.id, 10);
+    assert!(is_identity(&codec::decode(&answer.body).unwrap()));
 }
 
 /// One issuer's new rule costs the other issuers nothing: they share the connection.
