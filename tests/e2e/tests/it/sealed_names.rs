@@ -27,10 +27,18 @@ fn review_l4_the_key_owner_takes_no_name_and_no_type_of_a_sealed_key() {
         ("a name that is generated", secret(&json!({ "generateName": "tcs-sealed-" }), "Opaque")),
         ("the type", secret(&json!({ "name": "wrapped-key" }), sealed)),
         ("both", secret(&json!({ "name": name }), sealed)),
+        // A cluster issuer's certificate is published in this namespace, too.
+        ("the name of a CA certificate", secret(&json!({ "name": "mesh-ca" }), "Opaque")),
+        ("a name that is generated, of any kind", secret(&json!({ "generateName": "mesh-" }), "Opaque")),
     ] {
         wait_for(SETTLE, what, || {
             let refused = apply_as(&owner, "create", &squatted).err();
-            Ok(refused.filter(|error| error.contains("'tcs-issuer-sealed-keys'")))
+            // Where two policies refuse, the API server names either. The type alone is refused by one.
+            let names = |policy: &str, error: &String| error.contains(&format!("'{policy}'"));
+            Ok(refused.filter(|error| {
+                names("tcs-issuer-sealed-keys", error)
+                    || (what != "the type" && names("tcs-issuer-tokens", error))
+            }))
         })
         .unwrap();
     }

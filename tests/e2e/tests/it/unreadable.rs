@@ -273,6 +273,12 @@ fn review_h1_one_bad_object_harms_itself_only() {
     let waiting = ask(&old_issuer);
     let says = "TCSIssuer unreadable/old cannot be read: spec.secretName: found integer, expected a string";
     waiting.event_says("WaitingForIssuerReadable", says);
+    // Its owner, who does not see the log, is told.
+    wait_for(SOON, "an Event about the issuer", || {
+        let events = bed.kubectl(&["get", "events", "-n", "unreadable", "-o", "json"]);
+        Ok((events.contains("ObjectUnreadable") && events.contains(says)).then_some(()))
+    })
+    .unwrap();
 
     // While it runs; also an issuer that is served already, and one that waits for its key.
     plant(&bed, "while", &editor(&bed));
