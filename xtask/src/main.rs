@@ -12,6 +12,8 @@ mod flips;
 mod fuzz;
 mod generate;
 mod mutants;
+#[cfg(test)]
+mod named_tests;
 mod setup;
 mod up;
 

@@ -39,10 +39,8 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
     while !rest.is_empty() {
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let (content, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
-        // Without a line feed behind it Go takes a carriage return for a part of the line.
-        if tail.is_empty() && content.ends_with(b"\r") && holds(content, DASHES) {
-            return Err(Error::BoundaryMalformed { line: line.saturating_add(1) });
-        }
+        // Go takes a carriage return for a part of the line, but for one directly before a line feed.
+        let content = if tail.is_empty() { content } else { content.strip_suffix(b"\r").unwrap_or(content) };
         rest = tail.strip_prefix(b"\n").unwrap_or(tail);
         line = line.saturating_add(1);
         open = match (classify(content, line)?, open) {
@@ -125,7 +123,7 @@ fn is_label(label: &str) -> bool {
 }
 
 fn trim_end(mut content: &[u8]) -> &[u8] {
-    while let [rest @ .., b'\r' | b' ' | b'\t'] = content {
+    while let [rest @ .., b' ' | b'\t'] = content {
         content = rest;
     }
     content
