@@ -1,7 +1,8 @@
 //! `test`: all tests and checks, one after the other, each named with its time.
 
 use anyhow::{Context, Result, bail};
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use tcs_testkit::repository;
 
@@ -28,7 +29,7 @@ const STEPS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("generated files", &["xtask", "generate", "--check"]),
-    ("tests", &["test", "--workspace", "--exclude", "tcs-e2e"]),
+    ("tests", &["test", "--workspace", "--exclude", "tcs-e2e", "--no-fail-fast"]),
     (
         "tests, simulation",
         &[
@@ -41,6 +42,7 @@ const STEPS: [(&str, &[&str]); 10] = [
             "tcs-enclave/simulation,tcs-km/simulation",
             "--target-dir",
             "target/simulation",
+            "--no-fail-fast",
         ],
     ),
     ("fuzz", &["xtask", "fuzz", "--seconds", "10"]),
@@ -53,6 +55,10 @@ const STEPS: [(&str, &[&str]); 10] = [
 pub fn run() -> Result<()> {
     crate::setup::ensure()?;
     tcs_testkit::ensure_control_plane(crate::progress)?;
+    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for want of them
+    // would look like a difference.
+    crate::progress("building hack/judge");
+    tcs_testkit::judge::program()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut report = Vec::new();
     let mut failed = 0;
@@ -63,10 +69,12 @@ pub fn run() -> Result<()> {
         command.current_dir(repository()).args(arguments);
         // SoftHSM2 was made sure of above, so a test that would skip for want of it fails instead.
         command.env("TCS_REQUIRE_SOFTHSM", "1").env("RUSTDOCFLAGS", "-D warnings");
-        let status = command.status().with_context(|| format!("run cargo {}", arguments.join(" ")))?;
+        let (passed, failures) = watched(&mut command, &mut std::io::stdout())
+            .with_context(|| format!("run cargo {}", arguments.join(" ")))?;
         let seconds = begun.elapsed().as_secs();
-        report.push(format!("{} {name} ({seconds} s)", if status.success() { "ok  " } else { "FAIL" }));
-        failed += usize::from(!status.success());
+        report.push(format!("{} {name} ({seconds} s)", if passed { "ok  " } else { "FAIL" }));
+        report.extend(failures.into_iter().map(|line| format!("       {line}")));
+        failed += usize::from(!passed);
     }
     println!("\n{}", report.join("\n"));
     println!("steps: {} passed, {failed} failed", STEPS.len() - failed);
@@ -76,9 +84,43 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
+/// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed tests, so that they
+/// can be repeated at the end, where somebody looks first.
+fn watched(command: &mut Command, out: &mut impl Write) -> Result<(bool, Vec<String>)> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let output = child.stdout.take().context("no standard output")?;
+    let mut failures = Vec::new();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        out.write_all(&[line.as_slice(), b"\n"].concat())?;
+        let text = String::from_utf8_lossy(&line);
+        if names_failure(&text) {
+            failures.push(text.into_owned());
+        }
+    }
+    Ok((child.wait()?.success(), failures))
+}
+
+/// Whether a line of a test binary's output names a failed test.
+fn names_failure(line: &str) -> bool {
+    line.starts_with("test ") && line.ends_with(" ... FAILED")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_tests_are_repeated_at_the_end() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'test a::b ... ok'; echo 'test a::c ... FAILED'; exit 101"]);
+        let mut out = Vec::new();
+        let (passed, failures) = watched(&mut command, &mut out).unwrap();
+        assert!(!passed);
+        assert_eq!(failures, ["test a::c ... FAILED"]);
+        assert_eq!(out, b"test a::b ... ok\ntest a::c ... FAILED\n");
+        assert!(watched(&mut Command::new("true"), &mut std::io::sink()).unwrap().0);
+    }
 
     /// The original's CI built an image and never ran a test.
     #[test]

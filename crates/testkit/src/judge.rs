@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::programs::repository;
 
+/// How often a build is tried.
+const BUILDS: u32 = 3;
+
 /// Builds the program, or finds that it is up to date.
 pub fn program() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -16,11 +19,16 @@ pub fn program() -> Result<PathBuf> {
         let out = repository().join("target/judge/judge");
         let mut go = Command::new("go");
         go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository().join("hack/judge"));
-        let built = go.output().context("Go 1.26 is needed as a judge")?;
-        if !built.status.success() {
-            bail!("go build: {}", String::from_utf8_lossy(&built.stderr));
+        // Modules that are not in Go's cache are downloaded, which may fail for a moment.
+        let mut said = String::new();
+        for _ in 0..BUILDS {
+            let built = go.output().context("Go 1.26 is needed as a judge")?;
+            if built.status.success() {
+                return Ok(out);
+            }
+            said = String::from_utf8_lossy(&built.stderr).into_owned();
         }
-        Ok(out)
+        bail!("go build failed {BUILDS} times: {said}")
     };
     BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
 }
