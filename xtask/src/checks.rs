@@ -55,8 +55,8 @@ const STEPS: [(&str, &[&str]); 10] = [
 pub fn run() -> Result<()> {
     crate::setup::ensure()?;
     tcs_testkit::ensure_control_plane(crate::progress)?;
-    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for want of them
-    // would look like a difference.
+    // Tests compare their results with this program. The first build downloads Go modules: if that failed inside a test,
+    // it would look like a difference between the results.
     crate::progress("building hack/judge");
     tcs_testkit::judge::program()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
