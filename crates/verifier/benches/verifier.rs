@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tcs_evidence::Evidence;
 use tcs_verifier::{
     AcceptedIdentity, Collateral, Kss, MAX_COLLATERAL, PlatformPolicy, Policy, TcbPolicy, TcbStatus,
-    TdReference, TdxPolicy, TrustRoot, Workload, verify,
+    TdReference, TdxPolicy, TrustAnchor, Workload, verify,
 };
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
@@ -119,7 +119,7 @@ struct Subject {
     json: Vec<u8>,
     collateral: Collateral,
     policy: Policy,
-    trust: TrustRoot,
+    trust: TrustAnchor,
     now: i64,
 }
 
@@ -133,14 +133,14 @@ impl Subject {
         let json = data(&format!("{file}_collateral.json"));
         let collateral = Collateral::from_json(&json).unwrap();
         let policy = Self::policy(&evidence, &collateral, now);
-        let subject = Self { name, evidence, json, collateral, policy, trust: TrustRoot::intel(), now };
+        let subject = Self { name, evidence, json, collateral, policy, trust: TrustAnchor::intel(), now };
         subject.verify();
         subject
     }
 
     /// Asks for everything that a policy can ask of this kind of workload.
     fn policy(evidence: &Evidence, collateral: &Collateral, now: i64) -> Policy {
-        let verdict = verify(evidence, collateral, &TrustRoot::intel(), &Policy::default(), now);
+        let verdict = verify(evidence, collateral, &TrustAnchor::intel(), &Policy::default(), now);
         let claims = verdict.claims().unwrap();
         let mut policy = Policy {
             tcb: TcbPolicy {
@@ -342,7 +342,7 @@ impl Report {
             let used = peak(|| {
                 if let Ok(collateral) = Collateral::from_json(&json) {
                     read = "read, then refused";
-                    let trust = TrustRoot::intel();
+                    let trust = TrustAnchor::intel();
                     let verdict =
                         verify(&subject.evidence, &collateral, &trust, &subject.policy, subject.now);
                     assert!(verdict.accepted().is_err(), "{what}");

@@ -41,7 +41,7 @@ impl Outcome {
 
 /// The checks that this crate makes, in the order in which they are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Id {
+pub enum CheckId {
     QuoteLayout,
     ChainForm,
     TrustRoot,
@@ -68,7 +68,7 @@ pub enum Id {
     Fmspc,
 }
 
-impl Id {
+impl CheckId {
     const ALL: [(Self, &'static str, &'static str); 24] = [
         (
             Self::QuoteLayout,
@@ -106,22 +106,22 @@ impl Id {
 }
 
 /// Collects the checks of one verification.
-pub struct Record(Vec<(Id, Check)>);
+pub struct Record(Vec<(CheckId, Check)>);
 
 impl Record {
     /// All checks, none of them made.
     pub fn new() -> Self {
-        let check = |(id, name, expected): &(Id, &'static str, &'static str)| {
+        let check = |(id, name, expected): &(CheckId, &'static str, &'static str)| {
             let (expected, found) = (Cow::Borrowed(*expected), Cow::Borrowed(""));
             (*id, Check { id: name, expected, found, outcome: Outcome::NotMade })
         };
-        Self(Id::ALL.iter().map(check).collect())
+        Self(CheckId::ALL.iter().map(check).collect())
     }
 
     /// Notes how a check ended and hands its error on.
-    pub fn end<T, F: Into<Cow<'static, str>>>(
+    pub fn conclude<T, F: Into<Cow<'static, str>>>(
         &mut self,
-        id: Id,
+        id: CheckId,
         result: Result<T, Error>,
         found: impl FnOnce(&T) -> F,
     ) -> Result<T, Error> {
@@ -135,9 +135,9 @@ impl Record {
     }
 
     /// Notes a check of the policy, which says what it asks for.
-    pub fn judge(
+    pub fn conclude_policy(
         &mut self,
-        id: Id,
+        id: CheckId,
         expected: impl Into<Cow<'static, str>>,
         found: impl Into<Cow<'static, str>>,
         result: Result<(), Error>,
@@ -150,7 +150,7 @@ impl Record {
     }
 
     /// The list, without the checks that this kind of workload does not have.
-    pub fn into_checks(self, not_applicable: &[Id]) -> Vec<Check> {
+    pub fn into_checks(self, not_applicable: &[CheckId]) -> Vec<Check> {
         self.0.into_iter().filter(|(id, _)| !not_applicable.contains(id)).map(|(_, check)| check).collect()
     }
 }

@@ -10,7 +10,7 @@ use tcs_evidence::{EnclaveReport, TdReport};
 pub struct Claims {
     /// What made the quote.
     pub workload: Workload,
-    /// `report_data`, to be judged by [`crate::check_binding`].
+    /// `report_data`, 64 bytes. [`crate::check_binding`] tells whether it binds a key.
     pub report_data: [u8; 64],
     /// State of the platform and its quoting enclave together, merged as Intel's library does.
     pub status: TcbStatus,
@@ -39,14 +39,14 @@ pub struct Claims {
     /// SHA-384 of the root's public key (the point, without ASN.1), 48 bytes.
     pub root_key_id: [u8; 48],
     /// Instants (Unix seconds) between which all collateral and certificates are valid.
-    pub window: Window,
+    pub window: CollateralWindow,
     /// Under a simulated root: **no protection**; every surface must say so.
     pub simulated: bool,
 }
 
 /// When a verification's inputs were made and how long they hold, Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct CollateralWindow {
     /// The oldest part begins.
     pub earliest_issue: u64,
     /// The newest part begins.

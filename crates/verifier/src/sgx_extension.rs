@@ -2,7 +2,7 @@
 //! Specification): read once, for the claims and for Q4.
 
 use crate::Error;
-use crate::certificate::{Certified, PckCa};
+use crate::certificate::{ParsedCertificate, PckCa};
 use crate::claims::Platform;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader as _, SliceReader, Tag};
@@ -41,13 +41,13 @@ struct Members<'a>([Option<AnyRef<'a>>; 19]);
 
 impl SgxExtension {
     /// Reads it from a PCK certificate. What is there twice, missing or of another form is refused.
-    pub fn read(leaf: &Certified) -> Result<Self, Error> {
+    pub fn read(leaf: &ParsedCertificate) -> Result<Self, Error> {
         Self::find(leaf).ok_or_else(|| {
             Error::QuoteRefused("the SGX extension of its PCK certificate cannot be read".into())
         })
     }
 
-    fn find(leaf: &Certified) -> Option<Self> {
+    fn find(leaf: &ParsedCertificate) -> Option<Self> {
         let all = Members::read(&[], AnyRef::from_der(leaf.extension(SGX)?).ok()?)?;
         let tcb = Members::read(&[TCB], all.get(TCB)?)?;
         let mut components = [0; 16];
@@ -86,7 +86,16 @@ impl SgxExtension {
         })
     }
 
-    /// The machine as claims tell of it.
+    /// Refuses a component that is lower than the byte of CPUSVN at its place (`docs/conformance.md`, Q4): Intel's
+    /// library compares the components with the TCB levels, dcap-qvl compares CPUSVN, and both must agree.
+    pub fn check_components(&self) -> Result<(), Error> {
+        if self.components.iter().zip(self.cpu_svn).all(|(svn, cpu)| *svn >= cpu) {
+            return Ok(());
+        }
+        Err(Error::QuoteRefused("the SVN components of its certificate do not fit CPUSVN".into()))
+    }
+
+    /// The platform as it appears in the claims.
     pub fn platform(&self, ca: PckCa) -> Platform {
         Platform {
             ca,

@@ -75,7 +75,7 @@ impl TcbStatus {
         }
     }
 
-    /// Whether the level is older than the platform's newest: what a floor of the TCB date is for.
+    /// Whether the level is older than the platform's newest, which a minimum TCB date limits.
     pub(crate) fn is_out_of_date(self) -> bool {
         matches!(self, Self::OutOfDate | Self::OutOfDateConfigurationNeeded)
     }
@@ -127,7 +127,7 @@ impl From<dcap_qvl::TcbStatus> for TcbStatus {
     }
 }
 
-/// `sgx_ql_qv_result_t` of Intel's `sgx_qve_header.h` (quote-verification reference, section 5).
+/// `sgx_ql_qv_result_t` of Intel's `sgx_qve_header.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QvResult {
     /// 0.

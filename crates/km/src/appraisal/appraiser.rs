@@ -1,12 +1,14 @@
 //! From evidence to a verdict.
 
-use super::{Error, Instant, Settings};
+use super::error::Error;
+use super::instant::Instant;
+use super::settings::Settings;
 use crate::collateral::{self, Numbers, Obtain, Obtained, PlatformKey};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tcs_evidence::{Evidence, QuotePublicKey};
 use tcs_verifier::{
-    Check, Outcome, Policy, TcbStatus, TrustRoot, Verdict, Workload, check_binding, inspect, verify,
+    Check, Outcome, Policy, TcbStatus, TrustAnchor, Verdict, Workload, check_binding, inspect, verify,
 };
 
 /// What evidence is appraised by.
@@ -72,7 +74,7 @@ pub struct Refused {
 pub struct Appraiser {
     settings: Settings,
     policy: Policy,
-    trust: TrustRoot,
+    trust: TrustAnchor,
     /// Nobody is trusted yet: there is no policy file, nor is every enclave accepted.
     nobody: bool,
     at: Option<Instant>,
@@ -111,14 +113,14 @@ impl Appraiser {
             );
         }
         if let Some(at) = self.at {
-            caveats.push(format!("judged at {at}, not now (--at): says nothing about today"));
+            caveats.push(format!("appraised at {at}, not now (--at): says nothing about today"));
         }
         caveats
     }
 
     /// The instant of an appraisal that is made `now`, Unix seconds.
     #[must_use]
-    pub fn judged_at(&self, now: i64) -> i64 {
+    pub fn appraised_at(&self, now: i64) -> i64 {
         self.at.map_or(now, |at| i64::try_from(at.0).unwrap_or(i64::MAX))
     }
 
@@ -156,8 +158,8 @@ impl Appraiser {
         }
         let (obtained, key) = obtain(&self.settings, evidence, clock, true)?;
         found.collateral = Some(obtained.source.clone());
-        let judged_at = self.judged_at(clock.now);
-        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, judged_at);
+        let appraised_at = self.appraised_at(clock.now);
+        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, appraised_at);
         let refusal = verdict.accepted().err().cloned();
         let verdict = found.verdict.insert(verdict);
         if let Some(claims) = verdict.claims() {
@@ -177,7 +179,7 @@ impl Appraiser {
             }
             let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
             if self.at.is_none() && !too_old {
-                // What was judged stands without a copy, too.
+                // The verdict stands without a copy, too.
                 if let Err(error) = obtained.keep() {
                     found.warnings.push(format!("no copy of the collateral is kept: {error}"));
                 }

@@ -1,7 +1,7 @@
 //! Why evidence was not accepted.
 
-use crate::collateral;
 use crate::exit::Exit;
+use crate::{advice, collateral};
 use std::path::PathBuf;
 use tcs_verifier::Class;
 
@@ -103,7 +103,7 @@ impl Error {
                 "name its source in the policy file (--policy), section [collateral], or give --collateral or --pccs-url"
             }
             Self::Collateral(error) => error.advice(),
-            Self::Refused(error) => error.advice(),
+            Self::Refused(error) => advice::for_refusal(error),
         }
     }
 }

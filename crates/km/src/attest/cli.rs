@@ -1,14 +1,9 @@
 //! Options of `km-attest`.
 
 use crate::appraisal::{Instant, Options};
+use crate::version::VERSION;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
-
-const VERSION: &str = if cfg!(feature = "simulation") {
-    concat!(env!("CARGO_PKG_VERSION"), "+simulation")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
 
 /// Verifies that a public key was made inside an enclave that you trust.
 ///
@@ -59,7 +54,7 @@ pub(super) struct AppraisalOptions {
     #[arg(long)]
     pub(super) any_identity: bool,
 
-    /// Judge at this time instead of now: RFC 3339 in UTC (2026-01-31T23:59:59Z) or Unix seconds.
+    /// Appraise at this time instead of now: RFC 3339 in UTC (2026-01-31T23:59:59Z) or Unix seconds.
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<Instant>,
 
@@ -110,7 +105,7 @@ impl Sources {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Judge a quote without a public key. Says nothing about any key.
+    /// Appraise a quote without a public key. Says nothing about any key.
     Appraise {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -119,7 +114,7 @@ pub(super) enum Command {
         #[command(flatten)]
         appraisal: AppraisalOptions,
     },
-    /// Show what a quote and its certificates say of themselves. Judges nothing.
+    /// Show what a quote and its certificates say of themselves. Verifies nothing.
     Inspect {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -161,7 +156,7 @@ pub(super) enum PolicyCommand {
 
 #[derive(Subcommand)]
 pub(super) enum CollateralCommand {
-    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is judged.
+    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is verified.
     Fetch {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! `policy new`: a policy file that pins the identity and the platform of a quote at hand.
 
-use super::Error;
+use super::error::Error;
 use crate::appraisal;
 use crate::files::write_new;
 use crate::io::Io;

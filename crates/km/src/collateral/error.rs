@@ -1,5 +1,6 @@
 //! Why there is no collateral.
 
+use crate::advice;
 use crate::exit::Exit;
 use std::path::PathBuf;
 
@@ -47,7 +48,7 @@ pub enum Error {
     #[error("cannot get collateral from {url}: {cause}")]
     Fetch {
         /// What kind of failure.
-        fault: Fault,
+        kind: FetchError,
         /// The address.
         url: String,
         /// What happened.
@@ -77,11 +78,13 @@ pub enum Error {
 
 /// What kind of failure a fetch had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FetchError {
     /// The service does not know the platform (404, 410).
     NotFound,
-    /// Any other status than 200.
-    Status,
+    /// Any other HTTP status than 200.
+    Status(u16),
+    /// A redirect, which is not followed.
+    Redirect,
     /// No answer in time.
     Timeout,
     /// No connection.
@@ -107,15 +110,15 @@ impl Error {
             Self::Refused(error) => error.code(),
             Self::QcnlMalformed { .. } => "QcnlMalformed",
             Self::QcnlInsecure { .. } => "QcnlInsecure",
-            Self::Fetch { fault, .. } => match fault {
-                Fault::NotFound => "CollateralNotFound",
-                Fault::Status => "CollateralServerError",
-                Fault::Timeout => "CollateralTimeout",
-                Fault::Connect => "CollateralConnect",
-                Fault::Tls => "CollateralTls",
-                Fault::Truncated => "CollateralTruncated",
-                Fault::TooLong => "CollateralTooLong",
-                Fault::Malformed => "CollateralResponseMalformed",
+            Self::Fetch { kind, .. } => match kind {
+                FetchError::NotFound => "CollateralNotFound",
+                FetchError::Status(_) | FetchError::Redirect => "CollateralServerError",
+                FetchError::Timeout => "CollateralTimeout",
+                FetchError::Connect => "CollateralConnect",
+                FetchError::Tls => "CollateralTls",
+                FetchError::Truncated => "CollateralTruncated",
+                FetchError::TooLong => "CollateralTooLong",
+                FetchError::Malformed => "CollateralResponseMalformed",
             },
             Self::Rollback { .. } => "CollateralRollback",
             Self::State { .. } => "CollateralState",
@@ -152,18 +155,24 @@ impl Error {
                 "check the file names in section [collateral] of the policy file, or --collateral"
             }
             Self::Unwritable { .. } => "check that the folder exists and can be written",
-            Self::Refused(error) => error.advice(),
+            Self::Refused(error) => advice::for_refusal(error),
             Self::QcnlMalformed { .. } => "name the service by pccs_url or pcs_url instead",
             Self::QcnlInsecure { .. } => {
                 "put the certificate of the CA that signed the PCCS's into a file and name it as ca_file"
             }
-            Self::Fetch { fault, .. } => match fault {
-                Fault::NotFound => offline!("register the platform with this service, or ask another one"),
-                Fault::Status => offline!("ask whoever runs the service"),
-                Fault::Timeout => offline!("check the network and the proxy, or give more timeout_seconds"),
-                Fault::Connect => offline!("check the address, the network and the proxy"),
-                Fault::Tls => offline!("name the CA of the service as ca_file, if it is one of your own"),
-                Fault::Truncated | Fault::TooLong | Fault::Malformed => {
+            Self::Fetch { kind, .. } => match kind {
+                FetchError::NotFound => {
+                    offline!("register the platform with this service, or ask another one")
+                }
+                FetchError::Status(_) | FetchError::Redirect => offline!("ask whoever runs the service"),
+                FetchError::Timeout => {
+                    offline!("check the network and the proxy, or give more timeout_seconds")
+                }
+                FetchError::Connect => offline!("check the address, the network and the proxy"),
+                FetchError::Tls => {
+                    offline!("name the CA of the service as ca_file, if it is one of your own")
+                }
+                FetchError::Truncated | FetchError::TooLong | FetchError::Malformed => {
                     offline!("check that this is the address of a PCCS or PCS of version 4")
                 }
             },

@@ -1,7 +1,8 @@
 //! `/etc/sgx_default_qcnl.conf`, the settings of Intel's quote provider library: JSON with comments, or `KEY=value` in the
 //! form of releases before DCAP 1.12. Only what says where collateral is and how it is asked for is read.
 
-use super::Error;
+use super::error::Error;
+use crate::files::read_limited;
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde::Deserialize;
 use std::path::Path;
@@ -27,7 +28,7 @@ struct File {
 /// `has_ca`: the settings name a CA of their own, so that a server with a certificate of nobody's need not be believed blindly.
 pub fn read(path: &Path, has_ca: bool) -> Result<Qcnl, Error> {
     let malformed = |cause: String| Error::QcnlMalformed { path: path.to_owned(), cause };
-    let bytes = crate::files::read_limited(path, MAX_FILE)
+    let bytes = read_limited(path, MAX_FILE)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })?;
     let text = String::from_utf8(bytes).map_err(|_| malformed("not UTF-8".into()))?;
     let file = parse(&text).map_err(malformed)?;

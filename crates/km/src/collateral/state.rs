@@ -1,8 +1,9 @@
 //! The numbers of collateral seen before: they only grow, and whoever offers lower ones may be hiding a revocation.
 
-use super::cache::replace;
+use super::error::Error;
 use super::platform::PlatformKey;
-use super::{Error, Update};
+use super::service::Update;
+use crate::files::{read_limited, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -31,7 +32,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Those of verified collateral; nothing else may ever be remembered, or anybody could raise the bar for the owner.
+    /// Those of verified collateral; nothing else may ever be remembered, otherwise anybody could make genuine collateral look old.
     #[must_use]
     pub fn of(claims: &Claims) -> Self {
         Self {
@@ -79,7 +80,7 @@ pub fn advance(
     let lock = lock.map_err(io)?;
     lock.lock().map_err(io)?;
 
-    let mut file = match crate::files::read_limited(path, MAX_FILE) {
+    let mut file = match read_limited(path, MAX_FILE) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?,
         Err(error) if error.kind() == ErrorKind::NotFound => File { version: VERSION, seen: BTreeMap::new() },
         Err(error) => return Err(io(error)),

@@ -1,17 +1,12 @@
 //! Options of `km-wrap`.
 
-use super::Error;
+use super::error::Error;
 use crate::appraisal::Options;
+use crate::version::VERSION;
 use clap::Parser;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use tcs_keywrap::WrapFormat;
-
-const VERSION: &str = if cfg!(feature = "simulation") {
-    concat!(env!("CARGO_PKG_VERSION"), "+simulation")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
 
 /// Wraps a CA private key for the public key of a verified quote.
 ///

@@ -1,6 +1,6 @@
 //! Key files: PEM in, DER out.
 
-use super::Error;
+use super::error::Error;
 use crate::files::read_secret;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;

@@ -1,7 +1,7 @@
 //! `km-attest`: the real program on quotes of a simulated platform.
 //!
 //! Without the feature `simulation` it must refuse all of them; with it
-//! (`cargo test -p tcs-km --features simulation --target-dir target/simulation`) it judges them like genuine ones.
+//! (`cargo test -p tcs-km --features simulation --target-dir target/simulation`) it appraises them like genuine ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,7 +30,7 @@ pub struct Bench {
     quote: Vec<u8>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must what it judges")]
+#[expect(clippy::disallowed_methods, reason = "the program reads the clock, so the quote must be of today")]
 fn now() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap()

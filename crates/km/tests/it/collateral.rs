@@ -8,7 +8,7 @@ use tcs_evidence::Evidence;
 use tcs_km::collateral::{Error, Numbers, Obtain, Obtained, PlatformKey, Settings, Update, advance};
 use tcs_sgx_sim::{Collateral, CollateralOptions, Enclave, Platform, Td, Tee};
 use tcs_testkit::pccs::{Fault, Pccs};
-use tcs_verifier::{Policy, TrustRoot, Verdict, inspect, verify};
+use tcs_verifier::{Policy, TrustAnchor, Verdict, inspect, verify};
 use tempfile::TempDir;
 
 const DAY: i64 = 86_400;
@@ -69,8 +69,8 @@ impl Bench {
         self.get(&format!("pccs_url = '{}'\nattempts = 1\ntimeout_seconds = 20\n", pccs.url()))
     }
 
-    fn judge(&self, obtained: &Obtained) -> Verdict {
-        let trust = TrustRoot::simulated(self.platform.root_certificate()).unwrap();
+    fn appraise(&self, obtained: &Obtained) -> Verdict {
+        let trust = TrustAnchor::simulated(self.platform.root_certificate()).unwrap();
         let policy = Policy { any_identity: true, ..Policy::default() };
         verify(&self.sgx(), &obtained.collateral, &trust, &policy, self.now)
     }
@@ -114,7 +114,7 @@ fn texts_of_a_pccs_come_through_byte_for_byte() {
     ] {
         assert_eq!(json[member], expected[member], "{member}");
     }
-    assert!(bench.judge(&obtained).accepted().is_ok());
+    assert!(bench.appraise(&obtained).accepted().is_ok());
     assert_eq!(obtained.source, pccs.url());
     let asked: Vec<String> = pccs.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(
@@ -135,7 +135,7 @@ fn a_trust_domain_has_collateral_of_its_own() {
     let td = Evidence::TdxQuote(bench.platform.td_quote(&Td::default()).unwrap());
     let settings = format!("pccs_url = '{}/tdx/certification/v4/'\nupdate = 'early'\n", pccs.url());
     let obtained = bench.get_for(&td, &settings, bench.now).unwrap();
-    let trust = TrustRoot::simulated(bench.platform.root_certificate()).unwrap();
+    let trust = TrustAnchor::simulated(bench.platform.root_certificate()).unwrap();
     let policy = Policy { any_identity: true, ..Policy::default() };
     assert!(verify(&td, &obtained.collateral, &trust, &policy, bench.now).accepted().is_ok());
     let asked: Vec<String> = pccs.requests().into_iter().map(|request| request.target).collect();
@@ -155,7 +155,7 @@ fn intels_form_has_the_root_crl_elsewhere_and_takes_a_key() {
         elsewhere.url()
     );
     let obtained = bench.get(&settings).unwrap();
-    assert!(bench.judge(&obtained).accepted().is_ok());
+    assert!(bench.appraise(&obtained).accepted().is_ok());
     let has_key =
         |head: &str| head.to_ascii_lowercase().contains("ocp-apim-subscription-key: s3cr3t-subscription\r\n");
     let (requests, others) = (pccs.requests(), elsewhere.requests());
@@ -184,7 +184,9 @@ fn settings_of_the_quote_provider_library_are_taken_over() {
         )
     };
     bench.write("qcnl.conf", conf(true));
-    assert!(bench.judge(&bench.get("qcnl = 'qcnl.conf'\nca_file = 'ca.pem'\n").unwrap()).accepted().is_ok());
+    assert!(
+        bench.appraise(&bench.get("qcnl = 'qcnl.conf'\nca_file = 'ca.pem'\n").unwrap()).accepted().is_ok()
+    );
     bench.write("qcnl.conf", conf(false));
     assert_eq!(bench.get("qcnl = 'qcnl.conf'\n").err().unwrap().code(), "QcnlInsecure");
     assert!(bench.get("qcnl = 'qcnl.conf'\nca_file = 'ca.pem'\n").is_ok());
@@ -195,7 +197,7 @@ fn a_bundle_file_needs_no_network() {
     let bench = Bench::new();
     bench.write("bundle.json", bench.healthy().to_json());
     let obtained = bench.get("file = 'bundle.json'\n").unwrap();
-    assert!(bench.judge(&obtained).accepted().is_ok());
+    assert!(bench.appraise(&obtained).accepted().is_ok());
     assert_eq!(Path::new(&obtained.source), bench.path("bundle.json"));
     assert_eq!(bench.get("file = 'absent'\n").err().unwrap().code(), "CollateralUnreadable");
     bench.write("bundle.json", "{}");
@@ -239,7 +241,7 @@ fn a_busy_service_is_asked_again_each_time_later() {
     let wait = |pause: Duration| waits.borrow_mut().push(pause);
     let obtain = Obtain { folder: bench.dir.path(), now: bench.now, copies: true, wait: &wait };
     let obtained = obtain.get(&toml::from_str(&text).unwrap(), key).unwrap();
-    assert!(bench.judge(&obtained).accepted().is_ok());
+    assert!(bench.appraise(&obtained).accepted().is_ok());
     assert_eq!(*waits.borrow(), [Duration::from_millis(500), Duration::from_secs(1)]);
     // And not for ever.
     pccs.fail(Fault::Status(503));
@@ -305,7 +307,7 @@ fn fault_stale_collateral_is_refused_by_verification() {
     let bench = Bench::new();
     let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::lasting(-1))).unwrap();
     let obtained = bench.ask(&pccs).unwrap();
-    assert_eq!(bench.judge(&obtained).accepted().unwrap_err().code(), "CollateralExpired");
+    assert_eq!(bench.appraise(&obtained).accepted().unwrap_err().code(), "CollateralExpired");
 }
 
 #[test]
@@ -316,7 +318,7 @@ fn fault_wrong_signature_is_refused_by_verification() {
         forged.tcb_info.replace("\"tcbEvaluationDataNumber\":17", "\"tcbEvaluationDataNumber\":18");
     let pccs = Pccs::http(forged).unwrap();
     let obtained = bench.ask(&pccs).unwrap();
-    assert_eq!(bench.judge(&obtained).accepted().unwrap_err().code(), "SignatureInvalid");
+    assert_eq!(bench.appraise(&obtained).accepted().unwrap_err().code(), "SignatureInvalid");
 }
 
 #[test]
@@ -329,7 +331,7 @@ fn fault_rolled_back_collateral_is_refused_by_the_state() {
     let pccs = Pccs::http(bench.issue(Tee::Sgx, &new)).unwrap();
     let key = PlatformKey::of(&inspect(&bench.sgx()).unwrap());
     let remember = || {
-        let verdict = bench.judge(&bench.ask(&pccs).unwrap());
+        let verdict = bench.appraise(&bench.ask(&pccs).unwrap());
         let claims = verdict.accepted().unwrap();
         advance(&bench.path("state"), key, Update::Standard, &claims.root_key_id, Numbers::of(claims))
     };
@@ -365,7 +367,7 @@ fn fault_tls_by_an_unknown_ca() {
     let settings = format!("pccs_url = '{}'\nca_file = 'ca.pem'\nattempts = 1\n", pccs.url());
     assert_fault(bench.get(&settings), "CollateralTls", &pccs);
     bench.write("ca.pem", pccs.ca_pem());
-    assert!(bench.judge(&bench.get(&settings).unwrap()).accepted().is_ok());
+    assert!(bench.appraise(&bench.get(&settings).unwrap()).accepted().is_ok());
     bench.write("ca.pem", "no certificate");
     assert_eq!(bench.get(&settings).err().unwrap().code(), "CollateralSettings");
 }

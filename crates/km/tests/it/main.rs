@@ -5,6 +5,7 @@
 mod artefact;
 mod attest;
 mod collateral;
+mod documentation;
 mod tool;
 mod two_readings;
 #[cfg(feature = "simulation")]

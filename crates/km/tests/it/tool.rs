@@ -107,7 +107,7 @@ fn appraise_never_prints_one_of_the_four_lines() {
 #[test]
 fn another_time_than_now_is_said_so() {
     let output = appraise("tdx_quote", "2025-06-20", &[]);
-    assert!(stderr(&output).contains("judged at 2025-06-20T00:00:00Z, not now"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("appraised at 2025-06-20T00:00:00Z, not now"), "{}", stderr(&output));
     assert_eq!(appraise("tdx_quote", "yesterday", &[]).status.code(), Some(2));
 }
 
@@ -222,7 +222,7 @@ fn a_new_policy_pins_identity_and_platform() {
         assert_ends(&run(&new), 1, "PolicyUnwritable");
         assert_eq!(std::fs::read_to_string(&policy).unwrap(), text);
 
-        let judge = |quote: &str, at: &str| {
+        let appraise = |quote: &str, at: &str| {
             let (path, collateral) = (data(quote), data(&format!("{quote}_collateral.json")));
             run(&[
                 "appraise",
@@ -236,13 +236,13 @@ fn a_new_policy_pins_identity_and_platform() {
                 at,
             ])
         };
-        assert_ends(&judge(name, at), 0, "");
+        assert_ends(&appraise(name, at), 0, "");
         let (other, at) = if name == "tdx_quote" {
             ("tdx_quote_td15ex", "1792454400")
         } else {
             ("tdx_quote", "2025-06-20")
         };
-        assert_ends(&judge(other, at), 4, "IdentityMismatch");
+        assert_ends(&appraise(other, at), 4, "IdentityMismatch");
     }
     let printed = run(&["policy", "new", "--from-quote", data("sgx_quote").to_str().unwrap()]);
     let text = stdout(&printed);

@@ -361,7 +361,7 @@ fn refusals_of_the_token_have_codes_of_their_own() {
         let missing = with("ca.key", "--pin-file missing.txt", "SgxOperator", library);
         bench.assert_refused(&missing, 6, "PinUnreadable");
         bench.assert_refused(&with("ca.key", pin, "SgxOperator", "/nonexistent.so"), 6, "ModuleUnavailable");
-        // A wrong PIN beside a faulty key: the key is judged first, so that no attempt is spent.
+        // A wrong PIN beside a faulty key: the key is checked first, so that no attempt is spent.
         let args = with("ed25519.key", &format!("--pin {WRONG_PIN}"), "SgxOperator", library);
         let text = bench.assert_refused(&args, 7, "PrivateKeyUnsupported");
         assert!(text.contains("Ed25519"), "{text}");

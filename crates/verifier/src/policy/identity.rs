@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    fn judge(identities: Vec<AcceptedIdentity>, found: &Workload) -> Result<(), Error> {
+    fn appraise(identities: Vec<AcceptedIdentity>, found: &Workload) -> Result<(), Error> {
         Policy { identities, ..Policy::default() }.check_identity(found)
     }
 
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn an_empty_list_accepts_nothing() {
         for found in [Workload::Enclave(enclave()), Workload::TrustDomain(Box::new(td()))] {
-            assert_eq!(judge(vec![], &found), Err(Error::NoIdentityConfigured));
+            assert_eq!(appraise(vec![], &found), Err(Error::NoIdentityConfigured));
             let any = Policy { any_identity: true, ..Policy::default() };
             assert_eq!(any.check_identity(&found), Ok(()));
         }
@@ -232,11 +232,11 @@ mod tests {
     fn an_enclave_is_measured_and_a_signer_needs_product_and_version() {
         let found = Workload::Enclave(enclave());
         let exact = |byte| AcceptedIdentity::Enclave { mrenclave: [byte; 32], kss: Kss::default() };
-        assert_eq!(judge(vec![exact(1)], &found), Ok(()));
-        assert_eq!(judge(vec![exact(9), signer(2, 3, 4)], &found), Ok(()));
-        assert_eq!(judge(vec![signer(2, 3, 1)], &found), Ok(()));
+        assert_eq!(appraise(vec![exact(1)], &found), Ok(()));
+        assert_eq!(appraise(vec![exact(9), signer(2, 3, 4)], &found), Ok(()));
+        assert_eq!(appraise(vec![signer(2, 3, 1)], &found), Ok(()));
         for wrong in [exact(2), signer(1, 3, 4), signer(2, 4, 4), signer(2, 2, 4), signer(2, 3, 5)] {
-            assert_eq!(judge(vec![wrong], &found).unwrap_err().code(), "IdentityMismatch");
+            assert_eq!(appraise(vec![wrong], &found).unwrap_err().code(), "IdentityMismatch");
         }
     }
 
@@ -244,27 +244,28 @@ mod tests {
     fn kss_fields_are_compared_where_they_are_named() {
         let found = Workload::Enclave(enclave());
         let none = Kss::default();
-        let judge = |kss: Kss| {
+        let appraise = |kss: Kss| {
             let both = [
                 AcceptedIdentity::Enclave { mrenclave: [1; 32], kss },
                 AcceptedIdentity::Signer { mrsigner: [2; 32], isv_prod_id: 3, min_isv_svn: 4, kss },
             ];
-            let [one, other] = both.map(|identity| judge(vec![identity], &found).is_ok());
+            let [one, other] = both.map(|identity| appraise(vec![identity], &found).is_ok());
             assert_eq!(one, other);
             one
         };
         assert!(
-            judge(Kss { config_id: Some([6; 64]), ..none })
-                && !judge(Kss { config_id: Some([0; 64]), ..none })
+            appraise(Kss { config_id: Some([6; 64]), ..none })
+                && !appraise(Kss { config_id: Some([0; 64]), ..none })
         );
         assert!(
-            judge(Kss { min_config_svn: Some(7), ..none }) && judge(Kss { min_config_svn: Some(6), ..none })
+            appraise(Kss { min_config_svn: Some(7), ..none })
+                && appraise(Kss { min_config_svn: Some(6), ..none })
         );
-        assert!(!judge(Kss { min_config_svn: Some(8), ..none }));
-        assert!(judge(Kss { isv_ext_prod_id: Some([8; 16]), ..none }));
-        assert!(!judge(Kss { isv_ext_prod_id: Some([9; 16]), ..none }));
-        assert!(judge(Kss { isv_family_id: Some([9; 16]), ..none }));
-        assert!(!judge(Kss { isv_family_id: Some([8; 16]), ..none }));
+        assert!(!appraise(Kss { min_config_svn: Some(8), ..none }));
+        assert!(appraise(Kss { isv_ext_prod_id: Some([8; 16]), ..none }));
+        assert!(!appraise(Kss { isv_ext_prod_id: Some([9; 16]), ..none }));
+        assert!(appraise(Kss { isv_family_id: Some([9; 16]), ..none }));
+        assert!(!appraise(Kss { isv_family_id: Some([8; 16]), ..none }));
     }
 
     #[test]
@@ -277,9 +278,10 @@ mod tests {
             mr_owner: Some([3; 48]),
             mr_owner_config: Some([4; 48]),
         };
-        let judge =
-            |reference: TdReference| judge(vec![AcceptedIdentity::TrustDomain(Box::new(reference))], &found);
-        assert_eq!(judge(good), Ok(()));
+        let appraise = |reference: TdReference| {
+            appraise(vec![AcceptedIdentity::TrustDomain(Box::new(reference))], &found)
+        };
+        assert_eq!(appraise(good), Ok(()));
         let least = TdReference {
             rtmrs: [None; 4],
             mr_config_id: None,
@@ -287,7 +289,7 @@ mod tests {
             mr_owner_config: None,
             ..good
         };
-        assert_eq!(judge(least), Ok(()));
+        assert_eq!(appraise(least), Ok(()));
         let mut wrong = vec![
             TdReference { mr_td: [2; 48], ..good },
             TdReference { mr_config_id: Some([9; 48]), ..good },
@@ -300,7 +302,7 @@ mod tests {
             wrong.push(TdReference { rtmrs, ..good });
         }
         for reference in wrong {
-            assert_eq!(judge(reference).unwrap_err().code(), "IdentityMismatch", "{reference:?}");
+            assert_eq!(appraise(reference).unwrap_err().code(), "IdentityMismatch", "{reference:?}");
         }
     }
 
@@ -313,9 +315,9 @@ mod tests {
             mr_owner: None,
             mr_owner_config: None,
         }));
-        assert!(judge(vec![reference], &Workload::Enclave(enclave())).is_err());
+        assert!(appraise(vec![reference], &Workload::Enclave(enclave())).is_err());
         let exact = AcceptedIdentity::Enclave { mrenclave: [1; 32], kss: Kss::default() };
-        assert!(judge(vec![exact], &Workload::TrustDomain(Box::new(td()))).is_err());
+        assert!(appraise(vec![exact], &Workload::TrustDomain(Box::new(td()))).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tcs_sgx_sim::{
     CollateralOptions, Enclave, IsvTcbLevel, Options, PckCa, QeIdentity, Td, TdVersion, TdxModuleIdentity,
     Tee, Validity,
 };
-use tcs_verifier::{Claims, Collateral, TrustRoot, verify};
+use tcs_verifier::{Claims, Collateral, TrustAnchor, verify};
 
 struct AwsLc;
 
@@ -77,9 +77,9 @@ fn assert_same(ours: &Claims, theirs: &QuoteClaims, what: &str) {
     assert_eq!(ours.window.earliest_expiration, theirs.earliest_expiration_date, "{what}");
 }
 
-/// Judges by both; whether the evidence was genuine for this crate.
+/// Appraises by both, and tells whether the evidence was genuine for this crate.
 #[track_caller]
-fn compare(evidence: &Evidence, json: &[u8], root: &[u8], trust: &TrustRoot, now: i64, what: &str) -> bool {
+fn compare(evidence: &Evidence, json: &[u8], root: &[u8], trust: &TrustAnchor, now: i64, what: &str) -> bool {
     let Ok(collateral) = Collateral::from_json(json) else { return false };
     let verdict = verify(evidence, &collateral, trust, &any_identity(), now);
     let Some(ours) = verdict.claims() else { return false };
@@ -102,7 +102,7 @@ fn claims_of_genuine_quotes_are_dcap_qvls() {
     {
         let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{name}"))).unwrap();
         let json = read(&format!("dcap-qvl/{name}_collateral.json"));
-        assert!(compare(&evidence, &json, root, &TrustRoot::intel(), now, name));
+        assert!(compare(&evidence, &json, root, &TrustAnchor::intel(), now, name));
     }
 }
 
@@ -115,7 +115,7 @@ fn claims_of_the_shared_cases_are_dcap_qvls() {
         let (quote, root) = (file("quote.bin"), file("root.der"));
         let evidence = Evidence::from_quote(quote.clone()).unwrap_or(Evidence::SgxQuote(quote));
         let now = String::from_utf8(file("time")).unwrap().trim().parse().unwrap();
-        let trust = TrustRoot::simulated(&root).unwrap();
+        let trust = TrustAnchor::simulated(&root).unwrap();
         genuine += usize::from(compare(&evidence, &file("collateral.json"), &root, &trust, now, name));
     }
     assert_eq!(genuine, 11);

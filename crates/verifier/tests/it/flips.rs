@@ -1,4 +1,4 @@
-//! Acceptance 2.4: single-bit flips, truncations and garbage. `TCS_FLIPS=full` (`cargo xtask flips`) flips every bit and
+//! Single-bit flips, truncations and garbage. `TCS_FLIPS=full` (`cargo xtask flips`) flips every bit and
 //! cuts at every length; otherwise a sample of them is taken.
 
 use crate::read;
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use tcs_evidence::{Evidence, MAX_QUOTE};
 use tcs_verifier::{
-    Collateral, MAX_COLLATERAL, Policy, TcbPolicy, TcbStatus, TrustRoot, Verdict, inspect, verify,
+    Collateral, MAX_COLLATERAL, Policy, TcbPolicy, TcbStatus, TrustAnchor, Verdict, inspect, verify,
 };
 
 /// Distance of sampled bits. A prime, so that every bit of a byte and every byte of a field has its turn.
@@ -52,19 +52,19 @@ impl Subject {
         // Without the zeros behind it, of which any number is accepted, and the line end behind the JSON likewise.
         let quote = Evidence::from_quote(read(&format!("dcap-qvl/{file}"))).unwrap().bytes().to_vec();
         let json = read(&format!("dcap-qvl/{file}_collateral.json")).trim_ascii_end().to_vec();
-        let sound = judge(&quote, &json, now).unwrap();
+        let sound = appraise(&quote, &json, now).unwrap();
         crate::assert_accepted(&sound);
         Self { name, quote, json, now, sound }
     }
 
-    /// Flips bits of `bytes`; `judge` gives `None` for what cannot be read.
-    fn sweep(&self, what: &str, bytes: &[u8], judge: impl Fn(&[u8]) -> Option<Verdict>) {
+    /// Flips bits of `bytes`; `appraise` gives `None` for what cannot be read.
+    fn sweep(&self, what: &str, bytes: &[u8], appraise: impl Fn(&[u8]) -> Option<Verdict>) {
         let stride = if full() { 1 } else { STRIDE };
         let (mut refused, mut identical, mut wrong) = (0, 0, String::new());
         let mut flipped = bytes.to_vec();
         for bit in (0..bytes.len() * 8).step_by(stride) {
             flipped[bit / 8] ^= 1 << (bit % 8);
-            match catch_unwind(AssertUnwindSafe(|| judge(&flipped))) {
+            match catch_unwind(AssertUnwindSafe(|| appraise(&flipped))) {
                 Ok(verdict) if verdict.as_ref().is_none_or(|verdict| verdict.accepted().is_err()) => {
                     refused += 1;
                 }
@@ -91,12 +91,12 @@ impl Subject {
         let collateral = Collateral::from_json(&self.json).unwrap();
         self.sweep("quote", &self.quote, |quote| {
             let evidence = Evidence::from_quote(quote.to_vec()).ok()?;
-            Some(verify(&evidence, &collateral, &TrustRoot::intel(), &policy(), self.now))
+            Some(verify(&evidence, &collateral, &TrustAnchor::intel(), &policy(), self.now))
         });
     }
 
     fn flip_json(&self) {
-        self.sweep("collateral", &self.json, |json| judge(&self.quote, json, self.now));
+        self.sweep("collateral", &self.json, |json| appraise(&self.quote, json, self.now));
     }
 
     /// Flips in the collateral's parts as they are before they are written as JSON.
@@ -108,13 +108,13 @@ impl Subject {
             self.sweep(name, member(name).as_bytes(), |bytes| {
                 // JSON cannot carry what is no UTF-8.
                 let text = std::str::from_utf8(bytes).ok()?;
-                judge(&self.quote, &frame.with(text), self.now)
+                appraise(&self.quote, &frame.with(text), self.now)
             });
         }
         for name in HEX {
             let frame = Frame::around(&json, name);
             self.sweep(name, &hex::decode(member(name)).unwrap(), |bytes| {
-                judge(&self.quote, &frame.with(&hex::encode(bytes)), self.now)
+                appraise(&self.quote, &frame.with(&hex::encode(bytes)), self.now)
             });
         }
         for name in CHAINS {
@@ -125,7 +125,7 @@ impl Subject {
                 self.sweep(&what, certificate.contents(), |der| {
                     let mut chain = chain.clone();
                     chain[at] = pem::Pem::new("CERTIFICATE", der);
-                    judge(&self.quote, &frame.with(&pem::encode_many(&chain)), self.now)
+                    appraise(&self.quote, &frame.with(&pem::encode_many(&chain)), self.now)
                 });
             }
         }
@@ -161,10 +161,10 @@ fn policy() -> Policy {
     Policy { any_identity: true, tcb, ..Policy::default() }
 }
 
-fn judge(quote: &[u8], json: &[u8], now: i64) -> Option<Verdict> {
+fn appraise(quote: &[u8], json: &[u8], now: i64) -> Option<Verdict> {
     let evidence = Evidence::from_quote(quote.to_vec()).ok()?;
     let collateral = Collateral::from_json(json).ok()?;
-    Some(verify(&evidence, &collateral, &TrustRoot::intel(), &policy(), now))
+    Some(verify(&evidence, &collateral, &TrustAnchor::intel(), &policy(), now))
 }
 
 fn rejected(quote: &[u8], json: &[u8], now: i64) -> bool {
@@ -177,7 +177,7 @@ fn rejected_with(quote: &[u8], collateral: &Collateral, now: i64) -> bool {
         [Evidence::SgxQuote(quote.to_vec()), Evidence::TdxQuote(quote.to_vec())].map(Some).into_iter();
     forms.chain([Evidence::from_quote(quote.to_vec()).ok()]).flatten().all(|evidence| {
         let _ = inspect(&evidence);
-        verify(&evidence, collateral, &TrustRoot::intel(), &policy(), now).accepted().is_err()
+        verify(&evidence, collateral, &TrustAnchor::intel(), &policy(), now).accepted().is_err()
     })
 }
 

@@ -8,7 +8,7 @@ use tcs_evidence::{Evidence, MAX_QUOTE};
 use tcs_sgx_sim::{CollateralOptions, Enclave, QuoteShape, Td, Tee};
 use tcs_verifier::{
     AcceptedIdentity, Collateral, Kss, MAX_COLLATERAL, Masked, Outcome, PckCa, PlatformPolicy, Policy,
-    SgxPolicy, TcbPolicy, TcbStatus, TdReference, TdxPolicy, TrustRoot, Verdict, verify,
+    SgxPolicy, TcbPolicy, TcbStatus, TdReference, TdxPolicy, TrustAnchor, Verdict, verify,
 };
 
 const SUMMER: i64 = 1_750_377_600;
@@ -38,9 +38,9 @@ fn quotes_may_have_16_kib_and_no_byte_more() {
         assert_eq!(evidence.bytes().len(), length);
         evidence
     };
-    let judge = |length| bench.with_policy(&filled(length), &any_identity());
-    assert_accepted(&judge(MAX_QUOTE));
-    assert_refused(&judge(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
+    let appraise = |length| bench.with_policy(&filled(length), &any_identity());
+    assert_accepted(&appraise(MAX_QUOTE));
+    assert_refused(&appraise(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
     assert!(Evidence::from_quote(filled(MAX_QUOTE + 1).bytes().to_vec()).is_err());
 }
 
@@ -50,11 +50,11 @@ fn quotes_may_have_16_kib_and_no_byte_more() {
 fn a_certificate_of_the_same_key_changes_nothing() {
     let evidence = Evidence::from_quote(read("dcap-qvl/tdx_quote")).unwrap();
     let json: Value = serde_json::from_slice(&read("dcap-qvl/tdx_quote_collateral.json")).unwrap();
-    let judge = |json: &Value| {
+    let appraise = |json: &Value| {
         let collateral = Collateral::from_json(json.to_string().as_bytes()).unwrap();
-        verify(&evidence, &collateral, &TrustRoot::intel(), &any_identity(), SUMMER)
+        verify(&evidence, &collateral, &TrustAnchor::intel(), &any_identity(), SUMMER)
     };
-    let sound = judge(&json);
+    let sound = appraise(&json);
     assert_accepted(&sound);
     for (chain, at) in [
         ("pck_crl_issuer_chain", 0),
@@ -69,7 +69,7 @@ fn a_certificate_of_the_same_key_changes_nothing() {
         blocks[at] = pem::Pem::new("CERTIFICATE", der);
         let mut other = json.clone();
         other[chain] = pem::encode_many(&blocks).into();
-        let verdict = judge(&other);
+        let verdict = appraise(&other);
         assert_accepted(&verdict);
         assert_eq!((verdict.claims(), verdict.checks()), (sound.claims(), sound.checks()), "{chain} {at}");
     }
@@ -101,7 +101,7 @@ fn assert_texts(verdict: &Verdict, expected: &str) {
 fn genuine(file: &str, policy: &Policy) -> Verdict {
     let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{file}"))).unwrap();
     let collateral = Collateral::from_json(&read(&format!("dcap-qvl/{file}_collateral.json"))).unwrap();
-    verify(&evidence, &collateral, &TrustRoot::intel(), policy, SUMMER)
+    verify(&evidence, &collateral, &TrustAnchor::intel(), policy, SUMMER)
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn texts_under_a_simulated_root() {
     let revoked =
         CollateralOptions { revoked: vec![tcs_sgx_sim::Revoked::PckLeaf], ..CollateralOptions::default() };
     let collateral = bench.collateral(Tee::Sgx, &revoked).unwrap();
-    let verdict = bench.judge(&bench.sgx(&production()), &collateral, &any_identity());
+    let verdict = bench.appraise(&bench.sgx(&production()), &collateral, &any_identity());
     assert_eq!(crate::refused(&verdict).1, ["revocation"]);
 }
 

@@ -4,12 +4,11 @@
 
 mod bench;
 mod claims;
-mod documentation;
 mod flips;
 mod genuine;
+mod intel_qvl;
 mod layouts;
 mod limits;
-mod parity;
 mod policy;
 mod refusals;
 mod simulation;

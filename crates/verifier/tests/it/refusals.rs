@@ -161,7 +161,7 @@ fn claims_are_what_the_platform_was_made_with() {
         isv_family_id: [26; 16],
         ..production()
     };
-    let verdict = bench.judge(&bench.sgx(&enclave), &collateral, &any_identity());
+    let verdict = bench.appraise(&bench.sgx(&enclave), &collateral, &any_identity());
     let claims = verdict.accepted().unwrap();
     let platform = &claims.platform;
     assert_eq!((platform.fmspc, platform.pce_id, platform.ppid), ([1, 2, 3, 4, 5, 6], [7, 8], [9; 16]));
@@ -217,9 +217,10 @@ fn a_verdict_does_not_depend_on_the_one_before() {
     let good = bench.sgx(&production());
     let mut forged = good.bytes().to_vec();
     forged[112] ^= 1;
-    let judge = |evidence: &Evidence, now| verify(evidence, &collateral, &bench.trust, &any_identity(), now);
-    let first = judge(&good, NOW);
-    assert!(judge(&Evidence::SgxQuote(forged), NOW).accepted().is_err());
-    assert!(judge(&good, NOW + 400 * 86_400).accepted().is_err());
-    assert_eq!(judge(&good, NOW).claims(), first.claims());
+    let appraise =
+        |evidence: &Evidence, now| verify(evidence, &collateral, &bench.trust, &any_identity(), now);
+    let first = appraise(&good, NOW);
+    assert!(appraise(&Evidence::SgxQuote(forged), NOW).accepted().is_err());
+    assert!(appraise(&good, NOW + 400 * 86_400).accepted().is_err());
+    assert_eq!(appraise(&good, NOW).claims(), first.claims());
 }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, NOW, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use tcs_sgx_sim::{CollateralOptions, Enclave, Td, Tee};
-use tcs_verifier::{AcceptedIdentity, Kss, Policy, TrustRoot, verify};
+use tcs_verifier::{AcceptedIdentity, Kss, Policy, TrustAnchor, verify};
 
 #[test]
 fn debug_mode_is_admitted_under_the_simulated_root_and_said_so() {
@@ -27,7 +27,7 @@ fn the_exception_for_debug_never_reaches_a_quote_under_another_root() {
     for tee in [Tee::Sgx, Tee::Tdx] {
         let collateral = own.collateral(tee, &CollateralOptions::default()).unwrap();
         let evidence = if tee == Tee::Sgx { own.sgx(&Enclave::default()) } else { own.td(&Td::default()) };
-        for trust in [&TrustRoot::intel(), &other.trust] {
+        for trust in [&TrustAnchor::intel(), &other.trust] {
             let verdict = verify(&evidence, &collateral, trust, &any_identity(), NOW);
             assert_refused(&verdict, "UntrustedRoot", "trust-root");
             assert!(verdict.claims().is_none());

@@ -59,13 +59,13 @@ fn a_trust_domain_that_should_be_relaunched_needs_its_status_accepted() {
     old.status = "OutOfDate".into();
     let options = CollateralOptions { tcb_levels: Some(vec![level, old]), ..CollateralOptions::default() };
     let collateral = bench.collateral(Tee::Tdx, &options).unwrap();
-    let verdict = bench.judge(&bench.td(&launched), &collateral, &any_identity());
+    let verdict = bench.appraise(&bench.td(&launched), &collateral, &any_identity());
     assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
     assert_eq!(verdict.claims().unwrap().status, TcbStatus::TdRelaunchAdvised);
     assert_eq!(verdict.qv_result().unwrap().value(), 0xA009);
     let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::TdRelaunchAdvised];
     let policy = Policy { tcb: TcbPolicy { accepted_statuses, ..TcbPolicy::default() }, ..any_identity() };
-    assert_accepted(&bench.judge(&bench.td(&launched), &collateral, &policy));
+    assert_accepted(&bench.appraise(&bench.td(&launched), &collateral, &policy));
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn policy_reference_values_of_a_trust_domain() {
         mr_owner: Some([7; 48]),
         mr_owner_config: Some([8; 48]),
     };
-    let judge = |reference: TdReference| {
+    let appraise = |reference: TdReference| {
         let identities = vec![AcceptedIdentity::TrustDomain(Box::new(reference))];
         bench.with_policy(&bench.td(&td), &Policy { identities, ..Policy::default() })
     };
-    assert_accepted(&judge(good));
+    assert_accepted(&appraise(good));
     let mut wrong = vec![
         TdReference { mr_td: [9; 48], ..good },
         TdReference { mr_config_id: Some([9; 48]), ..good },
@@ -103,7 +103,7 @@ fn policy_reference_values_of_a_trust_domain() {
         wrong.push(TdReference { rtmrs, ..good });
     }
     for reference in wrong {
-        assert_refused(&judge(reference), "IdentityMismatch", "identity");
+        assert_refused(&appraise(reference), "IdentityMismatch", "identity");
     }
 }
 
@@ -115,33 +115,33 @@ fn with(tdx: TdxPolicy) -> Policy {
 fn policy_td_attributes() {
     let bench = Bench::new();
     let evidence = bench.td(&Td { td_attributes: TD_PRODUCTION | 1 << 31, ..trust_domain() });
-    let judge = |value: u64, mask: u64| {
+    let appraise = |value: u64, mask: u64| {
         let td_attributes = Masked { value: value.to_le_bytes(), mask: mask.to_le_bytes() };
         bench.with_policy(&evidence, &with(TdxPolicy { td_attributes, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(1 << 31, 1 << 31));
-    assert_refused(&judge(0, 1 << 31), "AttributesRefused", "attributes");
+    assert_accepted(&appraise(1 << 31, 1 << 31));
+    assert_refused(&appraise(0, 1 << 31), "AttributesRefused", "attributes");
 }
 
 #[test]
 fn policy_xfam() {
     let bench = Bench::new();
     let evidence = bench.td(&Td { xfam: 0xe7, ..trust_domain() });
-    let judge = |value: u64, mask: u64| {
+    let appraise = |value: u64, mask: u64| {
         let xfam = Masked { value: value.to_le_bytes(), mask: mask.to_le_bytes() };
         bench.with_policy(&evidence, &with(TdxPolicy { xfam, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(0xe7, u64::MAX));
-    assert_refused(&judge(0x07, u64::MAX), "AttributesRefused", "xfam");
+    assert_accepted(&appraise(0xe7, u64::MAX));
+    assert_refused(&appraise(0x07, u64::MAX), "AttributesRefused", "xfam");
 }
 
 #[test]
 fn policy_mr_seams() {
     let bench = Bench::new();
     let td = trust_domain();
-    let judge = |mr_seams: Vec<[u8; 48]>| {
+    let appraise = |mr_seams: Vec<[u8; 48]>| {
         bench.with_policy(&bench.td(&td), &with(TdxPolicy { mr_seams, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(vec![[1; 48], td.mr_seam]));
-    assert_refused(&judge(vec![[1; 48]]), "TdModuleRefused", "td-module");
+    assert_accepted(&appraise(vec![[1; 48], td.mr_seam]));
+    assert_refused(&appraise(vec![[1; 48]]), "TdModuleRefused", "td-module");
 }

@@ -7,12 +7,12 @@ mod platform;
 mod tcb;
 mod tee;
 
-use super::Error;
+use super::error::Error;
 use crate::collateral;
 use crate::files::read_limited;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use tcs_verifier::{Policy, TrustRoot};
+use tcs_verifier::{Policy, TrustAnchor};
 
 /// Longest policy file, in bytes.
 const MAX_POLICY: u64 = 64 * 1024;
@@ -61,9 +61,9 @@ impl Settings {
     }
 
     /// The root that the settings ask for: Intel's, unless both settings for a simulated one are there.
-    pub(super) fn trust(&self) -> Result<TrustRoot, Error> {
+    pub(super) fn trust(&self) -> Result<TrustAnchor, Error> {
         match &self.simulation {
-            None => Ok(TrustRoot::intel()),
+            None => Ok(TrustAnchor::intel()),
             Some(simulation) => simulation.trust(&self.folder),
         }
     }
@@ -99,12 +99,12 @@ struct Simulation {
 impl Simulation {
     #[cfg(not(feature = "simulation"))]
     #[expect(clippy::unused_self, reason = "the other build uses it")]
-    fn trust(&self, _folder: &Path) -> Result<TrustRoot, Error> {
+    fn trust(&self, _folder: &Path) -> Result<TrustAnchor, Error> {
         Err(Error::SimulationNotBuiltIn)
     }
 
     #[cfg(feature = "simulation")]
-    fn trust(&self, folder: &Path) -> Result<TrustRoot, Error> {
+    fn trust(&self, folder: &Path) -> Result<TrustAnchor, Error> {
         const MAX_CERTIFICATE: u64 = 16 * 1024;
         let (Some(root), true) = (&self.root, self.allow) else {
             return Err(Error::SimulationNotEnabled);
@@ -112,7 +112,7 @@ impl Simulation {
         let path = folder.join(root);
         let der = read_limited(&path, MAX_CERTIFICATE)
             .map_err(|cause| Error::SimulatedRootUnreadable { path, cause: cause.to_string() })?;
-        TrustRoot::simulated(&der).map_err(Error::Refused)
+        TrustAnchor::simulated(&der).map_err(Error::Refused)
     }
 }
 

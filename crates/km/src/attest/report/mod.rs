@@ -4,8 +4,8 @@ mod fields;
 
 pub use fields::{Fields, claims, enclave, platform, workload};
 
-use super::Error;
 use super::cli::{self, AppraisalOptions};
+use super::error::Error;
 use crate::appraisal::{Appraisal, Binding, Instant};
 use crate::io::printable;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub struct Report {
     /// The policy trusts a simulated root.
     pub simulated: bool,
     any_identity: bool,
-    judged_at: i64,
+    appraised_at: i64,
 }
 
 impl Report {
@@ -38,14 +38,14 @@ impl Report {
             found: None,
             simulated: false,
             any_identity: options.any_identity,
-            judged_at: at.unwrap_or(now),
+            appraised_at: at.unwrap_or(now),
         }
     }
 
     /// The time of the appraisal as text.
     fn time(&self) -> String {
-        u64::try_from(self.judged_at)
-            .map_or_else(|_| self.judged_at.to_string(), |seconds| Instant(seconds).to_string())
+        u64::try_from(self.appraised_at)
+            .map_or_else(|_| self.appraised_at.to_string(), |seconds| Instant(seconds).to_string())
     }
 
     /// The platform's state, if the quote is genuine.

@@ -1,12 +1,12 @@
-//! Q1 to Q16: what Intel's own library checks and dcap-qvl does not, or what this verifier refuses beyond both
-//! (quote-verification reference, section 4). The broken input is made by the simulator, everything else in it is sound.
+//! Q1 to Q16 of `docs/conformance.md`: what Intel's quote verification library (QVL) checks and dcap-qvl does not, and
+//! what this verifier refuses beyond both. The simulator makes the broken input; everything else in it is sound.
 
 use crate::bench::{Bench, DAY, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use serde_json::Value;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Options, QeIdentity, QuoteShape, Tee, Validity};
-use tcs_verifier::{Collateral, Error, TrustRoot, Verdict, verify};
+use tcs_verifier::{Collateral, Error, TrustAnchor, Verdict, verify};
 
 /// Healthy collateral, one member of its JSON changed.
 fn edited(bench: &Bench, member: &str, edit: impl FnOnce(&str) -> String) -> Result<Verdict, Error> {
@@ -16,7 +16,7 @@ fn edited(bench: &Bench, member: &str, edit: impl FnOnce(&str) -> String) -> Res
     assert_ne!(before, after);
     json[member] = after.into();
     let collateral = Collateral::from_json(json.to_string().as_bytes())?;
-    Ok(bench.judge(&bench.sgx(&production()), &collateral, &any_identity()))
+    Ok(bench.appraise(&bench.sgx(&production()), &collateral, &any_identity()))
 }
 
 fn shaped(shape: &QuoteShape) -> Verdict {
@@ -65,7 +65,7 @@ fn q3_no_tcb_level_stands_twice() {
     let with = |levels: &[_]| {
         let options = CollateralOptions { tcb_levels: Some(levels.to_vec()), ..CollateralOptions::default() };
         let collateral = bench.collateral(Tee::Tdx, &options).unwrap();
-        bench.judge(&bench.td(&trust_domain()), &collateral, &any_identity())
+        bench.appraise(&bench.td(&trust_domain()), &collateral, &any_identity())
     };
     let mut lower = own.clone();
     lower.tdx_components[2] -= 1;
@@ -152,7 +152,7 @@ fn q11_authentication_data_of_64_bytes_is_refused() {
 }
 
 #[test]
-fn q12_collateral_from_the_future_is_refused_and_names_the_clock() {
+fn q12_collateral_from_the_future_is_refused() {
     let future = Validity { from: 60, until: 30 * DAY };
     for options in [
         CollateralOptions { tcb_info_validity: future, ..CollateralOptions::default() },
@@ -162,7 +162,6 @@ fn q12_collateral_from_the_future_is_refused_and_names_the_clock() {
     ] {
         let verdict = Bench::new().with_collateral(&options);
         assert_refused(&verdict, "CollateralNotYetValid", "validity");
-        assert!(verdict.accepted().unwrap_err().advice().contains("clock"));
     }
 }
 
@@ -268,7 +267,7 @@ fn a_borrowed_root_certificate_is_no_proof() {
     let shape = QuoteShape { certification_data: Some(forged.into()), ..QuoteShape::default() };
     let evidence = foreign.shaped(&production(), &shape);
     let collateral = own.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
-    let verdict = own.judge(&evidence, &collateral, &any_identity());
+    let verdict = own.appraise(&evidence, &collateral, &any_identity());
     assert_refused(&verdict, "CollateralMismatch", "trust-root");
 
     // With the forger's PCK CRL beside it, the signatures tell.
@@ -279,12 +278,12 @@ fn a_borrowed_root_certificate_is_no_proof() {
         format!("{}{}", &issuer[..last(issuer)], &trusted[last(&trusted)..]).into();
     json["pck_crl"] = theirs["pck_crl"].clone();
     let collateral = Collateral::from_json(json.to_string().as_bytes()).unwrap();
-    let verdict = own.judge(&evidence, &collateral, &any_identity());
+    let verdict = own.appraise(&evidence, &collateral, &any_identity());
     let error = verdict.accepted().unwrap_err();
     assert!(matches!(error.code(), "UntrustedRoot" | "SignatureInvalid"), "{error}");
 }
 
-/// Collateral of the right platform by another root: each chain is judged, not only the quote's.
+/// Collateral of the right platform by another root: each chain is checked, not only the quote's.
 #[test]
 fn each_chain_ends_in_the_trusted_root() {
     let (own, foreign) = (Bench::new(), Bench::new());
@@ -300,14 +299,19 @@ fn each_chain_ends_in_the_trusted_root() {
         let mut mixed = json(&own);
         mixed[chain] = theirs[chain].clone();
         let collateral = Collateral::from_json(mixed.to_string().as_bytes()).unwrap();
-        let verdict = own.judge(&own.sgx(&production()), &collateral, &any_identity());
+        let verdict = own.appraise(&own.sgx(&production()), &collateral, &any_identity());
         assert_refused(&verdict, "UntrustedRoot", "trust-root");
         assert_eq!(*verdict.accepted().unwrap_err(), Error::UntrustedRoot(what));
     }
     let collateral = own.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
-    let verdict = own.judge(&foreign.sgx(&production()), &collateral, &any_identity());
+    let verdict = own.appraise(&foreign.sgx(&production()), &collateral, &any_identity());
     assert_eq!(*verdict.accepted().unwrap_err(), Error::UntrustedRoot("the certificate chain of the quote"));
-    let verdict =
-        verify(&own.sgx(&production()), &collateral, &TrustRoot::intel(), &any_identity(), crate::bench::NOW);
+    let verdict = verify(
+        &own.sgx(&production()),
+        &collateral,
+        &TrustAnchor::intel(),
+        &any_identity(),
+        crate::bench::NOW,
+    );
     assert_refused(&verdict, "UntrustedRoot", "trust-root");
 }

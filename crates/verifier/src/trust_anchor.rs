@@ -1,7 +1,8 @@
-//! The root certificates that verification can start from.
+//! The trust anchor of a verification: the root certificate in which every chain must end.
 
 use crate::Error;
-use crate::certificate::Certified;
+use crate::certificate::ParsedCertificate;
+use crate::validity::Validity;
 use aws_lc_rs::digest::{SHA384, digest};
 use der::Decode;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
@@ -14,38 +15,41 @@ const INTEL_ROOT: &[u8] = include_bytes!("intel-sgx-root-ca.der");
 
 /// Where every certificate chain must end.
 #[derive(Clone, Debug)]
-pub struct TrustRoot {
+pub struct TrustAnchor {
     certificate: Vec<u8>,
-    /// Read once; `None` if it is no certificate, and then nothing ends in it.
-    anchor: Option<Anchor>,
+    /// Parsed once. `None` if it is not a certificate; then no chain ends in it.
+    parsed: Option<AnchorCertificate>,
     simulated: bool,
 }
 
-/// What is needed of a root certificate.
+/// The parts of the root certificate that the verification uses.
 #[derive(Clone, Debug)]
-pub(crate) struct Anchor {
+pub(crate) struct AnchorCertificate {
     /// DER `SubjectPublicKeyInfo`.
     pub key: Vec<u8>,
     /// SHA-384 of the key itself, without ASN.1.
     pub key_id: [u8; 48],
-    /// First and last second.
-    pub window: (u64, u64),
+    pub validity: Validity,
 }
 
-impl Anchor {
+impl AnchorCertificate {
     fn read(der: &[u8]) -> Option<Self> {
-        let Certified { key, window, .. } = Certified::read(der.to_vec()).ok()?;
+        let ParsedCertificate { key, validity, .. } = ParsedCertificate::read(der.to_vec()).ok()?;
         let info = SubjectPublicKeyInfoRef::from_der(&key).ok()?;
         let key_id = digest(&SHA384, info.subject_public_key.raw_bytes()).as_ref().try_into().ok()?;
-        Some(Self { key, key_id, window })
+        Some(Self { key, key_id, validity })
     }
 }
 
-impl TrustRoot {
+impl TrustAnchor {
     /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the policy.
     #[must_use]
     pub fn intel() -> Self {
-        Self { certificate: INTEL_ROOT.to_vec(), anchor: Anchor::read(INTEL_ROOT), simulated: false }
+        Self {
+            certificate: INTEL_ROOT.to_vec(),
+            parsed: AnchorCertificate::read(INTEL_ROOT),
+            simulated: false,
+        }
     }
 
     /// The root of a simulated platform (DER): **protects nothing**. Enclaves in debug mode are accepted under it.
@@ -54,11 +58,12 @@ impl TrustRoot {
     /// its own feature `simulation`, after the user has asked for it twice. A certificate with Intel's key is refused:
     /// else Intel's root could be made to accept debug enclaves.
     pub fn simulated(certificate: &[u8]) -> Result<Self, Error> {
-        let anchor = Anchor::read(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
-        if Anchor::read(INTEL_ROOT).is_none_or(|intel| intel.key == anchor.key) {
+        let parsed =
+            AnchorCertificate::read(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;
+        if AnchorCertificate::read(INTEL_ROOT).is_none_or(|intel| intel.key == parsed.key) {
             return Err(Error::TrustRootUnusable("it has the key of Intel's root"));
         }
-        Ok(Self { certificate: certificate.to_vec(), anchor: Some(anchor), simulated: true })
+        Ok(Self { certificate: certificate.to_vec(), parsed: Some(parsed), simulated: true })
     }
 
     /// True for everything but Intel's root.
@@ -71,8 +76,8 @@ impl TrustRoot {
         &self.certificate
     }
 
-    pub(crate) fn anchor(&self) -> Result<&Anchor, Error> {
-        self.anchor.as_ref().ok_or(Error::TrustRootUnusable("not a DER certificate"))
+    pub(crate) fn parsed(&self) -> Result<&AnchorCertificate, Error> {
+        self.parsed.as_ref().ok_or(Error::TrustRootUnusable("not a DER certificate"))
     }
 }
 
@@ -82,18 +87,19 @@ mod tests {
 
     #[test]
     fn intels_root_is_the_published_one() {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, TrustRoot::intel().certificate());
+        let digest =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, TrustAnchor::intel().certificate());
         assert_eq!(hex::encode(digest), "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3");
-        assert!(!TrustRoot::intel().is_simulated());
+        assert!(!TrustAnchor::intel().is_simulated());
     }
 
     #[test]
     fn intels_root_is_never_taken_for_a_simulated_one() {
-        assert_eq!(TrustRoot::simulated(INTEL_ROOT).unwrap_err().code(), "TrustRootUnusable");
+        assert_eq!(TrustAnchor::simulated(INTEL_ROOT).unwrap_err().code(), "TrustRootUnusable");
         // The same key in another certificate: one bit of the signature differs.
         let mut other = INTEL_ROOT.to_vec();
         *other.last_mut().unwrap() ^= 1;
-        assert_eq!(TrustRoot::simulated(&other).unwrap_err().code(), "TrustRootUnusable");
-        assert_eq!(TrustRoot::simulated(b"").unwrap_err().code(), "TrustRootUnusable");
+        assert_eq!(TrustAnchor::simulated(&other).unwrap_err().code(), "TrustRootUnusable");
+        assert_eq!(TrustAnchor::simulated(b"").unwrap_err().code(), "TrustRootUnusable");
     }
 }
