@@ -26,7 +26,7 @@ const FILES: [&str; 17] = [
     "crates/verifier/src/tcb_level.rs",
     "crates/verifier/src/trust_anchor.rs",
     "crates/verifier/src/validity.rs",
-    "crates/evidence/src/lib.rs",
+    "crates/evidence/src/evidence.rs",
     "crates/evidence/src/quote/*.rs",
     "crates/evidence/src/report_data*.rs",
 ];

@@ -20,7 +20,7 @@ const AFTER_MODULUS: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
 ///
 /// No other key can be made into one, and every key has exactly one encoding. So the key that was verified is the key
 /// for which a CA key is wrapped, whichever program looks at its bytes, and exponent and modulus can be told apart in
-/// the concatenation that `report_data` hashes (`docs/integrate-key-server.md`).
+/// the concatenation that `report_data` hashes (`docs/protocol.md`, "The public key of an offer").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotePublicKey {
     modulus: [u8; Self::MODULUS_LEN],

@@ -1,6 +1,7 @@
-//! What goes into `report_data`, by profile.
+//! The profiles of `report_data`: what binds the public key of an offer to a quote (`docs/protocol.md`,
+//! "report_data profiles").
 
-use crate::QuotePublicKey;
+use crate::public_key::QuotePublicKey;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// The nonce of profile `ctk-v1` in the manual flow: bytes 00, 01, … 1f.
@@ -11,8 +12,8 @@ pub const FIXED_NONCE: [u8; 32] = [
 
 /// Profile `ctk-v1`: SHA-256(e ‖ n ‖ nonce) in bytes 0..32, zeros in 32..64; e and n big-endian without leading zeros.
 ///
-/// The concatenation has no lengths. That it can be taken apart in one way only rests on the key's type, in which e has
-/// 3 bytes and n 384.
+/// The concatenation carries no lengths. It is unambiguous only because e always has 3 bytes and n always 384, which
+/// the type of the key guarantees.
 #[must_use]
 pub fn ctk_v1(key: &QuotePublicKey, nonce: &[u8; 32]) -> [u8; 64] {
     let mut hash = Context::new(&SHA256);

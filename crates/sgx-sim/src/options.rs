@@ -9,7 +9,7 @@ pub enum Names {
     #[default]
     Honest,
     /// Exactly Intel's distinguished names and CRL distribution points. **For oracle tests only**, where Intel's own
-    /// verification library judges the same bytes; the root's key still is not Intel's, and quotes keep their marks.
+    /// verification library reads the same bytes. Even then the root's key is not Intel's, and quotes keep their marks.
     IntelShaped,
 }
 

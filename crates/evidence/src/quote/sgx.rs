@@ -1,7 +1,8 @@
 //! The SGX quote of version 3.
 
-use super::{HEADER, Header, field, split_signed};
-use crate::Error;
+use super::header::{HEADER, Header};
+use super::layout::{field, split_signed};
+use crate::error::Error;
 
 const REPORT: usize = 384;
 /// Header 48 bytes, report 384 bytes, then the length of the signature data.

@@ -305,7 +305,7 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn fault_stale_collateral_is_refused_by_verification() {
     let bench = Bench::new();
-    let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::lasting(-1))).unwrap();
+    let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::valid_for_days(-1))).unwrap();
     let obtained = bench.ask(&pccs).unwrap();
     assert_eq!(bench.appraise(&obtained).accepted().unwrap_err().code(), "CollateralExpired");
 }
@@ -433,7 +433,7 @@ fn proxy_none_means_none_whatever_the_environment_says() {
 #[test]
 fn the_cache_holds_as_long_as_the_collateral_says() {
     let bench = Bench::new();
-    let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::lasting(2))).unwrap();
+    let pccs = Pccs::http(bench.issue(Tee::Sgx, &CollateralOptions::valid_for_days(2))).unwrap();
     let ask = |more: &str, now| {
         let settings = format!("pccs_url = '{}'\ncache = 'cache'\nattempts = 1\n{more}", pccs.url());
         bench.get_for(&bench.sgx(), &settings, now).map(|obtained| {

@@ -1,6 +1,6 @@
 //! How collateral differs from healthy collateral.
 
-use super::{QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity};
+use super::levels::{QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity};
 use crate::clock::DAY;
 
 /// From when to when something is valid, in seconds relative to the `now` of the call.
@@ -84,7 +84,7 @@ pub struct CollateralOptions {
 impl CollateralOptions {
     /// All four documents valid for so many days after `now`; a negative number: expired.
     #[must_use]
-    pub fn lasting(days: i64) -> Self {
+    pub fn valid_for_days(days: i64) -> Self {
         let validity = Validity::days(days);
         Self {
             tcb_info_validity: validity,

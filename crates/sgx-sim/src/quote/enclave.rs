@@ -1,7 +1,7 @@
 //! Enclaves and their reports.
 
 use super::digest::sha256;
-use crate::Tee;
+use crate::tee::Tee;
 
 /// An enclave as its report shows it. `Default`: the simulated enclave, a debug enclave of no product.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Oddities of a quote's form.
 
-use super::Enclave;
+use super::enclave::Enclave;
 
 /// Intel's quoting enclaves. Verifiers look at the vendor before anything else, so this cannot be a mark.
 const INTEL: [u8; 16] =
