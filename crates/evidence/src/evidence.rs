@@ -5,8 +5,8 @@ use crate::quote::{Quote, SgxQuoteV3, TdxQuote};
 
 /// Evidence (RFC 9334, section 8.1): what an attester presents to prove what it is.
 ///
-/// An enum, because platforms differ in the field that binds the application's data. Each variant carries the exact
-/// bytes that the platform produced.
+/// An enum, because platforms differ in the field that binds the application's data. Each variant carries the
+/// exact bytes that the platform produced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Evidence {
@@ -19,8 +19,8 @@ pub enum Evidence {
 impl Evidence {
     /// Takes a raw quote as the kind that its header names, and checks its layout as [`Quote::parse`] does.
     ///
-    /// Zero bytes after a TDX quote are removed first, because quote generation services fill their buffer with them;
-    /// a genuine quote of the verifier's tests has them. Any other byte there is refused.
+    /// Zero bytes after a TDX quote are removed first, because quote generation services fill their buffer
+    /// with them; a genuine quote of the verifier's tests has them. Any other byte there is refused.
     pub fn from_quote(mut bytes: Vec<u8>) -> Result<Self, Error> {
         if let Some(length) = TdxQuote::true_length(&bytes)
             && bytes.get(length..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))

@@ -84,7 +84,8 @@ impl Platform {
         self.0.keys.pck.sign(message)
     }
 
-    /// A raw quote (version 3) over the simulated enclave with this measurement. `report_data` is the application's.
+    /// A raw quote (version 3) over the simulated enclave with this measurement. `report_data` is the
+    /// application's.
     pub fn quote(&self, mrenclave: [u8; 32], report_data: [u8; 64]) -> Result<Vec<u8>, Error> {
         self.sgx_quote(&Enclave { mrenclave, report_data, ..Enclave::default() })
     }

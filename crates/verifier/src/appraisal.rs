@@ -13,7 +13,8 @@ use crate::trust_anchor::TrustAnchor;
 use crate::{Error, dcap, tcb_level};
 use tcs_evidence::{Evidence, Quote, QuotePublicKey, SignatureData, report_data};
 
-/// What became of evidence: accepted or not, by which checks, and what it says if it is genuine.
+/// The result of an appraisal: whether the evidence was accepted, all checks, and the claims of genuine
+/// evidence.
 #[derive(Clone, Debug)]
 #[must_use = "evidence is accepted only if `accepted` says so"]
 pub struct Verdict {
@@ -23,12 +24,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The claims of evidence that is genuine **and** accepted by the policy; else the first check that refused.
+    /// The claims of evidence that is genuine **and** accepted by the policy; else the first check that
+    /// refused.
     pub fn accepted(&self) -> Result<&Claims, &Error> {
         match (&self.outcome, &self.claims) {
             (Ok(()), Some(claims)) => Ok(claims),
             (Err(error), _) => Err(error),
-            // Not reachable: without claims the outcome is an error.
+            // Unreachable: without claims the outcome is an error.
             (Ok(()), None) => Err(&Error::NoIdentityConfigured),
         }
     }
@@ -38,19 +40,21 @@ impl Verdict {
         self.outcome.and(self.claims.ok_or(Error::NoIdentityConfigured))
     }
 
-    /// The claims of genuine evidence, **also if the policy refuses it**: for explanations and state, never for trust.
+    /// The claims of genuine evidence, **also if the policy refuses it**: for explanations and state, never
+    /// for trust.
     #[must_use]
     pub fn claims(&self) -> Option<&Claims> {
         self.claims.as_ref()
     }
 
-    /// Every check in order, those too that were not made because an earlier one refused.
+    /// Every check in order, including those that were not made because an earlier one failed.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// What Intel's library would answer: the platform's status if the evidence is genuine, else the kind of failure.
+    /// The result of Intel's library: the status of the platform if the evidence is genuine, otherwise the
+    /// kind of failure.
     #[must_use]
     pub fn qv_result(&self) -> Option<QvResult> {
         match (&self.claims, &self.outcome) {
@@ -63,10 +67,12 @@ impl Verdict {
 
 /// Appraises evidence at the instant `now` (Unix seconds).
 ///
-/// In this order: layout, chains ending in the root, validity at `now`, debug mode, signatures and revocation, TCB level;
-/// then, for genuine evidence, every check of the policy. [`check_binding`] tells what `report_data` binds.
+/// In this order: layout, chains ending in the root, validity at `now`, debug mode, signatures and
+/// revocation, TCB level; then, for genuine evidence, every check of the policy. [`check_binding`] tells what
+/// `report_data` binds.
 ///
-/// Memory is bounded by the limits of quote and collateral ([`tcs_evidence::MAX_QUOTE`], [`crate::MAX_COLLATERAL`]).
+/// Memory is bounded by the limits of quote and collateral ([`tcs_evidence::MAX_QUOTE`],
+/// [`crate::MAX_COLLATERAL`]).
 pub fn verify(
     evidence: &Evidence,
     collateral: &Collateral,
@@ -75,7 +81,7 @@ pub fn verify(
     now: i64,
 ) -> Verdict {
     let mut record = Record::new();
-    // A clock before 1970 is before everything.
+    // A clock before 1970 is before every validity period.
     let now = u64::try_from(now).unwrap_or(0);
     let (claims, outcome) = match authenticate(evidence, collateral, trust, now, &mut record) {
         Ok(claims) => {
@@ -93,13 +99,13 @@ pub fn verify(
 
 /// Whether `report_data` binds this key and nonce by profile `ctk-v1` ([`report_data::ctk_v1`]).
 ///
-/// Says nothing about the quote that carried `report_data`.
+/// This says nothing about the quote that contains `report_data`.
 pub fn check_binding(report_data: &[u8; 64], key: &QuotePublicKey, nonce: &[u8; 32]) -> Result<(), Error> {
     // All public: no constant-time comparison needed.
     if report_data::ctk_v1(key, nonce) == *report_data { Ok(()) } else { Err(Error::BindingMismatch) }
 }
 
-/// Everything that makes evidence genuine; the claims are what it says then.
+/// Makes every check that genuine evidence has to pass, and returns its claims.
 fn authenticate(
     evidence: &Evidence,
     collateral: &Collateral,
@@ -194,8 +200,9 @@ fn check_platform(
     Ok(pck)
 }
 
-/// Q9: a debug enclave is refused whatever the policy; the one exception is the DEBUG bit under a simulated root. The
-/// other bits of `TDATTRIBUTES.TUD`, profiling among them, are refused under every root.
+/// Debug mode is refused by every policy (`docs/conformance.md`, Q9). The only exception is the DEBUG bit
+/// under a simulated root. The other bits of `TDATTRIBUTES.TUD`, such as profiling, are refused under every
+/// root.
 fn check_debug(workload: &Workload, trust: &TrustAnchor) -> Result<(), Error> {
     let only_debug = match workload {
         Workload::Enclave(_) => true,
@@ -248,8 +255,8 @@ mod tests {
         }))
     }
 
-    /// W-D1: the original's stock enclave was a debug one. No genuine debug quote is at hand, so that the check itself is
-    /// tested; `tests/it/simulation.rs` shows where the exception ends.
+    /// W-D1: the stock enclave of the original was a debug enclave. There is no genuine debug quote to test
+    /// with, so the check itself is tested; `tests/it/simulation.rs` tests the limits of the exception.
     #[test]
     fn w_d1_q9_debug_is_refused_under_intels_root() {
         for (workload, name) in

@@ -1,4 +1,4 @@
-//! Certificates as a quote and its collateral carry them: what is compared here beside their signatures.
+//! Certificates of a quote and its collateral: the parts that this crate compares.
 
 use crate::validity::Validity;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
@@ -7,11 +7,11 @@ use x509_cert::time::Time;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// How a certificate's PEM begins.
+/// The first line of a certificate in PEM (RFC 7468, section 5.1).
 pub const BEGIN_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// What is needed of a certificate. Its signature, extensions and names are judged by dcap-qvl; reading them all a second
-/// time would cost a verification more than all its other own checks together.
+/// The parts of a certificate that this crate uses. dcap-qvl verifies its signature, extensions and names; to
+/// parse all of them a second time would take longer than all other checks of this crate together.
 #[derive(Clone, Debug)]
 pub struct ParsedCertificate {
     pub der: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct ParsedCertificate {
     extensions: Option<Vec<u8>>,
 }
 
-/// `Certificate` (RFC 5280, 4.1), members that are not read here left as they are.
+/// `Certificate` (RFC 5280, section 4.1). Members that are not used here are left encoded.
 #[derive(Sequence)]
 pub struct RawCertificate<'a> {
     tbs_certificate: RawTbsCertificate<'a>,
@@ -74,26 +74,28 @@ impl ParsedCertificate {
         })
     }
 
-    /// Whether the subject's common name is this one.
+    /// Whether this is the subject's common name.
     pub fn is_named(&self, name: &str) -> bool {
         self.subject.as_deref() == Some(name)
     }
 
-    /// The value of an extension that stands there exactly once.
+    /// The value of an extension that occurs exactly once.
     pub fn extension(&self, id: ObjectIdentifier) -> Option<&[u8]> {
         find_extension(AnyRef::from_der(self.extensions.as_deref()?).ok()?, id.as_bytes()).ok()?
     }
 }
 
 impl RawCertificate<'_> {
-    /// The value of the extension with this OID (its content octets). An extension that occurs twice is an error.
+    /// The value of the extension with this OID (its content octets). An extension that occurs twice is an
+    /// error.
     pub fn extension(&self, oid: &[u8]) -> der::Result<Option<Vec<u8>>> {
         let Some(all) = self.tbs_certificate.extensions else { return Ok(None) };
         Ok(find_extension(all, oid)?.map(<[u8]>::to_vec))
     }
 }
 
-/// The value of the extension of this name (an OID's contents) in `Extensions`; an error if it stands there twice.
+/// The value of the extension with this OID (its content octets) in `Extensions`; an error if it occurs
+/// twice.
 fn find_extension<'a>(all: AnyRef<'a>, id: &[u8]) -> der::Result<Option<&'a [u8]>> {
     let all: Vec<Extension<'a>> = all.decode_as()?;
     let mut found = all.into_iter().filter(|extension| extension.id.as_bytes() == id);
@@ -101,7 +103,7 @@ fn find_extension<'a>(all: AnyRef<'a>, id: &[u8]) -> der::Result<Option<&'a [u8]
     if found.next().is_some() { Err(ErrorKind::Value { tag: Tag::Sequence }.into()) } else { Ok(one) }
 }
 
-/// Which of Intel's CAs certified a platform.
+/// Intel's CA that certified a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PckCa {
     /// Single-package platforms.
@@ -120,7 +122,7 @@ impl PckCa {
         }
     }
 
-    /// By the name of the issuer of a PCK certificate.
+    /// From the issuer's name in a PCK certificate.
     pub(crate) fn of(leaf: &ParsedCertificate) -> Option<Self> {
         let issuer = leaf.issuer.as_deref()?;
         match (issuer.contains("Processor CA"), issuer.contains("Platform CA")) {
@@ -131,9 +133,9 @@ impl PckCa {
     }
 }
 
-/// Reads a PEM chain, leaf first, with the PEM reader that dcap-qvl uses.
+/// Reads a PEM chain, leaf first, with the same PEM reader as dcap-qvl.
 pub fn read_chain(text: &[u8]) -> Result<Vec<ParsedCertificate>, String> {
-    // The reader's own words repeat what it read, which is an attacker's: none of that may stand in a message.
+    // The reader's messages repeat its input, which an attacker chooses, so they are not passed on.
     let blocks = pem::parse_many(text).map_err(|_| "a certificate chain: it is not PEM".to_owned())?;
     let read = |block: pem::Pem| {
         ParsedCertificate::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
@@ -141,8 +143,8 @@ pub fn read_chain(text: &[u8]) -> Result<Vec<ParsedCertificate>, String> {
     blocks.into_iter().map(read).collect()
 }
 
-/// Reads one certificate and nothing beside it, in the strict form of RFC 7468, which [`read_chain`] reads to the same bytes
-/// and in twice the time. `None`: it has another form.
+/// Reads exactly one certificate in the strict form of RFC 7468, section 3. [`read_chain`] reads it to the
+/// same bytes, but takes twice as long. `None`: the text has another form.
 pub fn read_one(text: &[u8]) -> Option<ParsedCertificate> {
     let text = str::from_utf8(text.trim_ascii_end())
         .ok()
@@ -151,14 +153,15 @@ pub fn read_one(text: &[u8]) -> Option<ParsedCertificate> {
     ParsedCertificate::read(document.into_vec()).ok()
 }
 
-/// Reads a chain of exactly `LEN` certificates (Q8).
+/// Reads a chain of exactly `LEN` certificates (`docs/conformance.md`, Q8).
 pub fn read_chain_of<const LEN: usize>(text: &[u8]) -> Result<[ParsedCertificate; LEN], String> {
     let chain = read_chain(text)?;
     let found = chain.len();
     chain.try_into().map_err(|_| format!("a certificate chain of {found} certificates, not {LEN}"))
 }
 
-/// The one common name of a `Name` (RFC 5280, 4.1.2.4): a SEQUENCE of SETs of SEQUENCE { type, value }.
+/// The common name of a `Name` (RFC 5280, section 4.1.2.4), a SEQUENCE of SETs of SEQUENCE { type, value },
+/// if there is exactly one.
 fn common_name(name: AnyRef<'_>) -> der::Result<Option<String>> {
     name.header().tag().assert_eq(Tag::Sequence)?;
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! The list of checks: every one has a name, and a verdict tells of each whether it was made and how it ended.
+//! The list of checks. Each has a stable name, and a verdict tells for each whether it was made and how it
+//! ended.
 
 use crate::Error;
 use std::borrow::Cow;
@@ -8,7 +9,7 @@ use std::borrow::Cow;
 pub struct Check {
     /// Stable name.
     pub id: &'static str,
-    /// What is asked for.
+    /// What is required.
     pub expected: Cow<'static, str>,
     /// What was found; empty if the check was not made.
     pub found: Cow<'static, str>,
@@ -23,7 +24,7 @@ pub enum Outcome {
     Passed,
     /// Not as expected: the evidence is refused.
     Failed,
-    /// An earlier check refused, so that this one would mean nothing.
+    /// Not made, because an earlier check failed.
     NotMade,
 }
 
@@ -118,7 +119,7 @@ impl Record {
         Self(CheckId::ALL.iter().map(check).collect())
     }
 
-    /// Notes how a check ended and hands its error on.
+    /// Records how a check ended, and returns its result.
     pub fn conclude<T, F: Into<Cow<'static, str>>>(
         &mut self,
         id: CheckId,
@@ -134,7 +135,7 @@ impl Record {
         result
     }
 
-    /// Notes a check of the policy, which says what it asks for.
+    /// Records how a check of the policy ended, and what the policy requires.
     pub fn conclude_policy(
         &mut self,
         id: CheckId,
@@ -149,7 +150,7 @@ impl Record {
         result
     }
 
-    /// The list, without the checks that this kind of workload does not have.
+    /// The list, without the checks that do not apply to this kind of workload.
     pub fn into_checks(self, not_applicable: &[CheckId]) -> Vec<Check> {
         self.0.into_iter().filter(|(id, _)| !not_applicable.contains(id)).map(|(_, check)| check).collect()
     }

@@ -10,14 +10,14 @@ use der::asn1::ObjectIdentifier;
 use serde_json::error::Category;
 use x509_cert::crl::CertificateList;
 
-/// cRLNumber (RFC 5280, 5.2.3).
+/// cRLNumber (RFC 5280, section 5.2.3).
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 
-/// Longest collateral accepted, in bytes; real ones have 15 to 25 KiB.
+/// The longest collateral that is accepted, in bytes. Real collateral has 15 to 25 KiB.
 pub const MAX_COLLATERAL: usize = 1024 * 1024;
 
-/// TCB info, QE identity, both CRLs and the chains of their issuers, read once. Nothing about it is verified before
-/// [`crate::verify`] does so.
+/// TCB info, QE identity, both CRLs and the chains of their issuers, parsed once. Only [`crate::verify`]
+/// verifies them.
 #[derive(Clone, Debug)]
 pub struct Collateral {
     pub(crate) parts: QuoteCollateralV3,
@@ -39,11 +39,12 @@ pub struct Collateral {
 }
 
 impl Collateral {
-    /// Reads the JSON form of dcap-qvl's `QuoteCollateralV3`, at most [`MAX_COLLATERAL`] bytes: chains as PEM, TCB info
-    /// and QE identity as the exact signed texts, signatures and CRLs (DER) as hex.
+    /// Reads the JSON form of dcap-qvl's `QuoteCollateralV3`, at most [`MAX_COLLATERAL`] bytes: chains as
+    /// PEM, TCB info and QE identity as the exact signed texts, signatures and CRLs (DER) as hex.
     ///
-    /// A member `pck_certificate_chain` is ignored: the quote carries its own chain, and there must be only one. Every
-    /// chain must have exactly two certificates, the signer's and the root's (`docs/conformance.md`, Q8).
+    /// A member `pck_certificate_chain` is ignored: the quote carries its own chain, and there must be only
+    /// one. Every chain must have exactly two certificates, the signer's and the root's
+    /// (`docs/conformance.md`, Q8).
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         if json.len() > MAX_COLLATERAL {
             return Err(Error::CollateralMalformed("longer than 1 MiB".into()));
@@ -82,8 +83,8 @@ impl Collateral {
         })
     }
 
-    /// The period in which TCB info, QE identity and both CRLs are all valid; after it, fresh collateral is needed.
-    /// The certificate chains are not taken into account, and nothing is verified.
+    /// The period in which TCB info, QE identity and both CRLs are all valid; after it, fresh collateral is
+    /// needed. The certificate chains are not taken into account, and nothing is verified.
     #[must_use]
     pub fn validity(&self) -> Validity {
         let parts = [
@@ -104,7 +105,8 @@ impl Collateral {
         self.tcb_info_fault.map_or(Ok(()), |fault| Err(Error::CollateralMalformed(fault.into())))
     }
 
-    /// Refuses TCB info for another PCEID than the platform's (`docs/conformance.md`, Q1). dcap-qvl compares the FMSPC.
+    /// Refuses TCB info for another PCEID than the platform's (`docs/conformance.md`, Q1). dcap-qvl compares
+    /// the FMSPC.
     pub(crate) fn check_pce_id(&self, pce_id: [u8; 2]) -> Result<(), Error> {
         if hex::decode(&self.tcb_info.pce_id).ok().as_deref() != Some(&pce_id) {
             return Err(Error::CollateralMismatch("another PCEID".into()));
@@ -117,7 +119,7 @@ impl Collateral {
     }
 }
 
-/// What is needed of a CRL beside its signature.
+/// The parts of a CRL that this crate uses.
 struct Crl {
     validity: Validity,
     number: u32,
@@ -135,14 +137,14 @@ fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
         .map_err(|_| malformed("its number is not one below 2^32"))?;
     let validity = Validity {
         not_before: list.this_update.to_unix_duration().as_secs(),
-        // webpki takes a CRL as expired at its nextUpdate. Certificates and Intel's texts are valid in their last
-        // second.
+        // webpki takes a CRL as expired at its nextUpdate. Certificates and Intel's texts are valid in their
+        // last second.
         not_after: next.to_unix_duration().as_secs().saturating_sub(1),
     };
     Ok(Crl { validity, number })
 }
 
-/// Says where and in which way JSON is wrong, and nothing of what stands there: the reader's own words would repeat it.
+/// Says where and how JSON is wrong, without repeating its text as the messages of the reader do.
 fn malformed(what: &str, error: &serde_json::Error) -> Error {
     let how = match error.classify() {
         Category::Data => "a member that is missing, unknown or of another type",

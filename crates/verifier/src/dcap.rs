@@ -1,5 +1,5 @@
-//! Adapter to dcap-qvl: its primitives on aws-lc-rs, so that there is no second cryptographic library beside ours, its
-//! reader of certificates, and stable codes for its refusals.
+//! Adapter to dcap-qvl: its primitives on aws-lc-rs, so that there is no second cryptographic library beside
+//! ours, its reader of certificates, and stable codes for its refusals.
 
 use crate::Error;
 use crate::certificate::RawCertificate;
@@ -13,14 +13,14 @@ use dcap_qvl::verify::{QuoteVerifier, VerifiedReport};
 use der::Decode;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-/// The longest text of dcap-qvl that is repeated in an error, in characters: enough for the library's own sentences,
-/// and too short for a sentence that somebody else has put into them.
+/// The longest text of dcap-qvl that is repeated in an error, in characters: enough for the library's own
+/// sentences, and too short for a sentence that somebody else has put into them.
 const MAX_TEXT: usize = 160;
 
 /// Verifies signatures, revocation, quoting enclave and TCB level at the instant `now` (Unix seconds).
 ///
-/// The claims of dcap-qvl are not used: to compute them it reads both CRLs once more, which costs as much as a
-/// signature. An error comes with the check that it belongs to.
+/// The claims of dcap-qvl are not used: to compute them it reads both CRLs once more, which costs as much as
+/// a signature. An error comes with the check that it belongs to.
 pub fn verify(
     quote: &[u8],
     collateral: &Collateral,
@@ -70,8 +70,8 @@ fn hash<const LEN: usize>(algorithm: &'static Algorithm, data: &[u8]) -> [u8; LE
     out
 }
 
-/// Reads certificates for dcap-qvl, which needs only the SGX extension of a PCK certificate that it has verified. Its
-/// own reader decodes every name and extension for that.
+/// Reads certificates for dcap-qvl, which needs only the SGX extension of a PCK certificate that it has
+/// verified. Its own reader decodes every name and extension for that.
 struct CertificateCodec;
 
 impl X509Codec for CertificateCodec {
@@ -159,8 +159,8 @@ const REFUSALS: [(&[&str], fn(String) -> Error); 8] = [
     ),
 ];
 
-/// Gives a refusal of dcap-qvl a stable code. The library has texts only, and its version is pinned. A text that is
-/// not recognised remains a refusal.
+/// Gives a refusal of dcap-qvl a stable code. The library has texts only, and its version is pinned. A text
+/// that is not recognised remains a refusal.
 fn refusal(text: &str) -> Error {
     let text: String = text.chars().take(MAX_TEXT).collect();
     let known = REFUSALS.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));

@@ -3,19 +3,19 @@
 use crate::date::date;
 use crate::status::{QvResult, TcbStatus};
 
-/// What kind of check refused; a caller maps it to an exit status or an HTTP status.
+/// The kind of check that refused. Callers map it to an exit status or an HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
     /// The evidence is not genuine, not bound to the key, or stands under an untrusted root.
     Verification,
-    /// The evidence is genuine, but not what the policy asks for.
+    /// The evidence is genuine, but the policy does not accept it.
     Policy,
-    /// The collateral is missing something, is out of its time, or belongs to another platform.
+    /// The collateral is incomplete, expired, not yet valid, or of another platform.
     Collateral,
 }
 
-/// Why evidence was refused. Texts carry public data only.
+/// Why evidence was refused. Texts contain public data only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -201,8 +201,8 @@ impl Error {
         }
     }
 
-    /// What Intel's library would call it where nothing is known of the platform's status. Collateral that is missing or
-    /// out of its time has no result there.
+    /// The result of Intel's library if the status of the platform is not known. Collateral that is missing,
+    /// expired or not yet valid has no result there.
     #[must_use]
     pub fn qv_result(&self) -> Option<QvResult> {
         match self {

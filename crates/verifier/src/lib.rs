@@ -1,7 +1,9 @@
-//! Appraisal of attestation evidence (RFC 9334): evidence, collateral, trust root, policy and time in; a verdict out.
+//! Appraisal of attestation evidence (RFC 9334): evidence, collateral, trust root, policy and time in; a
+//! verdict out.
 //!
-//! Pure: no file, network, clock or environment. The cryptographic verification is dcap-qvl's, on aws-lc-rs; the checks
-//! that Intel's own library makes beyond it are in this crate (`docs/verification.md`; `docs/conformance.md`, Q1 to Q16).
+//! Pure: no file, network, clock or environment. The cryptographic verification is dcap-qvl's, on aws-lc-rs;
+//! the checks that Intel's own library makes beyond it are in this crate (`docs/verification.md`;
+//! `docs/conformance.md`, Q1 to Q16).
 #![forbid(unsafe_code)]
 
 mod appraisal;

@@ -1,5 +1,6 @@
 //! The certificate chain of a quote, and the checks of chains that Intel's library makes beyond dcap-qvl
-//! (`docs/conformance.md`, Q5 to Q8, Q12 and Q14). These checks only refuse; nothing is accepted because of them.
+//! (`docs/conformance.md`, Q5 to Q8, Q12 and Q14). These checks only refuse; nothing is accepted because of
+//! them.
 
 use crate::Error;
 use crate::certificate::{BEGIN_CERTIFICATE, ParsedCertificate, PckCa, read_chain_of, read_one};
@@ -10,16 +11,16 @@ use crate::trust_anchor::{AnchorCertificate, TrustAnchor};
 use crate::validity::Validity;
 use std::borrow::Cow;
 
-/// The chain of a quote: PCK certificate, PCK CA, root. Longer and shorter ones are refused (Q8).
+/// The chain of a quote: PCK certificate, PCK CA, root. Longer and shorter chains are refused (Q8).
 pub struct PckChain<'c> {
     leaf: ParsedCertificate,
-    /// PCK CA and root; as a rule those that came with the collateral.
+    /// PCK CA and root; usually those of the collateral.
     above: Cow<'c, [ParsedCertificate; 2]>,
 }
 
 impl<'c> PckChain<'c> {
     pub fn read(text: &[u8], collateral: &'c Collateral) -> Result<Self, Error> {
-        // The PCK CRL's chain is as a rule the end of the quote's, word for word, and was read before.
+        // The PCK CRL's chain is usually the end of the quote's chain, byte for byte, and was parsed before.
         let known = collateral.parts.pck_crl_issuer_chain.as_bytes().trim_ascii_end();
         let whole = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
         if let Some(leaf) = whole.strip_suffix(known).and_then(read_one)
@@ -31,12 +32,12 @@ impl<'c> PckChain<'c> {
         Ok(Self { leaf, above: Cow::Owned([ca, root]) })
     }
 
-    /// What the PCK certificate says of its platform.
+    /// The SGX extension of the PCK certificate.
     pub fn extension(&self) -> Result<SgxExtension, Error> {
         SgxExtension::read(&self.leaf)
     }
 
-    /// All chains end in the trusted root's key, and the PCK CRL is that of the quote's PCK CA.
+    /// All chains end in the key of the trust anchor, and the PCK CRL was issued by the quote's PCK CA.
     pub fn check_root(&self, collateral: &Collateral, trust: &TrustAnchor) -> Result<(), Error> {
         let root = &trust.parsed()?.key;
         let [pck_ca, pck_root] = &*self.above;
@@ -76,7 +77,7 @@ impl<'c> PckChain<'c> {
         })
     }
 
-    /// Everything is valid at `now`, the root itself included (Q7, Q12, Q14).
+    /// Everything is valid at `now` (Unix seconds), including the trust anchor itself (Q7, Q12, Q14).
     pub fn check_times(&self, collateral: &Collateral, trust: &TrustAnchor, now: u64) -> Result<(), Error> {
         trust.parsed()?.validity.check("the root certificate", now)?;
         for (what, chain) in [
@@ -96,8 +97,8 @@ impl<'c> PckChain<'c> {
         collateral.pck_crl_validity.check("the PCK CA's CRL", now)
     }
 
-    /// The dates that Intel's library reports for the collateral (`sgx_ql_qv_supplemental_t`): of the certificates,
-    /// the trust anchor, TCB info, QE identity and both CRLs.
+    /// The dates that Intel's library reports for the collateral (`sgx_ql_qv_supplemental_t`): of the
+    /// certificates, the trust anchor, TCB info, QE identity and both CRLs.
     pub fn collateral_window(&self, collateral: &Collateral, anchor: &AnchorCertificate) -> CollateralWindow {
         let (leaf, [pck_ca, _]) = (&self.leaf, &*self.above);
         let [tcb_signer, _] = &collateral.tcb_info_chain;

@@ -2,8 +2,8 @@
 
 use dcap_qvl::TcbInfo;
 
-/// Sorts the TCB levels in the order in which Intel's library tries them: SGX components, PCESVN, TDX components,
-/// the highest first.
+/// Sorts the TCB levels in the order in which Intel's library tries them: SGX components, PCESVN, TDX
+/// components, the highest first.
 pub fn sort(tcb_info: &mut TcbInfo) {
     let is_tdx = is_tdx(tcb_info);
     tcb_info.tcb_levels.sort_by(|one, other| {
@@ -14,8 +14,8 @@ pub fn sort(tcb_info: &mut TcbInfo) {
     });
 }
 
-/// Why the form of the TCB info is refused: an unknown version (Q15) or `tcbType` (Q2), or a level that is listed
-/// twice (Q3). The rules are in `docs/conformance.md`.
+/// Why the form of the TCB info is refused: an unknown version (Q15) or `tcbType` (Q2), or a level that is
+/// listed twice (Q3). The rules are in `docs/conformance.md`.
 ///
 /// The levels must be sorted, so that equal levels are neighbours.
 pub fn fault(tcb_info: &TcbInfo) -> Option<&'static str> {

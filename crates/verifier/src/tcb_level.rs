@@ -1,5 +1,6 @@
-//! Dates of the TCB levels that dcap-qvl matched. It tells statuses and advisories of them, and dates only together with claims for
-//! which it reads both CRLs once more; a test compares these dates with those for every vector.
+//! Dates of the TCB levels that dcap-qvl matched. dcap-qvl reports their statuses and advisories, but their
+//! dates only with its claims, for which it reads both CRLs once more. A test compares the dates here with
+//! those of dcap-qvl for every vector.
 
 use crate::Error;
 use crate::collateral::Collateral;
@@ -9,9 +10,11 @@ use dcap_qvl::tcb_info::{TcbLevel, TcbStatusWithAdvisory};
 use dcap_qvl::verify::VerifiedReport;
 use tcs_evidence::{Quote, SignatureData};
 
-/// Dates (Unix seconds) of the platform's level, for TDX the older one of it and the module's, and of the quoting enclave's.
+/// Dates (Unix seconds) of the platform's level, for TDX the older one of it and the module's, and of the
+/// quoting enclave's.
 ///
-/// The levels found must have the status and advisories that dcap-qvl reported: else they are others, and the quote is refused.
+/// The levels found must have the status and advisories that dcap-qvl reported. Otherwise they are other
+/// levels, and the quote is refused.
 pub fn dates(
     collateral: &Collateral,
     quote: &Quote<'_>,
@@ -46,7 +49,7 @@ pub fn dates(
     Ok((module.map_or(date, |module| module.min(date)), parse_date("the QE identity", &qe.tcb_date)?))
 }
 
-/// A module's level may change the status and add advisories; the platform's own come first then.
+/// The level of a TDX module may change the status and add advisories after those of the platform.
 fn is_reported(
     status: dcap_qvl::tcb_info::TcbStatus,
     advisory_ids: &[String],

@@ -9,11 +9,11 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 /// Intel SGX Root CA, valid 2018-05-21 to 2049-12-31, SHA-256
 /// 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3. Published at
-/// <https://certificates.trustedservices.intel.com/IntelSGXRootCA.der>; these bytes are those that the crate dcap-qvl
-/// 0.7.1 ships as `src/TrustedRootCA.der`.
+/// <https://certificates.trustedservices.intel.com/IntelSGXRootCA.der>; these bytes are those that the crate
+/// dcap-qvl 0.7.1 ships as `src/TrustedRootCA.der`.
 const INTEL_ROOT: &[u8] = include_bytes!("intel-sgx-root-ca.der");
 
-/// Where every certificate chain must end.
+/// The root certificate in which every chain must end (RFC 5280, section 6.1.1: trust anchor).
 #[derive(Clone, Debug)]
 pub struct TrustAnchor {
     certificate: Vec<u8>,
@@ -42,7 +42,8 @@ impl AnchorCertificate {
 }
 
 impl TrustAnchor {
-    /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the policy.
+    /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the
+    /// policy.
     #[must_use]
     pub fn intel() -> Self {
         Self {
@@ -52,11 +53,12 @@ impl TrustAnchor {
         }
     }
 
-    /// The root of a simulated platform (DER): **protects nothing**. Enclaves in debug mode are accepted under it.
+    /// The root of a simulated platform (DER): **protects nothing**. Enclaves in debug mode are accepted
+    /// under it.
     ///
-    /// This crate has no feature for it, so that there is one verifier only; a program calls this solely in builds with
-    /// its own feature `simulation`, after the user has asked for it twice. A certificate with Intel's key is refused:
-    /// else Intel's root could be made to accept debug enclaves.
+    /// This crate has no feature for it, so that there is only one verifier. A program calls this only in
+    /// builds with its feature `simulation`, and only if two settings ask for it. A certificate with Intel's
+    /// key is refused, because debug enclaves would otherwise be accepted under Intel's root.
     pub fn simulated(certificate: &[u8]) -> Result<Self, Error> {
         let parsed =
             AnchorCertificate::read(certificate).ok_or(Error::TrustRootUnusable("not a DER certificate"))?;

@@ -43,7 +43,8 @@ impl<'a> Header<'a> {
         field::<12, 16, HEADER>(self.0)
     }
 
-    /// What the quoting enclave wrote for itself, 20 bytes; the simulated platform's begins with `SIMULATION`.
+    /// What the quoting enclave wrote for itself, 20 bytes; the simulated platform's begins with
+    /// `SIMULATION`.
     #[must_use]
     pub fn user_data(&self) -> [u8; 20] {
         field::<28, 20, HEADER>(self.0)

@@ -11,8 +11,8 @@ pub fn field<const AT: usize, const LEN: usize, const SIZE: usize>(bytes: &[u8; 
     bytes.get(AT..).and_then(|rest| rest.first_chunk::<LEN>()).copied().unwrap_or([0; LEN])
 }
 
-/// Splits a quote after its `signed` bytes, which a length field of 4 bytes and exactly that many bytes of signature
-/// data follow.
+/// Splits a quote after its `signed` bytes, which a length field of 4 bytes and exactly that many bytes of
+/// signature data follow.
 pub fn split_signed(bytes: &[u8], signed: usize) -> Result<(&[u8], &[u8]), Error> {
     if bytes.len() > MAX_QUOTE {
         return Err(Error::QuoteMalformed("longer than 16 KiB"));

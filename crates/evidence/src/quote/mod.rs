@@ -25,8 +25,8 @@ pub enum Quote<'a> {
 }
 
 impl<'a> Quote<'a> {
-    /// Reads a quote by the version and the kind of TEE in its header: SGX in version 3, TDX in versions 4 and 5. SGX in
-    /// the later versions is refused, as no platform of this product makes it.
+    /// Reads a quote by the version and the kind of TEE in its header: SGX in version 3, TDX in versions 4
+    /// and 5. SGX in the later versions is refused, as no platform of this product makes it.
     ///
     /// Its length must be exactly what its own length fields say, and at most [`MAX_QUOTE`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {

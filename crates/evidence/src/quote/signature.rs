@@ -1,4 +1,5 @@
-//! The signature data of a quote: signatures, the attestation key, the quoting enclave's report, certificates.
+//! The signature data of a quote: signatures, the attestation key, the quoting enclave's report,
+//! certificates.
 
 use super::sgx::EnclaveReport;
 use crate::error::Error;

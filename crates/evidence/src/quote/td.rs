@@ -24,8 +24,8 @@ pub struct TdxQuote<'a> {
 }
 
 impl<'a> TdxQuote<'a> {
-    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly that which its length field
-    /// gives.
+    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly that which its
+    /// length field gives.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let (header, start, length) = Self::layout(bytes)?;
         let (signed, signature) = split_signed(bytes, start.saturating_add(length))?;

@@ -11,7 +11,7 @@ use tcs_verifier::{
     Check, Outcome, Policy, TcbStatus, TrustAnchor, Verdict, Workload, check_binding, inspect, verify,
 };
 
-/// What evidence is appraised by.
+/// The policy and the sources of an appraisal.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The policy file. Without one no enclave is accepted.
@@ -55,9 +55,9 @@ pub struct Appraisal {
     pub verdict: Option<Verdict>,
     /// Where the collateral came from.
     pub collateral: Option<String>,
-    /// Whether collateral went back behind what was seen before.
+    /// Whether the collateral is older than collateral that was seen before.
     pub rollback: Check,
-    /// What a person should be told besides, in whole sentences.
+    /// Further warnings for people, in whole sentences.
     pub warnings: Vec<String>,
 }
 
@@ -75,8 +75,8 @@ pub struct Appraiser {
     settings: Settings,
     policy: Policy,
     trust: TrustAnchor,
-    /// Nobody is trusted yet: there is no policy file, nor is every enclave accepted.
-    nobody: bool,
+    /// No enclave is trusted: there is no policy file, and `any_identity` is not set.
+    trusts_none: bool,
     at: Option<Instant>,
 }
 
@@ -86,8 +86,8 @@ impl Appraiser {
         let settings = settings(options)?;
         let trust = settings.trust()?;
         let policy = Policy { any_identity: options.any_identity, ..settings.policy.clone() };
-        let nobody = options.policy.is_none() && !options.any_identity;
-        Ok(Self { settings, policy, trust, nobody, at: options.at })
+        let trusts_none = options.policy.is_none() && !options.any_identity;
+        Ok(Self { settings, policy, trust, trusts_none, at: options.at })
     }
 
     /// Whether a simulated root is trusted, which protects nothing.
@@ -102,7 +102,8 @@ impl Appraiser {
         let mut caveats = Vec::new();
         if self.is_simulated() {
             caveats.push(
-                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected by any hardware"
+                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected \
+                 by any hardware"
                     .to_owned(),
             );
         }
@@ -124,8 +125,8 @@ impl Appraiser {
         self.at.map_or(now, |at| i64::try_from(at.0).unwrap_or(i64::MAX))
     }
 
-    /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence and
-    /// remembers what must not go back.
+    /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence,
+    /// and records the numbers that later collateral must not fall below.
     pub fn appraise(
         &self,
         evidence: &Evidence,
@@ -152,8 +153,8 @@ impl Appraiser {
                 return Err(Error::Refused(error.clone()));
             }
         }
-        // Without a policy nobody is trusted, which is the first thing to tell; collateral would be the second.
-        if self.nobody {
+        // Without a policy no enclave is trusted. This is reported before missing collateral.
+        if self.trusts_none {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
         let (obtained, key) = obtain(&self.settings, evidence, clock, true)?;
@@ -166,7 +167,7 @@ impl Appraiser {
             let state = self.settings.collateral.as_ref().and_then(|settings| {
                 settings.state(&self.settings.folder).map(|path| (path, settings.update()))
             });
-            // At another time than now, older collateral is what one asks for.
+            // An appraisal at another time than now may use older collateral.
             if let (Some((path, update)), None) = (state, self.at) {
                 let numbers = Numbers::of(claims);
                 let advanced = collateral::advance(&path, key, update, &claims.root_key_id, numbers);

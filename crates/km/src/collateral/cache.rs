@@ -33,8 +33,8 @@ impl Cache {
         Self { path: folder.join(name), hours }
     }
 
-    /// The copy as JSON and as read from it, if there is one, it is not older than the settings allow, and all its
-    /// parts are valid at `now` (Unix seconds). Otherwise the service has to be asked.
+    /// The copy as JSON and as read from it, if there is one, it is not older than the settings allow, and
+    /// all its parts are valid at `now` (Unix seconds). Otherwise the service has to be asked.
     pub fn read(&self, now: i64) -> Option<(Vec<u8>, Collateral)> {
         let now = u64::try_from(now).ok()?;
         let written = std::fs::metadata(&self.path).ok()?.modified().ok()?;

@@ -4,7 +4,7 @@ use crate::advice;
 use crate::exit::Exit;
 use std::path::PathBuf;
 
-/// Why there is no collateral. Texts carry addresses and file names, never a key for an API.
+/// Why there is no collateral. Texts contain addresses and file names, never the key of an API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,7 +30,7 @@ pub enum Error {
     /// The file is no collateral.
     #[error("{0}")]
     Refused(tcs_verifier::Error),
-    /// The settings of the quote provider library are not what they should be.
+    /// The settings of the quote provider library cannot be used.
     #[error("{} is not what the quote provider library would read: {cause}", path.display())]
     QcnlMalformed {
         /// The file.
@@ -38,13 +38,13 @@ pub enum Error {
         /// What is wrong.
         cause: String,
     },
-    /// They switch the check of the server's certificate off.
+    /// The settings of the quote provider library disable the check of the server's certificate.
     #[error("{} switches the check of the server's certificate off (use_secure_cert)", path.display())]
     QcnlInsecure {
         /// The file.
         path: PathBuf,
     },
-    /// The service could not be asked, or did not answer as it should.
+    /// The service could not be reached, or its response cannot be used.
     #[error("cannot get collateral from {url}: {cause}")]
     Fetch {
         /// What kind of failure.
@@ -54,7 +54,7 @@ pub enum Error {
         /// What happened.
         cause: String,
     },
-    /// Collateral that is genuine, but older than some seen before.
+    /// The collateral is genuine, but older than collateral that was seen before.
     #[error("the collateral goes back: its {number} is {found}, {seen} was seen before ({})", path.display())]
     Rollback {
         /// Which number.
@@ -143,7 +143,8 @@ impl Error {
             ($first:literal) => {
                 concat!(
                     $first,
-                    "; without a network: km-attest collateral fetch --quote FILE --out FILE on a machine that has one, then --collateral FILE here"
+                    "; without a network: km-attest collateral fetch --quote FILE --out FILE on a machine \
+                     that has one, then --collateral FILE here"
                 )
             };
         }
@@ -177,10 +178,12 @@ impl Error {
                 }
             },
             Self::Rollback { .. } => {
-                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may be hiding a revocation"
+                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may \
+                 be hiding a revocation"
             }
             Self::State { .. } => {
-                "restore the file; if you remove it, the next collateral is believed without the numbers seen before"
+                "restore the file; if you remove it, the next collateral is believed without the numbers \
+                 seen before"
             }
         }
     }

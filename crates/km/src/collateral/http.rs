@@ -32,7 +32,8 @@ pub struct Response {
 }
 
 impl Client {
-    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the environment's off.
+    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the
+    /// environment's off.
     pub fn new(
         timeout: Duration,
         ca_file: Option<&Path>,
@@ -73,7 +74,8 @@ impl Client {
         Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
     }
 
-    /// Asks once. The key of a subscription goes to the service that it is for, and nowhere else.
+    /// Sends one request. `with_key`: send the subscription key, which only the service that it belongs to
+    /// may receive.
     pub fn get(&self, url: &str, with_key: bool) -> Result<Response, Error> {
         let mut request = self.agent.get(url);
         if let Some(key) = self.api_key.as_ref().filter(|_| with_key) {
@@ -94,10 +96,10 @@ impl Client {
     }
 }
 
-/// Refuses addresses that would be asked without TLS, except on this machine, and those that carry credentials.
+/// Refuses addresses without TLS, except on this machine, and addresses that contain credentials.
 pub fn check_address(url: &str) -> Result<(), Error> {
     if url.contains('@') {
-        // Not repeated: it may be a password.
+        // The address is not repeated, because it may contain a password.
         return Err(Error::Settings("an address carries a user name or password".into()));
     }
     let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
@@ -155,7 +157,7 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
     Error::Fetch { kind, url: url.to_owned(), cause }
 }
 
-/// The system's trust store. What cannot be read of it is left out: fewer roots, never more.
+/// The system's trust store. Certificates that cannot be read are left out: fewer roots, never more.
 fn system_roots() -> RootCerts {
     let found = rustls_native_certs::load_native_certs();
     found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()

@@ -1,9 +1,9 @@
-//! Where collateral comes from: a file, a PCCS, Intel's PCS, or the settings of an existing quote provider library. The
-//! formats are those of Intel's API for the Provisioning Certification Service, version 4. `docs/collateral.md` is the
-//! page for users.
+//! Where collateral comes from: a file, a PCCS, Intel's PCS, or the settings of an existing quote provider
+//! library. The formats are those of Intel's API for the Provisioning Certification Service, version 4.
+//! `docs/collateral.md` is the page for users.
 //!
-//! Nothing here is trusted: `tcs_verifier` verifies what was fetched, cached or read. Texts are kept byte for byte,
-//! because signatures cover exactly those bytes.
+//! Nothing here is trusted: `tcs_verifier` verifies what was fetched, cached or read. Texts are kept byte for
+//! byte, because signatures cover exactly those bytes.
 
 mod cache;
 mod error;

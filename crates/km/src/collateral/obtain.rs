@@ -48,7 +48,8 @@ impl Obtain<'_> {
     }
 }
 
-/// Writes a bundle file. An existing file is replaced as a whole; anything else (`/dev/stdout`) is written to.
+/// Writes a bundle file. An existing file is replaced as a whole; anything else (`/dev/stdout`) is written
+/// to.
 pub fn write_bundle(path: &Path, json: &[u8]) -> Result<(), Error> {
     let written = match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => std::fs::write(path, json),

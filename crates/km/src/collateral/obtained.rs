@@ -18,8 +18,8 @@ pub struct Obtained {
 }
 
 impl Obtained {
-    /// Keeps a copy if the settings ask for one. To be called only for collateral that turned out to be genuine:
-    /// otherwise a service that was wrong once would stay wrong for as long as the copy is used.
+    /// Keeps a copy if the settings ask for one. To be called only for collateral that turned out to be
+    /// genuine: otherwise a service that was wrong once would stay wrong for as long as the copy is used.
     pub fn keep(&self) -> Result<(), Error> {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.write(&self.json))
     }

@@ -1,4 +1,4 @@
-//! Version 4 of the API that Intel's PCS and every PCCS speak.
+//! Version 4 of the API of Intel's PCS and of every PCCS.
 
 use super::error::{Error, FetchError};
 use super::http::{Response, is_transient};
@@ -112,7 +112,8 @@ fn chain(answer: &Response, names: &[&str]) -> Result<String, String> {
         .ok_or_else(|| format!("the header {} is not text", names.first().unwrap_or(&"")))
 }
 
-/// A CRL as hex of its DER. Intel answers DER; a PCCS answers hex for the root's, and older ones for both.
+/// A CRL as hex of its DER. Intel's PCS returns DER; a PCCS returns hex for the root's CRL, and older ones
+/// for both.
 fn crl(body: &[u8]) -> Option<String> {
     const SEQUENCE: u8 = 0x30;
     if let Ok(text) = std::str::from_utf8(body)

@@ -43,19 +43,19 @@ pub(super) enum Source {
 }
 
 impl Settings {
-    /// Another file instead of the source that was named.
+    /// The same settings with this file as the source.
     #[must_use]
     pub fn with_file(self, file: PathBuf) -> Self {
         Self { file: Some(file), pccs_url: None, pcs_url: None, qcnl: None, ..self }
     }
 
-    /// Another PCCS instead of the source that was named.
+    /// The same settings with this PCCS as the source.
     #[must_use]
     pub fn with_pccs_url(self, url: String) -> Self {
         Self { file: None, pccs_url: Some(url), pcs_url: None, qcnl: None, api_key_file: None, ..self }
     }
 
-    /// Where the numbers seen before are kept, if the settings say so.
+    /// The state file with the numbers that were seen before, if the settings name one.
     #[must_use]
     pub fn state(&self, folder: &Path) -> Option<PathBuf> {
         self.state.as_ref().map(|path| folder.join(path))
@@ -96,7 +96,7 @@ impl Settings {
         attempts: Option<u32>,
     ) -> Result<Source, Error> {
         let base = base(url)?;
-        // Intel's own service has it elsewhere, however it was named.
+        // Intel's own service publishes it at another address, whichever key named the service.
         let root_crl = root_crl.or_else(|| (base == PCS).then(|| ROOT_CRL.to_owned()));
         if let Some(root_crl) = &root_crl {
             check_address(root_crl)?;

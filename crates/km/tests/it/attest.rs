@@ -1,7 +1,7 @@
 //! `km-attest`: the real program on quotes of a simulated platform.
 //!
-//! Without the feature `simulation` it must refuse all of them; with it
-//! (`cargo test -p tcs-km --features simulation --target-dir target/simulation`) it appraises them like genuine ones.
+//! Without the feature `simulation` it must refuse all of them; with it (`cargo test -p tcs-km --features
+//! simulation --target-dir target/simulation`) it appraises them like genuine ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -162,7 +162,8 @@ fn a_simulated_quote_is_refused_where_the_root_is_intels() {
     assert_refused(&bench.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
 }
 
-/// A quote's certificate chain is an attacker's text. What it says never stands in a message, where it could look like the tool's own words.
+/// A quote's certificate chain is an attacker's text. What it says never stands in a message, where it could
+/// look like the tool's own words.
 #[test]
 fn review_c1_a_quote_cannot_put_words_into_a_refusal() {
     let bench = Bench::new();
@@ -346,7 +347,6 @@ mod with_the_feature {
         );
     }
 
-    /// Acceptance 2.6.
     #[test]
     fn json_says_that_it_is_simulated() {
         let bench = Bench::new();
@@ -463,7 +463,8 @@ mod with_the_feature {
         assert_refused(&bench.run(&["--nonce", &hex::encode([8; 32])]), 3, "BindingMismatch", "");
     }
 
-    /// `policy new` for the quote at hand, with the settings that it leaves to its reader, accepts exactly this machine.
+    /// `policy new` for the quote at hand, with the settings that it leaves to its reader, accepts exactly
+    /// this machine.
     #[test]
     fn a_new_policy_accepts_the_quote_it_was_made_from() {
         let bench = Bench::new();

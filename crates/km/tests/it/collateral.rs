@@ -1,4 +1,5 @@
-//! Sources of collateral against a PCCS of our own: what comes out of a healthy one, and every way in which it can fail.
+//! Sources of collateral against a PCCS of our own: what comes out of a healthy one, and every way in which
+//! it can fail.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
@@ -76,7 +77,8 @@ impl Bench {
     }
 }
 
-/// The code of the failure; whatever failed, the message names the address and the advice the way without a network.
+/// The code of the failure; whatever failed, the message names the address and the advice the way without a
+/// network.
 #[track_caller]
 fn assert_fault(result: Result<Obtained, Error>, code: &str, pccs: &Pccs) {
     let error = result.map(|obtained| obtained.source).unwrap_err();
@@ -150,7 +152,8 @@ fn intels_form_has_the_root_crl_elsewhere_and_takes_a_key() {
     let (pccs, elsewhere) = (Pccs::http(healthy.clone()).unwrap(), Pccs::http(healthy).unwrap());
     bench.write("key", "s3cr3t-subscription\n");
     let settings = format!(
-        "pcs_url = '{}/sgx/certification/v4/'\nroot_crl_url = '{}/IntelSGXRootCA.der'\napi_key_file = 'key'\n",
+        "pcs_url = '{}/sgx/certification/v4/'\nroot_crl_url = '{}/IntelSGXRootCA.der'\napi_key_file = \
+         'key'\n",
         pccs.url(),
         elsewhere.url()
     );

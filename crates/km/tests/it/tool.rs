@@ -1,4 +1,4 @@
-//! `km-attest` beyond the document's call, on genuine quotes: what it prints and how it ends.
+//! The subcommands of `km-attest` on genuine quotes: output and exit status.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,9 @@ fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
 }
 
-/// Acceptance 2.2: exactly what the reference says of the four genuine quotes, through the program.
+/// Status, advisories, platform and validity of the four genuine quotes, through the program.
 #[test]
-fn genuine_quotes_give_what_the_reference_says() {
+fn genuine_quotes_give_their_known_results() {
     let sgx = appraise("sgx_quote", "2025-06-20T00:00:00Z", &["--json"]);
     assert_ends(&sgx, 4, "TcbStatusRefused");
     let sgx = json_of(&sgx);
@@ -133,7 +133,8 @@ fn explain_names_every_check_with_what_was_expected_and_found() {
     assert_eq!(appraise("sgx_quote", "2025-06-20", &["--json", "--explain"]).status.code(), Some(2));
 }
 
-/// Every member that the program writes stands in the documentation, and the version is the one described there.
+/// Every member that the program writes stands in the documentation, and the version is the one described
+/// there.
 #[test]
 fn the_json_document_is_the_documented_one() {
     fn names(value: &Value, into: &mut Vec<String>) {

@@ -182,7 +182,7 @@ fn blobs_of_a_token_open_for_every_ca_key_and_nothing_is_left_in_it() {
     with_token(test, |library, tokens| {
         let bench = Bench::new();
         for key in ca_keys(&bench) {
-            // The document's order of options.
+            // The order of options in the original walk-through.
             let args = format!("--privkey {key} --pin {PIN} --token SgxOperator --module {library}");
             bench.assert_opens(&bench.wrap(&args), WrapFormat::KmraV1, &key);
             let args = format!(

@@ -39,8 +39,8 @@ impl Default for TcbLevel {
 }
 
 impl TcbLevel {
-    /// The one level that a platform with these options meets exactly, with their status and advisories. The TDX
-    /// components are those of a default trust domain.
+    /// The one level that a platform with these options meets exactly, with their status and advisories. The
+    /// TDX components are those of a default trust domain.
     pub(crate) fn of(options: &Options) -> Self {
         Self {
             components: options.cpu_svn,
@@ -61,7 +61,8 @@ impl TcbLevel {
     }
 }
 
-/// A TCB level of a QE identity or of a TDX module identity. `Default`: that of the simulated SGX quoting enclave.
+/// A TCB level of a QE identity or of a TDX module identity. `Default`: that of the simulated SGX quoting
+/// enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsvTcbLevel {
     /// `isvsvn`: at least this. Verifiers take one byte for a TDX module.
@@ -174,7 +175,8 @@ impl TdxModule {
     }
 }
 
-/// An entry of `tdxModuleIdentities` of TCB info: the TDX module of one later version. `Default`: the simulated one.
+/// An entry of `tdxModuleIdentities` of TCB info: the TDX module of one later version. `Default`: the
+/// simulated one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxModuleIdentity {
     /// `id`: `TDX_` and the module's version (byte 1 of `TEE_TCB_SVN`) in two hex digits: `TDX_01`.

@@ -14,7 +14,8 @@ use crate::parts::PlatformParts;
 use crate::tee::Tee;
 use serde_json::json;
 
-/// Everything that a verifier needs beside a quote and the root. The parts are open, so that a test may change one.
+/// Everything that a verifier needs beside a quote and the root. The parts are open, so that a test may
+/// change one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collateral {
     /// TCB info: the JSON text that is signed.
@@ -78,7 +79,8 @@ impl Collateral {
         })
     }
 
-    /// The JSON form that dcap-qvl reads (`QuoteCollateralV3`): PEM and JSON as text, bytes in lower-case hex.
+    /// The JSON form that dcap-qvl reads (`QuoteCollateralV3`): PEM and JSON as text, bytes in lower-case
+    /// hex.
     #[must_use]
     pub fn to_json(&self) -> String {
         let collateral = json!({

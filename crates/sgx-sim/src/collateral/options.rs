@@ -13,7 +13,8 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From a day before `now` to so many days after it. A negative number: expired, from a day before the end.
+    /// From a day before `now` to so many days after it. A negative number: expired, from a day before the
+    /// end.
     #[must_use]
     pub fn days(days: i64) -> Self {
         let until = days.saturating_mul(DAY);

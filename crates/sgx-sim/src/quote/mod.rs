@@ -1,5 +1,5 @@
-//! Quotes by the simulated quoting enclaves: header, report body, signature data (`sgx_quote_3.h`, `sgx_quote_4.h`,
-//! `sgx_quote_5.h`).
+//! Quotes by the simulated quoting enclaves: header, report body, signature data (`sgx_quote_3.h`,
+//! `sgx_quote_4.h`, `sgx_quote_5.h`).
 
 mod digest;
 mod enclave;
@@ -85,7 +85,8 @@ fn header(platform: &PlatformParts, subject: &Subject, qe: &Enclave, shape: &Quo
     header
 }
 
-/// QE report and its signature, authentication data, PCK chain. The report binds the platform's attestation key.
+/// QE report and its signature, authentication data, PCK chain. The report binds the platform's attestation
+/// key.
 fn certification(platform: &PlatformParts, mut qe: Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let point = platform.keys.attestation.point()?;
     let bound = digest::sha256(&[point.as_slice(), &shape.auth_data].concat());

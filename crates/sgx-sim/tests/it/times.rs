@@ -11,8 +11,8 @@ type Window = fn(&mut CollateralOptions) -> &mut Validity;
 /// Spoils one part.
 type Fault = fn(&mut Collateral);
 
-/// Each with the refusal when it has not begun and when it has ended. A CRL that has not begun is no refusal of
-/// dcap-qvl's.
+/// Each with the refusal when it has not begun and when it has ended. A CRL that has not begun is no refusal
+/// of dcap-qvl's.
 const WINDOWS: [(Window, Option<&str>, &str); 4] = [
     (
         |options| &mut options.tcb_info_validity,

@@ -13,8 +13,8 @@ pub enum AcceptedIdentity {
         /// Fields of key separation and sharing.
         kss: Kss,
     },
-    /// Every enclave of a signer with this product id from this version on. The signer alone is never enough: it may
-    /// sign other products and older, broken versions.
+    /// Every enclave of a signer with this product id from this version on. The signer alone is never enough:
+    /// it may sign other products and older, broken versions.
     Signer {
         /// MRSIGNER.
         mrsigner: [u8; 32],
@@ -47,8 +47,8 @@ pub struct Kss {
 pub struct TdReference {
     /// MRTD.
     pub mr_td: [u8; 48],
-    /// RTMR0 to RTMR3. RTMR1 and RTMR2 hold the kernel, its command line and initial disk: without them any system can
-    /// have been started on this firmware.
+    /// RTMR0 to RTMR3. RTMR1 and RTMR2 hold the kernel, its command line and initial disk: without them any
+    /// system can have been started on this firmware.
     pub rtmrs: [Option<[u8; 48]>; 4],
     /// MRCONFIGID.
     pub mr_config_id: Option<[u8; 48]>,
@@ -120,7 +120,7 @@ impl TdReference {
     }
 
     fn describe(&self) -> String {
-        // These are the longest texts of a verdict: written in place, they cost a verification no time that shows.
+        // These are the longest texts of a verdict. Written in place, they take no noticeable time.
         let mut text = String::with_capacity(1024);
         let mut add = |name: &str, value: Option<[u8; 48]>| {
             let Some(value) = value else { return };
@@ -153,7 +153,7 @@ pub(super) fn describe(found: &Workload) -> String {
                 found.isv_prod_id,
                 found.isv_svn
             );
-            // ATTRIBUTES.KSS: only then do the fields say anything.
+            // Without ATTRIBUTES.KSS the fields have no meaning.
             if found.attributes.first().is_some_and(|flags| flags & 0x80 != 0) {
                 let kss = Kss {
                     config_id: Some(found.config_id),

@@ -1,4 +1,4 @@
-//! What the relying party asks for (RFC 9334: appraisal policy).
+//! The appraisal policy for evidence (RFC 9334, section 8.5).
 
 mod identity;
 mod tcb;
@@ -11,7 +11,8 @@ use crate::checks::{CheckId, Record};
 use crate::claims::{Claims, Enclave, Platform, TrustDomain, Workload};
 use std::borrow::Cow;
 
-/// A value under a mask, both in the byte order of the report: only bits that the mask has are compared.
+/// A value under a mask, both in the byte order of the report. Only bits that are set in the mask are
+/// compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Masked<const LEN: usize> {
     /// What the bits must be.
@@ -39,11 +40,12 @@ impl<const LEN: usize> Masked<LEN> {
     }
 }
 
-/// What is asked of an SGX enclave beside its identity.
+/// What the policy requires of an SGX enclave besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SgxPolicy {
-    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT set, `PROVISION_KEY` and
-    /// `EINITTOKEN_KEY` not, XFRM free. DEBUG is checked separately, and no mask can allow it.
+    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT set,
+    /// `PROVISION_KEY` and `EINITTOKEN_KEY` not, XFRM free. DEBUG is checked separately, and no mask can
+    /// allow it.
     pub attributes: Masked<16>,
     /// MISCSELECT, little-endian. By default free.
     pub misc_select: Masked<4>,
@@ -58,11 +60,11 @@ impl Default for SgxPolicy {
     }
 }
 
-/// What is asked of a trust domain beside its identity.
+/// What the policy requires of a trust domain besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxPolicy {
-    /// `TDATTRIBUTES`, little-endian. By default free beyond what every verification asks: no debug, no profiling, no
-    /// migration, no service TD, `SEPT_VE_DISABLE`.
+    /// `TDATTRIBUTES`, little-endian. By default not restricted beyond what every verification requires: no
+    /// debug, no profiling, no migration, no service TD, `SEPT_VE_DISABLE`.
     pub td_attributes: Masked<8>,
     /// XFAM, little-endian. By default free.
     pub xfam: Masked<8>,
@@ -105,7 +107,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Makes every check, also after one failed, and gives the first failure.
+    /// Makes every check, even after one failed, and returns the first failure.
     pub(crate) fn appraise(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
         let mut result = self.tcb.appraise(claims, record);
         let mut next = |outcome: Result<(), Error>| {

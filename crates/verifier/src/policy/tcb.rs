@@ -6,20 +6,21 @@ use crate::claims::Claims;
 use crate::date::date;
 use crate::status::TcbStatus;
 
-/// What is asked of the platform's trusted computing base and its quoting enclave.
+/// What the policy requires of the platform's trusted computing base and of its quoting enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcbPolicy {
     /// Statuses that are accepted, of the platform and of the quoting enclave. By default `UpToDate` and
-    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only together with
-    /// [`Self::min_tcb_date`].
+    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only
+    /// together with [`Self::min_tcb_date`].
     pub accepted_statuses: Vec<TcbStatus>,
-    /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but `UpToDate`
-    /// needs each of its advisories in this list; one that asks for software hardening must name at least one.
+    /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but
+    /// `UpToDate` needs each of its advisories in this list; one that asks for software hardening must name
+    /// at least one.
     pub accepted_advisories: Vec<String>,
-    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too if it is out
-    /// of date.
+    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too
+    /// if it is out of date.
     pub min_tcb_date: Option<u64>,
-    /// Least evaluation number of the collateral: older collateral of Intel's, still within its window, is refused.
+    /// The least evaluation number of the collateral. Older collateral is refused even if it is still valid.
     pub min_evaluation_number: Option<u32>,
 }
 
@@ -47,7 +48,8 @@ impl TcbPolicy {
             named(claims.status, &claims.advisory_ids),
             self.check_status(claims.status, &claims.advisory_ids),
         );
-        // The merged status leaves out states of the quoting enclave that are neither out of date nor revoked.
+        // The merged status leaves out states of the quoting enclave that are neither out of date nor
+        // revoked.
         let qe = record.conclude_policy(
             CheckId::QeStatus,
             statuses,

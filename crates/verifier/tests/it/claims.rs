@@ -1,5 +1,5 @@
-//! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both CRLs. Both must say
-//! the same of the same bytes.
+//! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both
+//! CRLs. Both must say the same of the same bytes.
 
 use crate::bench::{Bench, NOW, production, trust_domain};
 use crate::{any_identity, read};
@@ -121,7 +121,8 @@ fn claims_of_the_shared_cases_are_dcap_qvls() {
     assert_eq!(genuine, 11);
 }
 
-/// Levels in every order, the platform at each of them; dates that differ; every window that can be the first to end.
+/// Levels in every order, the platform at each of them; dates that differ; every window that can be the first
+/// to end.
 #[test]
 fn claims_of_simulated_platforms_are_dcap_qvls() {
     for (ca, smt_enabled) in [(PckCa::Platform, true), (PckCa::Platform, false), (PckCa::Processor, false)] {

@@ -49,7 +49,8 @@ impl Subject {
     }
 
     fn new(name: &'static str, file: &str, now: i64) -> Self {
-        // Without the zeros behind it, of which any number is accepted, and the line end behind the JSON likewise.
+        // Without the zeros behind it, of which any number is accepted, and the line end behind the JSON
+        // likewise.
         let quote = Evidence::from_quote(read(&format!("dcap-qvl/{file}"))).unwrap().bytes().to_vec();
         let json = read(&format!("dcap-qvl/{file}_collateral.json")).trim_ascii_end().to_vec();
         let sound = appraise(&quote, &json, now).unwrap();
@@ -418,7 +419,8 @@ fn bombs_do_not_go_off() {
             refuse_json(block, &frame.with(&format!("{chain}{many}{chain}")));
         }
     }
-    // DER whose outer length is right and whose content never ends: SEQUENCE in SEQUENCE, and many empty ones.
+    // DER whose outer length is right and whose content never ends: SEQUENCE in SEQUENCE, and many empty
+    // ones.
     for name in ["root_ca_crl", "pck_crl"] {
         let frame = Frame::around(&json, name);
         let deep: Vec<u8> = b"\x30\x80".repeat(SIZE / 4);

@@ -1,5 +1,6 @@
-//! Q1 to Q16 of `docs/conformance.md`: what Intel's quote verification library (QVL) checks and dcap-qvl does not, and
-//! what this verifier refuses beyond both. The simulator makes the broken input; everything else in it is sound.
+//! Q1 to Q16 of `docs/conformance.md`: what Intel's quote verification library (QVL) checks and dcap-qvl does
+//! not, and what this verifier refuses beyond both. The simulator makes the broken input; everything else in
+//! it is sound.
 
 use crate::bench::{Bench, DAY, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
@@ -81,7 +82,8 @@ fn q4_components_are_not_below_cpusvn() {
         lower.components[at] -= 1;
         let verdict = Bench::with(&lower).with_collateral(&CollateralOptions::default());
         assert_refused(&verdict, "QuoteRefused", "svn-components");
-        // Components above CPUSVN are read differently by Intel's library, but never to the platform's advantage here.
+        // Components above CPUSVN are read differently by Intel's library, but never to the platform's
+        // advantage here.
         let mut higher = sound;
         higher.components[at] = 200;
         assert_accepted(&Bench::with(&higher).with_collateral(&CollateralOptions::default()));
@@ -131,7 +133,8 @@ fn q8_chains_have_no_certificate_too_many_or_too_few() {
     }
 }
 
-/// Q9, the exception for simulated roots and its limits: `simulation.rs`, and `appraisal.rs` for Intel's root.
+/// Q9, the exception for simulated roots and its limits: `simulation.rs`, and `appraisal.rs` for Intel's
+/// root.
 #[test]
 fn q9_debug_is_a_check_of_its_own() {
     let verdict = Bench::new().with_collateral(&CollateralOptions::default());

@@ -44,8 +44,8 @@ fn quotes_may_have_16_kib_and_no_byte_more() {
     assert!(Evidence::from_quote(filled(MAX_QUOTE + 1).bytes().to_vec()).is_err());
 }
 
-/// The root and the PCK CA are known by their keys: another certificate of the same key in a chain, as when Intel renews
-/// one, changes nothing. The copy that is trusted is verified, and this one is not.
+/// The root and the PCK CA are known by their keys: another certificate of the same key in a chain, as when
+/// Intel renews one, changes nothing. The copy that is trusted is verified, and this one is not.
 #[test]
 fn a_certificate_of_the_same_key_changes_nothing() {
     let evidence = Evidence::from_quote(read("dcap-qvl/tdx_quote")).unwrap();

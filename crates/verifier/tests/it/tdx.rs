@@ -22,7 +22,8 @@ fn every_version_of_quote_and_report_is_accepted() {
     }
 }
 
-/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: whatever the policy.
+/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: whatever the
+/// policy.
 #[test]
 fn what_no_policy_can_accept_of_a_trust_domain() {
     let bench = Bench::new();

@@ -21,7 +21,7 @@ const MAX_POLICY: u64 = 64 * 1024;
 pub struct Settings {
     pub(super) policy: Policy,
     pub(super) collateral: Option<collateral::Settings>,
-    /// Relative names in the file are those of its own folder, so that it works from anywhere.
+    /// Relative names in the file are relative to its folder, so that it can be used from any folder.
     pub(super) folder: PathBuf,
     simulation: Option<Simulation>,
 }
@@ -42,7 +42,8 @@ impl Settings {
         Ok(Self { folder: path.parent().unwrap_or(Path::new("")).to_owned(), ..settings })
     }
 
-    /// Reads the text of a policy file. Opens no other file. The error says what is wrong and where, on one line.
+    /// Reads the text of a policy file. Opens no other file. The error says what is wrong and where, on one
+    /// line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
         Ok(Self {
@@ -86,7 +87,7 @@ struct File {
     simulation: Option<Simulation>,
 }
 
-/// Read in every build, so that a build without the feature can say what is wrong.
+/// Parsed in every build, so that a build without the feature can say what is wrong.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "read only to be refused"))]
@@ -116,7 +117,7 @@ impl Simulation {
     }
 }
 
-/// The message on one line, with the line it is about; toml's own text draws the place over several.
+/// The message with its line number, on one line; the text of `toml` itself takes several lines.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count().saturating_add(1));

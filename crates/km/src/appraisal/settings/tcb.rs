@@ -45,7 +45,8 @@ impl Date {
             // `20240313` would be a second in August 1970, and no minimum at all.
             Self::Text(text) if !text.contains('-') => {
                 return Err(format!(
-                    "min_tcb_date is {text:?}, neither a date like 2026-01-31 nor a time like 2026-01-31T23:59:59Z"
+                    "min_tcb_date is {text:?}, neither a date like 2026-01-31 nor a time like \
+                     2026-01-31T23:59:59Z"
                 ));
             }
             Self::Text(text) => text,
@@ -70,7 +71,7 @@ fn statuses(names: &[String], has_min_tcb_date: bool) -> Result<Vec<TcbStatus>, 
         }
         accepted.push(status);
     }
-    // Of every other status the quoting enclave's own, which mostly is up to date, would be refused.
+    // Otherwise the status of the quoting enclave, which is mostly UpToDate, would be refused.
     if !accepted.contains(&TcbStatus::UpToDate) {
         return Err("accepted_statuses must name UpToDate too".into());
     }

@@ -1,4 +1,4 @@
-//! What is told about an appraisal: lines, a table of checks, one JSON document.
+//! The report of an appraisal: lines, a table of checks, or one JSON document.
 
 mod fields;
 
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
 
-/// Version of the JSON document; it grows when a member changes its meaning or goes, not when one is added.
+/// Version of the JSON document. It grows when a member changes its meaning or is removed, not when one is
+/// added.
 const JSON_VERSION: u32 = 1;
 
 /// Everything that is known at the end of a run, however far it got.
@@ -145,7 +146,7 @@ impl Report {
         Ok(())
     }
 
-    /// What `appraise` says: never one of the four lines of the document's call.
+    /// The output of `appraise`, which never contains one of the four lines of the call without a subcommand.
     pub fn write_appraisal(&self, accepted: bool, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "binding: not checked (no public key was given; this says nothing about any key)")?;
         if let Some(result) = self.qv_result() {
