@@ -1,7 +1,7 @@
 //! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both
 //! CRLs. Both must say the same of the same bytes.
 
-use crate::bench::{Bench, NOW, production, trust_domain};
+use crate::fixture::{Fixture, NOW, production, trust_domain};
 use crate::{any_identity, read};
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use dcap_qvl::config::{Config, CryptoProvider};
@@ -126,8 +126,8 @@ fn claims_of_the_shared_cases_are_dcap_qvls() {
 #[test]
 fn claims_of_simulated_platforms_are_dcap_qvls() {
     for (ca, smt_enabled) in [(PckCa::Platform, true), (PckCa::Platform, false), (PckCa::Processor, false)] {
-        let bench = Bench::with(&Options { ca, smt_enabled, sgx_type: 2, ..Options::default() });
-        let own = bench.platform.tcb_level();
+        let fixture = Fixture::with(&Options { ca, smt_enabled, sgx_type: 2, ..Options::default() });
+        let own = fixture.platform.tcb_level();
         let mut levels = Vec::new();
         for (number, (component, pce_svn, tdx)) in
             [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1), (0, 0, 1), (2, 0, 0)].into_iter().enumerate()
@@ -181,14 +181,15 @@ fn claims_of_simulated_platforms_are_dcap_qvls() {
                     ..CollateralOptions::default()
                 };
                 let evidence = if tee == Tee::Sgx {
-                    bench.sgx(&Enclave { ..production() })
+                    fixture.sgx(&Enclave { ..production() })
                 } else {
-                    bench.td(&Td { version: TdVersion::V5Td10, ..trust_domain() })
+                    fixture.td(&Td { version: TdVersion::V5Td10, ..trust_domain() })
                 };
-                let json = bench.json(tee, &options);
-                let root = bench.platform.root_certificate();
+                let json = fixture.json(tee, &options);
+                let root = fixture.platform.root_certificate();
                 let what = format!("{ca:?}, {tee:?}, without {dropped}");
-                compared += usize::from(compare(&evidence, json.as_bytes(), root, &bench.trust, NOW, &what));
+                compared +=
+                    usize::from(compare(&evidence, json.as_bytes(), root, &fixture.trust, NOW, &what));
             }
         }
         // Two of the six levels differ for TDX alone, which makes them one twice for SGX (Q3).

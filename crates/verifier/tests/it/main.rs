@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![forbid(unsafe_code)]
 
-mod bench;
 mod claims;
+mod fixture;
 mod flips;
 mod genuine;
 mod intel_qvl;

@@ -1,6 +1,6 @@
 //! Every field of the policy, with evidence that is sound in everything else. Trust domains: `tdx.rs`.
 
-use crate::bench::{Bench, production};
+use crate::fixture::{Fixture, production};
 use crate::{any_identity, assert_accepted, assert_refused};
 use tcs_sgx_sim::{CollateralOptions, Enclave, IsvTcbLevel, Options, PckCa, QeIdentity, Tee};
 use tcs_verifier::{
@@ -17,10 +17,10 @@ fn tcb(tcb: TcbPolicy) -> Policy {
 
 #[test]
 fn policy_mrenclave() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let appraise = |mrenclave| {
         let accepted = AcceptedIdentity::Enclave { mrenclave, kss: Kss::default() };
-        bench.with_policy(&bench.sgx(&production()), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&production()), &identity(accepted))
     };
     assert_accepted(&appraise([7; 32]));
     assert_refused(&appraise([8; 32]), "IdentityMismatch", "identity");
@@ -28,11 +28,11 @@ fn policy_mrenclave() {
 
 #[test]
 fn policy_mrsigner_with_product_and_least_version() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave { mrsigner: [2; 32], isv_prod_id: 3, isv_svn: 4, ..production() };
     let appraise = |mrsigner, isv_prod_id, min_isv_svn| {
         let accepted = AcceptedIdentity::Signer { mrsigner, isv_prod_id, min_isv_svn, kss: Kss::default() };
-        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&enclave), &identity(accepted))
     };
     assert_accepted(&appraise([2; 32], 3, 4));
     assert_accepted(&appraise([2; 32], 3, 1));
@@ -43,7 +43,7 @@ fn policy_mrsigner_with_product_and_least_version() {
 
 #[test]
 fn policy_kss_fields() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave {
         flags: 0x85,
         config_id: [1; 64],
@@ -54,7 +54,7 @@ fn policy_kss_fields() {
     };
     let appraise = |kss| {
         let accepted = AcceptedIdentity::Enclave { mrenclave: [7; 32], kss };
-        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&enclave), &identity(accepted))
     };
     let good = Kss {
         config_id: Some([1; 64]),
@@ -75,19 +75,19 @@ fn policy_kss_fields() {
 
 #[test]
 fn policy_sgx_attributes_by_default() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // PROVISION_KEY, EINITTOKEN_KEY; neither INIT nor MODE64BIT.
     for flags in [0x15, 0x25, 0x04, 0x01] {
-        let verdict = bench.with_policy(&bench.sgx(&Enclave { flags, ..production() }), &any_identity());
+        let verdict = fixture.with_policy(&fixture.sgx(&Enclave { flags, ..production() }), &any_identity());
         assert_refused(&verdict, "AttributesRefused", "attributes");
     }
 }
 
 #[test]
 fn policy_sgx_attributes_and_misc_select() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave { xfrm: 0xe7, miscselect: 1, ..production() };
-    let appraise = |sgx| bench.with_policy(&bench.sgx(&enclave), &Policy { sgx, ..any_identity() });
+    let appraise = |sgx| fixture.with_policy(&fixture.sgx(&enclave), &Policy { sgx, ..any_identity() });
     let mut attributes = SgxPolicy::default().attributes;
     (attributes.value[8], attributes.mask[8]) = (0xe7, 0xff);
     assert_accepted(&appraise(SgxPolicy { attributes, ..SgxPolicy::default() }));
@@ -105,9 +105,9 @@ fn policy_sgx_attributes_and_misc_select() {
     assert_refused(&appraise(misc(0)), "AttributesRefused", "misc-select");
 }
 
-fn with_status(status: &str, advisories: &[&str]) -> Bench {
+fn with_status(status: &str, advisories: &[&str]) -> Fixture {
     let advisories = advisories.iter().map(ToString::to_string).collect();
-    Bench::with(&Options { tcb_status: status.into(), advisories, ..Options::default() })
+    Fixture::with(&Options { tcb_status: status.into(), advisories, ..Options::default() })
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn policy_accepted_statuses() {
         (TcbStatus::OutOfDate, Some(1_710_288_000)),
         (TcbStatus::OutOfDateConfigurationNeeded, Some(1_710_288_000)),
     ] {
-        let bench = with_status(status.intel_name(), &["INTEL-SA-00615"]);
-        let evidence = bench.sgx(&production());
+        let fixture = with_status(status.intel_name(), &["INTEL-SA-00615"]);
+        let evidence = fixture.sgx(&production());
         let policy = |accepted_statuses| {
             tcb(TcbPolicy {
                 accepted_statuses,
@@ -129,10 +129,10 @@ fn policy_accepted_statuses() {
                 ..TcbPolicy::default()
             })
         };
-        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate, status]));
+        let verdict = fixture.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate, status]));
         assert_accepted(&verdict);
         assert_eq!(verdict.qv_result(), Some(status.result()));
-        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
+        let verdict = fixture.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
         assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
         // Genuine all the same: the status is there to be told.
         assert_eq!(verdict.claims().unwrap().status, status);
@@ -144,11 +144,11 @@ fn policy_accepted_statuses() {
 
 #[test]
 fn policy_accepted_advisories() {
-    let bench = with_status("SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]);
-    let evidence = bench.sgx(&production());
+    let fixture = with_status("SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]);
+    let evidence = fixture.sgx(&production());
     let appraise = |ids: &[&str]| {
         let accepted_advisories = ids.iter().map(ToString::to_string).collect();
-        bench.with_policy(&evidence, &tcb(TcbPolicy { accepted_advisories, ..TcbPolicy::default() }))
+        fixture.with_policy(&evidence, &tcb(TcbPolicy { accepted_advisories, ..TcbPolicy::default() }))
     };
     assert_accepted(&appraise(&["INTEL-SA-00615", "INTEL-SA-00334", "INTEL-SA-00001"]));
     assert_refused(&appraise(&["INTEL-SA-00334"]), "TcbStatusRefused", "tcb-status");
@@ -161,11 +161,11 @@ fn policy_accepted_advisories() {
 
 #[test]
 fn policy_out_of_date_needs_a_floor_of_the_date() {
-    let bench = with_status("OutOfDate", &[]);
+    let fixture = with_status("OutOfDate", &[]);
     let appraise = |min_tcb_date| {
         let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
         let policy = TcbPolicy { accepted_statuses, min_tcb_date, ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
     assert_refused(&appraise(None), "TcbStatusRefused", "tcb-status");
     assert_accepted(&appraise(Some(1_710_288_000)));
@@ -174,10 +174,10 @@ fn policy_out_of_date_needs_a_floor_of_the_date() {
 
 #[test]
 fn policy_min_tcb_date() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let appraise = |least| {
         let policy = TcbPolicy { min_tcb_date: Some(least), ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
     assert_accepted(&appraise(1_710_288_000));
     assert_refused(&appraise(1_710_288_001), "TcbDateTooOld", "tcb-date");
@@ -185,21 +185,21 @@ fn policy_min_tcb_date() {
 
 #[test]
 fn policy_min_evaluation_number() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let appraise = |least| {
         let policy = TcbPolicy { min_evaluation_number: Some(least), ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
     assert_accepted(&appraise(17));
     assert_refused(&appraise(18), "EvaluationNumberTooLow", "evaluation-number");
 }
 
 fn with_qe_level(level: IsvTcbLevel, policy: &Policy) -> Verdict {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let identity = QeIdentity { levels: vec![level], ..QeIdentity::of(Tee::Sgx) };
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    let collateral = bench.collateral(Tee::Sgx, &options).unwrap();
-    bench.appraise(&bench.sgx(&production()), &collateral, policy)
+    let collateral = fixture.collateral(Tee::Sgx, &options).unwrap();
+    fixture.appraise(&fixture.sgx(&production()), &collateral, policy)
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn policy_an_old_quoting_enclave_is_held_to_the_same_floor() {
 }
 
 fn platform(options: &Options, platform: PlatformPolicy) -> Verdict {
-    let bench = Bench::with(options);
-    bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..any_identity() })
+    let fixture = Fixture::with(options);
+    fixture.with_policy(&fixture.sgx(&production()), &Policy { platform, ..any_identity() })
 }
 
 #[test]
@@ -271,9 +271,9 @@ fn policy_platform_fmspcs() {
 /// All checks of the policy are made, so that one run tells everything; the verdict is the first refusal.
 #[test]
 fn a_refusal_does_not_hide_the_next() {
-    let bench = with_status("ConfigurationNeeded", &[]);
+    let fixture = with_status("ConfigurationNeeded", &[]);
     let platform = PlatformPolicy { ppids: vec![[9; 16]], fmspcs: vec![[9; 6]], ..PlatformPolicy::default() };
-    let verdict = bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..Policy::default() });
+    let verdict = fixture.with_policy(&fixture.sgx(&production()), &Policy { platform, ..Policy::default() });
     let (code, failed) = crate::refused(&verdict);
     assert_eq!(code, "TcbStatusRefused");
     assert_eq!(failed, ["tcb-status", "identity", "platform", "fmspc"]);

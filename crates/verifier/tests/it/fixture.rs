@@ -13,12 +13,12 @@ pub const PRODUCTION: u64 = 0x05;
 /// `SEPT_VE_DISABLE` only.
 pub const TD_PRODUCTION: u64 = 1 << 28;
 
-pub struct Bench {
+pub struct Fixture {
     pub platform: Platform,
     pub trust: TrustAnchor,
 }
 
-impl Bench {
+impl Fixture {
     pub fn new() -> Self {
         Self::with(&Options::default())
     }
