@@ -1,5 +1,5 @@
 //! The profiles of `report_data`: what binds the public key of an offer to a quote (`docs/protocol.md`,
-//! "report_data profiles").
+//! "`report_data` profiles").
 
 use crate::public_key::QuotePublicKey;
 use aws_lc_rs::digest::{Context, SHA256};

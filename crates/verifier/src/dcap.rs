@@ -105,8 +105,11 @@ fn failed_check(error: &Error) -> CheckId {
     }
 }
 
+/// Makes an error of dcap-qvl's text.
+type ToError = fn(String) -> Error;
+
 /// Words of dcap-qvl's texts, and the error that each stands for. The first row with a match decides.
-const REFUSALS: [(&[&str], fn(String) -> Error); 8] = [
+const REFUSALS: [(&[&str], ToError); 8] = [
     (&["Revoked"], Error::Revoked),
     (&["UnknownIssuer"], |_| Error::UntrustedRoot("a certificate chain")),
     (
@@ -164,7 +167,7 @@ const REFUSALS: [(&[&str], fn(String) -> Error); 8] = [
 fn refusal(text: &str) -> Error {
     let text: String = text.chars().take(MAX_TEXT).collect();
     let known = REFUSALS.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
-    known.map_or(Error::QuoteRefused as fn(String) -> Error, |(_, error)| *error)(text)
+    known.map_or(Error::QuoteRefused as ToError, |(_, error)| *error)(text)
 }
 
 #[cfg(test)]

@@ -58,11 +58,11 @@ fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
         report.public_key = Some(public_key::fingerprint(&key));
         let evidence = quote_file::read(quote)?;
         let nonce = args.nonce.as_ref().unwrap_or(&FIXED_NONCE);
-        let appraised = run_appraisal(&appraiser, &evidence, Some((&key, nonce)), io, &mut report);
+        let accepted = run_appraisal(&appraiser, &evidence, Some((&key, nonce)), io, &mut report);
         if !options.json && report.binding() == &Binding::Passed {
             writeln!(io.out, "Public key hash verification successful")?;
         }
-        appraised?;
+        accepted?;
         if let Some(path) = &args.out_pubkey {
             write_key(path, &key)?;
         }
