@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::sync::LazyLock;
 use tcs_evidence::Evidence;
-use tcs_verifier::{Claims, Collateral, Policy, TcbPolicy, TcbStatus, TrustRoot, inspect, verify};
+use tcs_verifier::{Claims, Collateral, Policy, TcbPolicy, TcbStatus, TrustAnchor, inspect, verify};
 
 /// A genuine quote with its collateral.
 pub struct Genuine {
@@ -52,7 +52,7 @@ impl Genuine {
         let tcb = TcbPolicy { accepted_statuses: TcbStatus::ALL.to_vec(), ..TcbPolicy::default() };
         let policy = Policy { any_identity: true, tcb, ..Policy::default() };
         // Genuine evidence is enough: the policy sees nothing but its claims.
-        verify(evidence, collateral, &TrustRoot::intel(), &policy, self.now).claims().cloned()
+        verify(evidence, collateral, &TrustAnchor::intel(), &policy, self.now).claims().cloned()
     }
 
     /// Whatever the collateral is, the genuine quote is refused or has the claims that it has.

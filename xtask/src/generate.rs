@@ -40,7 +40,7 @@ fn write_tables(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     command
-        .args(["test", "--quiet", "-p", "tcs-verifier", "-p", "tcs-x509", "--test", "it", "table"])
+        .args(["test", "--quiet", "-p", "tcs-verifier", "-p", "tcs-km", "-p", "tcs-x509", "--test", "it", "table"])
         .current_dir(root);
     let status = command.env("TCS_GENERATE", "1").status().context("run the tests that write tables")?;
     if !status.success() {

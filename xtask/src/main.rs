@@ -63,7 +63,7 @@ enum Task {
     },
     /// Break the code that decides acceptance in every way cargo-mutants knows: a test must fail each time
     Mutants {
-        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/parity.rs` or `--list`
+        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/pck_chain.rs` or `--list`
         #[arg(last = true)]
         arguments: Vec<String>,
     },

@@ -7,8 +7,9 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 /// rsaEncryption, RFC 8017, appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// What stands before the modulus in the one encoding that is accepted: the headers of `SubjectPublicKeyInfo`, the
-/// algorithm rsaEncryption with NULL parameters (RFC 3279, section 2.3.1), and the headers of `RSAPublicKey`.
+/// What stands before the modulus in the one encoding that is accepted: the headers of
+/// `SubjectPublicKeyInfo`, the algorithm rsaEncryption with NULL parameters (RFC 3279, section 2.3.1), and
+/// the headers of `RSAPublicKey`.
 const BEFORE_MODULUS: [u8; 33] = [
     0x30, 0x82, 0x01, 0xa2, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
     0x05, 0x00, 0x03, 0x82, 0x01, 0x8f, 0x00, 0x30, 0x82, 0x01, 0x8a, 0x02, 0x82, 0x01, 0x81, 0x00,
@@ -18,9 +19,10 @@ const AFTER_MODULUS: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
 
 /// The public key of a quote: RSA with a modulus of exactly 3072 bits and the exponent 65537.
 ///
-/// No other key can be made into one, and every key has exactly one encoding. So the key that was verified is the key
-/// for which a CA key is wrapped, whichever program looks at its bytes, and exponent and modulus can be told apart in
-/// the concatenation that `report_data` hashes (`docs/integrate-key-server.md`).
+/// No other key can be made into one, and every key has exactly one encoding. So the key that was verified is
+/// the key for which a CA key is wrapped, whichever program looks at its bytes, and exponent and modulus can
+/// be told apart in the concatenation that `report_data` hashes (`docs/protocol.md`, "The public key of an
+/// offer").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotePublicKey {
     modulus: [u8; Self::MODULUS_LEN],

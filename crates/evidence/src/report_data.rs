@@ -1,6 +1,7 @@
-//! What goes into `report_data`, by profile.
+//! The profiles of `report_data`: what binds the public key of an offer to a quote (`docs/protocol.md`,
+//! "`report_data` profiles").
 
-use crate::QuotePublicKey;
+use crate::public_key::QuotePublicKey;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// The nonce of profile `ctk-v1` in the manual flow: bytes 00, 01, … 1f.
@@ -9,10 +10,11 @@ pub const FIXED_NONCE: [u8; 32] = [
     0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,
 ];
 
-/// Profile `ctk-v1`: SHA-256(e ‖ n ‖ nonce) in bytes 0..32, zeros in 32..64; e and n big-endian without leading zeros.
+/// Profile `ctk-v1`: SHA-256(e ‖ n ‖ nonce) in bytes 0..32, zeros in 32..64; e and n big-endian without
+/// leading zeros.
 ///
-/// The concatenation has no lengths. That it can be taken apart in one way only rests on the key's type, in which e has
-/// 3 bytes and n 384.
+/// The concatenation carries no lengths. It is unambiguous only because e always has 3 bytes and n always
+/// 384, which the type of the key guarantees.
 #[must_use]
 pub fn ctk_v1(key: &QuotePublicKey, nonce: &[u8; 32]) -> [u8; 64] {
     let mut hash = Context::new(&SHA256);
@@ -51,8 +53,8 @@ pub(crate) mod tests {
         assert_ne!(ctk_v1(&key, &other), data);
     }
 
-    /// Another split of the bytes that are hashed is another key with the same hash: an exponent that takes the first
-    /// bytes of the modulus leaves a modulus that is as short as one likes.
+    /// Another split of the bytes that are hashed is another key with the same hash: an exponent that takes
+    /// the first bytes of the modulus leaves a modulus that is as short as one likes.
     #[test]
     fn review_m1_no_other_split_of_the_concatenation_is_a_key() {
         let good = spki();

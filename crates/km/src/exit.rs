@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-/// Class of the end of a tool, so that a script can tell what to do without reading texts.
+/// Class of a tool's result, so that scripts need not parse texts.
 ///
-/// The numbers are stable. Which check failed stands, by a code of its own, in the one line on standard error.
+/// The numbers are stable. The one line on standard error names the failed check by a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.
@@ -13,7 +13,8 @@ pub enum Exit {
     Other,
     /// 2: wrong options.
     Usage,
-    /// 3: refused by verification: the evidence is not genuine, not bound to the key, or under an untrusted root.
+    /// 3: refused by verification: the evidence is not genuine, not bound to the key, or under an untrusted
+    /// root.
     Verification,
     /// 4: refused by policy: another enclave identity than configured, or none configured.
     Policy,

@@ -1,8 +1,9 @@
-//! Files, read as a whole and never beyond a limit.
+//! Files: read as a whole up to a limit, and written as a whole.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Read as _, Result, Write as _};
 use std::path::Path;
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// Reads a file of at most `limit` bytes.
@@ -28,4 +29,14 @@ pub fn read_secret(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
 /// Writes a file that must not exist yet.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+}
+
+/// Replaces a file as a whole: the new one, of mode 0600, is written beside the old one and takes its place.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }

@@ -1,10 +1,10 @@
-//! Takes a process that holds a private key out of reach of other programs of its user, as far as the system allows.
+//! Protects a process that holds a private key from other programs of its user, as far as the system allows.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// Makes the process not dumpable, so that neither a debugger nor a core file gets at its memory.
+/// Makes the process not dumpable, so that neither a debugger nor a core file can read its memory.
 ///
-/// A system that does not allow it is no reason not to start: the key lies in a file of the same user.
+/// A system that refuses this is no reason to end: the key is in a file of the same user.
 pub fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });

@@ -16,7 +16,7 @@ pub struct Io<'a> {
     pub wait: &'a dyn Fn(Duration),
     /// Standard output: results.
     pub out: &'a mut dyn Write,
-    /// Standard error: warnings and other messages. Whoever cannot be warned is not shielded from the result.
+    /// Standard error: warnings and other messages. A failure to write them does not change the result.
     pub messages: &'a mut dyn Write,
 }
 
@@ -35,8 +35,8 @@ impl Io<'_> {
 /// Most characters of a text that reaches a terminal.
 const LONGEST_TEXT: usize = 1_000;
 
-/// Texts out of files, names and services are other people's: no control or formatting character of theirs reaches a terminal, and nothing so
-/// long that it hides what stands before it.
+/// Texts from files, names and services are untrusted. Control and formatting characters are replaced before
+/// they reach a terminal, and the text is cut off at a length that cannot hide what stands before it.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
@@ -52,7 +52,7 @@ pub fn printable(text: &str) -> String {
 #[must_use]
 pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
     let line = format!("{tool}: error[{code}]: {}; {advice}", printable(message));
-    // If standard error is gone, the exit status still tells.
+    // If standard error is closed, the exit status still tells.
     let _ = writeln!(std::io::stderr(), "{line}");
     exit.into()
 }

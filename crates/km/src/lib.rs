@@ -1,6 +1,7 @@
 //! Tools of the key owner: the libraries behind km-attest and km-wrap.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod appraisal;
 pub mod attest;
 pub mod collateral;
@@ -13,3 +14,4 @@ pub mod wrap;
 
 mod files;
 mod nonce;
+mod version;

@@ -66,7 +66,8 @@ impl Error {
         match self {
             Self::Unreadable { .. } => "give --pubkey a file that you may read",
             Self::Malformed { .. } => {
-                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation, with exactly one PEM block in the file"
+                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation, with exactly one \
+                 PEM block in the file"
             }
         }
     }

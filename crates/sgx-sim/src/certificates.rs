@@ -1,8 +1,10 @@
 //! The platform's certificates and CRLs.
 
 use crate::clock::{self, DAY};
+use crate::error::Error;
+use crate::extension;
 use crate::key::{Key, Keys};
-use crate::{Error, Names, Options, extension};
+use crate::options::{Names, Options};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
     CustomExtension, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
@@ -27,7 +29,7 @@ pub struct Certificates {
 impl Certificates {
     pub fn make(keys: &Keys, now: i64, options: &Options) -> Result<Self, Error> {
         let Options { names, ca, .. } = options;
-        let life = |days| clock::window(now, -DAY, clock::days(days)?);
+        let life = |days| clock::period(now, -DAY, clock::days(days)?);
         let certified = life(options.certificate_days)?;
 
         let root = parameters(*names, names.root(), ROOT, life(options.root_days)?, names.root_crl_points());
@@ -64,10 +66,10 @@ impl Certificates {
     }
 }
 
-/// A CRL by the issuer of this name and key. `window`: thisUpdate and nextUpdate.
+/// A CRL by the issuer of this name and key. `validity`: thisUpdate and nextUpdate.
 pub fn crl(
     (names, common_name, key): (Names, &str, &Key),
-    window: (OffsetDateTime, OffsetDateTime),
+    validity: (OffsetDateTime, OffsetDateTime),
     number: u64,
     revoked: &[u64],
 ) -> Result<Vec<u8>, Error> {
@@ -77,13 +79,13 @@ pub fn crl(
     let issuer: Issuer<'_, &KeyPair> = Issuer::new(parameters, &key.pair);
     let entry = |serial: &u64| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
-        revocation_time: window.0,
+        revocation_time: validity.0,
         reason_code: None,
         invalidity_date: None,
     };
     let list = CertificateRevocationListParams {
-        this_update: window.0,
-        next_update: window.1,
+        this_update: validity.0,
+        next_update: validity.1,
         crl_number: SerialNumber::from(number),
         issuing_distribution_point: None,
         revoked_certs: revoked.iter().map(entry).collect(),

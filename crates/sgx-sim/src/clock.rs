@@ -1,6 +1,6 @@
 //! Instants relative to a `now` that the caller gives.
 
-use crate::Error;
+use crate::error::Error;
 use time::{Duration, OffsetDateTime};
 
 /// A day in seconds.
@@ -13,7 +13,7 @@ fn instant(now: i64, seconds: i64) -> Result<OffsetDateTime, Error> {
 }
 
 /// From and until, in seconds relative to `now`.
-pub fn window(now: i64, from: i64, until: i64) -> Result<(OffsetDateTime, OffsetDateTime), Error> {
+pub fn period(now: i64, from: i64, until: i64) -> Result<(OffsetDateTime, OffsetDateTime), Error> {
     Ok((instant(now, from)?, instant(now, until)?))
 }
 

@@ -170,7 +170,7 @@ impl NewCollateral {
             root_crl_number: self.crl_number,
             pck_crl_number: self.crl_number,
             revoked: revoked.collect(),
-            ..CollateralOptions::lasting(self.days)
+            ..CollateralOptions::valid_for_days(self.days)
         };
         let tee = match self.tee {
             CollateralTee::Sgx => Tee::Sgx,

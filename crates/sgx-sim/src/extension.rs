@@ -1,7 +1,8 @@
 //! The SGX extension of a PCK certificate, 1.2.840.113741.1.13.1 (Intel SGX PCK Certificate and CRL Profile
 //! Specification).
 
-use crate::{Error, Options, PckCa};
+use crate::error::Error;
+use crate::options::{Options, PckCa};
 use der::asn1::{Any, OctetString};
 use der::oid::ObjectIdentifier;
 use der::{Encode, Sequence, Tag};

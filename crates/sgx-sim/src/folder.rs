@@ -1,8 +1,10 @@
 //! A platform as a folder.
 
 use crate::certificates::Certificates;
+use crate::error::Error;
 use crate::key::{Key, Keys};
-use crate::{Error, Options, Platform};
+use crate::options::Options;
+use crate::parts::PlatformParts;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -25,7 +27,7 @@ pub fn prepare(dir: &Path) -> Result<(), Error> {
 }
 
 /// Writes everything but the collateral. Private files have mode 0600 in a folder of mode 0700.
-pub fn write(dir: &Path, platform: &Platform) -> Result<(), Error> {
+pub fn write(dir: &Path, platform: &PlatformParts) -> Result<(), Error> {
     let private = dir.join("private");
     let Certificates { root_der, root, pck_ca, pck, tcb_signer } = &platform.certificates;
     write_public(dir, "root.der", root_der)?;
@@ -54,7 +56,7 @@ pub fn write_public(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Reads what was written.
-pub fn read(dir: &Path) -> Result<Platform, Error> {
+pub fn read(dir: &Path) -> Result<PlatformParts, Error> {
     let private = dir.join("private");
     let sealing_secret = read_file(&private.join("sealing-secret"))?;
     // A shorter one, for example of an interrupted `create`, would make weak sealing keys without a word.
@@ -82,7 +84,7 @@ pub fn read(dir: &Path) -> Result<Platform, Error> {
     };
     let options: Options =
         serde_json::from_str(&text(private.join("platform.json"))?).map_err(Error::Description)?;
-    Ok(Platform { options, keys, certificates, sealing_secret })
+    Ok(PlatformParts { options, keys, certificates, sealing_secret })
 }
 
 /// A new sealing secret.

@@ -1,6 +1,6 @@
 //! P-256 keys that sign certificates (by rcgen) and raw messages.
 
-use crate::Error;
+use crate::error::Error;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};

@@ -1,7 +1,8 @@
-//! Distinguished names and CRL distribution points. Phrases that a verifier looks for stay in both kinds (PCK leaf, TCB
-//! signer, the words Platform and Processor); in honest ones all else, and O and OU everywhere, says what this is.
+//! Distinguished names and CRL distribution points. Phrases that a verifier looks for stay in both kinds (PCK
+//! leaf, TCB signer, the words Platform and Processor); in honest ones all else, and O and OU everywhere,
+//! says what this is.
 
-use crate::{Names, PckCa};
+use crate::options::{Names, PckCa};
 use rcgen::string::PrintableString;
 use rcgen::{CrlDistributionPoint, DistinguishedName, DnType, DnValue};
 

@@ -8,15 +8,17 @@ pub enum Names {
     /// Every name that no verifier looks for says that this is a simulation; the default.
     #[default]
     Honest,
-    /// Exactly Intel's distinguished names and CRL distribution points. **For oracle tests only**, where Intel's own
-    /// verification library judges the same bytes; the root's key still is not Intel's, and quotes keep their marks.
+    /// Exactly Intel's distinguished names and CRL distribution points. **For oracle tests only**, where
+    /// Intel's own verification library reads the same bytes. Even then the root's key is not Intel's, and
+    /// quotes keep their marks.
     IntelShaped,
 }
 
 /// Which kind of CA issued the PCK certificate (Intel SGX PCK Certificate and CRL Profile Specification).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PckCa {
-    /// For platforms of several packages: the PCK certificate names a platform instance and the platform's flags.
+    /// For platforms of several packages: the PCK certificate names a platform instance and the platform's
+    /// flags.
     #[default]
     Platform,
     /// For platforms of one package: neither platform instance nor flags.
@@ -47,15 +49,16 @@ pub struct Options {
     pub smt_enabled: bool,
     /// SGX type: 0 Standard, 1 Scalable (the default), 2 Scalable with integrity. Below 128.
     pub sgx_type: u8,
-    /// CPUSVN, in the PCK certificate (OID suffix 2.18) and in every report: `07 09 03 03 FF 01`, ten zero bytes.
+    /// CPUSVN, in the PCK certificate (OID suffix 2.18) and in every report: `07 09 03 03 FF 01`, ten zero
+    /// bytes.
     pub cpu_svn: [u8; 16],
-    /// The SVNs of the 16 TCB components in the PCK certificate (OID suffixes 2.1 to 2.16): those of the default
-    /// CPUSVN. A sound platform has the same bytes here and in `cpu_svn`, so change both.
+    /// The SVNs of the 16 TCB components in the PCK certificate (OID suffixes 2.1 to 2.16): those of the
+    /// default CPUSVN. A sound platform has the same bytes here and in `cpu_svn`, so change both.
     pub components: [u8; 16],
     /// PCESVN: 13.
     pub pce_svn: u16,
-    /// Days that the PCK CA's, the PCK and the TCB signer's certificates are valid after `now`: 3650. All certificates
-    /// begin a day before `now`.
+    /// Days that the PCK CA's, the PCK and the TCB signer's certificates are valid after `now`: 3650. All
+    /// certificates begin a day before `now`.
     pub certificate_days: i64,
     /// Days that the root certificate is valid after `now`: 3650.
     pub root_days: i64,
@@ -65,9 +68,11 @@ pub struct Options {
     pub tcb_signer_name: String,
     /// Days that `public/collateral.json` is valid after `now`: 30, as Intel's is after its issue.
     pub collateral_days: i64,
-    /// TCB status of the platform's own level wherever no levels are given: `UpToDate`. Any text, also a wrong one.
+    /// TCB status of the platform's own level wherever no levels are given: `UpToDate`. Any text, also a
+    /// wrong one.
     pub tcb_status: String,
-    /// Advisories of the platform's own level wherever no levels are given, for example `INTEL-SA-00334`: none.
+    /// Advisories of the platform's own level wherever no levels are given, for example `INTEL-SA-00334`:
+    /// none.
     pub advisories: Vec<String>,
 }
 

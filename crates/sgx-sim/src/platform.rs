@@ -1,19 +1,18 @@
-//! The platform: keys, certificates and what it was made with.
+//! The platform: everything that it can be asked for.
 
 use crate::certificates::Certificates;
+use crate::collateral::{Collateral, CollateralOptions, TcbLevel};
+use crate::error::Error;
+use crate::folder;
 use crate::key::Keys;
+use crate::options::Options;
+use crate::parts::PlatformParts;
 use crate::quote::{self, Enclave, QuoteShape, Td};
-use crate::{Collateral, CollateralOptions, Error, Options, TcbLevel, Tee, folder};
+use crate::tee::Tee;
 use std::path::Path;
-use zeroize::Zeroizing;
 
-/// A platform: what the simulated processor and its quoting enclaves know, and what the simulated Intel knows about it.
-pub struct Platform {
-    pub(crate) options: Options,
-    pub(crate) keys: Keys,
-    pub(crate) certificates: Certificates,
-    pub(crate) sealing_secret: Zeroizing<Vec<u8>>,
-}
+/// A simulated platform.
+pub struct Platform(PlatformParts);
 
 impl Platform {
     /// Makes a healthy platform in `dir`, which must be absent or empty. `now`: Unix seconds.
@@ -26,72 +25,67 @@ impl Platform {
         let keys = Keys::make()?;
         let certificates = Certificates::make(&keys, now, options)?;
         let sealing_secret = folder::sealing_secret()?;
-        let platform = Self { options: options.clone(), keys, certificates, sealing_secret };
-        let lasting = CollateralOptions::lasting(options.collateral_days);
-        let collateral = platform.collateral(now, Tee::Sgx, &lasting)?;
+        let platform = Self(PlatformParts { options: options.clone(), keys, certificates, sealing_secret });
+        let validity = CollateralOptions::valid_for_days(options.collateral_days);
+        let collateral = platform.collateral(now, Tee::Sgx, &validity)?;
         folder::prepare(dir)?;
-        folder::write(dir, &platform)?;
+        folder::write(dir, &platform.0)?;
         folder::write_public(dir, "collateral.json", collateral.to_json().as_bytes())?;
         Ok(platform)
     }
 
     /// Opens a platform that was made before; it outlives the processes that use it.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        folder::read(dir)
+        folder::read(dir).map(Self)
     }
 
     /// What the platform was made with.
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.options
+        &self.0.options
     }
 
     /// The root certificate, DER.
     #[must_use]
     pub fn root_certificate(&self) -> &[u8] {
-        &self.certificates.root_der
+        &self.0.certificates.root_der
     }
 
     /// What a quote carries: PCK certificate, PCK CA, root, in PEM.
     #[must_use]
     pub fn pck_chain(&self) -> String {
-        self.certificates.pck.clone() + &self.certificates.pck_crl_chain()
+        self.0.pck_chain()
     }
 
     /// The one TCB level that the platform meets exactly, with the status and advisories of its [`Options`].
     /// `tdx_components` are those of a default [`Td`].
     #[must_use]
     pub fn tcb_level(&self) -> TcbLevel {
-        TcbLevel {
-            components: self.options.cpu_svn,
-            pce_svn: self.options.pce_svn,
-            status: self.options.tcb_status.clone(),
-            advisories: self.options.advisories.clone(),
-            ..TcbLevel::default()
-        }
+        TcbLevel::of(&self.0.options)
     }
 
     /// New collateral for this platform, issued around `now` (Unix seconds).
     pub fn collateral(&self, now: i64, tee: Tee, options: &CollateralOptions) -> Result<Collateral, Error> {
-        Collateral::issue(self, now, tee, options)
+        Collateral::issue(&self.0, now, tee, options)
     }
 
     /// The TCB signer's signature (r ‖ s, 64 bytes) over a TCB info of any wording.
     pub fn sign_tcb_info(&self, text: &str) -> Result<Vec<u8>, Error> {
-        self.keys.tcb_signer.sign(text.as_bytes())
+        self.0.keys.tcb_signer.sign(text.as_bytes())
     }
 
     /// The TCB signer's signature (r ‖ s, 64 bytes) over a QE identity of any wording.
     pub fn sign_qe_identity(&self, text: &str) -> Result<Vec<u8>, Error> {
-        self.keys.tcb_signer.sign(text.as_bytes())
+        self.0.keys.tcb_signer.sign(text.as_bytes())
     }
 
     /// The PCK's signature (r ‖ s, 64 bytes), for what it should never sign.
     pub fn sign_by_pck(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.keys.pck.sign(message)
+        self.0.keys.pck.sign(message)
     }
 
-    /// A raw quote (version 3) over the simulated enclave with this measurement. `report_data` is the application's.
+    /// A raw quote (version 3) over the simulated enclave with this measurement. `report_data` is the
+    /// application's.
     pub fn quote(&self, mrenclave: [u8; 32], report_data: [u8; 64]) -> Result<Vec<u8>, Error> {
         self.sgx_quote(&Enclave { mrenclave, report_data, ..Enclave::default() })
     }
@@ -103,7 +97,7 @@ impl Platform {
 
     /// A quote over an enclave that differs from a well-formed one.
     pub fn sgx_quote_shaped(&self, enclave: &Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
-        quote::of_enclave(self, enclave, shape)
+        quote::of_enclave(&self.0, enclave, shape)
     }
 
     /// A raw quote (version 4 or 5) over a trust domain.
@@ -113,12 +107,12 @@ impl Platform {
 
     /// A quote over a trust domain that differs from a well-formed one.
     pub fn td_quote_shaped(&self, td: &Td, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
-        quote::of_td(self, td, shape)
+        quote::of_td(&self.0, td, shape)
     }
 
     /// What a simulated processor would derive sealing keys from, 32 bytes.
     #[must_use]
     pub fn sealing_secret(&self) -> &[u8] {
-        &self.sealing_secret
+        &self.0.sealing_secret
     }
 }

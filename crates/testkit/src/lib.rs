@@ -22,6 +22,7 @@
 pub mod assets;
 pub mod control_plane;
 pub mod document;
+pub mod generated_docs;
 pub mod judge;
 pub mod kubeconfig;
 pub mod node;

@@ -1,6 +1,6 @@
-//! Acceptance 2.5, run by `cargo xtask bench verifier`: a whole verification against nine bare verifications of ECDSA on
-//! P-256 by the same library, over messages of the same lengths. Times depend on the machine, so that only ratios within
-//! one run are judged. Exits with 1 if a bound is missed.
+//! Run by `cargo xtask bench verifier`: a whole verification against nine bare verifications of ECDSA on
+//! P-256 by the same library, over messages of the same lengths. Times depend on the machine, so that only
+//! ratios within one run are compared with bounds. Exits with 1 if a bound is missed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tcs_evidence::Evidence;
 use tcs_verifier::{
     AcceptedIdentity, Collateral, Kss, MAX_COLLATERAL, PlatformPolicy, Policy, TcbPolicy, TcbStatus,
-    TdReference, TdxPolicy, TrustRoot, Workload, verify,
+    TdReference, TdxPolicy, TrustAnchor, Workload, verify,
 };
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
@@ -35,12 +35,14 @@ const MAX_HOSTILE: usize = 32 * 1024 * 1024;
 const ROUNDS: usize = 61;
 /// Runs of one contender in a round.
 const REPEAT: u32 = 24;
-/// The same where two threads are compared with one: long enough that the system has given each thread its core.
+/// The same where two threads are compared with one: long enough that the system has given each thread its
+/// core.
 const LONG_REPEAT: u32 = 160;
 /// Rounds of these.
 const LONG_ROUNDS: usize = 41;
 
-/// Counts the heap while it is asked to; else it costs one read of a flag, so that threads do not wait for each other.
+/// Counts the heap while it is asked to; else it costs one read of a flag, so that threads do not wait for
+/// each other.
 struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -119,7 +121,7 @@ struct Subject {
     json: Vec<u8>,
     collateral: Collateral,
     policy: Policy,
-    trust: TrustRoot,
+    trust: TrustAnchor,
     now: i64,
 }
 
@@ -133,14 +135,14 @@ impl Subject {
         let json = data(&format!("{file}_collateral.json"));
         let collateral = Collateral::from_json(&json).unwrap();
         let policy = Self::policy(&evidence, &collateral, now);
-        let subject = Self { name, evidence, json, collateral, policy, trust: TrustRoot::intel(), now };
+        let subject = Self { name, evidence, json, collateral, policy, trust: TrustAnchor::intel(), now };
         subject.verify();
         subject
     }
 
     /// Asks for everything that a policy can ask of this kind of workload.
     fn policy(evidence: &Evidence, collateral: &Collateral, now: i64) -> Policy {
-        let verdict = verify(evidence, collateral, &TrustRoot::intel(), &Policy::default(), now);
+        let verdict = verify(evidence, collateral, &TrustAnchor::intel(), &Policy::default(), now);
         let claims = verdict.claims().unwrap();
         let mut policy = Policy {
             tcb: TcbPolicy {
@@ -342,7 +344,7 @@ impl Report {
             let used = peak(|| {
                 if let Ok(collateral) = Collateral::from_json(&json) {
                     read = "read, then refused";
-                    let trust = TrustRoot::intel();
+                    let trust = TrustAnchor::intel();
                     let verdict =
                         verify(&subject.evidence, &collateral, &trust, &subject.policy, subject.now);
                     assert!(verdict.accepted().is_err(), "{what}");
@@ -410,7 +412,8 @@ fn long_crl(sound: &Value, room: usize) -> Vec<u8> {
 fn main() -> ExitCode {
     let mut report = Report(0);
     println!(
-        "medians of {ROUNDS} rounds of {REPEAT} runs, contenders taking turns; with two threads of {LONG_ROUNDS} of {LONG_REPEAT}\n"
+        "medians of {ROUNDS} rounds of {REPEAT} runs, contenders taking turns; with two threads of \
+         {LONG_ROUNDS} of {LONG_REPEAT}\n"
     );
     let subjects = [
         Subject::new("SGX v3", "sgx_quote", 1_750_377_600),

@@ -1,14 +1,20 @@
 //! The order of the checks, and what comes out of them.
 
-use crate::backend::AwsLc;
-use crate::checks::{Check, Id, Record};
+use crate::certificate::PckCa;
+use crate::checks::{Check, CheckId, Record};
 use crate::claims::{Claims, Workload};
-use crate::parity::{self, PckChain};
-use crate::{Collateral, Error, Policy, QvResult, TcbStatus, TrustRoot, tcb_level};
-use dcap_qvl::verify::QuoteVerifier;
-use tcs_evidence::{Evidence, Quote, QuotePublicKey, report_data};
+use crate::collateral::Collateral;
+use crate::date::date;
+use crate::pck_chain::PckChain;
+use crate::policy::Policy;
+use crate::sgx_extension::SgxExtension;
+use crate::status::{QvResult, TcbStatus};
+use crate::trust_anchor::TrustAnchor;
+use crate::{Error, dcap, tcb_level};
+use tcs_evidence::{Evidence, Quote, QuotePublicKey, SignatureData, report_data};
 
-/// What became of evidence: accepted or not, by which checks, and what it says if it is genuine.
+/// The result of an appraisal: whether the evidence was accepted, all checks, and the claims of genuine
+/// evidence.
 #[derive(Clone, Debug)]
 #[must_use = "evidence is accepted only if `accepted` says so"]
 pub struct Verdict {
@@ -18,12 +24,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The claims of evidence that is genuine **and** accepted by the policy; else the first check that refused.
+    /// The claims of evidence that is genuine **and** accepted by the policy; else the first check that
+    /// refused.
     pub fn accepted(&self) -> Result<&Claims, &Error> {
         match (&self.outcome, &self.claims) {
             (Ok(()), Some(claims)) => Ok(claims),
             (Err(error), _) => Err(error),
-            // Not reachable: without claims the outcome is an error.
+            // Unreachable: without claims the outcome is an error.
             (Ok(()), None) => Err(&Error::NoIdentityConfigured),
         }
     }
@@ -33,19 +40,21 @@ impl Verdict {
         self.outcome.and(self.claims.ok_or(Error::NoIdentityConfigured))
     }
 
-    /// The claims of genuine evidence, **also if the policy refuses it**: for explanations and state, never for trust.
+    /// The claims of genuine evidence, **also if the policy refuses it**: for explanations and state, never
+    /// for trust.
     #[must_use]
     pub fn claims(&self) -> Option<&Claims> {
         self.claims.as_ref()
     }
 
-    /// Every check in order, those too that were not made because an earlier one refused.
+    /// Every check in order, including those that were not made because an earlier one failed.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// What Intel's library would answer: the platform's status if the evidence is genuine, else the kind of failure.
+    /// The result of Intel's library: the status of the platform if the evidence is genuine, otherwise the
+    /// kind of failure.
     #[must_use]
     pub fn qv_result(&self) -> Option<QvResult> {
         match (&self.claims, &self.outcome) {
@@ -56,106 +65,83 @@ impl Verdict {
     }
 }
 
-/// Judges evidence at the instant `now` (Unix seconds).
+/// Appraises evidence at the instant `now` (Unix seconds).
 ///
-/// In this order: layout, chains ending in the root, validity at `now`, debug mode, signatures and revocation, TCB level;
-/// then, for genuine evidence, every check of the policy. What `report_data` binds is judged by [`check_binding`].
+/// In this order: layout, chains ending in the root, validity at `now`, debug mode, signatures and
+/// revocation, TCB level; then, for genuine evidence, every check of the policy. [`check_binding`] tells what
+/// `report_data` binds.
 ///
-/// Memory is bounded by the limits of quote and collateral ([`tcs_evidence::MAX_QUOTE`], [`crate::MAX_COLLATERAL`]).
+/// Memory is bounded by the limits of quote and collateral ([`tcs_evidence::MAX_QUOTE`],
+/// [`crate::MAX_COLLATERAL`]).
 pub fn verify(
     evidence: &Evidence,
     collateral: &Collateral,
-    trust: &TrustRoot,
+    trust: &TrustAnchor,
     policy: &Policy,
     now: i64,
 ) -> Verdict {
     let mut record = Record::new();
-    // A clock before 1970 is before everything.
+    // A clock before 1970 is before every validity period.
     let now = u64::try_from(now).unwrap_or(0);
-    let (claims, outcome) = match genuine(evidence, collateral, trust, now, &mut record) {
+    let (claims, outcome) = match authenticate(evidence, collateral, trust, now, &mut record) {
         Ok(claims) => {
-            let outcome = policy.judge(&claims, &mut record);
+            let outcome = policy.appraise(&claims, &mut record);
             (Some(claims), outcome)
         }
         Err(error) => (None, Err(error)),
     };
-    let not_applicable: &[Id] = match evidence {
-        Evidence::TdxQuote(_) => &[Id::MiscSelect],
-        _ => &[Id::Xfam, Id::TdModule],
+    let not_applicable: &[CheckId] = match evidence {
+        Evidence::TdxQuote(_) => &[CheckId::MiscSelect],
+        _ => &[CheckId::Xfam, CheckId::TdModule],
     };
     Verdict { checks: record.into_checks(not_applicable), claims, outcome }
 }
 
 /// Whether `report_data` binds this key and nonce by profile `ctk-v1` ([`report_data::ctk_v1`]).
 ///
-/// Says nothing about the quote that carried `report_data`.
+/// This says nothing about the quote that contains `report_data`.
 pub fn check_binding(report_data: &[u8; 64], key: &QuotePublicKey, nonce: &[u8; 32]) -> Result<(), Error> {
     // All public: no constant-time comparison needed.
     if report_data::ctk_v1(key, nonce) == *report_data { Ok(()) } else { Err(Error::BindingMismatch) }
 }
 
-fn genuine(
+/// Makes every check that genuine evidence has to pass, and returns its claims.
+fn authenticate(
     evidence: &Evidence,
     collateral: &Collateral,
-    trust: &TrustRoot,
+    trust: &TrustAnchor,
     now: u64,
     record: &mut Record,
 ) -> Result<Claims, Error> {
     let parsed = evidence.quote().and_then(|quote| Ok((quote, quote.signature_data()?)));
     let parsed = parsed.map_err(|error| Error::QuoteMalformed(error.to_string()));
-    let (quote, signature_data) = record.end(Id::QuoteLayout, parsed, |(quote, _)| {
+    let (quote, signature_data) = record.conclude(CheckId::QuoteLayout, parsed, |(quote, _)| {
         let tee = if matches!(quote, Quote::Sgx(_)) { "SGX" } else { "TDX" };
         format!("{tee}, version {}, {} bytes", quote.header().version(), evidence.bytes().len())
     })?;
-    let chain = record.end(
-        Id::ChainForm,
-        PckChain::read(signature_data.pck_chain(), collateral),
-        |_| "as expected",
-    )?;
-    let root = chain.check_root(collateral, trust);
-    record.end(Id::TrustRoot, root, |()| {
-        if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }
-    })?;
-    let ca = record.end(Id::CertificateNames, chain.check_names(collateral), |ca| {
-        format!("as expected; by the PCK {} CA", ca.name())
-    })?;
-    let times = chain.check_times(collateral, trust, now);
-    record.end(Id::Validity, times, |()| format!("valid at {}", crate::policy::date(now)))?;
-
+    let (chain, ca) = check_chain(&signature_data, collateral, trust, now, record)?;
     let workload = match &quote {
         Quote::Sgx(quote) => Workload::Enclave(quote.report().into()),
         Quote::Tdx(quote) => Workload::TrustDomain(Box::new(quote.report().into())),
     };
-    record.end(Id::Debug, check_debug(&workload, trust), |()| {
+    record.conclude(CheckId::Debug, check_debug(&workload, trust), |()| {
         if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }
     })?;
-    // Its claims are not used: for them it reads both CRLs once more, which costs as much as a signature.
-    let verified = QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
-        .allow_debug(trust.is_simulated())
-        .verify(evidence.bytes(), &collateral.parts, now)
-        .map_err(|error| Error::from_dcap(&format!("{error:#}")));
-    let verified = match verified {
+    let verified = match dcap::verify(evidence.bytes(), collateral, trust, now) {
         Ok(verified) => verified,
-        Err(error) => return record.end(error.check(), Err(error), |_: &Claims| ""),
+        Err((id, error)) => return record.conclude(id, Err(error), |_: &Claims| ""),
     };
-    for id in [Id::Signatures, Id::Revocation, Id::QuotingEnclave] {
-        record.end(id, Ok(()), |()| "as expected")?;
+    for id in [CheckId::Signatures, CheckId::Revocation, CheckId::QuotingEnclave] {
+        record.conclude(id, Ok(()), |()| "as expected")?;
     }
-    let pck = chain.extension();
-    let pck = record.end(
-        Id::CollateralPlatform,
-        pck.and_then(|pck| parity::check_pce(collateral, pck)),
-        |pck| format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id)),
-    )?;
-    record.end(Id::TcbInfoForm, parity::check_tcb_info(collateral), |()| "as expected")?;
-    record.end(Id::SvnComponents, parity::check_components(&pck), |()| "as expected")?;
+    let pck = check_platform(&chain, collateral, record)?;
     let dates = tcb_level::dates(collateral, &quote, &signature_data, &pck.cpu_svn, pck.pce_svn, &verified);
     let (tcb_date, qe_tcb_date) =
-        record.end(Id::TcbLevel, dates, |(date, _)| format!("level of {}", crate::policy::date(*date)))?;
+        record.conclude(CheckId::TcbLevel, dates, |(platform, _)| format!("level of {}", date(*platform)))?;
 
     let qe_evaluation_number = collateral.qe_identity.tcb_evaluation_data_number;
     let tcb_info_evaluation_number = collateral.tcb_info.tcb_evaluation_data_number;
-    let anchor = trust.anchor()?;
+    let anchor = trust.parsed()?;
     Ok(Claims {
         workload,
         report_data: quote.report_data(),
@@ -173,14 +159,51 @@ fn genuine(
         root_ca_crl_number: collateral.root_crl_number,
         pck_crl_number: collateral.pck_crl_number,
         root_key_id: anchor.key_id,
-        window: chain.window(collateral, anchor),
+        window: chain.collateral_window(collateral, anchor),
         simulated: trust.is_simulated(),
     })
 }
 
-/// Q9: a debug enclave is refused whatever the policy; the one exception is the DEBUG bit under a simulated root. The
-/// other bits of `TDATTRIBUTES.TUD`, profiling among them, are refused under every root.
-fn check_debug(workload: &Workload, trust: &TrustRoot) -> Result<(), Error> {
+/// The checks of the certificate chains that come before their signatures.
+fn check_chain<'c>(
+    signature_data: &SignatureData<'_>,
+    collateral: &'c Collateral,
+    trust: &TrustAnchor,
+    now: u64,
+    record: &mut Record,
+) -> Result<(PckChain<'c>, PckCa), Error> {
+    let chain = PckChain::read(signature_data.pck_chain(), collateral);
+    let chain = record.conclude(CheckId::ChainForm, chain, |_| "as expected")?;
+    record.conclude(CheckId::TrustRoot, chain.check_root(collateral, trust), |()| {
+        if trust.is_simulated() { "a SIMULATED root" } else { "Intel SGX Root CA" }
+    })?;
+    let ca = record.conclude(CheckId::CertificateNames, chain.check_names(collateral), |ca| {
+        format!("as expected; by the PCK {} CA", ca.name())
+    })?;
+    let times = chain.check_times(collateral, trust, now);
+    record.conclude(CheckId::Validity, times, |()| format!("valid at {}", date(now)))?;
+    Ok((chain, ca))
+}
+
+/// The collateral and the PCK certificate describe the same platform.
+fn check_platform(
+    chain: &PckChain<'_>,
+    collateral: &Collateral,
+    record: &mut Record,
+) -> Result<SgxExtension, Error> {
+    let pck = chain.extension().and_then(|pck| collateral.check_pce_id(pck.pce_id).map(|()| pck));
+    let pck = record.conclude(CheckId::CollateralPlatform, pck, |pck| {
+        format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id))
+    })?;
+    record.conclude(CheckId::TcbInfoForm, collateral.check_tcb_info(), |()| "as expected")?;
+    record.conclude(CheckId::SvnComponents, pck.check_components(), |()| "as expected")?;
+    Ok(pck)
+}
+
+/// Debug mode is refused by every policy (`docs/conformance.md`, Q9). The only exception is the DEBUG bit
+/// under a simulated root. The other bits of `TDATTRIBUTES.TUD`, such as profiling, are refused under every
+/// root.
+fn check_debug(workload: &Workload, trust: &TrustAnchor) -> Result<(), Error> {
     let only_debug = match workload {
         Workload::Enclave(_) => true,
         Workload::TrustDomain(td) => td.td_attributes.first().is_some_and(|tud| *tud & !0x01 == 0),
@@ -232,17 +255,17 @@ mod tests {
         }))
     }
 
-    /// W-D1: the original's stock enclave was a debug one. No genuine debug quote is at hand, so that the check itself is
-    /// tested; `tests/it/simulation.rs` shows where the exception ends.
+    /// W-D1: the stock enclave of the original was a debug enclave. There is no genuine debug quote to test
+    /// with, so the check itself is tested; `tests/it/simulation.rs` tests the limits of the exception.
     #[test]
     fn w_d1_q9_debug_is_refused_under_intels_root() {
         for (workload, name) in
             [(enclave(0x07), "enclave"), (td(0x01), "trust domain"), (td(0x80), "trust domain")]
         {
-            assert_eq!(check_debug(&workload, &TrustRoot::intel()), Err(Error::DebugEnclave(name)));
+            assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Err(Error::DebugEnclave(name)));
         }
         for workload in [enclave(0x05), td(0)] {
-            assert_eq!(check_debug(&workload, &TrustRoot::intel()), Ok(()));
+            assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Ok(()));
         }
     }
 }

@@ -1,24 +1,23 @@
-//! Certificates as a quote and its collateral carry them: what is compared here beside their signatures.
+//! Certificates of a quote and its collateral: the parts that this crate compares.
 
-use dcap_qvl::config::{ParsedCert, X509Codec};
+use crate::validity::Validity;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Document, Encode, ErrorKind, Reader as _, Sequence, SliceReader, Tag};
-use x509_cert::time::{Time, Validity};
+use x509_cert::time::Time;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// How a certificate's PEM begins.
+/// The first line of a certificate in PEM (RFC 7468, section 5.1).
 pub const BEGIN_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// What is needed of a certificate. Its signature, extensions and names are judged by dcap-qvl; reading them all a second
-/// time would cost a verification more than all its other own checks together.
+/// The parts of a certificate that this crate uses. dcap-qvl verifies its signature, extensions and names; to
+/// parse all of them a second time would take longer than all other checks of this crate together.
 #[derive(Clone, Debug)]
-pub struct Certified {
+pub struct ParsedCertificate {
     pub der: Vec<u8>,
     /// DER `SubjectPublicKeyInfo`.
     pub key: Vec<u8>,
-    /// First and last second.
-    pub window: (u64, u64),
+    pub validity: Validity,
     /// Common names; `None` if there is none, or more than one.
     issuer: Option<String>,
     subject: Option<String>,
@@ -26,23 +25,23 @@ pub struct Certified {
     extensions: Option<Vec<u8>>,
 }
 
-/// `Certificate` (RFC 5280, 4.1), members that are not read here left as they are.
+/// `Certificate` (RFC 5280, section 4.1). Members that are not used here are left encoded.
 #[derive(Sequence)]
-pub struct Whole<'a> {
-    tbs_certificate: Tbs<'a>,
+pub struct RawCertificate<'a> {
+    tbs_certificate: RawTbsCertificate<'a>,
     signature_algorithm: AnyRef<'a>,
     signature: BitStringRef<'a>,
 }
 
 /// `TBSCertificate` of version 3.
 #[derive(Sequence)]
-struct Tbs<'a> {
+struct RawTbsCertificate<'a> {
     #[asn1(context_specific = "0")]
     version: u8,
     serial_number: AnyRef<'a>,
     signature: AnyRef<'a>,
     issuer: AnyRef<'a>,
-    validity: Validity,
+    validity: x509_cert::time::Validity,
     subject: AnyRef<'a>,
     subject_public_key_info: AnyRef<'a>,
     #[asn1(context_specific = "3", optional = "true")]
@@ -58,13 +57,16 @@ struct Extension<'a> {
     value: &'a OctetStringRef,
 }
 
-impl Certified {
+impl ParsedCertificate {
     pub fn read(der: Vec<u8>) -> der::Result<Self> {
-        let Whole { tbs_certificate: tbs, .. } = Whole::from_der(&der)?;
+        let RawCertificate { tbs_certificate: tbs, .. } = RawCertificate::from_der(&der)?;
         let seconds = |time: &Time| time.to_unix_duration().as_secs();
         Ok(Self {
             key: tbs.subject_public_key_info.to_der()?,
-            window: (seconds(&tbs.validity.not_before), seconds(&tbs.validity.not_after)),
+            validity: Validity {
+                not_before: seconds(&tbs.validity.not_before),
+                not_after: seconds(&tbs.validity.not_after),
+            },
             issuer: common_name(tbs.issuer)?,
             subject: common_name(tbs.subject)?,
             extensions: tbs.extensions.map(|all| all.to_der()).transpose()?,
@@ -72,42 +74,28 @@ impl Certified {
         })
     }
 
-    /// Whether the subject's common name is this one.
+    /// Whether this is the subject's common name.
     pub fn is_named(&self, name: &str) -> bool {
         self.subject.as_deref() == Some(name)
     }
 
-    /// The value of an extension that stands there exactly once.
+    /// The value of an extension that occurs exactly once.
     pub fn extension(&self, id: ObjectIdentifier) -> Option<&[u8]> {
         find_extension(AnyRef::from_der(self.extensions.as_deref()?).ok()?, id.as_bytes()).ok()?
     }
 }
 
-/// For dcap-qvl: it needs the SGX extension of the PCK certificate, and no more, from a certificate that it has verified.
-/// Its own reader decodes every name and extension for that.
-pub struct Reader;
-
-impl X509Codec for Reader {
-    type Parsed<'a> = Whole<'a>;
-
-    fn from_der(der: &[u8]) -> anyhow::Result<Whole<'_>> {
-        Ok(Whole::from_der(der)?)
-    }
-}
-
-impl ParsedCert for Whole<'_> {
-    /// Asked for only where dcap-qvl fetches collateral itself.
-    fn pck_ca(&self) -> Option<dcap_qvl::config::PckCa> {
-        None
-    }
-
-    fn extension(&self, oid: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+impl RawCertificate<'_> {
+    /// The value of the extension with this OID (its content octets). An extension that occurs twice is an
+    /// error.
+    pub fn extension(&self, oid: &[u8]) -> der::Result<Option<Vec<u8>>> {
         let Some(all) = self.tbs_certificate.extensions else { return Ok(None) };
         Ok(find_extension(all, oid)?.map(<[u8]>::to_vec))
     }
 }
 
-/// The value of the extension of this name (an OID's contents) in `Extensions`; an error if it stands there twice.
+/// The value of the extension with this OID (its content octets) in `Extensions`; an error if it occurs
+/// twice.
 fn find_extension<'a>(all: AnyRef<'a>, id: &[u8]) -> der::Result<Option<&'a [u8]>> {
     let all: Vec<Extension<'a>> = all.decode_as()?;
     let mut found = all.into_iter().filter(|extension| extension.id.as_bytes() == id);
@@ -115,7 +103,7 @@ fn find_extension<'a>(all: AnyRef<'a>, id: &[u8]) -> der::Result<Option<&'a [u8]
     if found.next().is_some() { Err(ErrorKind::Value { tag: Tag::Sequence }.into()) } else { Ok(one) }
 }
 
-/// Which of Intel's CAs certified a platform.
+/// Intel's CA that certified a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PckCa {
     /// Single-package platforms.
@@ -134,8 +122,8 @@ impl PckCa {
         }
     }
 
-    /// By the name of the issuer of a PCK certificate.
-    pub(crate) fn of(leaf: &Certified) -> Option<Self> {
+    /// From the issuer's name in a PCK certificate.
+    pub(crate) fn of(leaf: &ParsedCertificate) -> Option<Self> {
         let issuer = leaf.issuer.as_deref()?;
         match (issuer.contains("Processor CA"), issuer.contains("Platform CA")) {
             (true, false) => Some(Self::Processor),
@@ -145,34 +133,35 @@ impl PckCa {
     }
 }
 
-/// Reads a PEM chain, leaf first, with the PEM reader that dcap-qvl uses.
-pub fn read_chain(text: &[u8]) -> Result<Vec<Certified>, String> {
-    // The reader's own words repeat what it read, which is an attacker's: none of that may stand in a message.
+/// Reads a PEM chain, leaf first, with the same PEM reader as dcap-qvl.
+pub fn read_chain(text: &[u8]) -> Result<Vec<ParsedCertificate>, String> {
+    // The reader's messages repeat its input, which an attacker chooses, so they are not passed on.
     let blocks = pem::parse_many(text).map_err(|_| "a certificate chain: it is not PEM".to_owned())?;
     let read = |block: pem::Pem| {
-        Certified::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
+        ParsedCertificate::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
     };
     blocks.into_iter().map(read).collect()
 }
 
-/// Reads one certificate and nothing beside it, in the strict form of RFC 7468, which [`read_chain`] reads to the same bytes
-/// and in twice the time. `None`: it has another form.
-pub fn read_one(text: &[u8]) -> Option<Certified> {
+/// Reads exactly one certificate in the strict form of RFC 7468, section 3. [`read_chain`] reads it to the
+/// same bytes, but takes twice as long. `None`: the text has another form.
+pub fn read_one(text: &[u8]) -> Option<ParsedCertificate> {
     let text = str::from_utf8(text.trim_ascii_end())
         .ok()
         .filter(|text| text.as_bytes().starts_with(BEGIN_CERTIFICATE))?;
     let (_, document) = Document::from_pem(text).ok()?;
-    Certified::read(document.into_vec()).ok()
+    ParsedCertificate::read(document.into_vec()).ok()
 }
 
-/// Reads a chain of exactly `LEN` certificates (Q8).
-pub fn read_chain_of<const LEN: usize>(text: &[u8]) -> Result<[Certified; LEN], String> {
+/// Reads a chain of exactly `LEN` certificates (`docs/conformance.md`, Q8).
+pub fn read_chain_of<const LEN: usize>(text: &[u8]) -> Result<[ParsedCertificate; LEN], String> {
     let chain = read_chain(text)?;
     let found = chain.len();
     chain.try_into().map_err(|_| format!("a certificate chain of {found} certificates, not {LEN}"))
 }
 
-/// The one common name of a `Name` (RFC 5280, 4.1.2.4): a SEQUENCE of SETs of SEQUENCE { type, value }.
+/// The common name of a `Name` (RFC 5280, section 4.1.2.4), a SEQUENCE of SETs of SEQUENCE { type, value },
+/// if there is exactly one.
 fn common_name(name: AnyRef<'_>) -> der::Result<Option<String>> {
     name.header().tag().assert_eq(Tag::Sequence)?;
     let mut found = Vec::new();

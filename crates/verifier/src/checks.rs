@@ -1,4 +1,5 @@
-//! The list of checks: every one has a name, and a verdict tells of each whether it was made and how it ended.
+//! The list of checks. Each has a stable name, and a verdict tells for each whether it was made and how it
+//! ended.
 
 use crate::Error;
 use std::borrow::Cow;
@@ -8,7 +9,7 @@ use std::borrow::Cow;
 pub struct Check {
     /// Stable name.
     pub id: &'static str,
-    /// What is asked for.
+    /// What is required.
     pub expected: Cow<'static, str>,
     /// What was found; empty if the check was not made.
     pub found: Cow<'static, str>,
@@ -23,7 +24,7 @@ pub enum Outcome {
     Passed,
     /// Not as expected: the evidence is refused.
     Failed,
-    /// An earlier check refused, so that this one would mean nothing.
+    /// Not made, because an earlier check failed.
     NotMade,
 }
 
@@ -41,7 +42,7 @@ impl Outcome {
 
 /// The checks that this crate makes, in the order in which they are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Id {
+pub enum CheckId {
     QuoteLayout,
     ChainForm,
     TrustRoot,
@@ -68,7 +69,7 @@ pub enum Id {
     Fmspc,
 }
 
-impl Id {
+impl CheckId {
     const ALL: [(Self, &'static str, &'static str); 24] = [
         (
             Self::QuoteLayout,
@@ -106,22 +107,22 @@ impl Id {
 }
 
 /// Collects the checks of one verification.
-pub struct Record(Vec<(Id, Check)>);
+pub struct Record(Vec<(CheckId, Check)>);
 
 impl Record {
     /// All checks, none of them made.
     pub fn new() -> Self {
-        let check = |(id, name, expected): &(Id, &'static str, &'static str)| {
+        let check = |(id, name, expected): &(CheckId, &'static str, &'static str)| {
             let (expected, found) = (Cow::Borrowed(*expected), Cow::Borrowed(""));
             (*id, Check { id: name, expected, found, outcome: Outcome::NotMade })
         };
-        Self(Id::ALL.iter().map(check).collect())
+        Self(CheckId::ALL.iter().map(check).collect())
     }
 
-    /// Notes how a check ended and hands its error on.
-    pub fn end<T, F: Into<Cow<'static, str>>>(
+    /// Records how a check ended, and returns its result.
+    pub fn conclude<T, F: Into<Cow<'static, str>>>(
         &mut self,
-        id: Id,
+        id: CheckId,
         result: Result<T, Error>,
         found: impl FnOnce(&T) -> F,
     ) -> Result<T, Error> {
@@ -134,10 +135,10 @@ impl Record {
         result
     }
 
-    /// Notes a check of the policy, which says what it asks for.
-    pub fn judge(
+    /// Records how a check of the policy ended, and what the policy requires.
+    pub fn conclude_policy(
         &mut self,
-        id: Id,
+        id: CheckId,
         expected: impl Into<Cow<'static, str>>,
         found: impl Into<Cow<'static, str>>,
         result: Result<(), Error>,
@@ -149,8 +150,8 @@ impl Record {
         result
     }
 
-    /// The list, without the checks that this kind of workload does not have.
-    pub fn into_checks(self, not_applicable: &[Id]) -> Vec<Check> {
+    /// The list, without the checks that do not apply to this kind of workload.
+    pub fn into_checks(self, not_applicable: &[CheckId]) -> Vec<Check> {
         self.0.into_iter().filter(|(id, _)| !not_applicable.contains(id)).map(|(_, check)| check).collect()
     }
 }

@@ -4,13 +4,13 @@ use crate::certificate::PckCa;
 use crate::status::TcbStatus;
 use tcs_evidence::{EnclaveReport, TdReport};
 
-/// Everything that a verified quote and its collateral say (RFC 9334: claims). That they exist means that the evidence is
-/// genuine at the time of the verification, not that a policy accepts it.
+/// The claims (RFC 9334) of a verified quote and its collateral. Claims mean that the evidence was genuine at
+/// the time of the verification, not that a policy accepts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// What made the quote.
     pub workload: Workload,
-    /// `report_data`, to be judged by [`crate::check_binding`].
+    /// `report_data`, 64 bytes. [`crate::check_binding`] tells whether it binds a key.
     pub report_data: [u8; 64],
     /// State of the platform and its quoting enclave together, merged as Intel's library does.
     pub status: TcbStatus,
@@ -24,7 +24,8 @@ pub struct Claims {
     pub qe_tcb_date: u64,
     /// Advisories of the quoting enclave's level.
     pub qe_advisory_ids: Vec<String>,
-    /// Evaluation number of the TCB info and QE identity, the lower of both. It grows with every TCB recovery.
+    /// Evaluation number of the TCB info and QE identity, the lower of both. It grows with every TCB
+    /// recovery.
     pub evaluation_number: u32,
     /// Evaluation number of the TCB info.
     pub tcb_info_evaluation_number: u32,
@@ -39,19 +40,20 @@ pub struct Claims {
     /// SHA-384 of the root's public key (the point, without ASN.1), 48 bytes.
     pub root_key_id: [u8; 48],
     /// Instants (Unix seconds) between which all collateral and certificates are valid.
-    pub window: Window,
-    /// Under a simulated root: **no protection**; every surface must say so.
+    pub window: CollateralWindow,
+    /// The root is a simulated one: **no protection**. Everything that shows claims must say so.
     pub simulated: bool,
 }
 
-/// When a verification's inputs were made and how long they hold, Unix seconds.
+/// When the collateral and certificates of a verification were issued and when they expire, Unix seconds: the
+/// dates of Intel's `sgx_ql_qv_supplemental_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The oldest part begins.
+pub struct CollateralWindow {
+    /// Issue date of the oldest part.
     pub earliest_issue: u64,
-    /// The newest part begins.
+    /// Issue date of the newest part.
     pub latest_issue: u64,
-    /// The first part ends: collateral must be refreshed by then.
+    /// Expiration date of the first part that expires; fresh collateral is needed by then.
     pub earliest_expiration: u64,
 }
 
@@ -65,7 +67,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Its host can read its memory; true under a simulated root only.
+    /// Whether the host can read its memory. Only true under a simulated root.
     #[must_use]
     pub fn is_debug(&self) -> bool {
         match self {
@@ -194,7 +196,8 @@ pub struct Platform {
     pub cpu_svn: [u8; 16],
     /// PCESVN.
     pub pce_svn: u16,
-    /// 0: standard; 1: scalable, without protection of memory against replay by its owner; 2: scalable with integrity.
+    /// 0: standard; 1: scalable, without protection of memory against replay by its owner; 2: scalable with
+    /// integrity.
     pub sgx_type: u8,
     /// Packages can be added to the machine; by the Platform CA only, as the two below.
     pub dynamic_platform: Option<bool>,

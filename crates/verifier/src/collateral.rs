@@ -1,49 +1,50 @@
 //! Collateral: what Intel publishes about platforms (RFC 9334: endorsements and reference values).
 
 use crate::Error;
-use crate::certificate::{Certified, read_chain_of};
-use crate::{parity, tcb_level, validity};
+use crate::certificate::{ParsedCertificate, read_chain_of};
+use crate::tcb_info;
+use crate::validity::Validity;
 use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
 use der::Decode;
 use der::asn1::ObjectIdentifier;
 use serde_json::error::Category;
 use x509_cert::crl::CertificateList;
 
-/// cRLNumber (RFC 5280, 5.2.3).
+/// cRLNumber (RFC 5280, section 5.2.3).
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 
-/// Longest collateral accepted, in bytes; real ones have 15 to 25 KiB.
+/// The longest collateral that is accepted, in bytes. Real collateral has 15 to 25 KiB.
 pub const MAX_COLLATERAL: usize = 1024 * 1024;
 
-/// TCB info, QE identity, both CRLs and the chains of their issuers, read once. Nothing about it is verified before
-/// [`crate::verify`] does so.
+/// TCB info, QE identity, both CRLs and the chains of their issuers, parsed once. Only [`crate::verify`]
+/// verifies them.
 #[derive(Clone, Debug)]
 pub struct Collateral {
     pub(crate) parts: QuoteCollateralV3,
-    /// Levels in the order of [`tcb_level::sort`].
+    /// Levels in the order of [`tcb_info::sort`].
     pub(crate) tcb_info: TcbInfo,
-    /// What Intel's library would refuse of the TCB info, found once.
-    pub(crate) tcb_info_fault: Option<&'static str>,
+    /// [`tcb_info::fault`], which is computed once.
+    tcb_info_fault: Option<&'static str>,
     pub(crate) qe_identity: QeIdentity,
     pub(crate) root_crl_number: u32,
     pub(crate) pck_crl_number: u32,
-    /// First and last second of TCB info and QE identity; `(this, next)` update of both CRLs.
-    pub(crate) tcb_info_window: (u64, u64),
-    pub(crate) qe_identity_window: (u64, u64),
-    pub(crate) root_crl_window: (u64, u64),
-    pub(crate) pck_crl_window: (u64, u64),
-    pub(crate) tcb_info_chain: [Certified; 2],
+    pub(crate) tcb_info_validity: Validity,
+    pub(crate) qe_identity_validity: Validity,
+    pub(crate) root_crl_validity: Validity,
+    pub(crate) pck_crl_validity: Validity,
+    pub(crate) tcb_info_chain: [ParsedCertificate; 2],
     /// `None`: the same text as the TCB info's chain, as Intel publishes it.
-    pub(crate) qe_identity_chain: Option<[Certified; 2]>,
-    pub(crate) pck_crl_chain: [Certified; 2],
+    pub(crate) qe_identity_chain: Option<[ParsedCertificate; 2]>,
+    pub(crate) pck_crl_chain: [ParsedCertificate; 2],
 }
 
 impl Collateral {
-    /// Reads the JSON form of dcap-qvl's `QuoteCollateralV3`, at most [`MAX_COLLATERAL`] bytes: chains as PEM, TCB info
-    /// and QE identity as the exact signed texts, signatures and CRLs (DER) as hex.
+    /// Reads the JSON form of dcap-qvl's `QuoteCollateralV3`, at most [`MAX_COLLATERAL`] bytes: chains as
+    /// PEM, TCB info and QE identity as the exact signed texts, signatures and CRLs (DER) as hex.
     ///
-    /// A member `pck_certificate_chain` is ignored: the quote carries its own chain, and there must be only one. Every
-    /// chain must have exactly two certificates, the signer's and the root's (Q8).
+    /// A member `pck_certificate_chain` is ignored: the quote carries its own chain, and there must be only
+    /// one. Every chain must have exactly two certificates, the signer's and the root's
+    /// (`docs/conformance.md`, Q8).
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         if json.len() > MAX_COLLATERAL {
             return Err(Error::CollateralMalformed("longer than 1 MiB".into()));
@@ -56,23 +57,23 @@ impl Collateral {
             serde_json::from_str(&parts.tcb_info).map_err(|error| malformed("TCB info", &error))?;
         let qe_identity: QeIdentity =
             serde_json::from_str(&parts.qe_identity).map_err(|error| malformed("QE identity", &error))?;
-        tcb_level::sort(&mut tcb_info);
+        tcb_info::sort(&mut tcb_info);
         let root_crl = read_crl("the root CA's CRL", &parts.root_ca_crl)?;
         let pck_crl = read_crl("the PCK CA's CRL", &parts.pck_crl)?;
         let chain = |text: &str| read_chain_of::<2>(text.as_bytes()).map_err(Error::CollateralMalformed);
         let same_signer = parts.qe_identity_issuer_chain == parts.tcb_info_issuer_chain;
         Ok(Self {
-            tcb_info_window: validity::texts("the TCB info", &tcb_info.issue_date, &tcb_info.next_update)?,
-            qe_identity_window: validity::texts(
+            tcb_info_validity: Validity::parse("the TCB info", &tcb_info.issue_date, &tcb_info.next_update)?,
+            qe_identity_validity: Validity::parse(
                 "the QE identity",
                 &qe_identity.issue_date,
                 &qe_identity.next_update,
             )?,
-            root_crl_window: root_crl.window,
-            pck_crl_window: pck_crl.window,
+            root_crl_validity: root_crl.validity,
+            pck_crl_validity: pck_crl.validity,
             root_crl_number: root_crl.number,
             pck_crl_number: pck_crl.number,
-            tcb_info_fault: parity::tcb_info_fault(&tcb_info),
+            tcb_info_fault: tcb_info::fault(&tcb_info),
             tcb_info_chain: chain(&parts.tcb_info_issuer_chain)?,
             qe_identity_chain: if same_signer { None } else { Some(chain(&parts.qe_identity_issuer_chain)?) },
             pck_crl_chain: chain(&parts.pck_crl_issuer_chain)?,
@@ -82,26 +83,45 @@ impl Collateral {
         })
     }
 
-    /// Latest first and earliest last second (Unix time) of TCB info, QE identity and both CRLs: when to get others. Chains
-    /// are not looked at, and nothing is verified.
+    /// The period in which TCB info, QE identity and both CRLs are all valid; after it, fresh collateral is
+    /// needed. The certificate chains are not taken into account, and nothing is verified.
     #[must_use]
-    pub fn window(&self) -> (u64, u64) {
-        let windows =
-            [self.tcb_info_window, self.qe_identity_window, self.root_crl_window, self.pck_crl_window];
-        windows
-            .into_iter()
-            .fold((0, u64::MAX), |(from, until), (begin, end)| (from.max(begin), until.min(end)))
+    pub fn validity(&self) -> Validity {
+        let parts = [
+            self.tcb_info_validity,
+            self.qe_identity_validity,
+            self.root_crl_validity,
+            self.pck_crl_validity,
+        ];
+        let all = Validity { not_before: 0, not_after: u64::MAX };
+        parts.into_iter().fold(all, |all, part| Validity {
+            not_before: all.not_before.max(part.not_before),
+            not_after: all.not_after.min(part.not_after),
+        })
     }
 
-    pub(crate) fn qe_identity_chain(&self) -> &[Certified; 2] {
+    /// Refuses TCB info of an unknown form (`docs/conformance.md`, Q2, Q3 and Q15).
+    pub(crate) fn check_tcb_info(&self) -> Result<(), Error> {
+        self.tcb_info_fault.map_or(Ok(()), |fault| Err(Error::CollateralMalformed(fault.into())))
+    }
+
+    /// Refuses TCB info for another PCEID than the platform's (`docs/conformance.md`, Q1). dcap-qvl compares
+    /// the FMSPC.
+    pub(crate) fn check_pce_id(&self, pce_id: [u8; 2]) -> Result<(), Error> {
+        if hex::decode(&self.tcb_info.pce_id).ok().as_deref() != Some(&pce_id) {
+            return Err(Error::CollateralMismatch("another PCEID".into()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn qe_identity_chain(&self) -> &[ParsedCertificate; 2] {
         self.qe_identity_chain.as_ref().unwrap_or(&self.tcb_info_chain)
     }
 }
 
-/// What is needed of a CRL beside its signature.
+/// The parts of a CRL that this crate uses.
 struct Crl {
-    /// First and last second.
-    window: (u64, u64),
+    validity: Validity,
     number: u32,
 }
 
@@ -115,12 +135,16 @@ fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
     let number = number.ok_or_else(|| malformed("it has no number"))?;
     let number = u32::from_der(number.extn_value.as_bytes())
         .map_err(|_| malformed("its number is not one below 2^32"))?;
-    // For webpki a CRL has ended at its nextUpdate; certificates and Intel's texts are valid at their last second.
-    let until = next.to_unix_duration().as_secs().saturating_sub(1);
-    Ok(Crl { window: (list.this_update.to_unix_duration().as_secs(), until), number })
+    let validity = Validity {
+        not_before: list.this_update.to_unix_duration().as_secs(),
+        // webpki takes a CRL as expired at its nextUpdate. Certificates and Intel's texts are valid in their
+        // last second.
+        not_after: next.to_unix_duration().as_secs().saturating_sub(1),
+    };
+    Ok(Crl { validity, number })
 }
 
-/// Says where and in which way JSON is wrong, and nothing of what stands there: the reader's own words would repeat it.
+/// Says where and how JSON is wrong, without repeating its text as the messages of the reader do.
 fn malformed(what: &str, error: &serde_json::Error) -> Error {
     let how = match error.classify() {
         Category::Data => "a member that is missing, unknown or of another type",

@@ -1,23 +1,21 @@
 //! Why evidence was refused.
 
-use crate::QvResult;
-use crate::checks::Id;
-use crate::policy::date;
-use crate::status::TcbStatus;
+use crate::date::date;
+use crate::status::{QvResult, TcbStatus};
 
-/// What kind of check refused; a caller maps it to an exit status or an HTTP status.
+/// The kind of check that refused. Callers map it to an exit status or an HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
     /// The evidence is not genuine, not bound to the key, or stands under an untrusted root.
     Verification,
-    /// The evidence is genuine, but not what the policy asks for.
+    /// The evidence is genuine, but the policy does not accept it.
     Policy,
-    /// The collateral is missing something, is out of its time, or belongs to another platform.
+    /// The collateral is incomplete, expired, not yet valid, or of another platform.
     Collateral,
 }
 
-/// Why evidence was refused. Texts carry public data only.
+/// Why evidence was refused. Texts contain public data only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -62,7 +60,7 @@ pub enum Error {
     #[error("the collateral is not that of the quote's platform: {0}")]
     CollateralMismatch(String),
     /// A part of the collateral or of a chain is past its end.
-    #[error("{what} has expired: it was valid until {}, it is judged at {}", date(*until), date(*now))]
+    #[error("{what} has expired: it was valid until {}, it is appraised at {}", date(*until), date(*now))]
     CollateralExpired {
         /// Which part.
         what: &'static str,
@@ -72,7 +70,7 @@ pub enum Error {
         now: u64,
     },
     /// A part of the collateral or of a chain is not valid yet.
-    #[error("{what} is not valid yet: it is valid from {}, it is judged at {}", date(*from), date(*now))]
+    #[error("{what} is not valid yet: it is valid from {}, it is appraised at {}", date(*from), date(*now))]
     CollateralNotYetValid {
         /// Which part.
         what: &'static str,
@@ -90,22 +88,22 @@ pub enum Error {
         /// The advisories that apply.
         advisory_ids: Vec<String>,
     },
-    /// A TCB level older than the policy's floor.
+    /// The TCB level is older than the minimum date of the policy.
     #[error("the TCB level of {what} is of {}, the policy asks for {} or later", date(*found), date(*least))]
     TcbDateTooOld {
         /// Whose level.
         what: &'static str,
         /// Its date, Unix seconds.
         found: u64,
-        /// The floor, Unix seconds.
+        /// The minimum date of the policy, Unix seconds.
         least: u64,
     },
-    /// Collateral of an older TCB evaluation than the policy's floor.
+    /// The collateral is of an older TCB evaluation than the policy asks for.
     #[error("the collateral's TCB evaluation number is {found}, the policy asks for {least} or higher")]
     EvaluationNumberTooLow {
         /// That of the collateral.
         found: u32,
-        /// The floor.
+        /// The minimum of the policy.
         least: u32,
     },
     /// The policy names no identity.
@@ -139,9 +137,6 @@ pub enum Error {
     #[error("another FMSPC than configured: {0}")]
     FmspcRefused(String),
 }
-
-/// Most characters of a text that a library composed.
-const LONGEST_FOREIGN: usize = 160;
 
 impl Error {
     /// The stable name of the case.
@@ -206,8 +201,8 @@ impl Error {
         }
     }
 
-    /// What Intel's library would call it where nothing is known of the platform's status. Collateral that is missing or
-    /// out of its time has no result there.
+    /// The result of Intel's library if the status of the platform is not known. Collateral that is missing,
+    /// expired or not yet valid has no result there.
     #[must_use]
     pub fn qv_result(&self) -> Option<QvResult> {
         match self {
@@ -219,74 +214,6 @@ impl Error {
                 Class::Verification | Class::Collateral => Some(QvResult::Unspecified),
                 Class::Policy => None,
             },
-        }
-    }
-
-    /// Which of the checks a refusal of dcap-qvl belongs to.
-    pub(crate) fn check(&self) -> Id {
-        match self {
-            Self::Revoked(_) => Id::Revocation,
-            Self::CollateralMismatch(_) => Id::CollateralPlatform,
-            Self::QuotingEnclaveRefused(_) => Id::QuotingEnclave,
-            Self::TcbLevelNotSupported(_) => Id::TcbLevel,
-            Self::TrustDomainRefused(_) => Id::Attributes,
-            _ => Id::Signatures,
-        }
-    }
-
-    /// Gives a refusal of dcap-qvl a stable case. The crate has texts only; its version is pinned, and whatever is not
-    /// recognised stays a refusal.
-    pub(crate) fn from_dcap(text: &str) -> Self {
-        const TRUST_DOMAIN: [&str; 9] = [
-            "Debug mode is enabled",
-            "TD profiling",
-            "TD attributes",
-            "TD migration",
-            "SERVTD_EXT",
-            "SEPT_VE_DISABLE",
-            "MR service TD",
-            "TDX module",
-            "SEAMATTRIBUTES",
-        ];
-        // As much as the library's own sentences need, and too little for a sentence that somebody else wrote into them.
-        let text: String = text.chars().take(LONGEST_FOREIGN).collect();
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if has(&["Revoked"]) {
-            Self::Revoked(text)
-        } else if has(&["UnknownIssuer"]) {
-            Self::UntrustedRoot("a certificate chain")
-        } else if has(&["ignature is invalid", "InvalidSignature", "InvalidCrlSignature", "hash mismatch"]) {
-            Self::SignatureInvalid(text)
-        } else if has(&[
-            "Fmspc mismatch",
-            "TCB info in the collateral",
-            "QE Identity id/version",
-            "UnknownRevocationStatus",
-        ]) {
-            Self::CollateralMismatch(text)
-        } else if has(&[
-            "No matching TCB level",
-            "below minimum required from TDX module",
-            "TDX TCB (TEE_TCB_SVN2)",
-        ]) {
-            Self::TcbLevelNotSupported(text)
-        } else if has(&[
-            "QE MRSIGNER",
-            "QE ISVPRODID",
-            "QE MISCSELECT",
-            "QE ATTRIBUTES",
-            "QE ISVSVN",
-            "QE report validation",
-            "QE vendor",
-            "QE auth data",
-        ]) {
-            Self::QuotingEnclaveRefused(text)
-        } else if has(&["TCBInfo", "TCB Info", "TcbInfo", "QeIdentity", "QE Identity", "CRL", "Crl"]) {
-            Self::CollateralMalformed(text)
-        } else if has(&TRUST_DOMAIN) {
-            Self::TrustDomainRefused(text)
-        } else {
-            Self::QuoteRefused(text)
         }
     }
 }

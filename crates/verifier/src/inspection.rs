@@ -1,9 +1,10 @@
-//! Reading a quote without judging it.
+//! Reading a quote without verifying it.
 
 use crate::Error;
-use crate::certificate::{Certified, PckCa, read_chain};
+use crate::certificate::{ParsedCertificate, PckCa, read_chain};
 use crate::claims::{Enclave, Platform, Workload};
 use crate::sgx_extension::SgxExtension;
+use crate::validity::Validity;
 use der::Decode;
 use tcs_evidence::{Evidence, Quote};
 use x509_cert::Certificate;
@@ -46,7 +47,7 @@ pub struct CertificateSummary {
     pub not_after: u64,
 }
 
-/// Reads a quote and its certificates. Judges nothing.
+/// Reads a quote and its certificates. Verifies nothing.
 pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
     let malformed = |error: tcs_evidence::Error| Error::QuoteMalformed(error.to_string());
     let quote = evidence.quote().map_err(malformed)?;
@@ -57,10 +58,10 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
         Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
     })?;
     let extension = SgxExtension::read(leaf)?;
-    let summary = |certified: &Certified| {
-        let certificate = Certificate::from_der(&certified.der)
+    let summary = |parsed: &ParsedCertificate| {
+        let certificate = Certificate::from_der(&parsed.der)
             .map_err(|error| Error::QuoteMalformed(format!("a certificate: {error}")))?;
-        let (not_before, not_after) = certified.window;
+        let Validity { not_before, not_after } = parsed.validity;
         let tbs = certificate.tbs_certificate();
         Ok(CertificateSummary {
             subject: tbs.subject().to_string(),

@@ -1,30 +1,33 @@
-//! Appraisal of attestation evidence (RFC 9334): evidence, collateral, trust root, policy and time in; a verdict out.
+//! Appraisal of attestation evidence (RFC 9334): evidence, collateral, trust root, policy and time in; a
+//! verdict out.
 //!
-//! Pure: no file, network, clock or environment. The cryptographic verification is dcap-qvl's, on aws-lc-rs; the checks
-//! that Intel's own library makes beyond it are in this crate (quote-verification reference, sections 2 to 5).
+//! Pure: no file, network, clock or environment. The cryptographic verification is dcap-qvl's, on aws-lc-rs;
+//! the checks that Intel's own library makes beyond it are in this crate (`docs/verification.md`;
+//! `docs/conformance.md`, Q1 to Q16).
 #![forbid(unsafe_code)]
 
-mod advice;
 mod appraisal;
-mod backend;
 mod certificate;
 mod checks;
 mod claims;
 mod collateral;
+mod date;
+mod dcap;
 mod error;
 mod inspection;
-mod parity;
+mod pck_chain;
 mod policy;
 mod sgx_extension;
 mod status;
+mod tcb_info;
 mod tcb_level;
-mod trust;
+mod trust_anchor;
 mod validity;
 
 pub use appraisal::{Verdict, check_binding, verify};
 pub use certificate::PckCa;
 pub use checks::{Check, Outcome};
-pub use claims::{Claims, Enclave, Platform, TrustDomain, Window, Workload};
+pub use claims::{Claims, CollateralWindow, Enclave, Platform, TrustDomain, Workload};
 pub use collateral::{Collateral, MAX_COLLATERAL};
 pub use error::{Class, Error};
 pub use inspection::{CertificateSummary, Inspection, inspect};
@@ -32,4 +35,5 @@ pub use policy::{
     AcceptedIdentity, Kss, Masked, PlatformPolicy, Policy, SgxPolicy, TcbPolicy, TdReference, TdxPolicy,
 };
 pub use status::{QvResult, TcbStatus};
-pub use trust::TrustRoot;
+pub use trust_anchor::TrustAnchor;
+pub use validity::Validity;

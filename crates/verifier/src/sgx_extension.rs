@@ -1,8 +1,8 @@
-//! The SGX extension of a PCK certificate (quote-verification reference, section 10; Intel SGX PCK Certificate and CRL Profile
-//! Specification): read once, for the claims and for Q4.
+//! The SGX extension of a PCK certificate (Intel SGX PCK Certificate and CRL Profile Specification, section
+//! 1.3.5). It is parsed once, for the claims and for the check of its components (`docs/conformance.md`, Q4).
 
 use crate::Error;
-use crate::certificate::{Certified, PckCa};
+use crate::certificate::{ParsedCertificate, PckCa};
 use crate::claims::Platform;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader as _, SliceReader, Tag};
@@ -36,18 +36,19 @@ pub struct SgxExtension {
     pub smt_enabled: Option<bool>,
 }
 
-/// Members by the last arc of their names, 1 to 18; none stands there twice.
+/// Members by the last arc of their OIDs, 1 to 18; none occurs twice.
 struct Members<'a>([Option<AnyRef<'a>>; 19]);
 
 impl SgxExtension {
-    /// Reads it from a PCK certificate. What is there twice, missing or of another form is refused.
-    pub fn read(leaf: &Certified) -> Result<Self, Error> {
+    /// Reads the extension of a PCK certificate. A member that is missing, repeated or of another form is
+    /// refused.
+    pub fn read(leaf: &ParsedCertificate) -> Result<Self, Error> {
         Self::find(leaf).ok_or_else(|| {
             Error::QuoteRefused("the SGX extension of its PCK certificate cannot be read".into())
         })
     }
 
-    fn find(leaf: &Certified) -> Option<Self> {
+    fn find(leaf: &ParsedCertificate) -> Option<Self> {
         let all = Members::read(&[], AnyRef::from_der(leaf.extension(SGX)?).ok()?)?;
         let tcb = Members::read(&[TCB], all.get(TCB)?)?;
         let mut components = [0; 16];
@@ -86,7 +87,17 @@ impl SgxExtension {
         })
     }
 
-    /// The machine as claims tell of it.
+    /// Refuses a component that is lower than the byte of CPUSVN at its place (`docs/conformance.md`, Q4):
+    /// Intel's library compares the components with the TCB levels, dcap-qvl compares CPUSVN, and both must
+    /// agree.
+    pub fn check_components(&self) -> Result<(), Error> {
+        if self.components.iter().zip(self.cpu_svn).all(|(svn, cpu)| *svn >= cpu) {
+            return Ok(());
+        }
+        Err(Error::QuoteRefused("the SVN components of its certificate do not fit CPUSVN".into()))
+    }
+
+    /// The platform as it appears in the claims.
     pub fn platform(&self, ca: PckCa) -> Platform {
         Platform {
             ca,
@@ -105,7 +116,8 @@ impl SgxExtension {
 }
 
 impl<'a> Members<'a> {
-    /// Reads `SEQUENCE OF SEQUENCE { OID, value }`. `inside`: the arc of the member that holds them, below [`SGX`].
+    /// Reads `SEQUENCE OF SEQUENCE { OID, value }`. `inside`: the arc of the member that holds them, below
+    /// [`SGX`].
     fn read(inside: &[u8], sequence: AnyRef<'a>) -> Option<Self> {
         let mut members = [None; 19];
         let mut reader = SliceReader::new(sequence.value()).ok()?;

@@ -19,7 +19,8 @@ pub enum TcbStatus {
     TdRelaunchAdvised,
     /// TDX: as above, and the platform's configuration must be changed.
     TdRelaunchAdvisedConfigurationNeeded,
-    /// The platform's keys are no longer trusted. Never acceptable, and never in the claims of a verified quote.
+    /// The platform's keys are no longer trusted. Never acceptable, and never in the claims of a verified
+    /// quote.
     Revoked,
 }
 
@@ -59,7 +60,7 @@ impl TcbStatus {
         Self::ALL.into_iter().find(|status| status.intel_name() == name)
     }
 
-    /// The result of Intel's library for it.
+    /// The result of Intel's library for this status.
     #[must_use]
     pub fn result(self) -> QvResult {
         match self {
@@ -75,7 +76,7 @@ impl TcbStatus {
         }
     }
 
-    /// Whether the level is older than the platform's newest: what a floor of the TCB date is for.
+    /// Whether the level is older than the platform's newest, which a minimum TCB date limits.
     pub(crate) fn is_out_of_date(self) -> bool {
         matches!(self, Self::OutOfDate | Self::OutOfDateConfigurationNeeded)
     }
@@ -85,7 +86,7 @@ impl TcbStatus {
         matches!(self, Self::SwHardeningNeeded | Self::ConfigurationAndSwHardeningNeeded)
     }
 
-    /// One sentence for people; that of [`Self::UpToDate`] is the original km-attest's.
+    /// One sentence for people. That of [`Self::UpToDate`] is the sentence of the original km-attest.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -100,10 +101,12 @@ impl TcbStatus {
                 "Quote is correct, platform TCB is out of date and needs another configuration."
             }
             Self::TdRelaunchAdvised => {
-                "Quote is correct, the trust domain was launched on an older TCB and should be launched again."
+                "Quote is correct, the trust domain was launched on an older TCB and should be launched \
+                 again."
             }
             Self::TdRelaunchAdvisedConfigurationNeeded => {
-                "Quote is correct, the trust domain should be launched again and the platform needs another configuration."
+                "Quote is correct, the trust domain should be launched again and the platform needs another \
+                 configuration."
             }
             Self::Revoked => "The platform is revoked.",
         }
@@ -127,7 +130,7 @@ impl From<dcap_qvl::TcbStatus> for TcbStatus {
     }
 }
 
-/// `sgx_ql_qv_result_t` of Intel's `sgx_qve_header.h` (quote-verification reference, section 5).
+/// `sgx_ql_qv_result_t` of Intel's `sgx_qve_header.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QvResult {
     /// 0.
@@ -191,7 +194,8 @@ impl QvResult {
         }
     }
 
-    /// Whether Intel's library takes it for the end: a policy may accept any other result, and none of these.
+    /// Whether Intel's library calls the result terminal. A policy may accept every other result, and none of
+    /// these.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::InvalidSignature | Self::Revoked | Self::Unspecified)

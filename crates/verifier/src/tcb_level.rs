@@ -1,16 +1,20 @@
-//! Dates of the TCB levels that dcap-qvl matched. It tells statuses and advisories of them, and dates only together with claims for
-//! which it reads both CRLs once more; a test compares these dates with those for every vector.
+//! Dates of the TCB levels that dcap-qvl matched. dcap-qvl reports their statuses and advisories, but their
+//! dates only with its claims, for which it reads both CRLs once more. A test compares the dates here with
+//! those of dcap-qvl for every vector.
 
-use crate::validity;
-use crate::{Collateral, Error};
+use crate::Error;
+use crate::collateral::Collateral;
+use crate::validity::parse_date;
 use dcap_qvl::TcbInfo;
 use dcap_qvl::tcb_info::{TcbLevel, TcbStatusWithAdvisory};
 use dcap_qvl::verify::VerifiedReport;
 use tcs_evidence::{Quote, SignatureData};
 
-/// Dates (Unix seconds) of the platform's level, for TDX the older one of it and the module's, and of the quoting enclave's.
+/// Dates (Unix seconds) of the platform's level, for TDX the older one of it and the module's, and of the
+/// quoting enclave's.
 ///
-/// The levels found must have the status and advisories that dcap-qvl reported: else they are others, and the quote is refused.
+/// The levels found must have the status and advisories that dcap-qvl reported. Otherwise they are other
+/// levels, and the quote is refused.
 pub fn dates(
     collateral: &Collateral,
     quote: &Quote<'_>,
@@ -34,7 +38,7 @@ pub fn dates(
     if !is_reported(status, ids, module.is_some(), &verified.platform_status) {
         return Err(unclear());
     }
-    let date = validity::text("the TCB info", &level.tcb_date)?;
+    let date = parse_date("the TCB info", &level.tcb_date)?;
 
     let isv_svn = signature_data.qe_report().isv_svn();
     let mut qe_levels = collateral.qe_identity.tcb_levels.iter();
@@ -42,10 +46,10 @@ pub fn dates(
     if !is_reported(qe.tcb_status, &qe.advisory_ids, false, &verified.qe_status) {
         return Err(unclear());
     }
-    Ok((module.map_or(date, |module| module.min(date)), validity::text("the QE identity", &qe.tcb_date)?))
+    Ok((module.map_or(date, |module| module.min(date)), parse_date("the QE identity", &qe.tcb_date)?))
 }
 
-/// A module's level may change the status and add advisories; the platform's own come first then.
+/// The level of a TDX module may change the status and add advisories after those of the platform.
 fn is_reported(
     status: dcap_qvl::tcb_info::TcbStatus,
     advisory_ids: &[String],
@@ -58,26 +62,14 @@ fn is_reported(
     reported.status == status && reported.advisory_ids == advisory_ids
 }
 
-/// Date of the TDX module's level; `None` for a module of version 0, which the TCB levels judge.
+/// Date of the TDX module's level; `None` for a module of version 0, which is covered by the TCB levels.
 fn module_date(tcb_info: &TcbInfo, tee_tcb_svn: &[u8; 16]) -> Result<Option<u64>, Error> {
     let unclear = || Error::QuoteRefused("its TDX module's TCB level is not clear".into());
     let Some(identity) = tcb_info.tdx_module_identity(tee_tcb_svn).map_err(|_| unclear())? else {
         return Ok(None);
     };
     let level = identity.tcb_levels.iter().find(|level| level.shortfall(tee_tcb_svn).is_none());
-    validity::text("the TCB info", &level.ok_or_else(unclear)?.tcb_date).map(Some)
-}
-
-/// Puts the levels of TCB info into the order in which Intel's library tries them: components of SGX, PCESVN, components of TDX,
-/// each with the highest first.
-pub fn sort(tcb_info: &mut TcbInfo) {
-    let is_tdx = tcb_info.id == "TDX";
-    tcb_info.tcb_levels.sort_by(|one, other| {
-        let (one, other) = (&one.tcb, &other.tcb);
-        let order = other.sgx_components.cmp(&one.sgx_components);
-        let order = order.then_with(|| other.pce_svn.cmp(&one.pce_svn));
-        if is_tdx { order.then_with(|| other.tdx_components.cmp(&one.tdx_components)) } else { order }
-    });
+    parse_date("the TCB info", &level.ok_or_else(unclear)?.tcb_date).map(Some)
 }
 
 #[cfg(test)]

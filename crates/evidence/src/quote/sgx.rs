@@ -1,7 +1,8 @@
 //! The SGX quote of version 3.
 
-use super::{HEADER, Header, field, split_signed};
-use crate::Error;
+use super::header::{HEADER, Header};
+use super::layout::{field, split_signed};
+use crate::error::Error;
 
 const REPORT: usize = 384;
 /// Header 48 bytes, report 384 bytes, then the length of the signature data.
@@ -113,7 +114,8 @@ impl<'a> EnclaveReport<'a> {
         field::<32, 16, REPORT>(self.0)
     }
 
-    /// ATTRIBUTES.FLAGS, little-endian: bit 0 INIT, 1 DEBUG, 2 MODE64BIT, 4 `PROVISION_KEY`, 5 `EINITTOKEN_KEY`, 7 KSS.
+    /// ATTRIBUTES.FLAGS, little-endian: bit 0 INIT, 1 DEBUG, 2 MODE64BIT, 4 `PROVISION_KEY`, 5
+    /// `EINITTOKEN_KEY`, 7 KSS.
     #[must_use]
     pub fn flags(&self) -> u64 {
         u64::from_le_bytes(field::<48, 8, REPORT>(self.0))

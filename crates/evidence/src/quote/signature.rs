@@ -1,10 +1,12 @@
-//! What follows the report in a quote: signatures, the attestation key, the quoting enclave's report, certificates.
+//! The signature data of a quote: signatures, the attestation key, the quoting enclave's report,
+//! certificates.
 
-use crate::{EnclaveReport, Error};
+use super::sgx::EnclaveReport;
+use crate::error::Error;
 
-/// Certification data that wraps the quoting enclave's report (versions 4 and 5).
+/// Type of the certification data that contains the quoting enclave's report (versions 4 and 5).
 const QE_REPORT: u16 = 6;
-/// Certification data is a PEM chain: leaf, CA, root.
+/// Type of the certification data that is a PEM chain: leaf, CA, root.
 const PCK_CHAIN: u16 = 5;
 const REPORT: usize = 384;
 
@@ -20,19 +22,19 @@ pub struct SignatureData<'a> {
 }
 
 impl<'a> SignatureData<'a> {
-    /// Version 3: everything in one row.
+    /// Version 3: the parts follow each other.
     pub(super) fn read_v3(data: &'a [u8]) -> Result<Self, Error> {
         let (signature, data) = take::<64>(data)?;
         let (attestation_key, data) = take::<64>(data)?;
         Self::read_rest(signature, attestation_key, data)
     }
 
-    /// Versions 4 and 5: the quoting enclave's part is wrapped once more.
+    /// Versions 4 and 5: the quoting enclave's part is nested in certification data.
     pub(super) fn read_v4(data: &'a [u8]) -> Result<Self, Error> {
         let (signature, data) = take::<64>(data)?;
         let (attestation_key, data) = take::<64>(data)?;
-        let wrapped = certification_data(data, QE_REPORT, "it carries no quoting enclave's report (type 6)")?;
-        Self::read_rest(signature, attestation_key, wrapped)
+        let nested = certification_data(data, QE_REPORT, "it carries no quoting enclave's report (type 6)")?;
+        Self::read_rest(signature, attestation_key, nested)
     }
 
     fn read_rest(

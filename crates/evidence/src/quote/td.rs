@@ -1,7 +1,8 @@
 //! The TDX quote of versions 4 and 5.
 
-use super::{HEADER, Header, field, split_signed};
-use crate::Error;
+use super::header::{HEADER, Header};
+use super::layout::{field, split_signed};
+use crate::error::Error;
 
 /// TD report of TDX 1.0.
 const TD10: usize = 584;
@@ -23,8 +24,8 @@ pub struct TdxQuote<'a> {
 }
 
 impl<'a> TdxQuote<'a> {
-    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly that which its length field
-    /// gives.
+    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly that which its
+    /// length field gives.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let (header, start, length) = Self::layout(bytes)?;
         let (signed, signature) = split_signed(bytes, start.saturating_add(length))?;
@@ -32,7 +33,8 @@ impl<'a> TdxQuote<'a> {
         Ok(Self { header, report, signature })
     }
 
-    /// Length that the quote's own fields give, in bytes. Quote generation services fill the buffer behind it with zeros.
+    /// Length that the quote's own fields give, in bytes. Quote generation services fill the rest of the
+    /// buffer with zeros.
     pub(crate) fn true_length(bytes: &[u8]) -> Option<usize> {
         let (_, start, length) = Self::layout(bytes).ok()?;
         let signed = start.checked_add(length)?;
@@ -50,9 +52,9 @@ impl<'a> TdxQuote<'a> {
             4 => Ok((header, HEADER, TD10)),
             5 => {
                 let (_, rest) = bytes.split_at_checked(HEADER).ok_or(SHORT)?;
-                let (kind, rest) = rest.split_first_chunk::<2>().ok_or(SHORT)?;
+                let (body_type, rest) = rest.split_first_chunk::<2>().ok_or(SHORT)?;
                 let length = rest.first_chunk::<4>().ok_or(SHORT)?;
-                let known = match u16::from_le_bytes(*kind) {
+                let known = match u16::from_le_bytes(*body_type) {
                     2 => TD10,
                     3 => TD15,
                     4 => TD15_EX,

@@ -1,15 +1,17 @@
 //! From evidence to a verdict.
 
-use super::{Error, Instant, Settings};
+use super::error::Error;
+use super::instant::Instant;
+use super::settings::Settings;
 use crate::collateral::{self, Numbers, Obtain, Obtained, PlatformKey};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tcs_evidence::{Evidence, QuotePublicKey};
 use tcs_verifier::{
-    Check, Outcome, Policy, TcbStatus, TrustRoot, Verdict, Workload, check_binding, inspect, verify,
+    Check, Outcome, Policy, TcbStatus, TrustAnchor, Verdict, Workload, check_binding, inspect, verify,
 };
 
-/// What evidence is appraised by.
+/// The policy and the sources of an appraisal.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The policy file. Without one no enclave is accepted.
@@ -53,9 +55,9 @@ pub struct Appraisal {
     pub verdict: Option<Verdict>,
     /// Where the collateral came from.
     pub collateral: Option<String>,
-    /// Whether collateral went back behind what was seen before.
+    /// Whether the collateral is older than collateral that was seen before.
     pub rollback: Check,
-    /// What a person should be told besides, in whole sentences.
+    /// Further warnings for people, in whole sentences.
     pub warnings: Vec<String>,
 }
 
@@ -72,9 +74,9 @@ pub struct Refused {
 pub struct Appraiser {
     settings: Settings,
     policy: Policy,
-    trust: TrustRoot,
-    /// Nobody is trusted yet: there is no policy file, nor is every enclave accepted.
-    nobody: bool,
+    trust: TrustAnchor,
+    /// No enclave is trusted: there is no policy file, and `any_identity` is not set.
+    trusts_none: bool,
     at: Option<Instant>,
 }
 
@@ -84,8 +86,8 @@ impl Appraiser {
         let settings = settings(options)?;
         let trust = settings.trust()?;
         let policy = Policy { any_identity: options.any_identity, ..settings.policy.clone() };
-        let nobody = options.policy.is_none() && !options.any_identity;
-        Ok(Self { settings, policy, trust, nobody, at: options.at })
+        let trusts_none = options.policy.is_none() && !options.any_identity;
+        Ok(Self { settings, policy, trust, trusts_none, at: options.at })
     }
 
     /// Whether a simulated root is trusted, which protects nothing.
@@ -100,7 +102,8 @@ impl Appraiser {
         let mut caveats = Vec::new();
         if self.is_simulated() {
             caveats.push(
-                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected by any hardware"
+                "SIMULATION: a simulated root is trusted; the quote and the key it binds are NOT protected \
+                 by any hardware"
                     .to_owned(),
             );
         }
@@ -111,19 +114,19 @@ impl Appraiser {
             );
         }
         if let Some(at) = self.at {
-            caveats.push(format!("judged at {at}, not now (--at): says nothing about today"));
+            caveats.push(format!("appraised at {at}, not now (--at): says nothing about today"));
         }
         caveats
     }
 
     /// The instant of an appraisal that is made `now`, Unix seconds.
     #[must_use]
-    pub fn judged_at(&self, now: i64) -> i64 {
+    pub fn appraised_at(&self, now: i64) -> i64 {
         self.at.map_or(now, |at| i64::try_from(at.0).unwrap_or(i64::MAX))
     }
 
-    /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence and
-    /// remembers what must not go back.
+    /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence,
+    /// and records the numbers that later collateral must not fall below.
     pub fn appraise(
         &self,
         evidence: &Evidence,
@@ -150,21 +153,21 @@ impl Appraiser {
                 return Err(Error::Refused(error.clone()));
             }
         }
-        // Without a policy nobody is trusted, which is the first thing to tell; collateral would be the second.
-        if self.nobody {
+        // Without a policy no enclave is trusted. This is reported before missing collateral.
+        if self.trusts_none {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
         let (obtained, key) = obtain(&self.settings, evidence, clock, true)?;
         found.collateral = Some(obtained.source.clone());
-        let judged_at = self.judged_at(clock.now);
-        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, judged_at);
+        let appraised_at = self.appraised_at(clock.now);
+        let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, appraised_at);
         let refusal = verdict.accepted().err().cloned();
         let verdict = found.verdict.insert(verdict);
         if let Some(claims) = verdict.claims() {
             let state = self.settings.collateral.as_ref().and_then(|settings| {
                 settings.state(&self.settings.folder).map(|path| (path, settings.update()))
             });
-            // At another time than now, older collateral is what one asks for.
+            // An appraisal at another time than now may use older collateral.
             if let (Some((path, update)), None) = (state, self.at) {
                 let numbers = Numbers::of(claims);
                 let advanced = collateral::advance(&path, key, update, &claims.root_key_id, numbers);
@@ -177,7 +180,7 @@ impl Appraiser {
             }
             let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
             if self.at.is_none() && !too_old {
-                // What was judged stands without a copy, too.
+                // The verdict stands without a copy, too.
                 if let Err(error) = obtained.keep() {
                     found.warnings.push(format!("no copy of the collateral is kept: {error}"));
                 }

@@ -1,7 +1,7 @@
 //! Why evidence was not accepted.
 
-use crate::collateral;
 use crate::exit::Exit;
+use crate::{advice, collateral};
 use std::path::PathBuf;
 use tcs_verifier::Class;
 
@@ -42,7 +42,7 @@ pub enum Error {
     /// No source of collateral is named.
     #[error("no source of collateral is configured")]
     CollateralNotConfigured,
-    /// The collateral cannot be had.
+    /// The collateral cannot be obtained.
     #[error("{0}")]
     Collateral(collateral::Error),
     /// The verifier refused.
@@ -78,7 +78,7 @@ impl Error {
             Self::Refused(error) => match error.class() {
                 Class::Policy => Exit::Policy,
                 Class::Collateral => Exit::Collateral,
-                // Whatever kind is added: a refusal stays one.
+                // A class that is added later is a refusal, too.
                 _ => Exit::Verification,
             },
         }
@@ -100,15 +100,16 @@ impl Error {
                 "give [simulation] root the file public/root.der of the simulated platform"
             }
             Self::CollateralNotConfigured => {
-                "name its source in the policy file (--policy), section [collateral], or give --collateral or --pccs-url"
+                "name its source in the policy file (--policy), section [collateral], or give --collateral \
+                 or --pccs-url"
             }
             Self::Collateral(error) => error.advice(),
-            Self::Refused(error) => error.advice(),
+            Self::Refused(error) => advice::for_refusal(error),
         }
     }
 }
 
-/// Which of the checks refused.
+/// The step that refused, as the tools name it.
 fn check(error: &tcs_verifier::Error) -> &'static str {
     use tcs_verifier::Error as Refusal;
     match error {

@@ -1,7 +1,8 @@
-//! Appraisal of evidence by a key owner's policy (RFC 9334, section 8): policy file, collateral, verification, roll-back.
+//! Appraisal of evidence by a key owner's policy (RFC 9334, section 8): policy file, collateral,
+//! verification, roll-back.
 //!
-//! The library behind the tools. It prints nothing and knows no command line: what a person should be told comes back as
-//! values.
+//! The library behind the tools. It prints nothing and knows no command line; warnings for people are
+//! returned as values.
 
 mod appraiser;
 mod error;

@@ -1,21 +1,16 @@
 //! Options of `km-attest`.
 
 use crate::appraisal::{Instant, Options};
+use crate::version::VERSION;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
-
-const VERSION: &str = if cfg!(feature = "simulation") {
-    concat!(env!("CARGO_PKG_VERSION"), "+simulation")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
 
 /// Verifies that a public key was made inside an enclave that you trust.
 ///
 /// Four lines on standard output and exit status 0 mean yes. Anything else means no: do not wrap a key then.
 ///
-/// Exit status: 0 success, 1 other, 2 usage, 3 refused by verification, 4 refused by policy, 5 collateral unavailable,
-/// 7 the public key file.
+/// Exit status: 0 success, 1 other, 2 usage, 3 refused by verification, 4 refused by policy, 5 collateral
+/// unavailable, 7 the public key file.
 #[derive(Parser)]
 #[command(
     name = "km-attest",
@@ -36,12 +31,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE", required = true)]
     pub(super) quote: Option<PathBuf>,
 
-    /// Nonce that the quote should bind beside the key: 64 hex digits, or base64 as in spec.nonce of the
-    /// QuoteAttestation. Without it the fixed one of the manual flow, bytes 00 to 1f.
+    /// Nonce that the quote should bind together with the key: 64 hex digits, or base64 as in spec.nonce of
+    /// the QuoteAttestation. Default: the fixed nonce of the manual flow, bytes 00 to 1f.
     #[arg(long, value_name = "NONCE", value_parser = crate::nonce::parse)]
     pub(super) nonce: Option<[u8; 32]>,
 
-    /// Write the public key to this file, which must not exist, if the answer is yes. PEM, for km-wrap --pubkey.
+    /// Write the public key to this file, which must not exist, if the answer is yes. PEM, for km-wrap
+    /// --pubkey.
     #[arg(long, value_name = "FILE")]
     pub(super) out_pubkey: Option<PathBuf>,
 
@@ -49,7 +45,7 @@ pub struct Args {
     pub(super) appraisal: AppraisalOptions,
 }
 
-/// How a quote is appraised and what is told about it.
+/// How a quote is appraised, and in which form the result is reported.
 #[derive(clap::Args)]
 pub(super) struct AppraisalOptions {
     #[command(flatten)]
@@ -59,7 +55,7 @@ pub(super) struct AppraisalOptions {
     #[arg(long)]
     pub(super) any_identity: bool,
 
-    /// Judge at this time instead of now: RFC 3339 in UTC (2026-01-31T23:59:59Z) or Unix seconds.
+    /// Appraise at this time instead of now: RFC 3339 in UTC (2026-01-31T23:59:59Z) or Unix seconds.
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<Instant>,
 
@@ -110,7 +106,7 @@ impl Sources {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Judge a quote without a public key. Says nothing about any key.
+    /// Appraise a quote without a public key. Says nothing about any key.
     Appraise {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -119,7 +115,7 @@ pub(super) enum Command {
         #[command(flatten)]
         appraisal: AppraisalOptions,
     },
-    /// Show what a quote and its certificates say of themselves. Judges nothing.
+    /// Show what a quote and its certificates say of themselves. Verifies nothing.
     Inspect {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -146,8 +142,8 @@ pub(super) enum Command {
 
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Write a policy that pins the identity and the platform of a quote at hand. The values must be compared with the
-    /// release's published ones before anybody relies on them.
+    /// Write a policy that pins the identity and the platform of a quote at hand. The values must be compared
+    /// with the release's published ones before anybody relies on them.
     New {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -161,7 +157,8 @@ pub(super) enum PolicyCommand {
 
 #[derive(Subcommand)]
 pub(super) enum CollateralCommand {
-    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is judged.
+    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is
+    /// verified.
     Fetch {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]

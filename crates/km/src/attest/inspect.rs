@@ -1,6 +1,6 @@
 //! `inspect`: what a quote and its certificates say of themselves.
 
-use super::Error;
+use super::error::Error;
 use super::report::{Fields, enclave, platform, workload, write_document};
 use crate::appraisal;
 use serde_json::Value;

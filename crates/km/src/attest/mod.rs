@@ -1,4 +1,5 @@
-//! `km-attest`: is this public key one of an enclave that the key owner trusts, and what is to be known of a quote?
+//! `km-attest`: tells whether a public key belongs to an enclave that the key owner trusts, and what a quote
+//! says.
 
 mod cli;
 mod error;
@@ -31,7 +32,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
             fetch(quote, sources, out, io)
         }
         Some(Command::Completions { shell: name }) => {
-            // It panics where it cannot write, so it writes to memory.
+            // clap_complete panics if it cannot write, so it writes to memory.
             let mut script = Vec::new();
             clap_complete::generate(*name, &mut cli::command(), "km-attest", &mut script);
             Ok(io.out.write_all(&script)?)
@@ -40,10 +41,11 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     }
 }
 
-/// The document's call: public key hash, quote, enclave identity.
+/// The call of the original km-attest: public key, quote, enclave identity.
 ///
-/// The first of the four lines stands for the binding, the others for the rest; none follows a check that failed. The
-/// key that was verified is named by its SHA-256 on standard error, so that the next step can be bound to it.
+/// The first of the four output lines reports the binding, the others the rest. No line follows a failed
+/// check. The key that was verified is named by its SHA-256 on standard error, so that the next step can be
+/// bound to it.
 fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     let (Some(pubkey), Some(quote)) = (&args.pubkey, &args.quote) else {
         return Err(Error::Usage("--pubkey and --quote are needed"));
@@ -56,11 +58,11 @@ fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
         report.public_key = Some(public_key::fingerprint(&key));
         let evidence = quote_file::read(quote)?;
         let nonce = args.nonce.as_ref().unwrap_or(&FIXED_NONCE);
-        let judged = run_appraisal(&appraiser, &evidence, Some((&key, nonce)), io, &mut report);
+        let accepted = run_appraisal(&appraiser, &evidence, Some((&key, nonce)), io, &mut report);
         if !options.json && report.binding() == &Binding::Passed {
             writeln!(io.out, "Public key hash verification successful")?;
         }
-        judged?;
+        accepted?;
         if let Some(path) = &args.out_pubkey {
             write_key(path, &key)?;
         }
@@ -75,7 +77,8 @@ fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     finish(options, &report, result, io)
 }
 
-/// A quote without a public key. Prints none of the four lines, so that nobody takes it for the other call.
+/// Appraises a quote without a public key. Prints none of the four lines, so that it cannot be mistaken for
+/// [`attest`].
 fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result<(), Error> {
     let mut report = Report::new("appraise", options, io.now);
     let result = (|| {

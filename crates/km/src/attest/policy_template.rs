@@ -1,6 +1,6 @@
 //! `policy new`: a policy file that pins the identity and the platform of a quote at hand.
 
-use super::Error;
+use super::error::Error;
 use crate::appraisal;
 use crate::files::write_new;
 use crate::io::Io;
@@ -67,7 +67,7 @@ fn policy(inspection: &Inspection) -> String {
 
 fn enclave(text: &mut String, found: &Enclave) -> std::fmt::Result {
     writeln!(text, "[[identity]]\nmrenclave = \"{}\"", hex::encode(found.mrenclave))?;
-    // ATTRIBUTES.KSS: only then do the fields say anything.
+    // Without ATTRIBUTES.KSS the fields have no meaning.
     if found.attributes.first().is_some_and(|flags| flags & 0x80 != 0) {
         writeln!(text, "config_id = \"{}\"", hex::encode(found.config_id))?;
         writeln!(text, "min_config_svn = {}", found.config_svn)?;

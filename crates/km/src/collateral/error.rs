@@ -1,9 +1,10 @@
 //! Why there is no collateral.
 
+use crate::advice;
 use crate::exit::Exit;
 use std::path::PathBuf;
 
-/// Why there is no collateral. Texts carry addresses and file names, never a key for an API.
+/// Why there is no collateral. Texts contain addresses and file names, never the key of an API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,7 +30,7 @@ pub enum Error {
     /// The file is no collateral.
     #[error("{0}")]
     Refused(tcs_verifier::Error),
-    /// The settings of the quote provider library are not what they should be.
+    /// The settings of the quote provider library cannot be used.
     #[error("{} is not what the quote provider library would read: {cause}", path.display())]
     QcnlMalformed {
         /// The file.
@@ -37,23 +38,23 @@ pub enum Error {
         /// What is wrong.
         cause: String,
     },
-    /// They switch the check of the server's certificate off.
+    /// The settings of the quote provider library disable the check of the server's certificate.
     #[error("{} switches the check of the server's certificate off (use_secure_cert)", path.display())]
     QcnlInsecure {
         /// The file.
         path: PathBuf,
     },
-    /// The service could not be asked, or did not answer as it should.
+    /// The service could not be reached, or its response cannot be used.
     #[error("cannot get collateral from {url}: {cause}")]
     Fetch {
         /// What kind of failure.
-        fault: Fault,
+        kind: FetchError,
         /// The address.
         url: String,
         /// What happened.
         cause: String,
     },
-    /// Collateral that is genuine, but older than some seen before.
+    /// The collateral is genuine, but older than collateral that was seen before.
     #[error("the collateral goes back: its {number} is {found}, {seen} was seen before ({})", path.display())]
     Rollback {
         /// Which number.
@@ -77,11 +78,13 @@ pub enum Error {
 
 /// What kind of failure a fetch had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FetchError {
     /// The service does not know the platform (404, 410).
     NotFound,
-    /// Any other status than 200.
-    Status,
+    /// Any other HTTP status than 200.
+    Status(u16),
+    /// A redirect, which is not followed.
+    Redirect,
     /// No answer in time.
     Timeout,
     /// No connection.
@@ -107,15 +110,15 @@ impl Error {
             Self::Refused(error) => error.code(),
             Self::QcnlMalformed { .. } => "QcnlMalformed",
             Self::QcnlInsecure { .. } => "QcnlInsecure",
-            Self::Fetch { fault, .. } => match fault {
-                Fault::NotFound => "CollateralNotFound",
-                Fault::Status => "CollateralServerError",
-                Fault::Timeout => "CollateralTimeout",
-                Fault::Connect => "CollateralConnect",
-                Fault::Tls => "CollateralTls",
-                Fault::Truncated => "CollateralTruncated",
-                Fault::TooLong => "CollateralTooLong",
-                Fault::Malformed => "CollateralResponseMalformed",
+            Self::Fetch { kind, .. } => match kind {
+                FetchError::NotFound => "CollateralNotFound",
+                FetchError::Status(_) | FetchError::Redirect => "CollateralServerError",
+                FetchError::Timeout => "CollateralTimeout",
+                FetchError::Connect => "CollateralConnect",
+                FetchError::Tls => "CollateralTls",
+                FetchError::Truncated => "CollateralTruncated",
+                FetchError::TooLong => "CollateralTooLong",
+                FetchError::Malformed => "CollateralResponseMalformed",
             },
             Self::Rollback { .. } => "CollateralRollback",
             Self::State { .. } => "CollateralState",
@@ -140,7 +143,8 @@ impl Error {
             ($first:literal) => {
                 concat!(
                     $first,
-                    "; without a network: km-attest collateral fetch --quote FILE --out FILE on a machine that has one, then --collateral FILE here"
+                    "; without a network: km-attest collateral fetch --quote FILE --out FILE on a machine \
+                     that has one, then --collateral FILE here"
                 )
             };
         }
@@ -152,26 +156,34 @@ impl Error {
                 "check the file names in section [collateral] of the policy file, or --collateral"
             }
             Self::Unwritable { .. } => "check that the folder exists and can be written",
-            Self::Refused(error) => error.advice(),
+            Self::Refused(error) => advice::for_refusal(error),
             Self::QcnlMalformed { .. } => "name the service by pccs_url or pcs_url instead",
             Self::QcnlInsecure { .. } => {
                 "put the certificate of the CA that signed the PCCS's into a file and name it as ca_file"
             }
-            Self::Fetch { fault, .. } => match fault {
-                Fault::NotFound => offline!("register the platform with this service, or ask another one"),
-                Fault::Status => offline!("ask whoever runs the service"),
-                Fault::Timeout => offline!("check the network and the proxy, or give more timeout_seconds"),
-                Fault::Connect => offline!("check the address, the network and the proxy"),
-                Fault::Tls => offline!("name the CA of the service as ca_file, if it is one of your own"),
-                Fault::Truncated | Fault::TooLong | Fault::Malformed => {
+            Self::Fetch { kind, .. } => match kind {
+                FetchError::NotFound => {
+                    offline!("register the platform with this service, or ask another one")
+                }
+                FetchError::Status(_) | FetchError::Redirect => offline!("ask whoever runs the service"),
+                FetchError::Timeout => {
+                    offline!("check the network and the proxy, or give more timeout_seconds")
+                }
+                FetchError::Connect => offline!("check the address, the network and the proxy"),
+                FetchError::Tls => {
+                    offline!("name the CA of the service as ca_file, if it is one of your own")
+                }
+                FetchError::Truncated | FetchError::TooLong | FetchError::Malformed => {
                     offline!("check that this is the address of a PCCS or PCS of version 4")
                 }
             },
             Self::Rollback { .. } => {
-                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may be hiding a revocation"
+                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may \
+                 be hiding a revocation"
             }
             Self::State { .. } => {
-                "restore the file; if you remove it, the next collateral is believed without the numbers seen before"
+                "restore the file; if you remove it, the next collateral is believed without the numbers \
+                 seen before"
             }
         }
     }

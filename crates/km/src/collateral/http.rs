@@ -1,7 +1,7 @@
 //! One GET: https, bounded in time and size, no redirects.
 
-use super::Error;
-use super::error::Fault;
+use super::error::{Error, FetchError};
+use crate::files::read_limited;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -12,27 +12,28 @@ use ureq::http::{HeaderMap, StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
-/// Longest answer, in bytes; real ones have at most 30 KiB.
+/// Longest body, in bytes; real ones have at most 30 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
 /// Longest file of CA certificates or of an API key, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
 /// Header of Intel's PCS for the key of a subscription.
 const API_KEY: &str = "Ocp-Apim-Subscription-Key";
 
-/// Asks services.
+/// Sends requests to services.
 pub struct Client {
     agent: Agent,
     api_key: Option<SecretString>,
 }
 
-/// A good answer.
-pub struct Answer {
+/// A response of status 200.
+pub struct Response {
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
 impl Client {
-    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the environment's off.
+    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the
+    /// environment's off.
     pub fn new(
         timeout: Duration,
         ca_file: Option<&Path>,
@@ -59,7 +60,7 @@ impl Client {
             !matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
         }) {
             return Err(Error::Settings(
-                "the proxy (setting or environment) must be http:// or https://, SOCKS is not spoken; proxy = \"none\" asks directly".into(),
+                "the proxy (setting or environment) must be http:// or https://, SOCKS is not supported; proxy = \"none\" asks directly".into(),
             ));
         }
         let config = Agent::config_builder()
@@ -73,31 +74,32 @@ impl Client {
         Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
     }
 
-    /// Asks once. The key of a subscription goes to the service that it is for, and nowhere else.
-    pub fn get(&self, url: &str, with_key: bool) -> Result<Answer, Error> {
-        let failed = |fault, cause: String| Error::Fetch { fault, url: url.to_owned(), cause };
+    /// Sends one request. `with_key`: send the subscription key, which only the service that it belongs to
+    /// may receive.
+    pub fn get(&self, url: &str, with_key: bool) -> Result<Response, Error> {
         let mut request = self.agent.get(url);
         if let Some(key) = self.api_key.as_ref().filter(|_| with_key) {
             request = request.header(API_KEY, key.expose_secret());
         }
         let mut response = request.call().map_err(|error| classify(url, &error))?;
-        match response.status() {
-            StatusCode::OK => {}
-            status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => {
-                return Err(failed(Fault::NotFound, format!("HTTP status {}", status.as_u16())));
-            }
-            status => return Err(failed(Fault::Status, format!("HTTP status {}", status.as_u16()))),
+        if response.status() != StatusCode::OK {
+            let status = response.status().as_u16();
+            let kind = match response.status() {
+                StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::NotFound,
+                _ => FetchError::Status(status),
+            };
+            return Err(Error::Fetch { kind, url: url.to_owned(), cause: format!("HTTP status {status}") });
         }
         let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
         let body = body.map_err(|error| classify(url, &error))?;
-        Ok(Answer { headers: response.headers().clone(), body })
+        Ok(Response { headers: response.headers().clone(), body })
     }
 }
 
-/// Refuses addresses that would be asked without TLS, except on this machine, and those that carry credentials.
+/// Refuses addresses without TLS, except on this machine, and addresses that contain credentials.
 pub fn check_address(url: &str) -> Result<(), Error> {
     if url.contains('@') {
-        // Not repeated: it may be a password.
+        // The address is not repeated, because it may contain a password.
         return Err(Error::Settings("an address carries a user name or password".into()));
     }
     let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
@@ -120,44 +122,42 @@ pub fn check_address(url: &str) -> Result<(), Error> {
 /// Whether another attempt may help.
 pub fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Fetch { fault: Fault::Timeout | Fault::Connect | Fault::Truncated, .. } => true,
-        Error::Fetch { fault: Fault::Status, cause, .. } => {
-            cause.ends_with(" 429") || cause.rsplit(' ').next().is_some_and(|status| status.starts_with('5'))
-        }
+        Error::Fetch { kind: FetchError::Timeout | FetchError::Connect | FetchError::Truncated, .. } => true,
+        Error::Fetch { kind: FetchError::Status(status), .. } => matches!(status, 429 | 500..=599),
         _ => false,
     }
 }
 
 fn classify(url: &str, error: &ureq::Error) -> Error {
-    let fault = match error {
-        ureq::Error::Timeout(_) => Fault::Timeout,
+    let kind = match error {
+        ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::InvalidProxyUrl => Fault::Connect,
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => Fault::Tls,
-        ureq::Error::BodyExceedsLimit(_) => Fault::TooLong,
-        ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => Fault::Status,
+        | ureq::Error::InvalidProxyUrl => FetchError::Connect,
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => FetchError::Tls,
+        ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,
+        ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => FetchError::Redirect,
         ureq::Error::Io(cause) => match cause.kind() {
             _ if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
-                Fault::Tls
+                FetchError::Tls
             }
-            ErrorKind::UnexpectedEof => Fault::Truncated,
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => Fault::Timeout,
-            _ => Fault::Connect,
+            ErrorKind::UnexpectedEof => FetchError::Truncated,
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => FetchError::Timeout,
+            _ => FetchError::Connect,
         },
-        _ => Fault::Malformed,
+        _ => FetchError::Malformed,
     };
-    let cause = match fault {
-        Fault::Timeout => "no answer in time".into(),
-        Fault::TooLong => "the answer is longer than 1 MiB".into(),
-        Fault::Truncated => "the answer ended early".into(),
+    let cause = match kind {
+        FetchError::Timeout => "no answer in time".into(),
+        FetchError::TooLong => "the answer is longer than 1 MiB".into(),
+        FetchError::Truncated => "the answer ended early".into(),
         _ => error.to_string(),
     };
-    Error::Fetch { fault, url: url.to_owned(), cause }
+    Error::Fetch { kind, url: url.to_owned(), cause }
 }
 
-/// The system's trust store. What cannot be read of it is left out: fewer roots, never more.
+/// The system's trust store. Certificates that cannot be read are left out: fewer roots, never more.
 fn system_roots() -> RootCerts {
     let found = rustls_native_certs::load_native_certs();
     found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
@@ -187,7 +187,7 @@ fn read_key(path: &Path) -> Result<SecretString, Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    crate::files::read_limited(path, MAX_FILE)
+    read_limited(path, MAX_FILE)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })
 }
 

@@ -1,10 +1,10 @@
-//! Version 4 of the API that Intel's PCS and every PCCS speak.
+//! Version 4 of the API of Intel's PCS and of every PCCS.
 
-use super::error::Fault;
-use super::http::{Answer, is_transient};
+use super::error::{Error, FetchError};
+use super::http::{Response, is_transient};
+use super::obtained::Obtained;
 use super::platform::PlatformKey;
-use super::settings::Service;
-use super::{Error, Obtained};
+use super::service::Service;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -61,7 +61,7 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
     let qe = get(&qe_url)?;
 
     let malformed = |url: &str, cause: &str| Error::Fetch {
-        fault: Fault::Malformed,
+        kind: FetchError::Malformed,
         url: url.to_owned(),
         cause: cause.to_owned(),
     };
@@ -88,7 +88,7 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
     Ok(Obtained { json, collateral, source: base.clone(), cache: None })
 }
 
-fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Answer, Error> {
+fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Response, Error> {
     let mut pause = FIRST_WAIT;
     let with_key = url.strip_prefix(&service.base).is_some_and(|path| path.starts_with('/'));
     for _ in 1..service.attempts {
@@ -104,7 +104,7 @@ fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Ans
 }
 
 /// A header that carries a PEM chain, percent-encoded.
-fn chain(answer: &Answer, names: &[&str]) -> Result<String, String> {
+fn chain(answer: &Response, names: &[&str]) -> Result<String, String> {
     let header = names.iter().find_map(|name| answer.headers.get(*name));
     let header = header.ok_or_else(|| format!("the header {} is missing", names.first().unwrap_or(&"")))?;
     let text = header.to_str().ok().and_then(|text| percent_decode_str(text).decode_utf8().ok());
@@ -112,7 +112,8 @@ fn chain(answer: &Answer, names: &[&str]) -> Result<String, String> {
         .ok_or_else(|| format!("the header {} is not text", names.first().unwrap_or(&"")))
 }
 
-/// A CRL as hex of its DER. Intel answers DER; a PCCS answers hex for the root's, and older ones for both.
+/// A CRL as hex of its DER. Intel's PCS returns DER; a PCCS returns hex for the root's CRL, and older ones
+/// for both.
 fn crl(body: &[u8]) -> Option<String> {
     const SEQUENCE: u8 = 0x30;
     if let Ok(text) = std::str::from_utf8(body)

@@ -1,4 +1,4 @@
-//! What collateral belongs to.
+//! The platform that collateral belongs to.
 
 use tcs_verifier::{Inspection, PckCa, Workload};
 
@@ -22,7 +22,7 @@ impl Tee {
     }
 }
 
-/// What decides which collateral fits a quote.
+/// Selects the collateral for a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformKey {
     /// Intel's CA that certified the platform.
@@ -34,7 +34,7 @@ pub struct PlatformKey {
 }
 
 impl PlatformKey {
-    /// As a quote says of itself; nothing of it is verified.
+    /// From what a quote says of itself, unverified.
     #[must_use]
     pub fn of(inspection: &Inspection) -> Self {
         let tee = match inspection.workload {

@@ -1,7 +1,9 @@
-//! `/etc/sgx_default_qcnl.conf`, the settings of Intel's quote provider library: JSON with comments, or `KEY=value` in the
-//! form of releases before DCAP 1.12. Only what says where collateral is and how it is asked for is read.
+//! `/etc/sgx_default_qcnl.conf`, the settings of Intel's quote provider library: JSON with comments, or
+//! `KEY=value` in the form of releases before DCAP 1.12. Only the address of the service and the number of
+//! attempts are read.
 
-use super::Error;
+use super::error::Error;
+use crate::files::read_limited;
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde::Deserialize;
 use std::path::Path;
@@ -15,7 +17,7 @@ pub struct Qcnl {
     pub attempts: Option<u32>,
 }
 
-/// Intel's keys. It is Intel's file: keys that mean nothing here are not mistakes.
+/// Keys of Intel's file. Other keys have no meaning here and are ignored.
 #[derive(Default, Deserialize)]
 struct File {
     pccs_url: Option<String>,
@@ -24,10 +26,11 @@ struct File {
     retry_times: Option<u32>,
 }
 
-/// `has_ca`: the settings name a CA of their own, so that a server with a certificate of nobody's need not be believed blindly.
+/// Reads the file. `has_ca`: the settings name a CA file, so that the server's certificate is checked against
+/// it.
 pub fn read(path: &Path, has_ca: bool) -> Result<Qcnl, Error> {
     let malformed = |cause: String| Error::QcnlMalformed { path: path.to_owned(), cause };
-    let bytes = crate::files::read_limited(path, MAX_FILE)
+    let bytes = read_limited(path, MAX_FILE)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })?;
     let text = String::from_utf8(bytes).map_err(|_| malformed("not UTF-8".into()))?;
     let file = parse(&text).map_err(malformed)?;
@@ -36,7 +39,7 @@ pub fn read(path: &Path, has_ca: bool) -> Result<Qcnl, Error> {
     }
     let url = file.collateral_service.or(file.pccs_url);
     let url = url.ok_or_else(|| malformed("neither collateral_service nor pccs_url".into()))?;
-    // Intel counts repetitions; more than this module allows are not worth waiting for.
+    // Intel counts repetitions. This module allows 10 attempts at most.
     let attempts = file.retry_times.map(|times| times.saturating_add(1).min(10));
     Ok(Qcnl { url, attempts })
 }

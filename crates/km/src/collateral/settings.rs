@@ -1,9 +1,11 @@
 //! `[collateral]` of the policy file.
 
 use super::cache::Cache;
+use super::error::Error;
 use super::http::{Client, check_address};
 use super::platform::PlatformKey;
-use super::{Error, qcnl};
+use super::qcnl;
+use super::service::{Service, Update};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,28 +14,6 @@ use std::time::Duration;
 const PCS: &str = "https://api.trustedservices.intel.com";
 /// Where Intel publishes the CRL of its root (CRL distribution point of the root certificate).
 const ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
-
-/// Which collateral is wanted after a TCB recovery (Intel PCS API v4, parameter `update`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Update {
-    /// The collateral that platforms are held to.
-    #[default]
-    Standard,
-    /// That of a TCB recovery before it becomes the standard.
-    Early,
-}
-
-impl Update {
-    /// As in the addresses of PCS and PCCS.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Early => "early",
-        }
-    }
-}
 
 /// The section `[collateral]`: one source, and how it is asked. Every key is in `docs/collateral.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -62,31 +42,20 @@ pub(super) enum Source {
     Service(Service),
 }
 
-/// A PCCS, or a PCS.
-pub(super) struct Service {
-    /// Without the path of the API.
-    pub base: String,
-    /// Where the root CA's CRL is; `None`: at the service itself, as a PCCS has it.
-    pub root_crl: Option<String>,
-    pub update: Update,
-    pub attempts: u32,
-    pub client: Client,
-}
-
 impl Settings {
-    /// Another file instead of the source that was named.
+    /// The same settings with this file as the source.
     #[must_use]
     pub fn with_file(self, file: PathBuf) -> Self {
         Self { file: Some(file), pccs_url: None, pcs_url: None, qcnl: None, ..self }
     }
 
-    /// Another PCCS instead of the source that was named.
+    /// The same settings with this PCCS as the source.
     #[must_use]
     pub fn with_pccs_url(self, url: String) -> Self {
         Self { file: None, pccs_url: Some(url), pcs_url: None, qcnl: None, api_key_file: None, ..self }
     }
 
-    /// Where the numbers seen before are kept, if the settings say so.
+    /// The state file with the numbers that were seen before, if the settings name one.
     #[must_use]
     pub fn state(&self, folder: &Path) -> Option<PathBuf> {
         self.state.as_ref().map(|path| folder.join(path))
@@ -127,7 +96,7 @@ impl Settings {
         attempts: Option<u32>,
     ) -> Result<Source, Error> {
         let base = base(url)?;
-        // Intel's own service has it elsewhere, however it was named.
+        // Intel's own service publishes it at another address, whichever key named the service.
         let root_crl = root_crl.or_else(|| (base == PCS).then(|| ROOT_CRL.to_owned()));
         if let Some(root_crl) = &root_crl {
             check_address(root_crl)?;
@@ -159,7 +128,7 @@ fn base(url: &str) -> Result<String, Error> {
             if rest == "/v4" {
                 return Ok(base.to_owned());
             }
-            return Err(Error::Settings(format!("{url}: only version 4 of the API is spoken")));
+            return Err(Error::Settings(format!("{url}: only version 4 of the API is supported")));
         }
     }
     Ok(url.to_owned())

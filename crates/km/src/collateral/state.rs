@@ -1,8 +1,10 @@
-//! The numbers of collateral seen before: they only grow, and whoever offers lower ones may be hiding a revocation.
+//! The numbers of collateral that was seen before. They only grow; collateral with a lower number may hide a
+//! revocation.
 
-use super::cache::replace;
+use super::error::Error;
 use super::platform::PlatformKey;
-use super::{Error, Update};
+use super::service::Update;
+use crate::files::{read_limited, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -31,13 +33,14 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Those of verified collateral; nothing else may ever be remembered, or anybody could raise the bar for the owner.
+    /// The numbers of verified collateral. Nothing else may be recorded: otherwise anybody could make genuine
+    /// collateral look old.
     #[must_use]
     pub fn of(claims: &Claims) -> Self {
         Self {
             root_ca_crl: claims.root_ca_crl_number,
             pck_crl: claims.pck_crl_number,
-            // Each its own: the lower of both would hide that the other one goes back.
+            // Both are kept: the lower one alone would hide that the other one goes back.
             evaluation: claims.tcb_info_evaluation_number,
             qe_evaluation: claims.qe_evaluation_number,
         }
@@ -60,9 +63,11 @@ struct File {
     seen: BTreeMap<String, Numbers>,
 }
 
-/// Refuses numbers lower than those seen before for this CA, FMSPC, TEE, update channel and root, and remembers these.
+/// Refuses numbers lower than those seen before for this CA, FMSPC, TEE, update channel and root, and records
+/// these.
 ///
-/// A file that is not there yet is made; one that cannot be read is an error. Runs at the same time wait for each other.
+/// A missing file is created; a file that cannot be read is an error. A lock makes concurrent runs wait for
+/// each other.
 pub fn advance(
     path: &Path,
     key: PlatformKey,
@@ -72,14 +77,14 @@ pub fn advance(
 ) -> Result<(), Error> {
     let failed = |cause: String| Error::State { path: path.to_owned(), cause };
     let io = |cause: std::io::Error| failed(cause.to_string());
-    // The file itself is replaced, so that the lock is another one beside it.
+    // The file itself is replaced, so the lock is on a file beside it.
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
     let lock = lock.map_err(io)?;
     lock.lock().map_err(io)?;
 
-    let mut file = match crate::files::read_limited(path, MAX_FILE) {
+    let mut file = match read_limited(path, MAX_FILE) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?,
         Err(error) if error.kind() == ErrorKind::NotFound => File { version: VERSION, seen: BTreeMap::new() },
         Err(error) => return Err(io(error)),

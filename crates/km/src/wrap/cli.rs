@@ -1,23 +1,19 @@
 //! Options of `km-wrap`.
 
-use super::Error;
+use super::error::Error;
 use crate::appraisal::Options;
+use crate::version::VERSION;
 use clap::Parser;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use tcs_keywrap::WrapFormat;
 
-const VERSION: &str = if cfg!(feature = "simulation") {
-    concat!(env!("CARGO_PKG_VERSION"), "+simulation")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
-
 /// Wraps a CA private key for the public key of a verified quote.
 ///
-/// Prints one line of base64, the value for `tls.key` of the delivery Secret. Whoever holds the private half of
-/// --pubkey gets the CA key. So give --quote and --policy: the quote is then verified first, and the key is wrapped
-/// only if everything holds. Without them verify with km-attest and give --pubkey-sha256 what it said.
+/// Prints one line of base64, the value for `tls.key` of the delivery Secret. Whoever holds the private half
+/// of --pubkey gets the CA key. So give --quote and --policy: the quote is then verified first, and the key
+/// is wrapped only if everything holds. Without them verify with km-attest and give --pubkey-sha256 what it
+/// said.
 #[derive(Parser)]
 #[command(name = "km-wrap", version = VERSION, max_term_width = 100)]
 pub struct Args {
@@ -25,11 +21,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) pubkey: PathBuf,
 
-    /// Quote that must bind the public key: base64 text, or its raw bytes. Nothing is wrapped unless it is accepted.
+    /// Quote that must bind the public key: base64 text, or its raw bytes. Nothing is wrapped unless it is
+    /// accepted.
     #[arg(long, value_name = "FILE")]
     pub(super) quote: Option<PathBuf>,
 
-    /// Policy file (TOML) for --quote, the same as for km-attest; without it the one that `KM_ATTEST_CONFIG` names.
+    /// Policy file (TOML) for --quote, the same as for km-attest; without it the one that `KM_ATTEST_CONFIG`
+    /// names.
     #[arg(long, value_name = "FILE", requires = "quote")]
     pub(super) policy: Option<PathBuf>,
 
@@ -53,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) privkey: PathBuf,
 
-    /// PKCS#11 module in whose token the wrap is made; without it the wrap is made in memory.
+    /// PKCS#11 module in whose token the key is wrapped; without it the key is wrapped in memory.
     #[arg(long, value_name = "SO", requires = "token")]
     pub(super) module: Option<PathBuf>,
 
@@ -70,15 +68,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "module")]
     pub(super) pin_file: Option<PathBuf>,
 
-    /// Wrap format: kmra-v1-sha256 (default in memory) or kmra-v1 (OAEP with SHA-1; the only one of tokens).
+    /// Format of the wrapped key: kmra-v1-sha256 (default in memory) or kmra-v1 (OAEP with SHA-1; the only
+    /// one in a token).
     #[arg(long, value_name = "NAME")]
     pub(super) format: Option<WrapFormat>,
 }
 
 impl Args {
-    /// By what the quote is appraised. There is no way to accept every enclave, or to look at another time, here.
+    /// How the quote is appraised. Here it is not possible to accept every enclave, or to appraise at another
+    /// time.
     pub(super) fn appraisal(&self) -> Options {
-        // Read here: by clap the variable would count as an option that needs --quote.
+        // Not read by clap, for which the variable would count as an option that needs --quote.
         let policy = self.policy.clone().or_else(|| std::env::var_os("KM_ATTEST_CONFIG").map(Into::into));
         Options {
             policy,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// SHA-256 was asked of a token.
+    /// OAEP with SHA-256 was asked for together with a token.
     #[error("--format kmra-v1-sha256 does not work with --module: tokens know OAEP with SHA-1 only")]
     FormatNotInToken,
     /// The public key file.
@@ -70,7 +70,7 @@ pub enum Error {
         /// What the system said.
         cause: String,
     },
-    /// The wrap itself refused.
+    /// The key could not be wrapped.
     #[error(transparent)]
     Wrap(#[from] tcs_keywrap::Error),
     /// Standard output cannot be written.
@@ -131,7 +131,8 @@ impl Error {
         match self.code() {
             "FormatNotInToken" => "leave --format away, or leave --module away to wrap in memory",
             "PublicKeyUnexpected" => {
-                "do not wrap for it: the file is not the one that km-attest verified, or the number is another key's"
+                "do not wrap for it: the file is not the one that km-attest verified, or the number is \
+                 another key's"
             }
             "PrivateKeyUnreadable" => "give --privkey a file that you may read",
             "PrivateKeyMalformed" => "give --privkey the CA's private key in PEM, as openssl writes it",

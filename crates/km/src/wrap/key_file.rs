@@ -1,6 +1,6 @@
-//! Key files: PEM in, DER out.
+//! Private key files: PEM in, PKCS#8 out.
 
-use super::Error;
+use super::error::Error;
 use crate::files::read_secret;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
@@ -28,26 +28,26 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 static CURVES: [&EcdsaSigningAlgorithm; 3] =
     [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];
 
-/// A private key that was checked to be one.
+/// A private key that was parsed and checked.
 pub(super) struct PrivateKey {
     /// Exactly one unencrypted PKCS#8 structure in DER.
     pub pkcs8: Zeroizing<Vec<u8>>,
-    kind: Kind,
+    algorithm: KeyAlgorithm,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum KeyAlgorithm {
     Rsa,
     Ec,
     Ed25519,
 }
 
 impl PrivateKey {
-    /// Refuses what no token of this wire can unwrap, before a token is asked.
+    /// Refuses a key that cannot be wrapped in a token, before the token is used.
     pub(super) fn check_for_token(&self) -> Result<(), Error> {
-        match self.kind {
-            Kind::Rsa | Kind::Ec => Ok(()),
-            Kind::Ed25519 => {
+        match self.algorithm {
+            KeyAlgorithm::Rsa | KeyAlgorithm::Ec => Ok(()),
+            KeyAlgorithm::Ed25519 => {
                 Err(Error::PrivateKeyUnsupported { what: "it is an Ed25519 key, which tokens cannot wrap" })
             }
         }
@@ -69,47 +69,52 @@ pub(super) fn read_private_key(path: &Path) -> Result<PrivateKey, Error> {
         PrivateKeyEncoding::Pkcs1 => from_pkcs1(&key.der),
         PrivateKeyEncoding::Sec1 => from_sec1(&key.der),
     }
-    .map_err(|fault| match fault {
-        Fault::Malformed(found) => malformed(found),
-        Fault::Unsupported(what) => Error::PrivateKeyUnsupported { what },
+    .map_err(|error| match error {
+        KeyError::Malformed(found) => malformed(found),
+        KeyError::Unsupported(what) => Error::PrivateKeyUnsupported { what },
     })
 }
 
-enum Fault {
+enum KeyError {
     Malformed(String),
     Unsupported(&'static str),
 }
 
-fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, Fault> {
-    tcs_keywrap::check_pkcs8(&der).map_err(|error| Fault::Malformed(error.to_string()))?;
-    let algorithm = algorithm(&der).ok_or_else(|| Fault::Malformed("its algorithm is damaged".to_owned()))?;
-    let kind = match algorithm {
-        RSA => rsa::KeyPair::from_pkcs8(&der).map(|_| Kind::Rsa).map_err(|error| rsa_fault(&error))?,
-        EC if CURVES.iter().any(|curve| EcdsaKeyPair::from_pkcs8(curve, &der).is_ok()) => Kind::Ec,
-        EC => return Err(ec_fault()),
-        ED25519 if Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).is_ok() => Kind::Ed25519,
-        ED25519 => return Err(Fault::Malformed("its Ed25519 key is not sound".to_owned())),
-        _ => return Err(Fault::Unsupported("it is neither RSA nor an elliptic curve key of a known kind")),
+fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, KeyError> {
+    tcs_keywrap::check_pkcs8(&der).map_err(|error| KeyError::Malformed(error.to_string()))?;
+    let oid =
+        algorithm_oid(&der).ok_or_else(|| KeyError::Malformed("its algorithm is damaged".to_owned()))?;
+    let algorithm = match oid {
+        RSA => {
+            rsa::KeyPair::from_pkcs8(&der).map(|_| KeyAlgorithm::Rsa).map_err(|error| rsa_error(&error))?
+        }
+        EC if CURVES.iter().any(|curve| EcdsaKeyPair::from_pkcs8(curve, &der).is_ok()) => KeyAlgorithm::Ec,
+        EC => return Err(ec_error()),
+        ED25519 if Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).is_ok() => KeyAlgorithm::Ed25519,
+        ED25519 => return Err(KeyError::Malformed("its Ed25519 key is not sound".to_owned())),
+        _ => {
+            return Err(KeyError::Unsupported("it is neither RSA nor an elliptic curve key of a known kind"));
+        }
     };
-    Ok(PrivateKey { pkcs8: der, kind })
+    Ok(PrivateKey { pkcs8: der, algorithm })
 }
 
-fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, Fault> {
-    let key = rsa::KeyPair::from_der(der).map_err(|error| rsa_fault(&error))?;
+fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, KeyError> {
+    let key = rsa::KeyPair::from_der(der).map_err(|error| rsa_error(&error))?;
     let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
-        .map_err(|_| Fault::Malformed("it cannot be written as PKCS#8".to_owned()))?;
-    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), kind: Kind::Rsa })
+        .map_err(|_| KeyError::Malformed("it cannot be written as PKCS#8".to_owned()))?;
+    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), algorithm: KeyAlgorithm::Rsa })
 }
 
-fn from_sec1(der: &[u8]) -> Result<PrivateKey, Fault> {
+fn from_sec1(der: &[u8]) -> Result<PrivateKey, KeyError> {
     let pkcs8 = CURVES
         .iter()
         .find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok()?.to_pkcs8v1().ok())
-        .ok_or_else(ec_fault)?;
-    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), kind: Kind::Ec })
+        .ok_or_else(ec_error)?;
+    Ok(PrivateKey { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), algorithm: KeyAlgorithm::Ec })
 }
 
-fn algorithm(pkcs8: &[u8]) -> Option<ObjectIdentifier> {
+fn algorithm_oid(pkcs8: &[u8]) -> Option<ObjectIdentifier> {
     let mut reader = SliceReader::new(pkcs8).ok()?;
     // Only the beginning of the structure is of interest, so its end is not read.
     der::Header::decode(&mut reader).ok()?;
@@ -117,15 +122,15 @@ fn algorithm(pkcs8: &[u8]) -> Option<ObjectIdentifier> {
     Some(AlgorithmIdentifierRef::decode(&mut reader).ok()?.oid)
 }
 
-fn rsa_fault(error: &aws_lc_rs::error::KeyRejected) -> Fault {
+fn rsa_error(error: &aws_lc_rs::error::KeyRejected) -> KeyError {
     // The library tells these two apart by their documented texts only.
     match error.to_string().as_str() {
-        "TooSmall" => Fault::Unsupported("its RSA modulus is shorter than 2048 bits"),
-        "TooLarge" => Fault::Unsupported("its RSA modulus is longer than 8192 bits"),
-        _ => Fault::Malformed("its RSA key is not sound".to_owned()),
+        "TooSmall" => KeyError::Unsupported("its RSA modulus is shorter than 2048 bits"),
+        "TooLarge" => KeyError::Unsupported("its RSA modulus is longer than 8192 bits"),
+        _ => KeyError::Malformed("its RSA key is not sound".to_owned()),
     }
 }
 
-fn ec_fault() -> Fault {
-    Fault::Malformed("it is not a sound key on P-256, P-384 or P-521".to_owned())
+fn ec_error() -> KeyError {
+    KeyError::Malformed("it is not a sound key on P-256, P-384 or P-521".to_owned())
 }

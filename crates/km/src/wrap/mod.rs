@@ -1,8 +1,8 @@
 //! Wrapping a CA key for the key of a quote: what `km-wrap` does.
 //!
-//! With a PKCS#11 module the wrap is made in a token, in the format `kmra-v1`
-//! (SHA-1 OAEP: all that SoftHSM2 knows); without one it is made in memory,
-//! by default as `kmra-v1-sha256`.
+//! With a PKCS#11 module the key is wrapped in a token, in the format `kmra-v1` (OAEP with SHA-1, the only
+//! hash that SoftHSM2 supports). Without a module it is wrapped in memory, by default in the format
+//! `kmra-v1-sha256`. The formats are in `docs/protocol.md`, "Wrapped keys".
 
 mod cli;
 mod error;
@@ -26,9 +26,9 @@ use tcs_pkcs11::Module;
 
 /// Wraps the private key and writes one line of standard base64.
 ///
-/// Options first, then the public key and, with `--quote`, its verification, then the PIN, then the private key, then the token: the value
-/// that was verified is the one that is used, a key that is faulty costs no attempt at the PIN, and a key does not lie in memory while
-/// somebody is asked for the PIN.
+/// The order is: options, public key and, with `--quote`, its verification, PIN, private key, token. So the
+/// public key that was verified is the one that is used, a faulty private key costs no attempt at the PIN,
+/// and no private key is in memory while the user is asked for the PIN.
 pub fn run(args: Args, io: &mut Io<'_>) -> Result<(), Error> {
     let token = args.token()?;
     let public = public_key::read(&args.pubkey)?;
@@ -53,7 +53,7 @@ pub fn run(args: Args, io: &mut Io<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses another key than the one that the caller names. All of it is public.
+/// Refuses a public key whose SHA-256 is not the given one. Both values are public.
 fn expect(public: &QuotePublicKey, digest: Option<&[u8; 32]>) -> Result<(), Error> {
     match digest {
         Some(expected) if *expected != public.sha256() => Err(Error::PublicKeyUnexpected {
@@ -64,7 +64,7 @@ fn expect(public: &QuotePublicKey, digest: Option<&[u8; 32]>) -> Result<(), Erro
     }
 }
 
-/// The very key that is wrapped for must be the one that an accepted quote binds.
+/// Refuses a public key that no accepted quote binds.
 fn verify(public: &QuotePublicKey, quote: &Path, args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     let appraiser = Appraiser::new(&args.appraisal())?;
     appraiser.caveats().iter().for_each(|caveat| io.warn(caveat));

@@ -1,6 +1,6 @@
 //! Where the PIN comes from. Arguments are visible to other users, so there are other ways (W-S8).
 
-use super::Error;
+use super::error::Error;
 use crate::files::read_secret;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::IsTerminal;

@@ -1,4 +1,5 @@
-//! The programs themselves, built as `cargo build --workspace` builds it: features of every crate of the workspace together.
+//! The programs themselves, built as `cargo build --workspace` builds it: features of every crate of the
+//! workspace together.
 
 use der::Decode as _;
 use std::collections::BTreeSet;
@@ -22,7 +23,8 @@ fn holds(program: &[u8], text: &str) -> bool {
 fn certificates(program: &[u8]) -> BTreeSet<Vec<u8>> {
     let mut found = BTreeSet::new();
     for at in 0..program.len().saturating_sub(4) {
-        // SEQUENCE of SEQUENCE, both with two bytes of length, as every certificate between 256 bytes and 64 KiB has.
+        // SEQUENCE of SEQUENCE, both with two bytes of length, as every certificate between 256 bytes and 64
+        // KiB has.
         if program[at..].starts_with(&[0x30, 0x82]) && program[at + 4..].starts_with(&[0x30, 0x82]) {
             let length = 4 + usize::from(u16::from_be_bytes([program[at + 2], program[at + 3]]));
             if let Some(der) = program.get(at..at + length)

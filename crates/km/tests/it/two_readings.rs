@@ -1,17 +1,18 @@
 //! Both tools read the same key out of the same file, or refuse it.
 
+use crate::support::programs::{km_attest, km_wrap, openssl};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
-struct Bench(TempDir);
+struct Fixture(TempDir);
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
-        let bench = Self(tempfile::tempdir().unwrap());
-        bench.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key");
-        std::fs::write(bench.path().join("policy.toml"), "").unwrap();
-        bench
+        let fixture = Self(tempfile::tempdir().unwrap());
+        fixture.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key");
+        std::fs::write(fixture.path().join("policy.toml"), "").unwrap();
+        fixture
     }
 
     fn path(&self) -> &Path {
@@ -19,10 +20,7 @@ impl Bench {
     }
 
     fn openssl(&self, arguments: &str) -> Vec<u8> {
-        let mut command = Command::new("openssl");
-        let output = command.args(arguments.split(' ')).current_dir(self.path()).output().unwrap();
-        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+        openssl(self.path(), arguments)
     }
 
     /// A public key in PEM, made with these options of `openssl genpkey`.
@@ -31,10 +29,8 @@ impl Bench {
         String::from_utf8(self.openssl("pkey -in made.key -pubout")).unwrap()
     }
 
-    fn tool(&self, program: &str, more: &[&str]) -> std::process::Output {
-        let mut command = Command::new(program);
-        command.args(["--pubkey", "key.pem"]).args(more).current_dir(self.path());
-        command.env_remove("KM_ATTEST_CONFIG").output().unwrap()
+    fn tool(&self, mut program: Command, more: &[&str]) -> Output {
+        program.args(["--pubkey", "key.pem"]).args(more).current_dir(self.path()).output().unwrap()
     }
 
     /// SHA-256 of the key that each tool uses; nothing if it refuses the file.
@@ -42,17 +38,14 @@ impl Bench {
         std::fs::write(self.path().join("key.pem"), text).unwrap();
         // It needs no quote that it accepts: what it read of the key stands in its report.
         std::fs::write(self.path().join("quote"), [3, 0]).unwrap();
-        let attest = self.tool(
-            env!("CARGO_BIN_EXE_km-attest"),
-            &["--quote", "quote", "--policy", "policy.toml", "--json"],
-        );
+        let attest = self.tool(km_attest(), &["--quote", "quote", "--policy", "policy.toml", "--json"]);
         let report: serde_json::Value = serde_json::from_slice(&attest.stdout).unwrap();
         let attested = report["publicKeyReadSha256"].as_str().map(str::to_owned);
         assert!(report["publicKeySha256"].is_null(), "nothing was verified: {report:#}");
         let code = report["error"]["code"].as_str().unwrap();
         assert_eq!(attested.is_none(), code.starts_with("PublicKey"), "{report:#}");
 
-        let wrap = self.tool(env!("CARGO_BIN_EXE_km-wrap"), &["--privkey", "ca.key"]);
+        let wrap = self.tool(km_wrap(), &["--privkey", "ca.key"]);
         let stderr = String::from_utf8(wrap.stderr).unwrap();
         let wrapped = wrap.status.success().then(|| stderr.trim_end().rsplit(' ').next().unwrap().to_owned());
         assert!(wrapped.is_some() || stderr.contains("error[PublicKey"), "{stderr}");
@@ -105,18 +98,18 @@ fn texts(one: &str, two: &str) -> Vec<String> {
 
 #[test]
 fn review_c1_both_tools_read_the_same_key_or_refuse() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let rsa = "-algorithm RSA -pkeyopt rsa_keygen_bits:3072";
-    let (genuine, attackers) = (bench.key(rsa), bench.key(rsa));
+    let (genuine, attackers) = (fixture.key(rsa), fixture.key(rsa));
     for (one, two) in [(&genuine, &attackers), (&attackers, &genuine)] {
         for text in texts(one, two) {
-            assert_eq!(bench.readings(text.as_bytes()), [None, None], "{text:?}");
+            assert_eq!(fixture.readings(text.as_bytes()), [None, None], "{text:?}");
         }
     }
     let digest = |text: &str| {
-        std::fs::write(bench.path().join("only.pem"), text).unwrap();
-        bench.openssl("pkey -pubin -in only.pem -outform DER -out only.der");
-        let line = String::from_utf8(bench.openssl("dgst -sha256 -r only.der")).unwrap();
+        std::fs::write(fixture.path().join("only.pem"), text).unwrap();
+        fixture.openssl("pkey -pubin -in only.pem -outform DER -out only.der");
+        let line = String::from_utf8(fixture.openssl("dgst -sha256 -r only.der")).unwrap();
         line.split(' ').next().unwrap().to_owned()
     };
     let found = Some(digest(&genuine));
@@ -128,15 +121,15 @@ fn review_c1_both_tools_read_the_same_key_or_refuse() {
         genuine.replace('\n', " \t\n"),
         genuine.trim_end().to_owned(),
     ] {
-        assert_eq!(bench.readings(text.as_bytes()), [found.clone(), found.clone()], "{text:?}");
+        assert_eq!(fixture.readings(text.as_bytes()), [found.clone(), found.clone()], "{text:?}");
     }
     let text = [b"\xe9\xff\n", genuine.as_bytes()].concat();
-    assert_eq!(bench.readings(&text), [found.clone(), found]);
+    assert_eq!(fixture.readings(&text), [found.clone(), found]);
 }
 
 #[test]
 fn review_c1_review_m1_other_keys_are_refused_by_both_tools() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let rsa = "-algorithm RSA -pkeyopt rsa_keygen_bits:3072";
     for options in [
         "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
@@ -150,10 +143,10 @@ fn review_c1_review_m1_other_keys_are_refused_by_both_tools() {
         "-algorithm RSA -pkeyopt rsa_keygen_bits:3072 -pkeyopt rsa_keygen_pubexp:3",
         "-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:3072",
     ] {
-        assert_eq!(bench.readings(bench.key(options).as_bytes()), [None, None], "{options}");
+        assert_eq!(fixture.readings(fixture.key(options).as_bytes()), [None, None], "{options}");
     }
     // Bytes behind the key, in each of its layers, and one length that is written longer than it must be.
-    let pem = bench.key(rsa);
+    let pem = fixture.key(rsa);
     let der = tcs_pem::one(pem.as_bytes(), "PUBLIC KEY").unwrap();
     let behind = [der.as_slice(), &[0]].concat();
     let mut inside = behind.clone();
@@ -165,6 +158,6 @@ fn review_c1_review_m1_other_keys_are_refused_by_both_tools() {
     let longer = [&[0x30, 0x83, 0], &der[2..]].concat();
     for der in [behind, inside, deeper, deepest, longer] {
         let text = tcs_pem::encode("PUBLIC KEY", &der);
-        assert_eq!(bench.readings(text.as_bytes()), [None, None], "{text}");
+        assert_eq!(fixture.readings(text.as_bytes()), [None, None], "{text}");
     }
 }

@@ -1,8 +1,8 @@
 //! What TCB info and QE identity say about versions: levels, the quoting enclave, the TDX module.
 
-use super::Tee;
-use crate::options::{CPU_SVN, PCE_SVN};
+use crate::options::{CPU_SVN, Options, PCE_SVN};
 use crate::quote::{Enclave, TEE_TCB_SVN, module_signer};
+use crate::tee::Tee;
 use serde_json::{Value, json};
 
 /// `tcbDate` wherever none is given.
@@ -39,6 +39,18 @@ impl Default for TcbLevel {
 }
 
 impl TcbLevel {
+    /// The one level that a platform with these options meets exactly, with their status and advisories. The
+    /// TDX components are those of a default trust domain.
+    pub(crate) fn of(options: &Options) -> Self {
+        Self {
+            components: options.cpu_svn,
+            pce_svn: options.pce_svn,
+            status: options.tcb_status.clone(),
+            advisories: options.advisories.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn json(&self, tee: Tee) -> Value {
         let components = |svns: &[u8; 16]| svns.iter().map(|svn| json!({ "svn": svn })).collect::<Vec<_>>();
         let mut tcb = json!({ "sgxtcbcomponents": components(&self.components), "pcesvn": self.pce_svn });
@@ -49,7 +61,8 @@ impl TcbLevel {
     }
 }
 
-/// A TCB level of a QE identity or of a TDX module identity. `Default`: that of the simulated SGX quoting enclave.
+/// A TCB level of a QE identity or of a TDX module identity. `Default`: that of the simulated SGX quoting
+/// enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsvTcbLevel {
     /// `isvsvn`: at least this. Verifiers take one byte for a TDX module.
@@ -162,7 +175,8 @@ impl TdxModule {
     }
 }
 
-/// An entry of `tdxModuleIdentities` of TCB info: the TDX module of one later version. `Default`: the simulated one.
+/// An entry of `tdxModuleIdentities` of TCB info: the TDX module of one later version. `Default`: the
+/// simulated one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxModuleIdentity {
     /// `id`: `TDX_` and the module's version (byte 1 of `TEE_TCB_SVN`) in two hex digits: `TDX_01`.

@@ -8,19 +8,14 @@ pub use levels::{IsvTcbLevel, QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity
 pub use options::{CollateralOptions, Revoked, Validity};
 
 use crate::certificates::{self, crl};
-use crate::{Error, Platform, clock};
+use crate::clock;
+use crate::error::Error;
+use crate::parts::PlatformParts;
+use crate::tee::Tee;
 use serde_json::json;
 
-/// The kind of trusted execution environment that collateral or a quoting enclave is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tee {
-    /// SGX: TCB info `SGX`, QE identity `QE`.
-    Sgx,
-    /// TDX: TCB info `TDX`, QE identity `TD_QE`.
-    Tdx,
-}
-
-/// Everything that a verifier needs beside a quote and the root. The parts are open, so that a test may change one.
+/// Everything that a verifier needs beside a quote and the root. The parts are open, so that a test may
+/// change one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collateral {
     /// TCB info: the JSON text that is signed.
@@ -46,17 +41,17 @@ pub struct Collateral {
 impl Collateral {
     /// New collateral of this platform, issued around `now` (Unix seconds).
     pub(crate) fn issue(
-        platform: &Platform,
+        platform: &PlatformParts,
         now: i64,
         tee: Tee,
         options: &CollateralOptions,
     ) -> Result<Self, Error> {
-        let window = |validity: Validity| clock::window(now, validity.from, validity.until);
-        let texts = |validity| window(validity).map(|(from, until)| (clock::text(from), clock::text(until)));
+        let period = |validity: Validity| clock::period(now, validity.from, validity.until);
+        let texts = |validity| period(validity).map(|(from, until)| (clock::text(from), clock::text(until)));
         let tcb_info = tcb_info::text(platform, tee, options, &texts(options.tcb_info_validity)?);
         let identity = options.qe_identity.clone().unwrap_or_else(|| QeIdentity::of(tee));
-        let identity_window = texts(options.qe_identity_validity)?;
-        let qe_identity = identity.text(options.qe_identity_evaluation, &identity_window);
+        let identity_period = texts(options.qe_identity_validity)?;
+        let qe_identity = identity.text(options.qe_identity_evaluation, &identity_period);
 
         let (names, ca) = (platform.options.names, platform.options.ca);
         let serials = |of: &dyn Fn(Revoked) -> Option<u64>| {
@@ -72,19 +67,20 @@ impl Collateral {
         let root = (names, names.root(), &platform.keys.root);
         let pck_ca = (names, names.pck_ca(ca), &platform.keys.pck_ca);
         Ok(Self {
-            tcb_info_signature: platform.sign_tcb_info(&tcb_info)?,
+            tcb_info_signature: platform.keys.tcb_signer.sign(tcb_info.as_bytes())?,
             tcb_info,
-            qe_identity_signature: platform.sign_qe_identity(&qe_identity)?,
+            qe_identity_signature: platform.keys.tcb_signer.sign(qe_identity.as_bytes())?,
             qe_identity,
-            root_ca_crl: crl(root, window(options.root_crl_validity)?, options.root_crl_number, &by_root)?,
-            pck_crl: crl(pck_ca, window(options.pck_crl_validity)?, options.pck_crl_number, &by_pck_ca)?,
+            root_ca_crl: crl(root, period(options.root_crl_validity)?, options.root_crl_number, &by_root)?,
+            pck_crl: crl(pck_ca, period(options.pck_crl_validity)?, options.pck_crl_number, &by_pck_ca)?,
             pck_crl_issuer_chain: platform.certificates.pck_crl_chain(),
             tcb_info_issuer_chain: platform.certificates.tcb_chain(),
             qe_identity_issuer_chain: platform.certificates.tcb_chain(),
         })
     }
 
-    /// The JSON form that dcap-qvl reads (`QuoteCollateralV3`): PEM and JSON as text, bytes in lower-case hex.
+    /// The JSON form that dcap-qvl reads (`QuoteCollateralV3`): PEM and JSON as text, bytes in lower-case
+    /// hex.
     #[must_use]
     pub fn to_json(&self) -> String {
         let collateral = json!({

@@ -1,6 +1,6 @@
 //! How collateral differs from healthy collateral.
 
-use super::{QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity};
+use super::levels::{QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity};
 use crate::clock::DAY;
 
 /// From when to when something is valid, in seconds relative to the `now` of the call.
@@ -13,7 +13,8 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From a day before `now` to so many days after it. A negative number: expired, from a day before the end.
+    /// From a day before `now` to so many days after it. A negative number: expired, from a day before the
+    /// end.
     #[must_use]
     pub fn days(days: i64) -> Self {
         let until = days.saturating_mul(DAY);
@@ -84,7 +85,7 @@ pub struct CollateralOptions {
 impl CollateralOptions {
     /// All four documents valid for so many days after `now`; a negative number: expired.
     #[must_use]
-    pub fn lasting(days: i64) -> Self {
+    pub fn valid_for_days(days: i64) -> Self {
         let validity = Validity::days(days);
         Self {
             tcb_info_validity: validity,

@@ -1,17 +1,19 @@
 //! TCB info of version 3 (Intel PCS API v4).
 
-use super::{CollateralOptions, TdxModule, TdxModuleIdentity, Tee};
-use crate::Platform;
+use super::levels::{TcbLevel, TdxModule, TdxModuleIdentity};
+use super::options::CollateralOptions;
+use crate::parts::PlatformParts;
+use crate::tee::Tee;
 use serde_json::{Value, json};
 
 /// The text that is signed.
 pub fn text(
-    platform: &Platform,
+    platform: &PlatformParts,
     tee: Tee,
     options: &CollateralOptions,
     (issued, next): &(String, String),
 ) -> String {
-    let own = || vec![platform.tcb_level()];
+    let own = || vec![TcbLevel::of(&platform.options)];
     let levels = options.tcb_levels.clone().unwrap_or_else(own);
     let id = match tee {
         Tee::Sgx => "SGX",

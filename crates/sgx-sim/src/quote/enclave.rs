@@ -1,7 +1,7 @@
 //! Enclaves and their reports.
 
 use super::digest::sha256;
-use crate::Tee;
+use crate::tee::Tee;
 
 /// An enclave as its report shows it. `Default`: the simulated enclave, a debug enclave of no product.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,9 @@ impl Default for Enclave {
 }
 
 impl Enclave {
-    /// The simulated quoting enclave: MRSIGNER SHA-256 of `tcs-simulated-quoting-enclave`, MRENCLAVE SHA-256 of
-    /// `tcs-simulated-quoting-enclave-code`, flags INIT and `PROVISION_KEY`; ISVPRODID and ISVSVN 1 and 8 for SGX, 2 and 4
-    /// for TDX.
+    /// The simulated quoting enclave: MRSIGNER SHA-256 of `tcs-simulated-quoting-enclave`, MRENCLAVE SHA-256
+    /// of `tcs-simulated-quoting-enclave-code`, flags INIT and `PROVISION_KEY`; ISVPRODID and ISVSVN 1 and 8
+    /// for SGX, 2 and 4 for TDX.
     #[must_use]
     pub fn quoting(tee: Tee) -> Self {
         let (isv_prod_id, isv_svn) = match tee {

@@ -1,6 +1,7 @@
-//! Quotes by the simulated quoting enclaves: header, report body, signature data (`sgx_quote_3.h`, `sgx_quote_4.h`,
-//! `sgx_quote_5.h`).
+//! Quotes by the simulated quoting enclaves: header, report body, signature data (`sgx_quote_3.h`,
+//! `sgx_quote_4.h`, `sgx_quote_5.h`).
 
+mod digest;
 mod enclave;
 mod shape;
 mod td;
@@ -9,11 +10,13 @@ pub use enclave::Enclave;
 pub use shape::QuoteShape;
 pub use td::{TEE_TCB_SVN, Td, TdVersion, module_signer};
 
+use crate::error::Error;
 use crate::key::Key;
-use crate::{Error, Platform, Tee};
+use crate::parts::PlatformParts;
+use crate::tee::Tee;
 
 const USER_DATA: &[u8; 20] = b"SIMULATION NOT A TEE";
-/// Certification data that wraps the QE report and the certification data proper.
+/// Type of the certification data that contains the QE report and the certification data proper.
 const QE_REPORT_CERTIFICATION_DATA: u16 = 6;
 
 /// What is quoted, and in which form.
@@ -27,18 +30,18 @@ struct Subject {
 }
 
 /// A quote over an enclave.
-pub fn of_enclave(platform: &Platform, enclave: &Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
+pub fn of_enclave(platform: &PlatformParts, enclave: &Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let body = enclave.report(platform.options.cpu_svn);
     build(platform, &Subject { tee: Tee::Sgx, version: shape.sgx_layout, body_type: 1, body }, shape)
 }
 
 /// A quote over a trust domain.
-pub fn of_td(platform: &Platform, td: &Td, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
+pub fn of_td(platform: &PlatformParts, td: &Td, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let (version, body_type) = td.version.layout();
     build(platform, &Subject { tee: Tee::Tdx, version, body_type, body: td.report() }, shape)
 }
 
-fn build(platform: &Platform, subject: &Subject, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
+fn build(platform: &PlatformParts, subject: &Subject, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let qe = shape.qe.clone().unwrap_or_else(|| Enclave::quoting(subject.tee));
     let mut quote = header(platform, subject, &qe, shape);
     if subject.version == 5 {
@@ -66,7 +69,7 @@ fn build(platform: &Platform, subject: &Subject, shape: &QuoteShape) -> Result<V
 }
 
 /// 48 bytes. Versions 4 and 5 keep the place of the two SVNs for nothing.
-fn header(platform: &Platform, subject: &Subject, qe: &Enclave, shape: &QuoteShape) -> Vec<u8> {
+fn header(platform: &PlatformParts, subject: &Subject, qe: &Enclave, shape: &QuoteShape) -> Vec<u8> {
     let (kind, qe_svn, pce_svn) = match subject.tee {
         Tee::Sgx => (0, qe.isv_svn, platform.options.pce_svn),
         Tee::Tdx => (0x81, 0, 0),
@@ -82,8 +85,9 @@ fn header(platform: &Platform, subject: &Subject, qe: &Enclave, shape: &QuoteSha
     header
 }
 
-/// QE report and its signature, authentication data, PCK chain. The report binds the platform's attestation key.
-fn certification(platform: &Platform, mut qe: Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
+/// QE report and its signature, authentication data, PCK chain. The report binds the platform's attestation
+/// key.
+fn certification(platform: &PlatformParts, mut qe: Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let point = platform.keys.attestation.point()?;
     let bound = digest::sha256(&[point.as_slice(), &shape.auth_data].concat());
     qe.report_data = [0; 64];
@@ -105,25 +109,4 @@ fn certification(platform: &Platform, mut qe: Enclave, shape: &QuoteShape) -> Re
 
 fn length(length: usize) -> Result<[u8; 4], Error> {
     u32::try_from(length).map(u32::to_le_bytes).map_err(|_| Error::TooLong)
-}
-
-/// Digests of names, which stand where measurements and signers are expected.
-mod digest {
-    use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
-
-    pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-        hash(&SHA256, bytes)
-    }
-
-    pub fn sha384(bytes: &[u8]) -> [u8; 48] {
-        hash(&SHA384, bytes)
-    }
-
-    fn hash<const LEN: usize>(algorithm: &'static Algorithm, bytes: &[u8]) -> [u8; LEN] {
-        let mut hash = [0; LEN];
-        for (to, from) in hash.iter_mut().zip(digest(algorithm, bytes).as_ref()) {
-            *to = *from;
-        }
-        hash
-    }
 }

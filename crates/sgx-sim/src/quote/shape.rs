@@ -1,6 +1,6 @@
 //! Oddities of a quote's form.
 
-use super::Enclave;
+use super::enclave::Enclave;
 
 /// Intel's quoting enclaves. Verifiers look at the vendor before anything else, so this cannot be a mark.
 const INTEL: [u8; 16] =
@@ -11,8 +11,8 @@ const INTEL: [u8; 16] =
 pub struct QuoteShape {
     /// Version in the header, whatever the layout is. `None`: that of the layout.
     pub version: Option<u16>,
-    /// Layout of a quote over an enclave: 3 (the default), or 4 or 5, which no SGX quoting enclave of Intel's writes.
-    /// Has no effect on trust domains.
+    /// Layout of a quote over an enclave: 3 (the default), or 4 or 5, which no SGX quoting enclave of Intel's
+    /// writes. Has no effect on trust domains.
     pub sgx_layout: u16,
     /// Type of the attestation key in the header: 2, ECDSA with P-256.
     pub key_type: u16,
@@ -22,10 +22,11 @@ pub struct QuoteShape {
     pub vendor_id: [u8; 16],
     /// Authentication data of the quoting enclave, at most 65,535 bytes: 32 bytes, 00 to 1F.
     pub auth_data: Vec<u8>,
-    /// The quoting enclave, whose `report_data` is always SHA-256(attestation key ‖ authentication data) and 32 zero
-    /// bytes. `None`: [`Enclave::quoting`].
+    /// The quoting enclave, whose `report_data` is always SHA-256(attestation key ‖ authentication data) and
+    /// 32 zero bytes. `None`: [`Enclave::quoting`].
     pub qe: Option<Enclave>,
-    /// The quote is signed by, and carries, a fresh key; the QE report still binds the platform's attestation key.
+    /// The quote is signed by, and carries, a fresh key; the QE report still binds the platform's attestation
+    /// key.
     pub ak_swap: bool,
     /// Type of the certification data: 5, a PEM chain.
     pub certification_type: u16,

@@ -19,8 +19,8 @@ pub enum TdVersion {
     V5Td10,
     /// Quote of version 5 over a TD 1.5 report, 648 bytes (body type 3).
     V5Td15,
-    /// Quote of version 5 over an extended TD 1.5 report, 885 bytes (body type 4). What the extension adds is zero, as for
-    /// a trust domain without `SERVTD_EXT`.
+    /// Quote of version 5 over an extended TD 1.5 report, 885 bytes (body type 4). What the extension adds is
+    /// zero, as for a trust domain without `SERVTD_EXT`.
     V5Td15Ex,
 }
 
@@ -36,7 +36,8 @@ impl TdVersion {
     }
 }
 
-/// A trust domain as its report shows it. `Default`: a simulated one that is under debug, in a quote of version 4.
+/// A trust domain as its report shows it. `Default`: a simulated one that is under debug, in a quote of
+/// version 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Td {
     /// Version of the quote and form of the report: `V4`.

@@ -1,11 +1,11 @@
 //! What TCB info says about itself.
 
-use crate::judge::{healthy, judge_collateral, platform, refused};
+use crate::appraisal::{appraise_collateral, healthy, platform, refused};
 use serde_json::Value;
 use tcs_sgx_sim::{Collateral, CollateralOptions, Options, Tee};
 
 fn tcb_info(options: &CollateralOptions, tee: Tee) -> Value {
-    let collateral: Collateral = healthy().collateral(crate::judge::NOW, tee, options).unwrap();
+    let collateral: Collateral = healthy().collateral(crate::appraisal::NOW, tee, options).unwrap();
     serde_json::from_str(&collateral.tcb_info).unwrap()
 }
 
@@ -13,9 +13,9 @@ fn tcb_info(options: &CollateralOptions, tee: Tee) -> Value {
 fn another_family_does_not_fit() {
     let options = CollateralOptions { fmspc: Some([9; 6]), ..CollateralOptions::default() };
     for tee in [Tee::Sgx, Tee::Tdx] {
-        refused(judge_collateral(&healthy(), tee, &options), "Fmspc mismatch");
+        refused(appraise_collateral(&healthy(), tee, &options), "Fmspc mismatch");
         let other = platform(&Options { fmspc: [9; 6], ..Options::default() });
-        judge_collateral(&other, tee, &options).unwrap();
+        appraise_collateral(&other, tee, &options).unwrap();
     }
 }
 
@@ -23,11 +23,11 @@ fn another_family_does_not_fit() {
 fn another_kind_or_version_does_not_fit() {
     for (tee, id, reason) in [(Tee::Sgx, "TDX", "non-SGX TCB info"), (Tee::Tdx, "SGX", "non-TDX TCB info")] {
         let options = CollateralOptions { tcb_info_id: Some(id.into()), ..CollateralOptions::default() };
-        refused(judge_collateral(&healthy(), tee, &options), reason);
+        refused(appraise_collateral(&healthy(), tee, &options), reason);
     }
     let options = CollateralOptions { tcb_info_version: 1, ..CollateralOptions::default() };
-    refused(judge_collateral(&healthy(), Tee::Sgx, &options), "non-SGX TCB info");
-    refused(judge_collateral(&healthy(), Tee::Tdx, &options), "non-TDX TCB info");
+    refused(appraise_collateral(&healthy(), Tee::Sgx, &options), "non-SGX TCB info");
+    refused(appraise_collateral(&healthy(), Tee::Tdx, &options), "non-TDX TCB info");
 }
 
 /// dcap-qvl looks at neither, so the text shows them.

@@ -1,6 +1,6 @@
 //! The program.
 
-use crate::judge::AwsLc;
+use crate::appraisal::AwsLc;
 use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{QuoteClaims, QuoteCollateralV3, QuotePolicy};
 use std::path::Path;
@@ -17,8 +17,8 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn judge(dir: &Path, quote: &[u8], collateral: &str) -> Result<QuoteClaims, String> {
-    #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so must its judge")]
+fn appraise(dir: &Path, quote: &[u8], collateral: &str) -> Result<QuoteClaims, String> {
+    #[expect(clippy::disallowed_methods, reason = "the program reads the clock, so the verifier must, too")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let root = std::fs::read(dir.join("public/root.der")).unwrap();
     let collateral: QuoteCollateralV3 = serde_json::from_str(collateral).unwrap();
@@ -57,7 +57,7 @@ fn a_platform_by_the_program() {
     let data = "ab".repeat(64);
     let enclave = ["quote", dir, "--mrenclave", &"07".repeat(32), "--report-data", &data];
     let quote = hex::decode(printed(&enclave).trim_end()).unwrap();
-    let claims = judge(&path, &quote, &printed(&["collateral", dir])).unwrap();
+    let claims = appraise(&path, &quote, &printed(&["collateral", dir])).unwrap();
     assert_eq!(claims.tcb.status.to_string(), "SWHardeningNeeded");
     assert_eq!(claims.tcb.advisory_ids, ["INTEL-SA-00001", "INTEL-SA-00002"]);
     let report = claims.report.as_sgx().unwrap();
@@ -69,7 +69,7 @@ fn a_platform_by_the_program() {
         assert_eq!(printed(&[["quote", dir].as_slice(), &td].concat()), "");
         let quote = std::fs::read(out).unwrap();
         let collateral = printed(&[["collateral", dir, "--tee", "tdx"].as_slice(), &newer].concat());
-        let claims = judge(&path, &quote, &collateral).unwrap();
+        let claims = appraise(&path, &quote, &collateral).unwrap();
         assert_eq!((claims.header.version, claims.tcb.eval_data_number), (version, 20));
         assert_eq!((claims.platform.root_ca_crl_num, claims.platform.pck_crl_num), (3, 3));
         assert_eq!((claims.tcb.status.to_string().as_str(), claims.tcb.advisory_ids.len()), ("UpToDate", 0));
@@ -80,10 +80,10 @@ fn a_platform_by_the_program() {
 
     for revoked in ["pck-leaf", "pck-ca", "tcb-signer"] {
         let collateral = printed(&["collateral", dir, "--revoke", revoked]);
-        assert!(judge(&path, &quote, &collateral).unwrap_err().contains("CertRevoked"));
+        assert!(appraise(&path, &quote, &collateral).unwrap_err().contains("CertRevoked"));
     }
     let expired = printed(&["collateral", dir, "--days", "-3"]);
-    assert!(judge(&path, &quote, &expired).unwrap_err().contains("xpired"));
+    assert!(appraise(&path, &quote, &expired).unwrap_err().contains("xpired"));
 }
 
 #[test]

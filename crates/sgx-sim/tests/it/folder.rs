@@ -1,6 +1,6 @@
 //! The folder.
 
-use crate::judge::{NOW, judge};
+use crate::appraisal::{NOW, appraise};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tcs_sgx_sim::{Collateral, CollateralOptions, Names, Options, PckCa, Platform, Tee};
@@ -26,9 +26,9 @@ fn a_platform_outlives_the_processes_that_use_it() {
     // New collateral, years later, by the opened one for quotes of the first one.
     let later = NOW + 3 * 365 * 86_400;
     for tee in [Tee::Sgx, Tee::Tdx] {
-        let quote = if tee == Tee::Sgx { crate::judge::sgx(&made) } else { crate::judge::td(&made) };
+        let quote = if tee == Tee::Sgx { crate::appraisal::sgx(&made) } else { crate::appraisal::td(&made) };
         let collateral = opened.collateral(later, tee, &CollateralOptions::default()).unwrap();
-        crate::judge::judge_at(&made, &quote, &collateral, later).unwrap();
+        crate::appraisal::appraise_at(&made, &quote, &collateral, later).unwrap();
     }
 }
 
@@ -46,7 +46,7 @@ fn key_owners_get_root_and_collateral() {
     assert_eq!(public("root.der"), platform.root_certificate());
     assert!(platform.pck_chain().ends_with(&String::from_utf8(public("root.pem")).unwrap()));
     let collateral = read(&public("collateral.json"));
-    let claims = judge(&platform, &crate::judge::sgx(&platform), &collateral).unwrap();
+    let claims = appraise(&platform, &crate::appraisal::sgx(&platform), &collateral).unwrap();
     assert_eq!(claims.tcb.status.to_string(), "SWHardeningNeeded");
     assert_eq!(claims.tcb.advisory_ids, ["INTEL-SA-00334"]);
     let end = u64::try_from(NOW + 7 * 86_400).unwrap();

@@ -1,6 +1,6 @@
 //! What says that it is a simulation.
 
-use crate::judge::{collateral, healthy, platform, sgx, td};
+use crate::appraisal::{collateral, healthy, platform, sgx, td};
 use dcap_qvl::quote::Quote;
 use tcs_evidence::SgxQuoteV3;
 use tcs_sgx_sim::{Names, Options, Td, TdVersion, Tee};

@@ -1,6 +1,6 @@
 //! TCB levels and the QE identity.
 
-use crate::judge::{NOW, healthy, judge, judge_collateral, platform, refused, status};
+use crate::appraisal::{NOW, appraise, appraise_collateral, healthy, platform, refused, status};
 use dcap_qvl::QuoteClaims;
 use dcap_qvl::tcb_info::TcbStatus;
 use tcs_sgx_sim::{
@@ -11,14 +11,14 @@ const BOTH: [Tee; 2] = [Tee::Sgx, Tee::Tdx];
 
 fn with_levels(tee: Tee, levels: Vec<TcbLevel>) -> Result<QuoteClaims, String> {
     let options = CollateralOptions { tcb_levels: Some(levels), ..CollateralOptions::default() };
-    judge_collateral(&healthy(), tee, &options)
+    appraise_collateral(&healthy(), tee, &options)
 }
 
 fn with_identity(tee: Tee, change: impl FnOnce(&mut QeIdentity)) -> Result<QuoteClaims, String> {
     let mut identity = QeIdentity::of(tee);
     change(&mut identity);
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    judge_collateral(&healthy(), tee, &options)
+    appraise_collateral(&healthy(), tee, &options)
 }
 
 /// A quote whose quoting enclave differs.
@@ -32,7 +32,7 @@ fn with_qe(tee: Tee, change: impl FnOnce(&mut Enclave)) -> Result<QuoteClaims, S
         Tee::Tdx => platform.td_quote_shaped(&Td::default(), &shape),
     };
     let collateral = platform.collateral(NOW, tee, &CollateralOptions::default()).unwrap();
-    judge(&platform, &quote.unwrap(), &collateral)
+    appraise(&platform, &quote.unwrap(), &collateral)
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_level_asks_for_each_of_its_numbers() {
                 healthy()
             };
             let options = CollateralOptions { tcb_levels: Some(vec![level]), ..CollateralOptions::default() };
-            refused(judge_collateral(&platform, tee, &options), "No matching TCB level found");
+            refused(appraise_collateral(&platform, tee, &options), "No matching TCB level found");
         }
         let level = TcbLevel { pce_svn: 14, ..TcbLevel::default() };
         refused(with_levels(tee, vec![level]), "No matching TCB level found");
@@ -121,7 +121,7 @@ fn a_quoting_enclave_that_is_out_of_date_is_felt() {
             qe_identity: Some(identity),
             ..CollateralOptions::default()
         };
-        judge_collateral(&healthy(), tee, &options)
+        appraise_collateral(&healthy(), tee, &options)
     };
     for tee in BOTH {
         for (platform, qe, expected) in [

@@ -1,12 +1,12 @@
-//! dcap-qvl judges quotes and collateral; OpenSSL judges certificates and CRLs.
+//! dcap-qvl verifies quotes and collateral; OpenSSL verifies certificates and CRLs.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 mod accepted;
+mod appraisal;
 mod collateral;
 mod command;
 mod folder;
 mod honesty;
-mod judge;
 mod levels;
 mod openssl;
 mod platform;

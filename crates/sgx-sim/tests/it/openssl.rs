@@ -1,6 +1,6 @@
 //! OpenSSL reads every certificate and CRL and verifies the chains.
 
-use crate::judge::{NOW, collateral, platform};
+use crate::appraisal::{NOW, collateral, platform};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use tcs_sgx_sim::{CollateralOptions, Names, Options, PckCa, Platform, Revoked, Tee};

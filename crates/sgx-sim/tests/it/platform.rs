@@ -1,9 +1,9 @@
 //! Each option of a platform is seen by the verifier.
 
-use crate::judge::{
-    AwsLc, DAY, NOW, collateral, healthy, judge, judge_at, judge_collateral, platform, refused,
+use crate::appraisal::{
+    AwsLc, DAY, NOW, appraise, appraise_at, appraise_collateral, collateral, healthy, platform, refused,
 };
-use crate::judge::{sgx, td};
+use crate::appraisal::{sgx, td};
 use dcap_qvl::PckCertFlag;
 use dcap_qvl::intel::{PckExtension, extract_cert_chain, parse_pck_extension_with};
 use dcap_qvl::quote::Quote;
@@ -39,7 +39,7 @@ fn identity_and_flags_are_in_the_claims() {
     };
     let platform = platform(&options);
     for (quote, tee) in [(sgx(&platform), Tee::Sgx), (td(&platform), Tee::Tdx)] {
-        let pck = judge(&platform, &quote, &collateral(&platform, tee)).unwrap().platform.pck;
+        let pck = appraise(&platform, &quote, &collateral(&platform, tee)).unwrap().platform.pck;
         assert_eq!((pck.fmspc, pck.cpu_svn, pck.pce_svn), (options.fmspc, [9; 16], 300));
         assert_eq!(
             (pck.pce_id.as_slice(), pck.ppid.as_slice()),
@@ -51,7 +51,7 @@ fn identity_and_flags_are_in_the_claims() {
     }
     let collateral = collateral(&platform, Tee::Sgx);
     assert!(collateral.tcb_info.contains("\"pceId\":\"1234\""));
-    let claims = judge(&platform, &sgx(&platform), &collateral).unwrap();
+    let claims = appraise(&platform, &sgx(&platform), &collateral).unwrap();
     assert_eq!((claims.header.pce_svn, claims.platform.tcb_level.tcb.pce_svn), (300, 300));
     assert_eq!(claims.report.as_sgx().unwrap().cpu_svn, [9; 16]);
     assert_eq!(claims.qe.report.cpu_svn, [9; 16]);
@@ -75,7 +75,7 @@ fn each_flag_is_its_own() {
 fn a_processor_ca_certifies_neither_instance_nor_flags() {
     let options = Options { ca: PckCa::Processor, dynamic_platform: true, ..Options::default() };
     let platform = platform(&options);
-    let pck = judge(&platform, &sgx(&platform), &collateral(&platform, Tee::Sgx)).unwrap().platform.pck;
+    let pck = appraise(&platform, &sgx(&platform), &collateral(&platform, Tee::Sgx)).unwrap().platform.pck;
     assert_eq!(pck.platform_instance_id, None);
     assert_eq!([pck.dynamic_platform, pck.cached_keys, pck.smt_enabled], [PckCertFlag::Undefined; 3]);
     let ca = |platform| {
@@ -115,7 +115,7 @@ fn certificates_end_when_told() {
     let quote = sgx(&platform);
     for (days, good) in [(9, true), (11, false)] {
         let now = NOW + days * DAY;
-        let result = judge_at(&platform, &quote, &collateral(&platform, Tee::Sgx), now);
+        let result = appraise_at(&platform, &quote, &collateral(&platform, Tee::Sgx), now);
         if good { assert!(result.is_ok()) } else { refused(result, "CertExpired") }
     }
 }
@@ -124,7 +124,7 @@ fn certificates_end_when_told() {
 #[test]
 fn the_root_ends_when_told() {
     let platform = platform(&Options { root_days: 10, ..Options::default() });
-    let claims = judge(&platform, &sgx(&platform), &collateral(&platform, Tee::Sgx)).unwrap();
+    let claims = appraise(&platform, &sgx(&platform), &collateral(&platform, Tee::Sgx)).unwrap();
     assert_eq!(i64::try_from(claims.earliest_expiration_date), Ok(NOW + 10 * DAY));
 }
 
@@ -136,7 +136,7 @@ fn status_and_advisories_are_those_of_the_own_level() {
         ..Options::default()
     };
     for tee in [Tee::Sgx, Tee::Tdx] {
-        let result = judge_collateral(&platform(&options), tee, &CollateralOptions::default());
-        crate::judge::status(result, TcbStatus::OutOfDate, &["INTEL-SA-00614"]);
+        let result = appraise_collateral(&platform(&options), tee, &CollateralOptions::default());
+        crate::appraisal::status(result, TcbStatus::OutOfDate, &["INTEL-SA-00614"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Enclaves and the oddities of quotes.
 
-use crate::judge::{collateral, healthy, judge, refused};
+use crate::appraisal::{appraise, collateral, healthy, refused};
 use dcap_qvl::QuoteClaims;
 use dcap_qvl::quote::Quote;
 use tcs_evidence::SgxQuoteV3;
@@ -9,13 +9,13 @@ use tcs_sgx_sim::{Enclave, QuoteShape, Td, TdVersion, Tee};
 fn shaped(shape: &QuoteShape) -> Result<QuoteClaims, String> {
     let platform = healthy();
     let quote = platform.sgx_quote_shaped(&Enclave::default(), shape).unwrap();
-    judge(&platform, &quote, &collateral(&platform, Tee::Sgx))
+    appraise(&platform, &quote, &collateral(&platform, Tee::Sgx))
 }
 
 fn shaped_td(version: TdVersion, shape: &QuoteShape) -> Result<QuoteClaims, String> {
     let platform = healthy();
     let quote = platform.td_quote_shaped(&Td { version, ..Td::default() }, shape).unwrap();
-    judge(&platform, &quote, &collateral(&platform, Tee::Tdx))
+    appraise(&platform, &quote, &collateral(&platform, Tee::Tdx))
 }
 
 /// In each of the layouts: version 3, 4 and 5.
@@ -47,7 +47,7 @@ fn every_field_of_an_enclave_is_in_its_report() {
         (parsed.isv_prod_id(), parsed.report().isv_svn(), parsed.report_data()),
         (0x0304, 0x0506, [11; 64])
     );
-    let claims = judge(&platform, &quote, &collateral(&platform, Tee::Sgx)).unwrap();
+    let claims = appraise(&platform, &quote, &collateral(&platform, Tee::Sgx)).unwrap();
     let report = claims.report.as_sgx().unwrap();
     assert_eq!(report.misc_select, 0x0a0b_0c0d);
     assert_eq!(report.attributes, [0x87, 0, 0, 0, 0, 0, 0, 0x80, 8, 7, 6, 5, 4, 3, 2, 1]);
@@ -171,7 +171,7 @@ fn flipped_bits_are_refused() {
     ] {
         let mut bad = sgx.clone();
         bad[at] ^= 1;
-        refused(judge(&platform, &bad, &collateral(&platform, Tee::Sgx)), reason);
+        refused(appraise(&platform, &bad, &collateral(&platform, Tee::Sgx)), reason);
     }
     for (version, body) in [(TdVersion::V4, 632), (TdVersion::V5Td10, 638), (TdVersion::V5Td15, 702)] {
         let good = platform.td_quote(&Td { version, ..Td::default() }).unwrap();
@@ -184,7 +184,7 @@ fn flipped_bits_are_refused() {
         ] {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            refused(judge(&platform, &bad, &collateral(&platform, Tee::Tdx)), reason);
+            refused(appraise(&platform, &bad, &collateral(&platform, Tee::Tdx)), reason);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Trust domains, the TDX module and relaunch.
 
-use crate::judge::{NOW, collateral, healthy, judge, judge_with, refused, status, verifier};
+use crate::appraisal::{NOW, appraise, appraise_with, collateral, healthy, refused, status, verifier};
 use dcap_qvl::QuoteClaims;
 use dcap_qvl::tcb_info::TcbStatus;
 use tcs_sgx_sim::{
@@ -10,7 +10,7 @@ use tcs_sgx_sim::{
 fn judge_td(td: &Td, options: &CollateralOptions) -> Result<QuoteClaims, String> {
     let platform = healthy();
     let collateral = platform.collateral(NOW, Tee::Tdx, options).unwrap();
-    judge(&platform, &platform.td_quote(td).unwrap(), &collateral)
+    appraise(&platform, &platform.td_quote(td).unwrap(), &collateral)
 }
 
 fn plain(td: &Td) -> Result<QuoteClaims, String> {
@@ -45,7 +45,7 @@ fn every_field_is_in_the_report() {
     let platform = healthy();
     let verifier = verifier(&platform).allow_service_td(true);
     let quote = platform.td_quote(&td).unwrap();
-    let claims = judge_with(&verifier, &quote, &collateral(&platform, Tee::Tdx), NOW).unwrap();
+    let claims = appraise_with(&verifier, &quote, &collateral(&platform, Tee::Tdx), NOW).unwrap();
     let report = claims.report.as_td15().unwrap();
     assert_eq!((report.tee_tcb_svn2, report.mr_service_td), (td.tee_tcb_svn2, td.mr_service_td));
     let base = &report.base;
@@ -90,11 +90,11 @@ fn the_module_must_be_the_one_of_the_collateral() {
     refused(with_identity(|identity| identity.id = "TDX_02".into()), "No TDX module identity");
 }
 
-/// Version 0 has no identity: `tdxModule` and the components of the level judge it.
+/// Version 0 has no identity: `tdxModule` and the components of the level apply to it.
 #[test]
 fn a_module_of_version_0() {
     let td = Td { tee_tcb_svn: [4, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..Td::default() };
-    let judged = |components: [u8; 3], module: Option<TdxModule>| {
+    let appraised = |components: [u8; 3], module: Option<TdxModule>| {
         let mut level = TcbLevel::default();
         level.tdx_components[..3].copy_from_slice(&components);
         let options = CollateralOptions {
@@ -106,14 +106,14 @@ fn a_module_of_version_0() {
         judge_td(&td, &options)
     };
     let module = TdxModule::default();
-    status(judged([4, 0, 6], Some(module.clone())), TcbStatus::UpToDate, &[]);
-    refused(judged([5, 0, 6], Some(module.clone())), "No matching TCB level found");
-    refused(judged([4, 0, 7], Some(module.clone())), "No matching TCB level found");
-    refused(judged([4, 0, 6], None), "missing tdxModule");
+    status(appraised([4, 0, 6], Some(module.clone())), TcbStatus::UpToDate, &[]);
+    refused(appraised([5, 0, 6], Some(module.clone())), "No matching TCB level found");
+    refused(appraised([4, 0, 7], Some(module.clone())), "No matching TCB level found");
+    refused(appraised([4, 0, 6], None), "missing tdxModule");
     let other = |change: fn(&mut TdxModule)| {
         let mut module = module.clone();
         change(&mut module);
-        judged([4, 0, 6], Some(module))
+        appraised([4, 0, 6], Some(module))
     };
     refused(other(|module| module.mrsigner[0] ^= 1), "TDX module MRSIGNER mismatch");
     refused(other(|module| module.attributes[7] = 1), "SEAMATTRIBUTES mismatch");

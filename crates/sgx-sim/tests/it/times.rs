@@ -1,6 +1,8 @@
 //! Windows of validity, revocation and signatures.
 
-use crate::judge::{DAY, NOW, collateral, healthy, judge, judge_at, judge_collateral, refused, sgx};
+use crate::appraisal::{
+    DAY, NOW, appraise, appraise_at, appraise_collateral, collateral, healthy, refused, sgx,
+};
 use tcs_sgx_sim::{Collateral, CollateralOptions, Revoked, Tee, Validity};
 
 /// Sets one of the four windows.
@@ -9,8 +11,8 @@ type Window = fn(&mut CollateralOptions) -> &mut Validity;
 /// Spoils one part.
 type Fault = fn(&mut Collateral);
 
-/// Each with the refusal when it has not begun and when it has ended. A CRL that has not begun is no refusal of
-/// dcap-qvl's.
+/// Each with the refusal when it has not begun and when it has ended. A CRL that has not begun is no refusal
+/// of dcap-qvl's.
 const WINDOWS: [(Window, Option<&str>, &str); 4] = [
     (
         |options| &mut options.tcb_info_validity,
@@ -33,17 +35,17 @@ fn each_document_has_its_own_window() {
         for tee in [Tee::Sgx, Tee::Tdx] {
             let mut options = CollateralOptions::default();
             *window(&mut options) = Validity::days(-1);
-            refused(judge_collateral(&platform, tee, &options), late);
+            refused(appraise_collateral(&platform, tee, &options), late);
             *window(&mut options) = Validity { from: 60, until: DAY };
             match early {
-                Some(early) => refused(judge_collateral(&platform, tee, &options), early),
-                None => assert!(judge_collateral(&platform, tee, &options).is_ok()),
+                Some(early) => refused(appraise_collateral(&platform, tee, &options), early),
+                None => assert!(appraise_collateral(&platform, tee, &options).is_ok()),
             }
         }
         // Both ends, to the second, in the claims: everything else lasts longer and began earlier.
         let mut options = CollateralOptions::default();
         *window(&mut options) = Validity { from: -5, until: 7 };
-        let claims = judge_collateral(&platform, Tee::Sgx, &options).unwrap();
+        let claims = appraise_collateral(&platform, Tee::Sgx, &options).unwrap();
         let seconds = |seconds| u64::try_from(NOW + seconds).unwrap();
         assert_eq!((claims.latest_issue_date, claims.earliest_expiration_date), (seconds(-5), seconds(7)));
     }
@@ -52,12 +54,12 @@ fn each_document_has_its_own_window() {
 #[test]
 fn all_windows_at_once() {
     let platform = healthy();
-    let collateral = platform.collateral(NOW, Tee::Sgx, &CollateralOptions::lasting(3)).unwrap();
-    judge_at(&platform, &sgx(&platform), &collateral, NOW + 3 * DAY - 1).unwrap();
-    refused(judge_at(&platform, &sgx(&platform), &collateral, NOW + 3 * DAY + 1), "xpired");
-    refused(judge_at(&platform, &sgx(&platform), &collateral, NOW - DAY - 1), "in the future");
-    let expired = platform.collateral(NOW, Tee::Sgx, &CollateralOptions::lasting(-40)).unwrap();
-    refused(judge(&platform, &sgx(&platform), &expired), "xpired");
+    let collateral = platform.collateral(NOW, Tee::Sgx, &CollateralOptions::valid_for_days(3)).unwrap();
+    appraise_at(&platform, &sgx(&platform), &collateral, NOW + 3 * DAY - 1).unwrap();
+    refused(appraise_at(&platform, &sgx(&platform), &collateral, NOW + 3 * DAY + 1), "xpired");
+    refused(appraise_at(&platform, &sgx(&platform), &collateral, NOW - DAY - 1), "in the future");
+    let expired = platform.collateral(NOW, Tee::Sgx, &CollateralOptions::valid_for_days(-40)).unwrap();
+    refused(appraise(&platform, &sgx(&platform), &expired), "xpired");
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn what_is_revoked_is_refused() {
     for revoked in [Revoked::PckLeaf, Revoked::PckCa, Revoked::TcbSigner, Revoked::Root] {
         for tee in [Tee::Sgx, Tee::Tdx] {
             let options = CollateralOptions { revoked: vec![revoked], ..CollateralOptions::default() };
-            refused(judge_collateral(&platform, tee, &options), "CertRevoked");
+            refused(appraise_collateral(&platform, tee, &options), "CertRevoked");
         }
         // Each in the CRL of its issuer, and in no other.
         let options = CollateralOptions { revoked: vec![revoked], ..CollateralOptions::default() };
@@ -91,11 +93,11 @@ fn crl_and_evaluation_numbers_are_in_the_claims() {
         ..CollateralOptions::default()
     };
     for tee in [Tee::Sgx, Tee::Tdx] {
-        let claims = judge_collateral(&healthy(), tee, &options).unwrap();
+        let claims = appraise_collateral(&healthy(), tee, &options).unwrap();
         assert_eq!((claims.platform.root_ca_crl_num, claims.platform.pck_crl_num), (5, 300));
         assert_eq!((claims.tcb.eval_data_number, claims.qe.tcb_eval_data_number), (21, 22));
     }
-    let claims = judge_collateral(&healthy(), Tee::Sgx, &CollateralOptions::default()).unwrap();
+    let claims = appraise_collateral(&healthy(), Tee::Sgx, &CollateralOptions::default()).unwrap();
     assert_eq!((claims.platform.root_ca_crl_num, claims.platform.pck_crl_num), (1, 1));
     assert_eq!((claims.tcb.eval_data_number, claims.qe.tcb_eval_data_number), (17, 17));
 }
@@ -117,14 +119,14 @@ fn every_signature_counts() {
         let mut bad = good.clone();
         fault(&mut bad);
         assert_ne!(bad, good);
-        refused(judge(&platform, &quote, &bad), reason);
+        refused(appraise(&platform, &quote, &bad), reason);
     }
     // CRLs of a stranger with the same names.
     let stranger = collateral(&healthy(), Tee::Sgx);
     let bad = Collateral { root_ca_crl: stranger.root_ca_crl, ..good.clone() };
-    refused(judge(&platform, &quote, &bad), "InvalidCrlSignatureForPublicKey");
+    refused(appraise(&platform, &quote, &bad), "InvalidCrlSignatureForPublicKey");
     let bad = Collateral { pck_crl: stranger.pck_crl, ..good };
-    refused(judge(&platform, &quote, &bad), "InvalidCrlSignatureForPublicKey");
+    refused(appraise(&platform, &quote, &bad), "InvalidCrlSignatureForPublicKey");
 }
 
 #[test]
@@ -132,13 +134,13 @@ fn other_wordings_can_be_signed() {
     let platform = healthy();
     let mut collateral = collateral(&platform, Tee::Sgx);
     collateral.tcb_info = collateral.tcb_info.replace(',', ", ");
-    refused(judge(&platform, &sgx(&platform), &collateral), "Signature is invalid for tcb_info");
+    refused(appraise(&platform, &sgx(&platform), &collateral), "Signature is invalid for tcb_info");
     collateral.tcb_info_signature = platform.sign_tcb_info(&collateral.tcb_info).unwrap();
-    judge(&platform, &sgx(&platform), &collateral).unwrap();
+    appraise(&platform, &sgx(&platform), &collateral).unwrap();
     collateral.qe_identity = collateral.qe_identity.replace(',', ", ");
-    refused(judge(&platform, &sgx(&platform), &collateral), "Signature is invalid for qe_identity");
+    refused(appraise(&platform, &sgx(&platform), &collateral), "Signature is invalid for qe_identity");
     collateral.qe_identity_signature = platform.sign_qe_identity(&collateral.qe_identity).unwrap();
-    judge(&platform, &sgx(&platform), &collateral).unwrap();
+    appraise(&platform, &sgx(&platform), &collateral).unwrap();
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn a_pck_certificate_signs_no_tcb_info() {
     let platform = healthy();
     let mut collateral = collateral(&platform, Tee::Sgx);
     collateral.tcb_info_signature = platform.sign_by_pck(collateral.tcb_info.as_bytes()).unwrap();
-    refused(judge(&platform, &sgx(&platform), &collateral), "Signature is invalid for tcb_info");
+    refused(appraise(&platform, &sgx(&platform), &collateral), "Signature is invalid for tcb_info");
     collateral.tcb_info_issuer_chain = platform.pck_chain();
-    refused(judge(&platform, &sgx(&platform), &collateral), "issued directly by the root CA");
+    refused(appraise(&platform, &sgx(&platform), &collateral), "issued directly by the root CA");
 }

@@ -1,18 +1,18 @@
-//! What the relying party asks for (RFC 9334: appraisal policy).
+//! The appraisal policy for evidence (RFC 9334, section 8.5).
 
 mod identity;
 mod tcb;
 
 pub use identity::{AcceptedIdentity, Kss, TdReference};
 pub use tcb::TcbPolicy;
-pub(crate) use tcb::date;
 
 use crate::Error;
-use crate::checks::{Id, Record};
+use crate::checks::{CheckId, Record};
 use crate::claims::{Claims, Enclave, Platform, TrustDomain, Workload};
 use std::borrow::Cow;
 
-/// A value under a mask, both in the byte order of the report: only bits that the mask has are compared.
+/// A value under a mask, both in the byte order of the report. Only bits that are set in the mask are
+/// compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Masked<const LEN: usize> {
     /// What the bits must be.
@@ -40,11 +40,12 @@ impl<const LEN: usize> Masked<LEN> {
     }
 }
 
-/// What is asked of an SGX enclave beside its identity.
+/// What the policy requires of an SGX enclave besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SgxPolicy {
-    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT set, `PROVISION_KEY` and
-    /// `EINITTOKEN_KEY` not, XFRM free. DEBUG is judged apart from it, and no mask can allow it.
+    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT set,
+    /// `PROVISION_KEY` and `EINITTOKEN_KEY` not, XFRM free. DEBUG is checked separately, and no mask can
+    /// allow it.
     pub attributes: Masked<16>,
     /// MISCSELECT, little-endian. By default free.
     pub misc_select: Masked<4>,
@@ -59,11 +60,11 @@ impl Default for SgxPolicy {
     }
 }
 
-/// What is asked of a trust domain beside its identity.
+/// What the policy requires of a trust domain besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxPolicy {
-    /// `TDATTRIBUTES`, little-endian. By default free beyond what every verification asks: no debug, no profiling, no
-    /// migration, no service TD, `SEPT_VE_DISABLE`.
+    /// `TDATTRIBUTES`, little-endian. By default not restricted beyond what every verification requires: no
+    /// debug, no profiling, no migration, no service TD, `SEPT_VE_DISABLE`.
     pub td_attributes: Masked<8>,
     /// XFAM, little-endian. By default free.
     pub xfam: Masked<8>,
@@ -106,25 +107,25 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Makes every check, also after one failed, and gives the first failure.
-    pub(crate) fn judge(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
-        let mut result = self.tcb.judge(claims, record);
-        let mut next = |judged: Result<(), Error>| {
+    /// Makes every check, even after one failed, and returns the first failure.
+    pub(crate) fn appraise(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
+        let mut result = self.tcb.appraise(claims, record);
+        let mut next = |outcome: Result<(), Error>| {
             if result.is_ok() {
-                result = judged;
+                result = outcome;
             }
         };
-        next(record.judge(
-            Id::Identity,
+        next(record.conclude_policy(
+            CheckId::Identity,
             self.describe_identities(),
             identity::describe(&claims.workload),
             self.check_identity(&claims.workload),
         ));
         match &claims.workload {
-            Workload::Enclave(enclave) => self.sgx.judge(enclave, record, &mut next),
-            Workload::TrustDomain(td) => self.tdx.judge(td, record, &mut next),
+            Workload::Enclave(enclave) => self.sgx.appraise(enclave, record, &mut next),
+            Workload::TrustDomain(td) => self.tdx.appraise(td, record, &mut next),
         }
-        self.platform.judge(&claims.platform, record, &mut next);
+        self.platform.appraise(&claims.platform, record, &mut next);
         result
     }
 
@@ -152,28 +153,28 @@ impl Policy {
 }
 
 impl SgxPolicy {
-    fn judge(&self, enclave: &Enclave, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
-        next(masked(record, Id::Attributes, "ATTRIBUTES", &self.attributes, &enclave.attributes));
-        next(masked(record, Id::MiscSelect, "MISCSELECT", &self.misc_select, &enclave.misc_select));
+    fn appraise(&self, enclave: &Enclave, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
+        next(masked(record, CheckId::Attributes, "ATTRIBUTES", &self.attributes, &enclave.attributes));
+        next(masked(record, CheckId::MiscSelect, "MISCSELECT", &self.misc_select, &enclave.misc_select));
     }
 }
 
 impl TdxPolicy {
-    fn judge(&self, td: &TrustDomain, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
-        next(masked(record, Id::Attributes, "TDATTRIBUTES", &self.td_attributes, &td.td_attributes));
-        next(masked(record, Id::Xfam, "XFAM", &self.xfam, &td.xfam));
+    fn appraise(&self, td: &TrustDomain, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
+        next(masked(record, CheckId::Attributes, "TDATTRIBUTES", &self.td_attributes, &td.td_attributes));
+        next(masked(record, CheckId::Xfam, "XFAM", &self.xfam, &td.xfam));
         let found = hex::encode(td.mr_seam);
         let result = if self.mr_seams.is_empty() || self.mr_seams.contains(&td.mr_seam) {
             Ok(())
         } else {
             Err(Error::TdModuleRefused(found.clone()))
         };
-        next(record.judge(Id::TdModule, listed("MRSEAM", &self.mr_seams), found, result));
+        next(record.conclude_policy(CheckId::TdModule, listed("MRSEAM", &self.mr_seams), found, result));
     }
 }
 
 impl PlatformPolicy {
-    fn judge(&self, found: &Platform, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
+    fn appraise(&self, found: &Platform, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
         let ppid = hex::encode(found.ppid);
         let instance = found.platform_instance.map(hex::encode);
         let known = (self.ppids.is_empty() && self.instances.is_empty())
@@ -193,7 +194,7 @@ impl PlatformPolicy {
             }
         };
         let described = format!("PPID {ppid}, platform instance {}", instance.as_deref().unwrap_or("none"));
-        next(record.judge(Id::Platform, expected, described, result));
+        next(record.conclude_policy(CheckId::Platform, expected, described, result));
 
         let fmspc = hex::encode(found.fmspc);
         let result = if self.fmspcs.is_empty() || self.fmspcs.contains(&found.fmspc) {
@@ -201,13 +202,13 @@ impl PlatformPolicy {
         } else {
             Err(Error::FmspcRefused(fmspc.clone()))
         };
-        next(record.judge(Id::Fmspc, listed("FMSPC", &self.fmspcs), fmspc, result));
+        next(record.conclude_policy(CheckId::Fmspc, listed("FMSPC", &self.fmspcs), fmspc, result));
     }
 }
 
 fn masked<const LEN: usize>(
     record: &mut Record,
-    id: Id,
+    id: CheckId,
     what: &'static str,
     asked: &Masked<LEN>,
     found: &[u8; LEN],
@@ -218,7 +219,7 @@ fn masked<const LEN: usize>(
     } else {
         Err(Error::AttributesRefused { what, found: hex.clone(), expected: expected.clone() })
     };
-    record.judge(id, expected, hex, result)
+    record.conclude_policy(id, expected, hex, result)
 }
 
 /// A list of accepted values for people.

@@ -1,24 +1,26 @@
 //! Which states of a platform are accepted.
 
 use crate::Error;
-use crate::checks::{Id, Record};
+use crate::checks::{CheckId, Record};
 use crate::claims::Claims;
+use crate::date::date;
 use crate::status::TcbStatus;
 
-/// What is asked of the platform's trusted computing base and its quoting enclave.
+/// What the policy requires of the platform's trusted computing base and of its quoting enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcbPolicy {
     /// Statuses that are accepted, of the platform and of the quoting enclave. By default `UpToDate` and
-    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only together with
-    /// [`Self::min_tcb_date`].
+    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only
+    /// together with [`Self::min_tcb_date`].
     pub accepted_statuses: Vec<TcbStatus>,
-    /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but `UpToDate`
-    /// needs each of its advisories in this list; one that asks for software hardening must name at least one.
+    /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but
+    /// `UpToDate` needs each of its advisories in this list; one that asks for software hardening must name
+    /// at least one.
     pub accepted_advisories: Vec<String>,
-    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too if it is out
-    /// of date.
+    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too
+    /// if it is out of date.
     pub min_tcb_date: Option<u64>,
-    /// Least evaluation number of the collateral: older collateral of Intel's, still within its window, is refused.
+    /// The least evaluation number of the collateral. Older collateral is refused even if it is still valid.
     pub min_evaluation_number: Option<u32>,
 }
 
@@ -34,33 +36,34 @@ impl Default for TcbPolicy {
 }
 
 impl TcbPolicy {
-    pub(super) fn judge(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
+    pub(super) fn appraise(&self, claims: &Claims, record: &mut Record) -> Result<(), Error> {
         let named = |status: TcbStatus, advisory_ids: &[String]| {
             let ids = if advisory_ids.is_empty() { "none".into() } else { advisory_ids.join(", ") };
             format!("{}, advisories: {ids}", status.intel_name())
         };
         let statuses = self.describe_statuses();
-        let status = record.judge(
-            Id::TcbStatus,
+        let status = record.conclude_policy(
+            CheckId::TcbStatus,
             statuses.clone(),
             named(claims.status, &claims.advisory_ids),
             self.check_status(claims.status, &claims.advisory_ids),
         );
-        // The merged status leaves out states of the quoting enclave that are neither out of date nor revoked.
-        let qe = record.judge(
-            Id::QeStatus,
+        // The merged status leaves out states of the quoting enclave that are neither out of date nor
+        // revoked.
+        let qe = record.conclude_policy(
+            CheckId::QeStatus,
             statuses,
             named(claims.qe_status, &claims.qe_advisory_ids),
             self.check_status(claims.qe_status, &claims.qe_advisory_ids),
         );
-        let date = record.judge(
-            Id::TcbDate,
+        let date = record.conclude_policy(
+            CheckId::TcbDate,
             self.min_tcb_date.map_or_else(|| "any".into(), |least| format!("not before {}", date(least))),
             format!("platform {}, quoting enclave {}", date(claims.tcb_date), date(claims.qe_tcb_date)),
             self.check_date(claims),
         );
-        let number = record.judge(
-            Id::EvaluationNumber,
+        let number = record.conclude_policy(
+            CheckId::EvaluationNumber,
             self.min_evaluation_number.map_or_else(|| "any".into(), |least| format!("at least {least}")),
             claims.evaluation_number.to_string(),
             self.check_evaluation_number(claims.evaluation_number),
@@ -113,12 +116,6 @@ impl TcbPolicy {
     }
 }
 
-/// `YYYY-MM-DDThh:mm:ssZ`; the number itself if it is beyond the years that can be written.
-pub(crate) fn date(seconds: u64) -> String {
-    der::DateTime::from_unix_duration(std::time::Duration::from_secs(seconds))
-        .map_or_else(|_| seconds.to_string(), |time| time.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,19 +127,19 @@ mod tests {
     #[test]
     fn software_hardening_needs_every_advisory_accepted() {
         let policy = TcbPolicy { accepted_advisories: ids(&["A", "B"]), ..TcbPolicy::default() };
-        let judge = |status, names: &[&str]| policy.check_status(status, &ids(names)).is_ok();
-        assert!(judge(TcbStatus::UpToDate, &["C"]));
-        assert!(judge(TcbStatus::SwHardeningNeeded, &["B", "A"]));
-        assert!(!judge(TcbStatus::SwHardeningNeeded, &["A", "C"]));
-        assert!(!judge(TcbStatus::SwHardeningNeeded, &[]));
+        let accepts = |status, names: &[&str]| policy.check_status(status, &ids(names)).is_ok();
+        assert!(accepts(TcbStatus::UpToDate, &["C"]));
+        assert!(accepts(TcbStatus::SwHardeningNeeded, &["B", "A"]));
+        assert!(!accepts(TcbStatus::SwHardeningNeeded, &["A", "C"]));
+        assert!(!accepts(TcbStatus::SwHardeningNeeded, &[]));
         for other in TcbStatus::ALL.into_iter().skip(2) {
-            assert!(!judge(other, &["A"]), "{other:?}");
+            assert!(!accepts(other, &["A"]), "{other:?}");
         }
     }
 
     #[test]
     fn other_statuses_are_accepted_by_name_and_revoked_never() {
-        let judge = |status, names: &[&str], min_tcb_date| {
+        let accepts = |status, names: &[&str], min_tcb_date| {
             let policy = TcbPolicy {
                 accepted_statuses: vec![status],
                 accepted_advisories: ids(&["A"]),
@@ -156,28 +153,28 @@ mod tests {
             TcbStatus::TdRelaunchAdvised,
             TcbStatus::TdRelaunchAdvisedConfigurationNeeded,
         ] {
-            assert!(judge(status, &[], None) && judge(status, &["A"], None), "{status:?}");
-            assert!(!judge(status, &["B"], None), "{status:?}");
+            assert!(accepts(status, &[], None) && accepts(status, &["A"], None), "{status:?}");
+            assert!(!accepts(status, &["B"], None), "{status:?}");
         }
-        assert!(judge(TcbStatus::ConfigurationAndSwHardeningNeeded, &["A"], None));
-        assert!(!judge(TcbStatus::ConfigurationAndSwHardeningNeeded, &[], None));
+        assert!(accepts(TcbStatus::ConfigurationAndSwHardeningNeeded, &["A"], None));
+        assert!(!accepts(TcbStatus::ConfigurationAndSwHardeningNeeded, &[], None));
         for status in [TcbStatus::OutOfDate, TcbStatus::OutOfDateConfigurationNeeded] {
-            assert!(judge(status, &[], Some(1)) && judge(status, &["A"], Some(1)));
-            assert!(!judge(status, &["B"], Some(1)));
-            assert!(!judge(status, &["A"], None), "{status:?} needs a floor");
+            assert!(accepts(status, &[], Some(1)) && accepts(status, &["A"], Some(1)));
+            assert!(!accepts(status, &["B"], Some(1)));
+            assert!(!accepts(status, &["A"], None), "{status:?} needs a minimum date");
         }
-        assert!(!judge(TcbStatus::Revoked, &["A"], Some(1)));
+        assert!(!accepts(TcbStatus::Revoked, &["A"], Some(1)));
         let none = TcbPolicy { accepted_statuses: Vec::new(), ..TcbPolicy::default() };
         assert!(none.check_status(TcbStatus::UpToDate, &[]).is_err());
     }
 
     #[test]
-    fn the_evaluation_number_has_a_floor() {
-        let judge = |min| {
+    fn the_evaluation_number_has_a_minimum() {
+        let check = |min| {
             TcbPolicy { min_evaluation_number: min, ..TcbPolicy::default() }.check_evaluation_number(17)
         };
-        assert_eq!(judge(None), Ok(()));
-        assert_eq!(judge(Some(17)), Ok(()));
-        assert_eq!(judge(Some(18)), Err(Error::EvaluationNumberTooLow { found: 17, least: 18 }));
+        assert_eq!(check(None), Ok(()));
+        assert_eq!(check(Some(17)), Ok(()));
+        assert_eq!(check(Some(18)), Err(Error::EvaluationNumberTooLow { found: 17, least: 18 }));
     }
 }

@@ -1,7 +1,7 @@
-//! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both CRLs. Both must say
-//! the same of the same bytes.
+//! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both
+//! CRLs. Both must say the same of the same bytes.
 
-use crate::bench::{Bench, NOW, production, trust_domain};
+use crate::fixture::{Fixture, NOW, production, trust_domain};
 use crate::{any_identity, read};
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use dcap_qvl::config::{Config, CryptoProvider};
@@ -15,7 +15,7 @@ use tcs_sgx_sim::{
     CollateralOptions, Enclave, IsvTcbLevel, Options, PckCa, QeIdentity, Td, TdVersion, TdxModuleIdentity,
     Tee, Validity,
 };
-use tcs_verifier::{Claims, Collateral, TrustRoot, verify};
+use tcs_verifier::{Claims, Collateral, TrustAnchor, verify};
 
 struct AwsLc;
 
@@ -77,9 +77,9 @@ fn assert_same(ours: &Claims, theirs: &QuoteClaims, what: &str) {
     assert_eq!(ours.window.earliest_expiration, theirs.earliest_expiration_date, "{what}");
 }
 
-/// Judges by both; whether the evidence was genuine for this crate.
+/// Appraises by both, and tells whether the evidence was genuine for this crate.
 #[track_caller]
-fn compare(evidence: &Evidence, json: &[u8], root: &[u8], trust: &TrustRoot, now: i64, what: &str) -> bool {
+fn compare(evidence: &Evidence, json: &[u8], root: &[u8], trust: &TrustAnchor, now: i64, what: &str) -> bool {
     let Ok(collateral) = Collateral::from_json(json) else { return false };
     let verdict = verify(evidence, &collateral, trust, &any_identity(), now);
     let Some(ours) = verdict.claims() else { return false };
@@ -102,7 +102,7 @@ fn claims_of_genuine_quotes_are_dcap_qvls() {
     {
         let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{name}"))).unwrap();
         let json = read(&format!("dcap-qvl/{name}_collateral.json"));
-        assert!(compare(&evidence, &json, root, &TrustRoot::intel(), now, name));
+        assert!(compare(&evidence, &json, root, &TrustAnchor::intel(), now, name));
     }
 }
 
@@ -115,18 +115,19 @@ fn claims_of_the_shared_cases_are_dcap_qvls() {
         let (quote, root) = (file("quote.bin"), file("root.der"));
         let evidence = Evidence::from_quote(quote.clone()).unwrap_or(Evidence::SgxQuote(quote));
         let now = String::from_utf8(file("time")).unwrap().trim().parse().unwrap();
-        let trust = TrustRoot::simulated(&root).unwrap();
+        let trust = TrustAnchor::simulated(&root).unwrap();
         genuine += usize::from(compare(&evidence, &file("collateral.json"), &root, &trust, now, name));
     }
     assert_eq!(genuine, 11);
 }
 
-/// Levels in every order, the platform at each of them; dates that differ; every window that can be the first to end.
+/// Levels in every order, the platform at each of them; dates that differ; every window that can be the first
+/// to end.
 #[test]
 fn claims_of_simulated_platforms_are_dcap_qvls() {
     for (ca, smt_enabled) in [(PckCa::Platform, true), (PckCa::Platform, false), (PckCa::Processor, false)] {
-        let bench = Bench::with(&Options { ca, smt_enabled, sgx_type: 2, ..Options::default() });
-        let own = bench.platform.tcb_level();
+        let fixture = Fixture::with(&Options { ca, smt_enabled, sgx_type: 2, ..Options::default() });
+        let own = fixture.platform.tcb_level();
         let mut levels = Vec::new();
         for (number, (component, pce_svn, tdx)) in
             [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1), (0, 0, 1), (2, 0, 0)].into_iter().enumerate()
@@ -180,14 +181,15 @@ fn claims_of_simulated_platforms_are_dcap_qvls() {
                     ..CollateralOptions::default()
                 };
                 let evidence = if tee == Tee::Sgx {
-                    bench.sgx(&Enclave { ..production() })
+                    fixture.sgx(&Enclave { ..production() })
                 } else {
-                    bench.td(&Td { version: TdVersion::V5Td10, ..trust_domain() })
+                    fixture.td(&Td { version: TdVersion::V5Td10, ..trust_domain() })
                 };
-                let json = bench.json(tee, &options);
-                let root = bench.platform.root_certificate();
+                let json = fixture.json(tee, &options);
+                let root = fixture.platform.root_certificate();
                 let what = format!("{ca:?}, {tee:?}, without {dropped}");
-                compared += usize::from(compare(&evidence, json.as_bytes(), root, &bench.trust, NOW, &what));
+                compared +=
+                    usize::from(compare(&evidence, json.as_bytes(), root, &fixture.trust, NOW, &what));
             }
         }
         // Two of the six levels differ for TDX alone, which makes them one twice for SGX (Q3).

@@ -1,8 +1,10 @@
-//! Genuine quotes under Intel's root: acceptance 2.2 of the verifier, and bit flips.
+//! Genuine quotes under Intel's root.
 
 use crate::{any_identity, read};
 use tcs_evidence::Evidence;
-use tcs_verifier::{Class, Collateral, Error, PckCa, TcbStatus, TrustRoot, Verdict, Workload, verify};
+use tcs_verifier::{
+    Class, Collateral, Error, PckCa, TcbStatus, TrustAnchor, Validity, Verdict, Workload, verify,
+};
 
 /// 2025-06-20T00:00:00Z, 2026-03-01T00:00:00Z and 2026-10-20T00:00:00Z: inside the windows.
 const SUMMER: i64 = 1_750_377_600;
@@ -12,19 +14,19 @@ const AUTUMN: i64 = 1_792_454_400;
 const FIRST: i64 = 1_750_330_571;
 const LAST: i64 = 1_752_919_278;
 
-fn judge(name: &str, now: i64) -> Verdict {
+fn appraise(name: &str, now: i64) -> Verdict {
     let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{name}"))).unwrap();
-    judge_evidence(&evidence, name, now)
+    appraise_evidence(&evidence, name, now)
 }
 
-fn judge_evidence(evidence: &Evidence, name: &str, now: i64) -> Verdict {
+fn appraise_evidence(evidence: &Evidence, name: &str, now: i64) -> Verdict {
     let collateral = Collateral::from_json(&read(&format!("dcap-qvl/{name}_collateral.json"))).unwrap();
-    verify(evidence, &collateral, &TrustRoot::intel(), &any_identity(), now)
+    verify(evidence, &collateral, &TrustAnchor::intel(), &any_identity(), now)
 }
 
 #[test]
 fn sgx_quote_is_genuine_and_its_status_refused_by_name() {
-    let verdict = judge("sgx_quote", SUMMER);
+    let verdict = appraise("sgx_quote", SUMMER);
     let claims = verdict.claims().unwrap();
     assert_eq!(claims.status, TcbStatus::ConfigurationAndSwHardeningNeeded);
     assert_eq!(claims.advisory_ids, ["INTEL-SA-00289", "INTEL-SA-00615"]);
@@ -46,9 +48,12 @@ fn sgx_quote_is_genuine_and_its_status_refused_by_name() {
 }
 
 #[test]
-fn the_window_of_collateral_is_that_of_its_shortest_parts() {
+fn collateral_is_valid_as_long_as_its_shortest_part() {
     let collateral = Collateral::from_json(&read("dcap-qvl/sgx_quote_collateral.json")).unwrap();
-    assert_eq!(collateral.window(), (FIRST.cast_unsigned(), LAST.cast_unsigned()));
+    assert_eq!(
+        collateral.validity(),
+        Validity { not_before: FIRST.cast_unsigned(), not_after: LAST.cast_unsigned() }
+    );
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn tdx_quotes_of_versions_4_and_5_are_up_to_date() {
     for (name, now, fmspc) in
         [("tdx_quote", SUMMER, "b0c06f000000"), ("tdx_quote_td15ex", AUTUMN, "b0c06f000000")]
     {
-        let verdict = judge(name, now);
+        let verdict = appraise(name, now);
         let claims = verdict.accepted().unwrap();
         assert_eq!(
             (claims.status, hex::encode(claims.platform.fmspc).as_str()),
@@ -69,13 +74,13 @@ fn tdx_quotes_of_versions_4_and_5_are_up_to_date() {
 
 #[test]
 fn an_outdated_tdx_platform_is_at_no_level() {
-    let verdict = judge("tdx_quote_outdated", SPRING);
+    let verdict = appraise("tdx_quote_outdated", SPRING);
     let error = verdict.accepted().unwrap_err();
     assert_eq!((error.code(), error.class()), ("TcbLevelNotSupported", Class::Verification));
     assert!(verdict.claims().is_none());
 }
 
-/// Each a second inside and a second outside its window, as the reference gives it.
+/// Each a second inside and a second outside its window, which the comments give.
 #[test]
 fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
     for (name, first, last, inside) in [
@@ -85,7 +90,7 @@ fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
         // 2026-10-08T00:28:26Z to 2026-11-06T23:45:11Z.
         ("tdx_quote_td15ex", 1_791_419_306, 1_794_008_711, "accepted"),
     ] {
-        let code = |now| judge(name, now).accepted().map_or_else(Error::code, |_| "accepted");
+        let code = |now| appraise(name, now).accepted().map_or_else(Error::code, |_| "accepted");
         assert_eq!((code(first), code(last)), (inside, inside), "{name}");
         assert_eq!(
             (code(first - 1), code(last + 1)),
@@ -96,7 +101,7 @@ fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
     for (now, code) in
         [(SPRING - 40 * 86_400, "CollateralNotYetValid"), (SPRING + 40 * 86_400, "CollateralExpired")]
     {
-        assert_eq!(judge("tdx_quote_outdated", now).accepted().unwrap_err().code(), code);
+        assert_eq!(appraise("tdx_quote_outdated", now).accepted().unwrap_err().code(), code);
     }
     for (now, code) in [
         (LAST + 50 * 365 * 86_400, "CollateralExpired"),
@@ -105,7 +110,7 @@ fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
         (i64::MIN, "CollateralNotYetValid"),
         (i64::MAX, "CollateralExpired"),
     ] {
-        let verdict = judge("sgx_quote", now);
+        let verdict = appraise("sgx_quote", now);
         let error = verdict.accepted().unwrap_err();
         assert_eq!((error.code(), error.class()), (code, Class::Collateral), "{now}");
     }
@@ -114,7 +119,7 @@ fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
 /// A genuine quote does not become a simulated one by another root.
 #[test]
 fn genuine_quotes_are_refused_under_a_simulated_root() {
-    let other = TrustRoot::simulated(&read("simulated/ok/root.der")).unwrap();
+    let other = TrustAnchor::simulated(&read("simulated/ok/root.der")).unwrap();
     for (name, now) in [("sgx_quote", SUMMER), ("tdx_quote", SUMMER), ("tdx_quote_td15ex", AUTUMN)] {
         let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{name}"))).unwrap();
         let collateral = Collateral::from_json(&read(&format!("dcap-qvl/{name}_collateral.json"))).unwrap();
@@ -126,6 +131,6 @@ fn genuine_quotes_are_refused_under_a_simulated_root() {
 #[test]
 fn collateral_of_another_platform_does_not_fit() {
     let quote = Evidence::from_quote(read("dcap-qvl/tdx_quote")).unwrap();
-    let verdict = judge_evidence(&quote, "sgx_quote", SUMMER);
+    let verdict = appraise_evidence(&quote, "sgx_quote", SUMMER);
     assert_eq!(verdict.accepted().unwrap_err().class(), Class::Collateral, "{:?}", verdict.accepted());
 }

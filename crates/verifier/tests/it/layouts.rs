@@ -1,6 +1,6 @@
 //! What `tcs-evidence` says of quotes, seen from outside: names, lengths, refusals, debug mode.
 
-use crate::bench::{Bench, production, trust_domain};
+use crate::fixture::{Fixture, production, trust_domain};
 use crate::read;
 use tcs_evidence::{Error, Evidence, Quote, SgxQuoteV3};
 use tcs_sgx_sim::{Enclave, Td};
@@ -15,7 +15,7 @@ fn kinds_have_their_names() {
 #[test]
 fn the_true_length_of_an_sgx_quote_is_found_behind_padding() {
     let quote = read("dcap-qvl/sgx_quote");
-    let signed = Bench::new().sgx(&production()).bytes().to_vec();
+    let signed = Fixture::new().sgx(&production()).bytes().to_vec();
     for quote in [signed.as_slice(), &quote] {
         let padded = [quote, &[0; 100]].concat();
         assert_eq!(SgxQuoteV3::true_length(&padded), Some(quote.len()));
@@ -51,15 +51,15 @@ fn what_cannot_be_judged_is_named() {
 
 #[test]
 fn debug_mode_is_read_from_the_report() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for (flags, debug) in [(0x05, false), (0x07, true), (0x02, true), (0xfd, false)] {
-        let evidence = bench.sgx(&Enclave { flags, ..production() });
+        let evidence = fixture.sgx(&Enclave { flags, ..production() });
         let quote = SgxQuoteV3::parse(evidence.bytes()).unwrap();
         assert_eq!((quote.is_debug(), quote.report().is_debug()), (debug, debug), "{flags:#x}");
     }
     for (bits, debug) in [(0, false), (1, true), (1 << 7, true)] {
         let sound = trust_domain();
-        let evidence = bench.td(&Td { td_attributes: sound.td_attributes | bits, ..sound });
+        let evidence = fixture.td(&Td { td_attributes: sound.td_attributes | bits, ..sound });
         let Quote::Tdx(quote) = evidence.quote().unwrap() else { panic!("not TDX") };
         assert_eq!(quote.report().is_debug(), debug, "{bits:#x}");
     }

@@ -1,6 +1,6 @@
 //! Where acceptance ends: lengths to the byte, keys and not certificates, and the texts beside each check.
 
-use crate::bench::{Bench, production, trust_domain};
+use crate::fixture::{Fixture, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused, read};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use tcs_evidence::{Evidence, MAX_QUOTE};
 use tcs_sgx_sim::{CollateralOptions, Enclave, QuoteShape, Td, Tee};
 use tcs_verifier::{
     AcceptedIdentity, Collateral, Kss, MAX_COLLATERAL, Masked, Outcome, PckCa, PlatformPolicy, Policy,
-    SgxPolicy, TcbPolicy, TcbStatus, TdReference, TdxPolicy, TrustRoot, Verdict, verify,
+    SgxPolicy, TcbPolicy, TcbStatus, TdReference, TdxPolicy, TrustAnchor, Verdict, verify,
 };
 
 const SUMMER: i64 = 1_750_377_600;
@@ -27,34 +27,34 @@ fn collateral_may_have_1_mib_and_no_byte_more() {
 
 #[test]
 fn quotes_may_have_16_kib_and_no_byte_more() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let filled = |length: usize| {
-        let chain = bench.platform.pck_chain();
-        let bare = bench.sgx(&production()).bytes().len() - chain.len();
+        let chain = fixture.platform.pck_chain();
+        let bare = fixture.sgx(&production()).bytes().len() - chain.len();
         let mut chain = chain.into_bytes();
         chain.resize(length - bare, b'\n');
         let shape = QuoteShape { certification_data: Some(chain), ..QuoteShape::default() };
-        let evidence = bench.shaped(&production(), &shape);
+        let evidence = fixture.shaped(&production(), &shape);
         assert_eq!(evidence.bytes().len(), length);
         evidence
     };
-    let judge = |length| bench.with_policy(&filled(length), &any_identity());
-    assert_accepted(&judge(MAX_QUOTE));
-    assert_refused(&judge(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
+    let appraise = |length| fixture.with_policy(&filled(length), &any_identity());
+    assert_accepted(&appraise(MAX_QUOTE));
+    assert_refused(&appraise(MAX_QUOTE + 1), "QuoteMalformed", "quote-layout");
     assert!(Evidence::from_quote(filled(MAX_QUOTE + 1).bytes().to_vec()).is_err());
 }
 
-/// The root and the PCK CA are known by their keys: another certificate of the same key in a chain, as when Intel renews
-/// one, changes nothing. The copy that is trusted is verified, and this one is not.
+/// The root and the PCK CA are known by their keys: another certificate of the same key in a chain, as when
+/// Intel renews one, changes nothing. The copy that is trusted is verified, and this one is not.
 #[test]
 fn a_certificate_of_the_same_key_changes_nothing() {
     let evidence = Evidence::from_quote(read("dcap-qvl/tdx_quote")).unwrap();
     let json: Value = serde_json::from_slice(&read("dcap-qvl/tdx_quote_collateral.json")).unwrap();
-    let judge = |json: &Value| {
+    let appraise = |json: &Value| {
         let collateral = Collateral::from_json(json.to_string().as_bytes()).unwrap();
-        verify(&evidence, &collateral, &TrustRoot::intel(), &any_identity(), SUMMER)
+        verify(&evidence, &collateral, &TrustAnchor::intel(), &any_identity(), SUMMER)
     };
-    let sound = judge(&json);
+    let sound = appraise(&json);
     assert_accepted(&sound);
     for (chain, at) in [
         ("pck_crl_issuer_chain", 0),
@@ -69,7 +69,7 @@ fn a_certificate_of_the_same_key_changes_nothing() {
         blocks[at] = pem::Pem::new("CERTIFICATE", der);
         let mut other = json.clone();
         other[chain] = pem::encode_many(&blocks).into();
-        let verdict = judge(&other);
+        let verdict = appraise(&other);
         assert_accepted(&verdict);
         assert_eq!((verdict.claims(), verdict.checks()), (sound.claims(), sound.checks()), "{chain} {at}");
     }
@@ -101,7 +101,7 @@ fn assert_texts(verdict: &Verdict, expected: &str) {
 fn genuine(file: &str, policy: &Policy) -> Verdict {
     let evidence = Evidence::from_quote(read(&format!("dcap-qvl/{file}"))).unwrap();
     let collateral = Collateral::from_json(&read(&format!("dcap-qvl/{file}_collateral.json"))).unwrap();
-    verify(&evidence, &collateral, &TrustRoot::intel(), policy, SUMMER)
+    verify(&evidence, &collateral, &TrustAnchor::intel(), policy, SUMMER)
 }
 
 #[test]
@@ -185,34 +185,34 @@ fn texts_of_several_identities_and_of_none() {
 /// What a simulated platform's checks say that is not in the genuine quotes' texts.
 #[test]
 fn texts_under_a_simulated_root() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let found = |evidence: &Evidence, id: &str| {
-        let verdict = bench.with_policy(evidence, &any_identity());
+        let verdict = fixture.with_policy(evidence, &any_identity());
         verdict.checks().iter().find(|check| check.id == id).unwrap().found.clone()
     };
-    assert_eq!(found(&bench.sgx(&Enclave::default()), "debug"), "debug mode, under a SIMULATED root");
-    assert_eq!(found(&bench.td(&trust_domain()), "debug"), "not in debug mode");
-    assert_eq!(found(&bench.td(&trust_domain()), "trust-root"), "a SIMULATED root");
+    assert_eq!(found(&fixture.sgx(&Enclave::default()), "debug"), "debug mode, under a SIMULATED root");
+    assert_eq!(found(&fixture.td(&trust_domain()), "debug"), "not in debug mode");
+    assert_eq!(found(&fixture.td(&trust_domain()), "trust-root"), "a SIMULATED root");
     let revoked =
         CollateralOptions { revoked: vec![tcs_sgx_sim::Revoked::PckLeaf], ..CollateralOptions::default() };
-    let collateral = bench.collateral(Tee::Sgx, &revoked).unwrap();
-    let verdict = bench.judge(&bench.sgx(&production()), &collateral, &any_identity());
+    let collateral = fixture.collateral(Tee::Sgx, &revoked).unwrap();
+    let verdict = fixture.appraise(&fixture.sgx(&production()), &collateral, &any_identity());
     assert_eq!(crate::refused(&verdict).1, ["revocation"]);
 }
 
 /// Refusals of the cryptographic verification are shown beside the check that they belong to.
 #[test]
 fn each_refusal_stands_at_its_check() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // Migratable.
     let sound = trust_domain();
-    let td = bench.td(&Td { td_attributes: sound.td_attributes | 1 << 29, ..sound });
-    assert_refused(&bench.with_policy(&td, &any_identity()), "TrustDomainRefused", "attributes");
+    let td = fixture.td(&Td { td_attributes: sound.td_attributes | 1 << 29, ..sound });
+    assert_refused(&fixture.with_policy(&td, &any_identity()), "TrustDomainRefused", "attributes");
     for options in [
         CollateralOptions { pck_crl_number: 1 << 40, ..CollateralOptions::default() },
         CollateralOptions { root_crl_number: 1 << 40, ..CollateralOptions::default() },
     ] {
-        let error = bench.collateral(Tee::Sgx, &options).unwrap_err();
+        let error = fixture.collateral(Tee::Sgx, &options).unwrap_err();
         assert_eq!(error.code(), "CollateralMalformed");
     }
     for number in [0, 1, u64::from(u32::MAX)] {
@@ -221,7 +221,7 @@ fn each_refusal_stands_at_its_check() {
             root_crl_number: number,
             ..CollateralOptions::default()
         };
-        let verdict = bench.with_collateral(&options);
+        let verdict = fixture.with_collateral(&options);
         assert_accepted(&verdict);
         let claims = verdict.claims().unwrap();
         assert_eq!(u64::from(claims.pck_crl_number), number);

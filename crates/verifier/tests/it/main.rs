@@ -2,14 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![forbid(unsafe_code)]
 
-mod bench;
 mod claims;
-mod documentation;
+mod fixture;
 mod flips;
 mod genuine;
+mod intel_qvl;
 mod layouts;
 mod limits;
-mod parity;
 mod policy;
 mod refusals;
 mod simulation;

@@ -1,6 +1,6 @@
 //! Every field of the policy, with evidence that is sound in everything else. Trust domains: `tdx.rs`.
 
-use crate::bench::{Bench, production};
+use crate::fixture::{Fixture, production};
 use crate::{any_identity, assert_accepted, assert_refused};
 use tcs_sgx_sim::{CollateralOptions, Enclave, IsvTcbLevel, Options, PckCa, QeIdentity, Tee};
 use tcs_verifier::{
@@ -17,33 +17,33 @@ fn tcb(tcb: TcbPolicy) -> Policy {
 
 #[test]
 fn policy_mrenclave() {
-    let bench = Bench::new();
-    let judge = |mrenclave| {
+    let fixture = Fixture::new();
+    let appraise = |mrenclave| {
         let accepted = AcceptedIdentity::Enclave { mrenclave, kss: Kss::default() };
-        bench.with_policy(&bench.sgx(&production()), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&production()), &identity(accepted))
     };
-    assert_accepted(&judge([7; 32]));
-    assert_refused(&judge([8; 32]), "IdentityMismatch", "identity");
+    assert_accepted(&appraise([7; 32]));
+    assert_refused(&appraise([8; 32]), "IdentityMismatch", "identity");
 }
 
 #[test]
 fn policy_mrsigner_with_product_and_least_version() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave { mrsigner: [2; 32], isv_prod_id: 3, isv_svn: 4, ..production() };
-    let judge = |mrsigner, isv_prod_id, min_isv_svn| {
+    let appraise = |mrsigner, isv_prod_id, min_isv_svn| {
         let accepted = AcceptedIdentity::Signer { mrsigner, isv_prod_id, min_isv_svn, kss: Kss::default() };
-        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&enclave), &identity(accepted))
     };
-    assert_accepted(&judge([2; 32], 3, 4));
-    assert_accepted(&judge([2; 32], 3, 1));
-    for verdict in [judge([1; 32], 3, 4), judge([2; 32], 2, 4), judge([2; 32], 3, 5)] {
+    assert_accepted(&appraise([2; 32], 3, 4));
+    assert_accepted(&appraise([2; 32], 3, 1));
+    for verdict in [appraise([1; 32], 3, 4), appraise([2; 32], 2, 4), appraise([2; 32], 3, 5)] {
         assert_refused(&verdict, "IdentityMismatch", "identity");
     }
 }
 
 #[test]
 fn policy_kss_fields() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave {
         flags: 0x85,
         config_id: [1; 64],
@@ -52,9 +52,9 @@ fn policy_kss_fields() {
         isv_family_id: [4; 16],
         ..production()
     };
-    let judge = |kss| {
+    let appraise = |kss| {
         let accepted = AcceptedIdentity::Enclave { mrenclave: [7; 32], kss };
-        bench.with_policy(&bench.sgx(&enclave), &identity(accepted))
+        fixture.with_policy(&fixture.sgx(&enclave), &identity(accepted))
     };
     let good = Kss {
         config_id: Some([1; 64]),
@@ -62,38 +62,38 @@ fn policy_kss_fields() {
         isv_ext_prod_id: Some([3; 16]),
         isv_family_id: Some([4; 16]),
     };
-    assert_accepted(&judge(good));
+    assert_accepted(&appraise(good));
     for wrong in [
         Kss { config_id: Some([0; 64]), ..good },
         Kss { min_config_svn: Some(3), ..good },
         Kss { isv_ext_prod_id: Some([0; 16]), ..good },
         Kss { isv_family_id: Some([0; 16]), ..good },
     ] {
-        assert_refused(&judge(wrong), "IdentityMismatch", "identity");
+        assert_refused(&appraise(wrong), "IdentityMismatch", "identity");
     }
 }
 
 #[test]
 fn policy_sgx_attributes_by_default() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // PROVISION_KEY, EINITTOKEN_KEY; neither INIT nor MODE64BIT.
     for flags in [0x15, 0x25, 0x04, 0x01] {
-        let verdict = bench.with_policy(&bench.sgx(&Enclave { flags, ..production() }), &any_identity());
+        let verdict = fixture.with_policy(&fixture.sgx(&Enclave { flags, ..production() }), &any_identity());
         assert_refused(&verdict, "AttributesRefused", "attributes");
     }
 }
 
 #[test]
 fn policy_sgx_attributes_and_misc_select() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let enclave = Enclave { xfrm: 0xe7, miscselect: 1, ..production() };
-    let judge = |sgx| bench.with_policy(&bench.sgx(&enclave), &Policy { sgx, ..any_identity() });
+    let appraise = |sgx| fixture.with_policy(&fixture.sgx(&enclave), &Policy { sgx, ..any_identity() });
     let mut attributes = SgxPolicy::default().attributes;
     (attributes.value[8], attributes.mask[8]) = (0xe7, 0xff);
-    assert_accepted(&judge(SgxPolicy { attributes, ..SgxPolicy::default() }));
+    assert_accepted(&appraise(SgxPolicy { attributes, ..SgxPolicy::default() }));
     attributes.value[8] = 0x03;
     assert_refused(
-        &judge(SgxPolicy { attributes, ..SgxPolicy::default() }),
+        &appraise(SgxPolicy { attributes, ..SgxPolicy::default() }),
         "AttributesRefused",
         "attributes",
     );
@@ -101,13 +101,13 @@ fn policy_sgx_attributes_and_misc_select() {
         misc_select: Masked { value: [value, 0, 0, 0], mask: [0xff; 4] },
         ..SgxPolicy::default()
     };
-    assert_accepted(&judge(misc(1)));
-    assert_refused(&judge(misc(0)), "AttributesRefused", "misc-select");
+    assert_accepted(&appraise(misc(1)));
+    assert_refused(&appraise(misc(0)), "AttributesRefused", "misc-select");
 }
 
-fn with_status(status: &str, advisories: &[&str]) -> Bench {
+fn with_status(status: &str, advisories: &[&str]) -> Fixture {
     let advisories = advisories.iter().map(ToString::to_string).collect();
-    Bench::with(&Options { tcb_status: status.into(), advisories, ..Options::default() })
+    Fixture::with(&Options { tcb_status: status.into(), advisories, ..Options::default() })
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn policy_accepted_statuses() {
         (TcbStatus::OutOfDate, Some(1_710_288_000)),
         (TcbStatus::OutOfDateConfigurationNeeded, Some(1_710_288_000)),
     ] {
-        let bench = with_status(status.intel_name(), &["INTEL-SA-00615"]);
-        let evidence = bench.sgx(&production());
+        let fixture = with_status(status.intel_name(), &["INTEL-SA-00615"]);
+        let evidence = fixture.sgx(&production());
         let policy = |accepted_statuses| {
             tcb(TcbPolicy {
                 accepted_statuses,
@@ -129,10 +129,10 @@ fn policy_accepted_statuses() {
                 ..TcbPolicy::default()
             })
         };
-        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate, status]));
+        let verdict = fixture.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate, status]));
         assert_accepted(&verdict);
         assert_eq!(verdict.qv_result(), Some(status.result()));
-        let verdict = bench.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
+        let verdict = fixture.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
         assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
         // Genuine all the same: the status is there to be told.
         assert_eq!(verdict.claims().unwrap().status, status);
@@ -144,15 +144,15 @@ fn policy_accepted_statuses() {
 
 #[test]
 fn policy_accepted_advisories() {
-    let bench = with_status("SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]);
-    let evidence = bench.sgx(&production());
-    let judge = |ids: &[&str]| {
+    let fixture = with_status("SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]);
+    let evidence = fixture.sgx(&production());
+    let appraise = |ids: &[&str]| {
         let accepted_advisories = ids.iter().map(ToString::to_string).collect();
-        bench.with_policy(&evidence, &tcb(TcbPolicy { accepted_advisories, ..TcbPolicy::default() }))
+        fixture.with_policy(&evidence, &tcb(TcbPolicy { accepted_advisories, ..TcbPolicy::default() }))
     };
-    assert_accepted(&judge(&["INTEL-SA-00615", "INTEL-SA-00334", "INTEL-SA-00001"]));
-    assert_refused(&judge(&["INTEL-SA-00334"]), "TcbStatusRefused", "tcb-status");
-    assert_refused(&judge(&[]), "TcbStatusRefused", "tcb-status");
+    assert_accepted(&appraise(&["INTEL-SA-00615", "INTEL-SA-00334", "INTEL-SA-00001"]));
+    assert_refused(&appraise(&["INTEL-SA-00334"]), "TcbStatusRefused", "tcb-status");
+    assert_refused(&appraise(&[]), "TcbStatusRefused", "tcb-status");
     // Nobody can say what to harden against.
     let silent = with_status("SWHardeningNeeded", &[]);
     let verdict = silent.with_policy(&silent.sgx(&production()), &any_identity());
@@ -161,45 +161,45 @@ fn policy_accepted_advisories() {
 
 #[test]
 fn policy_out_of_date_needs_a_floor_of_the_date() {
-    let bench = with_status("OutOfDate", &[]);
-    let judge = |min_tcb_date| {
+    let fixture = with_status("OutOfDate", &[]);
+    let appraise = |min_tcb_date| {
         let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
         let policy = TcbPolicy { accepted_statuses, min_tcb_date, ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
-    assert_refused(&judge(None), "TcbStatusRefused", "tcb-status");
-    assert_accepted(&judge(Some(1_710_288_000)));
-    assert_refused(&judge(Some(1_710_288_001)), "TcbDateTooOld", "tcb-date");
+    assert_refused(&appraise(None), "TcbStatusRefused", "tcb-status");
+    assert_accepted(&appraise(Some(1_710_288_000)));
+    assert_refused(&appraise(Some(1_710_288_001)), "TcbDateTooOld", "tcb-date");
 }
 
 #[test]
 fn policy_min_tcb_date() {
-    let bench = Bench::new();
-    let judge = |least| {
+    let fixture = Fixture::new();
+    let appraise = |least| {
         let policy = TcbPolicy { min_tcb_date: Some(least), ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
-    assert_accepted(&judge(1_710_288_000));
-    assert_refused(&judge(1_710_288_001), "TcbDateTooOld", "tcb-date");
+    assert_accepted(&appraise(1_710_288_000));
+    assert_refused(&appraise(1_710_288_001), "TcbDateTooOld", "tcb-date");
 }
 
 #[test]
 fn policy_min_evaluation_number() {
-    let bench = Bench::new();
-    let judge = |least| {
+    let fixture = Fixture::new();
+    let appraise = |least| {
         let policy = TcbPolicy { min_evaluation_number: Some(least), ..TcbPolicy::default() };
-        bench.with_policy(&bench.sgx(&production()), &tcb(policy))
+        fixture.with_policy(&fixture.sgx(&production()), &tcb(policy))
     };
-    assert_accepted(&judge(17));
-    assert_refused(&judge(18), "EvaluationNumberTooLow", "evaluation-number");
+    assert_accepted(&appraise(17));
+    assert_refused(&appraise(18), "EvaluationNumberTooLow", "evaluation-number");
 }
 
 fn with_qe_level(level: IsvTcbLevel, policy: &Policy) -> Verdict {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let identity = QeIdentity { levels: vec![level], ..QeIdentity::of(Tee::Sgx) };
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    let collateral = bench.collateral(Tee::Sgx, &options).unwrap();
-    bench.judge(&bench.sgx(&production()), &collateral, policy)
+    let collateral = fixture.collateral(Tee::Sgx, &options).unwrap();
+    fixture.appraise(&fixture.sgx(&production()), &collateral, policy)
 }
 
 #[test]
@@ -221,18 +221,18 @@ fn policy_an_old_quoting_enclave_is_held_to_the_same_floor() {
         date: "2023-01-01T00:00:00Z".into(),
         ..IsvTcbLevel::default()
     };
-    let judge = |min_tcb_date| {
+    let appraise = |min_tcb_date| {
         let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
         let policy = TcbPolicy { accepted_statuses, min_tcb_date, ..TcbPolicy::default() };
         with_qe_level(level.clone(), &tcb(policy))
     };
-    assert_accepted(&judge(Some(1_672_531_200)));
-    assert_refused(&judge(Some(1_672_531_201)), "TcbDateTooOld", "tcb-date");
+    assert_accepted(&appraise(Some(1_672_531_200)));
+    assert_refused(&appraise(Some(1_672_531_201)), "TcbDateTooOld", "tcb-date");
 }
 
 fn platform(options: &Options, platform: PlatformPolicy) -> Verdict {
-    let bench = Bench::with(options);
-    bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..any_identity() })
+    let fixture = Fixture::with(options);
+    fixture.with_policy(&fixture.sgx(&production()), &Policy { platform, ..any_identity() })
 }
 
 #[test]
@@ -271,9 +271,9 @@ fn policy_platform_fmspcs() {
 /// All checks of the policy are made, so that one run tells everything; the verdict is the first refusal.
 #[test]
 fn a_refusal_does_not_hide_the_next() {
-    let bench = with_status("ConfigurationNeeded", &[]);
+    let fixture = with_status("ConfigurationNeeded", &[]);
     let platform = PlatformPolicy { ppids: vec![[9; 16]], fmspcs: vec![[9; 6]], ..PlatformPolicy::default() };
-    let verdict = bench.with_policy(&bench.sgx(&production()), &Policy { platform, ..Policy::default() });
+    let verdict = fixture.with_policy(&fixture.sgx(&production()), &Policy { platform, ..Policy::default() });
     let (code, failed) = crate::refused(&verdict);
     assert_eq!(code, "TcbStatusRefused");
     assert_eq!(failed, ["tcb-status", "identity", "platform", "fmspc"]);

@@ -1,6 +1,6 @@
 //! Everything else for which genuine-looking evidence is refused, one change each.
 
-use crate::bench::{Bench, NOW, production};
+use crate::fixture::{Fixture, NOW, production};
 use crate::{any_identity, assert_refused};
 use tcs_evidence::Evidence;
 use tcs_evidence::report_data::{FIXED_NONCE, ctk_v1};
@@ -12,24 +12,24 @@ use tcs_verifier::{Class, Collateral, Error, Outcome, PckCa, QvResult, check_bin
 
 #[test]
 fn revoked_certificates_and_levels_are_refused_as_such() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for revoked in [Revoked::PckLeaf, Revoked::PckCa, Revoked::TcbSigner, Revoked::Root] {
         let options = CollateralOptions { revoked: vec![revoked], ..CollateralOptions::default() };
-        let verdict = bench.with_collateral(&options);
+        let verdict = fixture.with_collateral(&options);
         assert_refused(&verdict, "Revoked", "revocation");
         assert_eq!(verdict.qv_result(), Some(QvResult::Revoked), "{revoked:?}");
     }
-    let revoked = Bench::with(&Options { tcb_status: "Revoked".into(), ..Options::default() });
+    let revoked = Fixture::with(&Options { tcb_status: "Revoked".into(), ..Options::default() });
     assert_refused(&revoked.with_collateral(&CollateralOptions::default()), "Revoked", "revocation");
 }
 
 #[test]
 fn a_platform_at_no_level_is_refused() {
-    let bench = Bench::new();
-    let mut level = bench.platform.tcb_level();
+    let fixture = Fixture::new();
+    let mut level = fixture.platform.tcb_level();
     level.pce_svn += 1;
     let options = CollateralOptions { tcb_levels: Some(vec![level]), ..CollateralOptions::default() };
-    let verdict = bench.with_collateral(&options);
+    let verdict = fixture.with_collateral(&options);
     assert_refused(&verdict, "TcbLevelNotSupported", "tcb-level");
     assert_eq!(verdict.qv_result(), Some(QvResult::Unspecified));
     // What comes after is not made, and says so.
@@ -39,7 +39,7 @@ fn a_platform_at_no_level_is_refused() {
 
 #[test]
 fn quoting_enclaves_that_are_not_the_published_ones_are_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let own = Enclave::quoting(Tee::Sgx);
     for qe in [
         Enclave { mrsigner: [1; 32], ..own.clone() },
@@ -50,43 +50,43 @@ fn quoting_enclaves_that_are_not_the_published_ones_are_refused() {
         Enclave { isv_svn: 1, ..own.clone() },
     ] {
         let shape = QuoteShape { qe: Some(qe.clone()), ..QuoteShape::default() };
-        let verdict = bench.with_policy(&bench.shaped(&production(), &shape), &any_identity());
+        let verdict = fixture.with_policy(&fixture.shaped(&production(), &shape), &any_identity());
         assert_refused(&verdict, "QuotingEnclaveRefused", "quoting-enclave");
     }
     let shape = QuoteShape { vendor_id: [0; 16], ..QuoteShape::default() };
-    let verdict = bench.with_policy(&bench.shaped(&production(), &shape), &any_identity());
+    let verdict = fixture.with_policy(&fixture.shaped(&production(), &shape), &any_identity());
     assert_refused(&verdict, "QuotingEnclaveRefused", "quoting-enclave");
     let revoked = IsvTcbLevel { status: "Revoked".into(), ..IsvTcbLevel::default() };
     let identity = QeIdentity { levels: vec![revoked], ..QeIdentity::of(Tee::Sgx) };
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    assert_refused(&bench.with_collateral(&options), "Revoked", "revocation");
+    assert_refused(&fixture.with_collateral(&options), "Revoked", "revocation");
 }
 
 #[test]
 fn forged_signatures_are_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let swapped = QuoteShape { ak_swap: true, ..QuoteShape::default() };
-    let verdict = bench.with_policy(&bench.shaped(&production(), &swapped), &any_identity());
+    let verdict = fixture.with_policy(&fixture.shaped(&production(), &swapped), &any_identity());
     assert_refused(&verdict, "SignatureInvalid", "signatures");
     assert_eq!(verdict.qv_result(), Some(QvResult::InvalidSignature));
     for byte in [8, 112, 440, 600] {
-        let mut quote = bench.sgx(&production()).bytes().to_vec();
+        let mut quote = fixture.sgx(&production()).bytes().to_vec();
         quote[byte] ^= 1;
-        let verdict = bench.with_policy(&Evidence::SgxQuote(quote), &any_identity());
+        let verdict = fixture.with_policy(&Evidence::SgxQuote(quote), &any_identity());
         assert_refused(&verdict, "SignatureInvalid", "signatures");
     }
 }
 
 #[test]
 fn quotes_of_another_form_are_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for shape in [
         QuoteShape { key_type: 3, ..QuoteShape::default() },
         QuoteShape { version: Some(2), ..QuoteShape::default() },
         QuoteShape { tee_type: Some(0x81), ..QuoteShape::default() },
         QuoteShape { certification_type: 4, ..QuoteShape::default() },
     ] {
-        let verdict = bench.with_policy(&bench.shaped(&production(), &shape), &any_identity());
+        let verdict = fixture.with_policy(&fixture.shaped(&production(), &shape), &any_identity());
         let (code, _) = crate::refused(&verdict);
         assert!(matches!(code, "QuoteMalformed" | "QuoteRefused"), "{shape:?}: {code}");
     }
@@ -95,10 +95,10 @@ fn quotes_of_another_form_are_refused() {
 #[test]
 fn collateral_of_another_platform_family_is_refused() {
     let options = CollateralOptions { fmspc: Some([1; 6]), ..CollateralOptions::default() };
-    let verdict = Bench::new().with_collateral(&options);
+    let verdict = Fixture::new().with_collateral(&options);
     assert_refused(&verdict, "CollateralMismatch", "collateral-platform");
     let options = CollateralOptions { tcb_info_id: Some("TDX".into()), ..CollateralOptions::default() };
-    let verdict = Bench::new().with_collateral(&options);
+    let verdict = Fixture::new().with_collateral(&options);
     assert_eq!(verdict.accepted().unwrap_err().class(), Class::Collateral);
 }
 
@@ -115,8 +115,8 @@ fn both_pck_cas_are_told_apart() {
         [(SimulatedCa::Platform, PckCa::Platform, true), (SimulatedCa::Processor, PckCa::Processor, false)]
     {
         let options = Options { ca, dynamic_platform: true, smt_enabled: true, ..Options::default() };
-        let bench = Bench::with(&options);
-        let verdict = bench.with_collateral(&CollateralOptions::default());
+        let fixture = Fixture::with(&options);
+        let verdict = fixture.with_collateral(&CollateralOptions::default());
         let platform = &verdict.accepted().unwrap().platform;
         assert_eq!(platform.ca, expected);
         assert_eq!(platform.platform_instance.is_some(), instance);
@@ -137,8 +137,8 @@ fn claims_are_what_the_platform_was_made_with() {
         pce_svn: 11,
         ..Options::default()
     };
-    let bench = Bench::with(&options);
-    let collateral = bench
+    let fixture = Fixture::with(&options);
+    let collateral = fixture
         .collateral(
             Tee::Sgx,
             &CollateralOptions {
@@ -161,7 +161,7 @@ fn claims_are_what_the_platform_was_made_with() {
         isv_family_id: [26; 16],
         ..production()
     };
-    let verdict = bench.judge(&bench.sgx(&enclave), &collateral, &any_identity());
+    let verdict = fixture.appraise(&fixture.sgx(&enclave), &collateral, &any_identity());
     let claims = verdict.accepted().unwrap();
     let platform = &claims.platform;
     assert_eq!((platform.fmspc, platform.pce_id, platform.ppid), ([1, 2, 3, 4, 5, 6], [7, 8], [9; 16]));
@@ -185,7 +185,7 @@ fn claims_are_what_the_platform_was_made_with() {
     assert_eq!((found.mrenclave, claims.report_data), ([7; 32], [9; 64]));
 
     // Unverified, the same quote says the same of itself.
-    let inspection = inspect(&bench.sgx(&enclave)).unwrap();
+    let inspection = inspect(&fixture.sgx(&enclave)).unwrap();
     assert_eq!(inspection.workload, claims.workload);
     assert_eq!(inspection.platform, claims.platform);
     assert_eq!((inspection.version, inspection.attestation_key_type), (3, 2));
@@ -212,14 +212,15 @@ fn the_binding_is_to_one_key_and_nonce() {
 /// Same collateral object, many verdicts: parsing it once does not carry anything from one to the next.
 #[test]
 fn a_verdict_does_not_depend_on_the_one_before() {
-    let bench = Bench::new();
-    let collateral = bench.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
-    let good = bench.sgx(&production());
+    let fixture = Fixture::new();
+    let collateral = fixture.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
+    let good = fixture.sgx(&production());
     let mut forged = good.bytes().to_vec();
     forged[112] ^= 1;
-    let judge = |evidence: &Evidence, now| verify(evidence, &collateral, &bench.trust, &any_identity(), now);
-    let first = judge(&good, NOW);
-    assert!(judge(&Evidence::SgxQuote(forged), NOW).accepted().is_err());
-    assert!(judge(&good, NOW + 400 * 86_400).accepted().is_err());
-    assert_eq!(judge(&good, NOW).claims(), first.claims());
+    let appraise =
+        |evidence: &Evidence, now| verify(evidence, &collateral, &fixture.trust, &any_identity(), now);
+    let first = appraise(&good, NOW);
+    assert!(appraise(&Evidence::SgxQuote(forged), NOW).accepted().is_err());
+    assert!(appraise(&good, NOW + 400 * 86_400).accepted().is_err());
+    assert_eq!(appraise(&good, NOW).claims(), first.claims());
 }

@@ -1,15 +1,15 @@
 //! The honest simulator: what its root admits, and that it admits nothing else.
 
-use crate::bench::{Bench, NOW, production, trust_domain};
+use crate::fixture::{Fixture, NOW, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use tcs_sgx_sim::{CollateralOptions, Enclave, Td, Tee};
-use tcs_verifier::{AcceptedIdentity, Kss, Policy, TrustRoot, verify};
+use tcs_verifier::{AcceptedIdentity, Kss, Policy, TrustAnchor, verify};
 
 #[test]
 fn debug_mode_is_admitted_under_the_simulated_root_and_said_so() {
-    let bench = Bench::new();
-    for evidence in [bench.sgx(&Enclave::default()), bench.td(&Td::default())] {
-        let verdict = bench.with_policy(&evidence, &any_identity());
+    let fixture = Fixture::new();
+    for evidence in [fixture.sgx(&Enclave::default()), fixture.td(&Td::default())] {
+        let verdict = fixture.with_policy(&evidence, &any_identity());
         assert_accepted(&verdict);
         let claims = verdict.claims().unwrap();
         assert!(claims.simulated && claims.workload.is_debug());
@@ -23,11 +23,11 @@ fn debug_mode_is_admitted_under_the_simulated_root_and_said_so() {
 /// The exception belongs to one root: neither Intel's nor another simulated one has it for this quote.
 #[test]
 fn the_exception_for_debug_never_reaches_a_quote_under_another_root() {
-    let (own, other) = (Bench::new(), Bench::new());
+    let (own, other) = (Fixture::new(), Fixture::new());
     for tee in [Tee::Sgx, Tee::Tdx] {
         let collateral = own.collateral(tee, &CollateralOptions::default()).unwrap();
         let evidence = if tee == Tee::Sgx { own.sgx(&Enclave::default()) } else { own.td(&Td::default()) };
-        for trust in [&TrustRoot::intel(), &other.trust] {
+        for trust in [&TrustAnchor::intel(), &other.trust] {
             let verdict = verify(&evidence, &collateral, trust, &any_identity(), NOW);
             assert_refused(&verdict, "UntrustedRoot", "trust-root");
             assert!(verdict.claims().is_none());
@@ -37,9 +37,9 @@ fn the_exception_for_debug_never_reaches_a_quote_under_another_root() {
 
 #[test]
 fn production_mode_under_the_simulated_root_is_simulated_all_the_same() {
-    let bench = Bench::new();
-    for evidence in [bench.sgx(&production()), bench.td(&trust_domain())] {
-        let verdict = bench.with_policy(&evidence, &any_identity());
+    let fixture = Fixture::new();
+    for evidence in [fixture.sgx(&production()), fixture.td(&trust_domain())] {
+        let verdict = fixture.with_policy(&evidence, &any_identity());
         let claims = verdict.accepted().unwrap();
         assert!(claims.simulated && !claims.workload.is_debug());
     }
@@ -48,12 +48,16 @@ fn production_mode_under_the_simulated_root_is_simulated_all_the_same() {
 /// W-S2: the original's tools had no policy on who the enclave is; here none is accepted that nobody named.
 #[test]
 fn w_s2_without_a_policy_nothing_is_accepted() {
-    let bench = Bench::new();
-    for evidence in [bench.sgx(&production()), bench.td(&trust_domain())] {
-        let verdict = bench.with_policy(&evidence, &Policy::default());
+    let fixture = Fixture::new();
+    for evidence in [fixture.sgx(&production()), fixture.td(&trust_domain())] {
+        let verdict = fixture.with_policy(&evidence, &Policy::default());
         assert_refused(&verdict, "NoIdentityConfigured", "identity");
     }
     let other = AcceptedIdentity::Enclave { mrenclave: [8; 32], kss: Kss::default() };
     let policy = Policy { identities: vec![other], ..Policy::default() };
-    assert_refused(&bench.with_policy(&bench.sgx(&production()), &policy), "IdentityMismatch", "identity");
+    assert_refused(
+        &fixture.with_policy(&fixture.sgx(&production()), &policy),
+        "IdentityMismatch",
+        "identity",
+    );
 }

@@ -1,6 +1,6 @@
 //! Trust domains: every version, what no policy can accept, and the reference values.
 
-use crate::bench::{Bench, TD_PRODUCTION, trust_domain};
+use crate::fixture::{Fixture, TD_PRODUCTION, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use tcs_sgx_sim::{CollateralOptions, Td, TdVersion, Tee};
 use tcs_verifier::{
@@ -9,10 +9,10 @@ use tcs_verifier::{
 
 #[test]
 fn every_version_of_quote_and_report_is_accepted() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for version in [TdVersion::V4, TdVersion::V5Td10, TdVersion::V5Td15, TdVersion::V5Td15Ex] {
         let td = Td { version, mr_td: [1; 48], rtmr: [[2; 48], [3; 48], [4; 48], [5; 48]], ..trust_domain() };
-        let verdict = bench.with_policy(&bench.td(&td), &any_identity());
+        let verdict = fixture.with_policy(&fixture.td(&td), &any_identity());
         assert_accepted(&verdict);
         let Workload::TrustDomain(found) = &verdict.claims().unwrap().workload else { panic!("{version:?}") };
         assert_eq!((found.mr_td, found.rtmrs, found.mr_seam), (td.mr_td, td.rtmr, td.mr_seam));
@@ -22,12 +22,13 @@ fn every_version_of_quote_and_report_is_accepted() {
     }
 }
 
-/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: whatever the policy.
+/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: whatever the
+/// policy.
 #[test]
 fn what_no_policy_can_accept_of_a_trust_domain() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let refuse = |td: &Td| {
-        let verdict = bench.with_policy(&bench.td(td), &any_identity());
+        let verdict = fixture.with_policy(&fixture.td(td), &any_identity());
         let (code, _) = crate::refused(&verdict);
         code
     };
@@ -49,28 +50,28 @@ fn what_no_policy_can_accept_of_a_trust_domain() {
 
 #[test]
 fn a_trust_domain_that_should_be_relaunched_needs_its_status_accepted() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let mut launched = trust_domain();
     launched.version = TdVersion::V5Td15;
     launched.tee_tcb_svn[2] -= 1;
-    let level = bench.platform.tcb_level();
+    let level = fixture.platform.tcb_level();
     let mut old = level.clone();
     old.tdx_components[2] -= 1;
     old.status = "OutOfDate".into();
     let options = CollateralOptions { tcb_levels: Some(vec![level, old]), ..CollateralOptions::default() };
-    let collateral = bench.collateral(Tee::Tdx, &options).unwrap();
-    let verdict = bench.judge(&bench.td(&launched), &collateral, &any_identity());
+    let collateral = fixture.collateral(Tee::Tdx, &options).unwrap();
+    let verdict = fixture.appraise(&fixture.td(&launched), &collateral, &any_identity());
     assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
     assert_eq!(verdict.claims().unwrap().status, TcbStatus::TdRelaunchAdvised);
     assert_eq!(verdict.qv_result().unwrap().value(), 0xA009);
     let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::TdRelaunchAdvised];
     let policy = Policy { tcb: TcbPolicy { accepted_statuses, ..TcbPolicy::default() }, ..any_identity() };
-    assert_accepted(&bench.judge(&bench.td(&launched), &collateral, &policy));
+    assert_accepted(&fixture.appraise(&fixture.td(&launched), &collateral, &policy));
 }
 
 #[test]
 fn policy_reference_values_of_a_trust_domain() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let td = Td {
         mr_td: [1; 48],
         rtmr: [[2; 48], [3; 48], [4; 48], [5; 48]],
@@ -86,11 +87,11 @@ fn policy_reference_values_of_a_trust_domain() {
         mr_owner: Some([7; 48]),
         mr_owner_config: Some([8; 48]),
     };
-    let judge = |reference: TdReference| {
+    let appraise = |reference: TdReference| {
         let identities = vec![AcceptedIdentity::TrustDomain(Box::new(reference))];
-        bench.with_policy(&bench.td(&td), &Policy { identities, ..Policy::default() })
+        fixture.with_policy(&fixture.td(&td), &Policy { identities, ..Policy::default() })
     };
-    assert_accepted(&judge(good));
+    assert_accepted(&appraise(good));
     let mut wrong = vec![
         TdReference { mr_td: [9; 48], ..good },
         TdReference { mr_config_id: Some([9; 48]), ..good },
@@ -103,7 +104,7 @@ fn policy_reference_values_of_a_trust_domain() {
         wrong.push(TdReference { rtmrs, ..good });
     }
     for reference in wrong {
-        assert_refused(&judge(reference), "IdentityMismatch", "identity");
+        assert_refused(&appraise(reference), "IdentityMismatch", "identity");
     }
 }
 
@@ -113,35 +114,35 @@ fn with(tdx: TdxPolicy) -> Policy {
 
 #[test]
 fn policy_td_attributes() {
-    let bench = Bench::new();
-    let evidence = bench.td(&Td { td_attributes: TD_PRODUCTION | 1 << 31, ..trust_domain() });
-    let judge = |value: u64, mask: u64| {
+    let fixture = Fixture::new();
+    let evidence = fixture.td(&Td { td_attributes: TD_PRODUCTION | 1 << 31, ..trust_domain() });
+    let appraise = |value: u64, mask: u64| {
         let td_attributes = Masked { value: value.to_le_bytes(), mask: mask.to_le_bytes() };
-        bench.with_policy(&evidence, &with(TdxPolicy { td_attributes, ..TdxPolicy::default() }))
+        fixture.with_policy(&evidence, &with(TdxPolicy { td_attributes, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(1 << 31, 1 << 31));
-    assert_refused(&judge(0, 1 << 31), "AttributesRefused", "attributes");
+    assert_accepted(&appraise(1 << 31, 1 << 31));
+    assert_refused(&appraise(0, 1 << 31), "AttributesRefused", "attributes");
 }
 
 #[test]
 fn policy_xfam() {
-    let bench = Bench::new();
-    let evidence = bench.td(&Td { xfam: 0xe7, ..trust_domain() });
-    let judge = |value: u64, mask: u64| {
+    let fixture = Fixture::new();
+    let evidence = fixture.td(&Td { xfam: 0xe7, ..trust_domain() });
+    let appraise = |value: u64, mask: u64| {
         let xfam = Masked { value: value.to_le_bytes(), mask: mask.to_le_bytes() };
-        bench.with_policy(&evidence, &with(TdxPolicy { xfam, ..TdxPolicy::default() }))
+        fixture.with_policy(&evidence, &with(TdxPolicy { xfam, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(0xe7, u64::MAX));
-    assert_refused(&judge(0x07, u64::MAX), "AttributesRefused", "xfam");
+    assert_accepted(&appraise(0xe7, u64::MAX));
+    assert_refused(&appraise(0x07, u64::MAX), "AttributesRefused", "xfam");
 }
 
 #[test]
 fn policy_mr_seams() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let td = trust_domain();
-    let judge = |mr_seams: Vec<[u8; 48]>| {
-        bench.with_policy(&bench.td(&td), &with(TdxPolicy { mr_seams, ..TdxPolicy::default() }))
+    let appraise = |mr_seams: Vec<[u8; 48]>| {
+        fixture.with_policy(&fixture.td(&td), &with(TdxPolicy { mr_seams, ..TdxPolicy::default() }))
     };
-    assert_accepted(&judge(vec![[1; 48], td.mr_seam]));
-    assert_refused(&judge(vec![[1; 48]]), "TdModuleRefused", "td-module");
+    assert_accepted(&appraise(vec![[1; 48], td.mr_seam]));
+    assert_refused(&appraise(vec![[1; 48]]), "TdModuleRefused", "td-module");
 }

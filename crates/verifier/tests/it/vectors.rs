@@ -1,9 +1,9 @@
-//! Acceptance 2.1: the 52 shared cases, judged by Intel's own library and by this verifier on the same bytes.
+//! The 52 shared cases: verdicts of Intel's own library and of this verifier on the same bytes.
 
-use crate::{any_identity, documentation, read};
+use crate::{any_identity, read};
 use std::fmt::Write as _;
 use tcs_evidence::Evidence;
-use tcs_verifier::{Collateral, Error, TcbStatus, TrustRoot, Verdict, verify};
+use tcs_verifier::{Collateral, Error, TcbStatus, TrustAnchor, Verdict, verify};
 
 /// Cases in which this verifier refuses what Intel's library accepts, and why.
 const STRICTER: [(&str, &str); 6] = [
@@ -39,8 +39,8 @@ impl Case {
     }
 
     /// Under the case's own root, any identity. `Err`: the collateral or the quote cannot even be read.
-    fn judge(&self) -> Result<Verdict, Error> {
-        let trust = TrustRoot::simulated(&self.file("root.der"))?;
+    fn appraise(&self) -> Result<Verdict, Error> {
+        let trust = TrustAnchor::simulated(&self.file("root.der"))?;
         // What is neither SGX of version 3 nor TDX is given as what the case is about.
         let quote = self.file("quote.bin");
         let evidence = Evidence::from_quote(quote.clone()).unwrap_or(Evidence::SgxQuote(quote));
@@ -73,8 +73,8 @@ impl Case {
 }
 
 /// Ours: the status of a genuine quote, or the code of the refusal.
-fn ours(judged: &Result<Verdict, Error>) -> Result<TcbStatus, &'static str> {
-    match judged {
+fn ours(outcome: &Result<Verdict, Error>) -> Result<TcbStatus, &'static str> {
+    match outcome {
         Ok(verdict) => match verdict.claims() {
             Some(claims) => Ok(claims.status),
             None => Err(verdict.accepted().unwrap_err().code()),
@@ -91,8 +91,8 @@ fn every_verdict_equals_intels_or_is_stricter_and_the_table_says_why() {
         String::from("| Case | Intel's library | Ours | Default policy | |\n|---|---|---|---|---|\n");
     let (mut equal, mut stricter) = (0, 0);
     for case in &cases {
-        let (name, intel, judged) = (case.name.as_str(), case.intel(), case.judge());
-        let ours = ours(&judged);
+        let (name, intel, outcome) = (case.name.as_str(), case.intel(), case.appraise());
+        let ours = ours(&outcome);
         let why = STRICTER.iter().find(|(stricter, _)| *stricter == name).map_or("", |(_, why)| why);
         let note = match (&intel, &ours) {
             (Ok(status), Ok(own)) => {
@@ -116,7 +116,7 @@ fn every_verdict_equals_intels_or_is_stricter_and_the_table_says_why() {
             }
             (Err(answer), Ok(status)) => panic!("{name}: accepted as {status:?}, Intel says {answer}"),
         };
-        let policy = match &judged {
+        let policy = match &outcome {
             Ok(verdict) => {
                 verdict.accepted().map_or_else(|error| format!("`{}`", error.code()), |_| "accepted".into())
             }
@@ -133,7 +133,7 @@ fn every_verdict_equals_intels_or_is_stricter_and_the_table_says_why() {
     }
     assert_eq!((equal, stricter), (46, 6));
     writeln!(table, "\n{} cases: {equal} as Intel's library, {stricter} stricter.", cases.len()).unwrap();
-    documentation::section("cases", &table);
+    tcs_testkit::generated_docs::section("verification.md", "cases", &table).unwrap();
 }
 
 #[test]
@@ -168,6 +168,6 @@ fn refusals_have_the_code_of_their_cause() {
         ("version_4", "QuoteMalformed"),
     ] {
         let case = Case::all().into_iter().find(|case| case.name == name).unwrap();
-        assert_eq!(ours(&case.judge()), Err(code), "{name}");
+        assert_eq!(ours(&case.appraise()), Err(code), "{name}");
     }
 }

@@ -21,8 +21,8 @@ impl<'de, const LEN: usize> Deserialize<'de> for Hex<LEN> {
     }
 }
 
-/// A list of accepted values. Absent: every value. Present and empty is a mistake: it would read as "none" and could only
-/// mean "every".
+/// A list of accepted values. An absent list accepts every value. An empty list is a mistake, because it
+/// reads as "none" and would accept every value.
 pub fn list<const LEN: usize>(name: &str, given: Option<&[Hex<LEN>]>) -> Result<Vec<[u8; LEN]>, String> {
     match given {
         None => Ok(Vec::new()),

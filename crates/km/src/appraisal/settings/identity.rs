@@ -4,7 +4,7 @@ use super::hex::Hex;
 use serde::{Deserialize, Deserializer, de};
 use tcs_verifier::{AcceptedIdentity, Kss, TdReference};
 
-/// An entry as it is written; [`Self::accepted`] makes sure that it is whole.
+/// An entry as it is written; [`Self::accepted`] checks that it is complete.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -26,7 +26,7 @@ pub struct Entry {
     mr_owner_config: Option<Hex<48>>,
 }
 
-/// A run-time measurement, or the word `any`: whoever does not care must say so.
+/// A run-time measurement, or the word `any`: accepting every value must be explicit.
 #[derive(Clone, Copy)]
 struct Rtmr(Option<[u8; 48]>);
 

@@ -7,12 +7,12 @@ mod platform;
 mod tcb;
 mod tee;
 
-use super::Error;
+use super::error::Error;
 use crate::collateral;
 use crate::files::read_limited;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use tcs_verifier::{Policy, TrustRoot};
+use tcs_verifier::{Policy, TrustAnchor};
 
 /// Longest policy file, in bytes.
 const MAX_POLICY: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ const MAX_POLICY: u64 = 64 * 1024;
 pub struct Settings {
     pub(super) policy: Policy,
     pub(super) collateral: Option<collateral::Settings>,
-    /// Relative names in the file are those of its own folder, so that it works from anywhere.
+    /// Relative names in the file are relative to its folder, so that it can be used from any folder.
     pub(super) folder: PathBuf,
     simulation: Option<Simulation>,
 }
@@ -42,7 +42,8 @@ impl Settings {
         Ok(Self { folder: path.parent().unwrap_or(Path::new("")).to_owned(), ..settings })
     }
 
-    /// Reads the text of a policy file. Opens no other file. The error says what is wrong and where, on one line.
+    /// Reads the text of a policy file. Opens no other file. The error says what is wrong and where, on one
+    /// line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
         Ok(Self {
@@ -61,9 +62,9 @@ impl Settings {
     }
 
     /// The root that the settings ask for: Intel's, unless both settings for a simulated one are there.
-    pub(super) fn trust(&self) -> Result<TrustRoot, Error> {
+    pub(super) fn trust(&self) -> Result<TrustAnchor, Error> {
         match &self.simulation {
-            None => Ok(TrustRoot::intel()),
+            None => Ok(TrustAnchor::intel()),
             Some(simulation) => simulation.trust(&self.folder),
         }
     }
@@ -86,7 +87,7 @@ struct File {
     simulation: Option<Simulation>,
 }
 
-/// Read in every build, so that a build without the feature can say what is wrong.
+/// Parsed in every build, so that a build without the feature can say what is wrong.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "read only to be refused"))]
@@ -99,12 +100,12 @@ struct Simulation {
 impl Simulation {
     #[cfg(not(feature = "simulation"))]
     #[expect(clippy::unused_self, reason = "the other build uses it")]
-    fn trust(&self, _folder: &Path) -> Result<TrustRoot, Error> {
+    fn trust(&self, _folder: &Path) -> Result<TrustAnchor, Error> {
         Err(Error::SimulationNotBuiltIn)
     }
 
     #[cfg(feature = "simulation")]
-    fn trust(&self, folder: &Path) -> Result<TrustRoot, Error> {
+    fn trust(&self, folder: &Path) -> Result<TrustAnchor, Error> {
         const MAX_CERTIFICATE: u64 = 16 * 1024;
         let (Some(root), true) = (&self.root, self.allow) else {
             return Err(Error::SimulationNotEnabled);
@@ -112,11 +113,11 @@ impl Simulation {
         let path = folder.join(root);
         let der = read_limited(&path, MAX_CERTIFICATE)
             .map_err(|cause| Error::SimulatedRootUnreadable { path, cause: cause.to_string() })?;
-        TrustRoot::simulated(&der).map_err(Error::Refused)
+        TrustAnchor::simulated(&der).map_err(Error::Refused)
     }
 }
 
-/// The message on one line, with the line it is about; toml's own text draws the place over several.
+/// The message with its line number, on one line; the text of `toml` itself takes several lines.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count().saturating_add(1));

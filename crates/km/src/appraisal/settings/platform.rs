@@ -30,7 +30,8 @@ mod tests {
     fn machines_are_read_and_empty_lists_are_mistakes() {
         let (one, two) = ("01".repeat(16), "02".repeat(16));
         let text = format!(
-            "[platform]\nppids = [\"{one}\", \"{two}\"]\ninstance_ids = [\"{two}\"]\nfmspcs = [\"00606A000000\"]\n"
+            "[platform]\nppids = [\"{one}\", \"{two}\"]\ninstance_ids = [\"{two}\"]\nfmspcs = \
+             [\"00606A000000\"]\n"
         );
         let platform = Settings::parse(&text).unwrap().policy.platform;
         assert_eq!((platform.ppids, platform.instances), (vec![[1; 16], [2; 16]], vec![[2; 16]]));

@@ -1,6 +1,6 @@
 //! `[tcb]`: which states of a platform are accepted.
 
-use super::super::instant::Instant;
+use crate::appraisal::instant::Instant;
 use serde::Deserialize;
 use tcs_verifier::{TcbPolicy, TcbStatus};
 
@@ -42,10 +42,11 @@ impl Tcb {
 impl Date {
     fn seconds(self) -> Result<u64, String> {
         let text = match self {
-            // `20240313` would be a second in August 1970, and the floor none.
+            // `20240313` would be a second in August 1970, and no minimum at all.
             Self::Text(text) if !text.contains('-') => {
                 return Err(format!(
-                    "min_tcb_date is {text:?}, neither a date like 2026-01-31 nor a time like 2026-01-31T23:59:59Z"
+                    "min_tcb_date is {text:?}, neither a date like 2026-01-31 nor a time like \
+                     2026-01-31T23:59:59Z"
                 ));
             }
             Self::Text(text) => text,
@@ -56,7 +57,7 @@ impl Date {
     }
 }
 
-fn statuses(names: &[String], has_floor: bool) -> Result<Vec<TcbStatus>, String> {
+fn statuses(names: &[String], has_min_tcb_date: bool) -> Result<Vec<TcbStatus>, String> {
     let mut accepted = Vec::new();
     for name in names {
         let status = TcbStatus::named(name)
@@ -65,12 +66,12 @@ fn statuses(names: &[String], has_floor: bool) -> Result<Vec<TcbStatus>, String>
             return Err("accepted_statuses: Revoked is never accepted".into());
         }
         let old = matches!(status, TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded);
-        if old && !has_floor {
-            return Err(format!("accepted_statuses: {name} needs a floor: set min_tcb_date as well"));
+        if old && !has_min_tcb_date {
+            return Err(format!("accepted_statuses: {name} needs a minimum date: set min_tcb_date as well"));
         }
         accepted.push(status);
     }
-    // Of every other status the quoting enclave's own, which mostly is up to date, would be refused.
+    // Otherwise the status of the quoting enclave, which is mostly UpToDate, would be refused.
     if !accepted.contains(&TcbStatus::UpToDate) {
         return Err("accepted_statuses must name UpToDate too".into());
     }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn floors_and_advisories_are_read() {
+    fn minimums_and_advisories_are_read() {
         let policy = parse("accepted_advisories = [\"A\", \"B\"]\nmin_evaluation_number = 17\n").unwrap();
         let default = TcbPolicy::default();
         assert_eq!(policy.accepted_statuses, default.accepted_statuses);
@@ -118,7 +119,7 @@ mod tests {
             let policy = parse(&format!("min_tcb_date = {date}\n")).unwrap();
             assert_eq!(policy.min_tcb_date, Some(1_710_288_000), "{date}");
         }
-        // Digits alone would be seconds since 1970: a floor that holds nothing.
+        // Digits alone would be seconds since 1970: a minimum that refuses nothing.
         for wrong in ["soon", "20240313", "2024", "+5", "-1", "1710288000", ""] {
             let refused = parse(&format!("min_tcb_date = \"{wrong}\"\n")).unwrap_err();
             assert!(refused.contains("min_tcb_date"), "{refused}");

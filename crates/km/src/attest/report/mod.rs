@@ -1,18 +1,19 @@
-//! What is told about an appraisal: lines, a table of checks, one JSON document.
+//! The report of an appraisal: lines, a table of checks, or one JSON document.
 
 mod fields;
 
 pub use fields::{Fields, claims, enclave, platform, workload};
 
-use super::Error;
 use super::cli::{self, AppraisalOptions};
+use super::error::Error;
 use crate::appraisal::{Appraisal, Binding, Instant};
 use crate::io::printable;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
 
-/// Version of the JSON document; it grows when a member changes its meaning or goes, not when one is added.
+/// Version of the JSON document. It grows when a member changes its meaning or is removed, not when one is
+/// added.
 const JSON_VERSION: u32 = 1;
 
 /// Everything that is known at the end of a run, however far it got.
@@ -26,7 +27,7 @@ pub struct Report {
     /// The policy trusts a simulated root.
     pub simulated: bool,
     any_identity: bool,
-    judged_at: i64,
+    appraised_at: i64,
 }
 
 impl Report {
@@ -38,14 +39,14 @@ impl Report {
             found: None,
             simulated: false,
             any_identity: options.any_identity,
-            judged_at: at.unwrap_or(now),
+            appraised_at: at.unwrap_or(now),
         }
     }
 
     /// The time of the appraisal as text.
     fn time(&self) -> String {
-        u64::try_from(self.judged_at)
-            .map_or_else(|_| self.judged_at.to_string(), |seconds| Instant(seconds).to_string())
+        u64::try_from(self.appraised_at)
+            .map_or_else(|_| self.appraised_at.to_string(), |seconds| Instant(seconds).to_string())
     }
 
     /// The platform's state, if the quote is genuine.
@@ -145,7 +146,7 @@ impl Report {
         Ok(())
     }
 
-    /// What `appraise` says: never one of the four lines of the document's call.
+    /// The output of `appraise`, which never contains one of the four lines of the call without a subcommand.
     pub fn write_appraisal(&self, accepted: bool, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "binding: not checked (no public key was given; this says nothing about any key)")?;
         if let Some(result) = self.qv_result() {

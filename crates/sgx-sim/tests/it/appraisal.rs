@@ -1,4 +1,4 @@
-//! The verifier that judges, on aws-lc-rs.
+//! Appraisal by dcap-qvl on aws-lc-rs.
 
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use dcap_qvl::config::{Config, CryptoProvider};
@@ -62,7 +62,7 @@ pub fn verifier(platform: &Platform) -> QuoteVerifier<AwsLc> {
 }
 
 /// What the verifier says at `now`; refusals as text, causes included.
-pub fn judge_with(
+pub fn appraise_with(
     verifier: &QuoteVerifier<AwsLc>,
     quote: &[u8],
     collateral: &Collateral,
@@ -74,27 +74,27 @@ pub fn judge_with(
     claims.map_err(|error| format!("{error:#}"))
 }
 
-pub fn judge_at(
+pub fn appraise_at(
     platform: &Platform,
     quote: &[u8],
     collateral: &Collateral,
     now: i64,
 ) -> Result<QuoteClaims, String> {
-    judge_with(&verifier(platform), quote, collateral, now)
+    appraise_with(&verifier(platform), quote, collateral, now)
 }
 
-pub fn judge(platform: &Platform, quote: &[u8], collateral: &Collateral) -> Result<QuoteClaims, String> {
-    judge_at(platform, quote, collateral, NOW)
+pub fn appraise(platform: &Platform, quote: &[u8], collateral: &Collateral) -> Result<QuoteClaims, String> {
+    appraise_at(platform, quote, collateral, NOW)
 }
 
 /// An SGX quote, or one over a trust domain, under collateral of these options.
-pub fn judge_collateral(
+pub fn appraise_collateral(
     platform: &Platform,
     tee: Tee,
     options: &CollateralOptions,
 ) -> Result<QuoteClaims, String> {
     let quote = if tee == Tee::Sgx { sgx(platform) } else { td(platform) };
-    judge(platform, &quote, &platform.collateral(NOW, tee, options).unwrap())
+    appraise(platform, &quote, &platform.collateral(NOW, tee, options).unwrap())
 }
 
 /// Refused, for this reason.

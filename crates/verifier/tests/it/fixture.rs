@@ -3,7 +3,7 @@
 use crate::any_identity;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Enclave, Options, Platform, QuoteShape, Td, Tee};
-use tcs_verifier::{Collateral, Error, Policy, TrustRoot, Verdict, verify};
+use tcs_verifier::{Collateral, Error, Policy, TrustAnchor, Verdict, verify};
 
 pub const NOW: i64 = 1_795_000_000;
 pub const DAY: i64 = 86_400;
@@ -13,12 +13,12 @@ pub const PRODUCTION: u64 = 0x05;
 /// `SEPT_VE_DISABLE` only.
 pub const TD_PRODUCTION: u64 = 1 << 28;
 
-pub struct Bench {
+pub struct Fixture {
     pub platform: Platform,
-    pub trust: TrustRoot,
+    pub trust: TrustAnchor,
 }
 
-impl Bench {
+impl Fixture {
     pub fn new() -> Self {
         Self::with(&Options::default())
     }
@@ -26,7 +26,7 @@ impl Bench {
     pub fn with(options: &Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let platform = Platform::create_with(&dir.path().join("platform"), NOW, options).unwrap();
-        let trust = TrustRoot::simulated(platform.root_certificate()).unwrap();
+        let trust = TrustAnchor::simulated(platform.root_certificate()).unwrap();
         Self { platform, trust }
     }
 
@@ -54,17 +54,17 @@ impl Bench {
     /// Healthy evidence and collateral with these differences; any identity.
     pub fn with_collateral(&self, options: &CollateralOptions) -> Verdict {
         let collateral = self.collateral(Tee::Sgx, options).unwrap();
-        self.judge(&self.sgx(&production()), &collateral, &any_identity())
+        self.appraise(&self.sgx(&production()), &collateral, &any_identity())
     }
 
     /// This evidence with healthy collateral.
     pub fn with_policy(&self, evidence: &Evidence, policy: &Policy) -> Verdict {
         let tee = if matches!(evidence, Evidence::TdxQuote(_)) { Tee::Tdx } else { Tee::Sgx };
         let collateral = self.collateral(tee, &CollateralOptions::default()).unwrap();
-        self.judge(evidence, &collateral, policy)
+        self.appraise(evidence, &collateral, policy)
     }
 
-    pub fn judge(&self, evidence: &Evidence, collateral: &Collateral, policy: &Policy) -> Verdict {
+    pub fn appraise(&self, evidence: &Evidence, collateral: &Collateral, policy: &Policy) -> Verdict {
         verify(evidence, collateral, &self.trust, policy, NOW)
     }
 }

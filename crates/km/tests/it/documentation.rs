@@ -1,29 +1,10 @@
-//! Parts of `docs/verification.md` are written by the code that they are about.
+//! Two tables of `docs/verification.md` are written by the code that they describe.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::sync::Mutex;
+use tcs_km::advice;
+use tcs_testkit::generated_docs::section;
 use tcs_verifier::{Class, Error, TcbStatus};
-
-/// Tests run in threads, and each rewrites its own part of one file.
-static FILE: Mutex<()> = Mutex::new(());
-
-/// Compares a part with its text; with `TCS_GENERATE` in the environment writes it (`cargo xtask generate`).
-pub fn section(name: &str, text: &str) {
-    let _guard = FILE.lock();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verification.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-    let from = page.find(&begin).unwrap() + begin.len();
-    let until = page.find(&end).unwrap();
-    if std::env::var_os("TCS_GENERATE").is_some() {
-        std::fs::write(&path, format!("{}\n{text}\n{}", &page[..from], &page[until..])).unwrap();
-    } else {
-        let found = page[from..until].trim();
-        assert_eq!(found, text.trim(), "docs/verification.md, {name}: run cargo xtask generate");
-    }
-}
 
 #[test]
 fn the_table_of_statuses_is_that_of_the_code() {
@@ -49,11 +30,11 @@ fn the_table_of_statuses_is_that_of_the_code() {
             if tdx_only { "no" } else { "yes" },
             result.name(),
             result.value(),
-            status.advice(),
+            advice::for_status(status),
         )
         .unwrap();
     }
-    section("statuses", &table.replace("0X", "0x"));
+    section("verification.md", "statuses", &table.replace("0X", "0x")).unwrap();
 }
 
 /// One of each, with the message as a key owner sees it.
@@ -101,16 +82,23 @@ fn the_table_of_refusals_is_that_of_the_code() {
         let advice = if matches!(error, Error::TcbStatusRefused { .. }) {
             "what the table of statuses says"
         } else {
-            error.advice()
+            advice::for_refusal(&error)
         };
         writeln!(table, "| `{}` | {exit} | {error} | {advice} |", error.code()).unwrap();
         assert!(listed.insert(error.code()));
     }
     // The enum may grow, so that the compiler does not see whether all are listed; its source does.
-    let source = include_str!("../../src/error.rs");
+    let source = include_str!("../../../verifier/src/error.rs");
     let codes = source.split("fn code(").nth(1).unwrap().split("fn class(").next().unwrap();
     let known: BTreeSet<&str> =
         codes.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(listed, known);
-    section("refusals", &table);
+    section("verification.md", "refusals", &table).unwrap();
+}
+
+/// Q12: collateral from the future means a wrong clock, here or where it was made.
+#[test]
+fn q12_collateral_from_the_future_names_the_clock() {
+    let error = Error::CollateralNotYetValid { what: "the TCB info", from: 1, now: 0 };
+    assert!(advice::for_refusal(&error).contains("clock"));
 }

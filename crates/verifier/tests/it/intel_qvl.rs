@@ -1,57 +1,59 @@
-//! Q1 to Q16: what Intel's own library checks and dcap-qvl does not, or what this verifier refuses beyond both
-//! (quote-verification reference, section 4). The broken input is made by the simulator, everything else in it is sound.
+//! Q1 to Q16 of `docs/conformance.md`: what Intel's quote verification library (QVL) checks and dcap-qvl does
+//! not, and what this verifier refuses beyond both. The simulator makes the broken input; everything else in
+//! it is sound.
 
-use crate::bench::{Bench, DAY, production, trust_domain};
+use crate::fixture::{DAY, Fixture, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
 use serde_json::Value;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Options, QeIdentity, QuoteShape, Tee, Validity};
-use tcs_verifier::{Collateral, Error, TrustRoot, Verdict, verify};
+use tcs_verifier::{Collateral, Error, TrustAnchor, Verdict, verify};
 
 /// Healthy collateral, one member of its JSON changed.
-fn edited(bench: &Bench, member: &str, edit: impl FnOnce(&str) -> String) -> Result<Verdict, Error> {
-    let mut json: Value = serde_json::from_str(&bench.json(Tee::Sgx, &CollateralOptions::default())).unwrap();
+fn edited(fixture: &Fixture, member: &str, edit: impl FnOnce(&str) -> String) -> Result<Verdict, Error> {
+    let mut json: Value =
+        serde_json::from_str(&fixture.json(Tee::Sgx, &CollateralOptions::default())).unwrap();
     let before = json[member].as_str().unwrap().to_owned();
     let after = edit(&before);
     assert_ne!(before, after);
     json[member] = after.into();
     let collateral = Collateral::from_json(json.to_string().as_bytes())?;
-    Ok(bench.judge(&bench.sgx(&production()), &collateral, &any_identity()))
+    Ok(fixture.appraise(&fixture.sgx(&production()), &collateral, &any_identity()))
 }
 
 fn shaped(shape: &QuoteShape) -> Verdict {
-    let bench = Bench::new();
-    bench.with_policy(&bench.shaped(&production(), shape), &any_identity())
+    let fixture = Fixture::new();
+    fixture.with_policy(&fixture.shaped(&production(), shape), &any_identity())
 }
 
 #[test]
 fn a_sound_platform_passes_every_check() {
-    assert_accepted(&Bench::new().with_collateral(&CollateralOptions::default()));
+    assert_accepted(&Fixture::new().with_collateral(&CollateralOptions::default()));
 }
 
 #[test]
 fn q1_pceid_of_the_tcb_info_is_that_of_the_platform() {
     let options = CollateralOptions { pce_id: Some([1, 0]), ..CollateralOptions::default() };
-    assert_refused(&Bench::new().with_collateral(&options), "CollateralMismatch", "collateral-platform");
+    assert_refused(&Fixture::new().with_collateral(&options), "CollateralMismatch", "collateral-platform");
     // Also where the platform's is not 0000.
-    let bench = Bench::with(&Options { pce_id: [1, 0], ..Options::default() });
-    assert_accepted(&bench.with_collateral(&CollateralOptions::default()));
+    let fixture = Fixture::with(&Options { pce_id: [1, 0], ..Options::default() });
+    assert_accepted(&fixture.with_collateral(&CollateralOptions::default()));
 }
 
 #[test]
 fn q2_tcb_type_is_known() {
     let options = CollateralOptions { tcb_type: 1, ..CollateralOptions::default() };
-    assert_refused(&Bench::new().with_collateral(&options), "CollateralMalformed", "tcb-info-form");
+    assert_refused(&Fixture::new().with_collateral(&options), "CollateralMalformed", "tcb-info-form");
 }
 
 #[test]
 fn q3_no_tcb_level_stands_twice() {
-    let bench = Bench::new();
-    let (own, mut lower) = (bench.platform.tcb_level(), bench.platform.tcb_level());
+    let fixture = Fixture::new();
+    let (own, mut lower) = (fixture.platform.tcb_level(), fixture.platform.tcb_level());
     lower.pce_svn -= 1;
     lower.status = "OutOfDate".into();
     let with = |levels: &[_]| {
-        bench.with_collateral(&CollateralOptions {
+        fixture.with_collateral(&CollateralOptions {
             tcb_levels: Some(levels.to_vec()),
             ..CollateralOptions::default()
         })
@@ -64,8 +66,8 @@ fn q3_no_tcb_level_stands_twice() {
     // Of a trust domain's levels the components of TDX tell them apart, too.
     let with = |levels: &[_]| {
         let options = CollateralOptions { tcb_levels: Some(levels.to_vec()), ..CollateralOptions::default() };
-        let collateral = bench.collateral(Tee::Tdx, &options).unwrap();
-        bench.judge(&bench.td(&trust_domain()), &collateral, &any_identity())
+        let collateral = fixture.collateral(Tee::Tdx, &options).unwrap();
+        fixture.appraise(&fixture.td(&trust_domain()), &collateral, &any_identity())
     };
     let mut lower = own.clone();
     lower.tdx_components[2] -= 1;
@@ -79,34 +81,36 @@ fn q4_components_are_not_below_cpusvn() {
         let sound = Options { cpu_svn: [9; 16], components: [9; 16], ..Options::default() };
         let mut lower = sound.clone();
         lower.components[at] -= 1;
-        let verdict = Bench::with(&lower).with_collateral(&CollateralOptions::default());
+        let verdict = Fixture::with(&lower).with_collateral(&CollateralOptions::default());
         assert_refused(&verdict, "QuoteRefused", "svn-components");
-        // Components above CPUSVN are read differently by Intel's library, but never to the platform's advantage here.
+        // Components above CPUSVN are read differently by Intel's library, but never to the platform's
+        // advantage here.
         let mut higher = sound;
         higher.components[at] = 200;
-        assert_accepted(&Bench::with(&higher).with_collateral(&CollateralOptions::default()));
+        assert_accepted(&Fixture::with(&higher).with_collateral(&CollateralOptions::default()));
     }
 }
 
 #[test]
 fn q5_the_leaf_is_a_pck_certificate_by_name() {
-    let bench = Bench::with(&Options { pck_name: "Intel SGX PCK Certificat".into(), ..Options::default() });
-    let verdict = bench.with_collateral(&CollateralOptions::default());
+    let fixture =
+        Fixture::with(&Options { pck_name: "Intel SGX PCK Certificat".into(), ..Options::default() });
+    let verdict = fixture.with_collateral(&CollateralOptions::default());
     assert_refused(&verdict, "QuoteRefused", "certificate-names");
 }
 
 #[test]
 fn q6_the_tcb_signer_is_one_by_name() {
-    let bench =
-        Bench::with(&Options { tcb_signer_name: "Intel SGX TCB Signing 2".into(), ..Options::default() });
-    let verdict = bench.with_collateral(&CollateralOptions::default());
+    let fixture =
+        Fixture::with(&Options { tcb_signer_name: "Intel SGX TCB Signing 2".into(), ..Options::default() });
+    let verdict = fixture.with_collateral(&CollateralOptions::default());
     assert_refused(&verdict, "CollateralMalformed", "certificate-names");
 }
 
 #[test]
 fn q7_the_trust_anchor_itself_has_not_expired() {
-    let bench = Bench::with(&Options { root_days: -1, ..Options::default() });
-    let verdict = bench.with_collateral(&CollateralOptions::default());
+    let fixture = Fixture::with(&Options { root_days: -1, ..Options::default() });
+    let verdict = fixture.with_collateral(&CollateralOptions::default());
     assert_refused(&verdict, "CollateralExpired", "validity");
     let error = verdict.accepted().unwrap_err();
     assert!(matches!(error, Error::CollateralExpired { what: "the root certificate", .. }), "{error}");
@@ -114,27 +118,28 @@ fn q7_the_trust_anchor_itself_has_not_expired() {
 
 #[test]
 fn q8_chains_have_no_certificate_too_many_or_too_few() {
-    let bench = Bench::new();
-    let root = bench.platform.pck_chain();
+    let fixture = Fixture::new();
+    let root = fixture.platform.pck_chain();
     let root = &root[root.rfind("-----BEGIN").unwrap()..];
     for chain in ["tcb_info_issuer_chain", "qe_identity_issuer_chain", "pck_crl_issuer_chain"] {
-        let long = edited(&bench, chain, |text| format!("{text}{root}"));
+        let long = edited(&fixture, chain, |text| format!("{text}{root}"));
         assert_eq!(long.unwrap_err().code(), "CollateralMalformed", "{chain}");
-        let short = edited(&bench, chain, |text| text[..text.rfind("-----BEGIN").unwrap()].into());
+        let short = edited(&fixture, chain, |text| text[..text.rfind("-----BEGIN").unwrap()].into());
         assert_eq!(short.unwrap_err().code(), "CollateralMalformed", "{chain}");
     }
-    let own = bench.platform.pck_chain();
+    let own = fixture.platform.pck_chain();
     for chain in [format!("{own}{root}"), own[..own.rfind("-----BEGIN").unwrap()].to_owned(), String::new()] {
         let shape = QuoteShape { certification_data: Some(chain.into()), ..QuoteShape::default() };
-        let verdict = bench.with_policy(&bench.shaped(&production(), &shape), &any_identity());
+        let verdict = fixture.with_policy(&fixture.shaped(&production(), &shape), &any_identity());
         assert_refused(&verdict, "QuoteMalformed", "chain-form");
     }
 }
 
-/// Q9, the exception for simulated roots and its limits: `simulation.rs`, and `appraisal.rs` for Intel's root.
+/// Q9, the exception for simulated roots and its limits: `simulation.rs`, and `appraisal.rs` for Intel's
+/// root.
 #[test]
 fn q9_debug_is_a_check_of_its_own() {
-    let verdict = Bench::new().with_collateral(&CollateralOptions::default());
+    let verdict = Fixture::new().with_collateral(&CollateralOptions::default());
     let check = verdict.checks().iter().find(|check| check.id == "debug").unwrap();
     assert_eq!(check.found, "not in debug mode");
 }
@@ -152,7 +157,7 @@ fn q11_authentication_data_of_64_bytes_is_refused() {
 }
 
 #[test]
-fn q12_collateral_from_the_future_is_refused_and_names_the_clock() {
+fn q12_collateral_from_the_future_is_refused() {
     let future = Validity { from: 60, until: 30 * DAY };
     for options in [
         CollateralOptions { tcb_info_validity: future, ..CollateralOptions::default() },
@@ -160,16 +165,15 @@ fn q12_collateral_from_the_future_is_refused_and_names_the_clock() {
         CollateralOptions { root_crl_validity: future, ..CollateralOptions::default() },
         CollateralOptions { pck_crl_validity: future, ..CollateralOptions::default() },
     ] {
-        let verdict = Bench::new().with_collateral(&options);
+        let verdict = Fixture::new().with_collateral(&options);
         assert_refused(&verdict, "CollateralNotYetValid", "validity");
-        assert!(verdict.accepted().unwrap_err().advice().contains("clock"));
     }
 }
 
 #[test]
 fn q13_the_signed_texts_are_taken_to_the_letter() {
     for member in ["tcb_info", "qe_identity"] {
-        let verdict = edited(&Bench::new(), member, |text| text.replacen(':', ": ", 1)).unwrap();
+        let verdict = edited(&Fixture::new(), member, |text| text.replacen(':', ": ", 1)).unwrap();
         assert_refused(&verdict, "SignatureInvalid", "signatures");
     }
 }
@@ -189,18 +193,18 @@ fn q14_expired_collateral_is_refused_each_part_by_its_name() {
         ),
         (CollateralOptions { pck_crl_validity: expired, ..CollateralOptions::default() }, "the PCK CA's CRL"),
     ] {
-        let verdict = Bench::new().with_collateral(&options);
+        let verdict = Fixture::new().with_collateral(&options);
         assert_refused(&verdict, "CollateralExpired", "validity");
         let error = verdict.accepted().unwrap_err();
         assert!(matches!(error, Error::CollateralExpired { what: found, .. } if *found == what), "{error}");
     }
-    let bench = Bench::with(&Options { certificate_days: -1, ..Options::default() });
-    assert_refused(&bench.with_collateral(&CollateralOptions::default()), "CollateralExpired", "validity");
+    let fixture = Fixture::with(&Options { certificate_days: -1, ..Options::default() });
+    assert_refused(&fixture.with_collateral(&CollateralOptions::default()), "CollateralExpired", "validity");
 }
 
 #[test]
 fn q14_the_last_second_is_accepted_and_the_next_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let at = |until, now| {
         let validity = Validity { from: -DAY, until };
         let options = CollateralOptions {
@@ -208,8 +212,14 @@ fn q14_the_last_second_is_accepted_and_the_next_refused() {
             qe_identity_validity: validity,
             ..CollateralOptions::default()
         };
-        let collateral = bench.collateral(Tee::Sgx, &options).unwrap();
-        verify(&bench.sgx(&production()), &collateral, &bench.trust, &any_identity(), crate::bench::NOW + now)
+        let collateral = fixture.collateral(Tee::Sgx, &options).unwrap();
+        verify(
+            &fixture.sgx(&production()),
+            &collateral,
+            &fixture.trust,
+            &any_identity(),
+            crate::fixture::NOW + now,
+        )
     };
     assert_accepted(&at(100, 100));
     assert_refused(&at(100, 101), "CollateralExpired", "validity");
@@ -221,8 +231,14 @@ fn q14_the_last_second_is_accepted_and_the_next_refused() {
             pck_crl_validity: Validity { from: -DAY, until: 100 },
             ..CollateralOptions::default()
         };
-        let collateral = bench.collateral(Tee::Sgx, &options).unwrap();
-        verify(&bench.sgx(&production()), &collateral, &bench.trust, &any_identity(), crate::bench::NOW + now)
+        let collateral = fixture.collateral(Tee::Sgx, &options).unwrap();
+        verify(
+            &fixture.sgx(&production()),
+            &collateral,
+            &fixture.trust,
+            &any_identity(),
+            crate::fixture::NOW + now,
+        )
     };
     assert_accepted(&end(99));
     assert_refused(&end(100), "CollateralExpired", "validity");
@@ -235,17 +251,17 @@ fn q15_sgx_in_other_versions_and_old_tcb_info_are_refused() {
         assert_refused(&verdict, "QuoteMalformed", "quote-layout");
     }
     // As a TDX quote of that version would be given.
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for version in [4, 5] {
         let shape = QuoteShape { sgx_layout: version, ..QuoteShape::default() };
-        let quote = Evidence::TdxQuote(bench.platform.sgx_quote_shaped(&production(), &shape).unwrap());
-        assert_refused(&bench.with_policy(&quote, &any_identity()), "QuoteMalformed", "quote-layout");
+        let quote = Evidence::TdxQuote(fixture.platform.sgx_quote_shaped(&production(), &shape).unwrap());
+        assert_refused(&fixture.with_policy(&quote, &any_identity()), "QuoteMalformed", "quote-layout");
     }
     let options = CollateralOptions { tcb_info_version: 2, ..CollateralOptions::default() };
-    assert_refused(&bench.with_collateral(&options), "CollateralMalformed", "tcb-info-form");
+    assert_refused(&fixture.with_collateral(&options), "CollateralMalformed", "tcb-info-form");
     let identity = QeIdentity { version: 1, ..QeIdentity::of(Tee::Sgx) };
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    assert_refused(&bench.with_collateral(&options), "CollateralMismatch", "collateral-platform");
+    assert_refused(&fixture.with_collateral(&options), "CollateralMismatch", "collateral-platform");
 }
 
 #[test]
@@ -261,14 +277,14 @@ fn q16_every_byte_of_a_quote_is_accounted_for() {
 /// A quote whose embedded chain ends in a copy of the trusted root, but was never signed by it.
 #[test]
 fn a_borrowed_root_certificate_is_no_proof() {
-    let (own, foreign) = (Bench::new(), Bench::new());
+    let (own, foreign) = (Fixture::new(), Fixture::new());
     let last = |chain: &str| chain.rfind("-----BEGIN").unwrap();
     let (trusted, forged) = (own.platform.pck_chain(), foreign.platform.pck_chain());
     let forged = format!("{}{}", &forged[..last(&forged)], &trusted[last(&trusted)..]);
     let shape = QuoteShape { certification_data: Some(forged.into()), ..QuoteShape::default() };
     let evidence = foreign.shaped(&production(), &shape);
     let collateral = own.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
-    let verdict = own.judge(&evidence, &collateral, &any_identity());
+    let verdict = own.appraise(&evidence, &collateral, &any_identity());
     assert_refused(&verdict, "CollateralMismatch", "trust-root");
 
     // With the forger's PCK CRL beside it, the signatures tell.
@@ -279,17 +295,17 @@ fn a_borrowed_root_certificate_is_no_proof() {
         format!("{}{}", &issuer[..last(issuer)], &trusted[last(&trusted)..]).into();
     json["pck_crl"] = theirs["pck_crl"].clone();
     let collateral = Collateral::from_json(json.to_string().as_bytes()).unwrap();
-    let verdict = own.judge(&evidence, &collateral, &any_identity());
+    let verdict = own.appraise(&evidence, &collateral, &any_identity());
     let error = verdict.accepted().unwrap_err();
     assert!(matches!(error.code(), "UntrustedRoot" | "SignatureInvalid"), "{error}");
 }
 
-/// Collateral of the right platform by another root: each chain is judged, not only the quote's.
+/// Collateral of the right platform by another root: each chain is checked, not only the quote's.
 #[test]
 fn each_chain_ends_in_the_trusted_root() {
-    let (own, foreign) = (Bench::new(), Bench::new());
-    let json = |bench: &Bench| -> Value {
-        serde_json::from_str(&bench.json(Tee::Sgx, &CollateralOptions::default())).unwrap()
+    let (own, foreign) = (Fixture::new(), Fixture::new());
+    let json = |fixture: &Fixture| -> Value {
+        serde_json::from_str(&fixture.json(Tee::Sgx, &CollateralOptions::default())).unwrap()
     };
     let theirs = json(&foreign);
     for (chain, what) in [
@@ -300,14 +316,19 @@ fn each_chain_ends_in_the_trusted_root() {
         let mut mixed = json(&own);
         mixed[chain] = theirs[chain].clone();
         let collateral = Collateral::from_json(mixed.to_string().as_bytes()).unwrap();
-        let verdict = own.judge(&own.sgx(&production()), &collateral, &any_identity());
+        let verdict = own.appraise(&own.sgx(&production()), &collateral, &any_identity());
         assert_refused(&verdict, "UntrustedRoot", "trust-root");
         assert_eq!(*verdict.accepted().unwrap_err(), Error::UntrustedRoot(what));
     }
     let collateral = own.collateral(Tee::Sgx, &CollateralOptions::default()).unwrap();
-    let verdict = own.judge(&foreign.sgx(&production()), &collateral, &any_identity());
+    let verdict = own.appraise(&foreign.sgx(&production()), &collateral, &any_identity());
     assert_eq!(*verdict.accepted().unwrap_err(), Error::UntrustedRoot("the certificate chain of the quote"));
-    let verdict =
-        verify(&own.sgx(&production()), &collateral, &TrustRoot::intel(), &any_identity(), crate::bench::NOW);
+    let verdict = verify(
+        &own.sgx(&production()),
+        &collateral,
+        &TrustAnchor::intel(),
+        &any_identity(),
+        crate::fixture::NOW,
+    );
     assert_refused(&verdict, "UntrustedRoot", "trust-root");
 }

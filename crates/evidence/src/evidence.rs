@@ -1,0 +1,93 @@
+//! Evidence of any kind.
+
+use crate::error::Error;
+use crate::quote::{Quote, SgxQuoteV3, TdxQuote};
+
+/// Evidence (RFC 9334, section 8.1): what an attester presents to prove what it is.
+///
+/// An enum, because platforms differ in the field that binds the application's data. Each variant carries the
+/// exact bytes that the platform produced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// A raw Intel SGX ECDSA quote (version 3), without padding.
+    SgxQuote(Vec<u8>),
+    /// A raw Intel TDX ECDSA quote (version 4 or 5), without padding.
+    TdxQuote(Vec<u8>),
+}
+
+impl Evidence {
+    /// Takes a raw quote as the kind that its header names, and checks its layout as [`Quote::parse`] does.
+    ///
+    /// Zero bytes after a TDX quote are removed first, because quote generation services fill their buffer
+    /// with them; a genuine quote of the verifier's tests has them. Any other byte there is refused.
+    pub fn from_quote(mut bytes: Vec<u8>) -> Result<Self, Error> {
+        if let Some(length) = TdxQuote::true_length(&bytes)
+            && bytes.get(length..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+        {
+            bytes.truncate(length);
+        }
+        Ok(match Quote::parse(&bytes)? {
+            Quote::Sgx(_) => Self::SgxQuote(bytes),
+            Quote::Tdx(_) => Self::TdxQuote(bytes),
+        })
+    }
+
+    /// Parses the quote. An SGX quote must be one of SGX, and a TDX quote one of TDX.
+    pub fn quote(&self) -> Result<Quote<'_>, Error> {
+        match self {
+            Self::SgxQuote(bytes) => SgxQuoteV3::parse(bytes).map(Quote::Sgx),
+            Self::TdxQuote(bytes) => TdxQuote::parse(bytes).map(Quote::Tdx),
+        }
+    }
+
+    /// The stable name of the kind, as in `TCSIssuer.status.evidence` and in messages of the enclave RPC.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SgxQuote(_) => "sgx-quote-v3",
+            Self::TdxQuote(_) => "tdx-quote",
+        }
+    }
+
+    /// The bytes of the evidence.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::SgxQuote(bytes) | Self::TdxQuote(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote(version: u8, tee: u8, signed: usize) -> Vec<u8> {
+        let mut bytes = vec![0; signed + 4];
+        (bytes[0], bytes[4]) = (version, tee);
+        bytes
+    }
+
+    #[test]
+    fn a_quote_is_what_its_header_says() {
+        let (sgx, tdx) = (quote(3, 0, 432), quote(4, 0x81, 632));
+        assert_eq!(Evidence::from_quote(sgx.clone()), Ok(Evidence::SgxQuote(sgx.clone())));
+        assert_eq!(Evidence::from_quote(tdx.clone()), Ok(Evidence::TdxQuote(tdx.clone())));
+        assert!(Evidence::SgxQuote(tdx.clone()).quote().is_err());
+        assert!(Evidence::TdxQuote(sgx.clone()).quote().is_err());
+        assert_eq!(Evidence::TdxQuote(tdx.clone()).bytes(), tdx);
+        // Q16: only zeros may stand behind a TDX quote, and nothing behind one of SGX.
+        assert_eq!(Evidence::from_quote([&*tdx, &[0; 70]].concat()), Ok(Evidence::TdxQuote(tdx.clone())));
+        assert!(Evidence::from_quote([&*tdx, &[0; 70], &[1]].concat()).is_err());
+        assert!(Evidence::from_quote([&*sgx, &[0]].concat()).is_err());
+        // Q15: SGX in versions 4 and 5 is not accepted.
+        for (version, tee, signed) in [(4, 0, 432), (5, 0, 432), (4, 1, 632), (2, 0, 432), (3, 0x81, 432)] {
+            assert_eq!(
+                Evidence::from_quote(quote(version, tee, signed)).unwrap_err().code(),
+                "QuoteMalformed"
+            );
+        }
+        assert!(Evidence::from_quote(Vec::new()).is_err());
+    }
+}

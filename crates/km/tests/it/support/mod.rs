@@ -1,0 +1,6 @@
+//! What several modules need.
+
+pub mod attest;
+pub mod collateral;
+pub mod programs;
+pub mod wrap;

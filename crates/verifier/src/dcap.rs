@@ -1,0 +1,188 @@
+//! Adapter to dcap-qvl: its primitives on aws-lc-rs, so that there is no second cryptographic library beside
+//! ours, its reader of certificates, and stable codes for its refusals.
+
+use crate::Error;
+use crate::certificate::RawCertificate;
+use crate::checks::CheckId;
+use crate::collateral::Collateral;
+use crate::trust_anchor::TrustAnchor;
+use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
+use dcap_qvl::config::{Config, CryptoProvider, ParsedCert, PckCa, X509Codec};
+use dcap_qvl::signature::DerSigEncoder;
+use dcap_qvl::verify::{QuoteVerifier, VerifiedReport};
+use der::Decode;
+use rustls_pki_types::SignatureVerificationAlgorithm;
+
+/// The longest text of dcap-qvl that is repeated in an error, in characters: enough for the library's own
+/// sentences, and too short for a sentence that somebody else has put into them.
+const MAX_TEXT: usize = 160;
+
+/// Verifies signatures, revocation, quoting enclave and TCB level at the instant `now` (Unix seconds).
+///
+/// The claims of dcap-qvl are not used: to compute them it reads both CRLs once more, which costs as much as
+/// a signature. An error comes with the check that it belongs to.
+pub fn verify(
+    quote: &[u8],
+    collateral: &Collateral,
+    trust: &TrustAnchor,
+    now: u64,
+) -> Result<VerifiedReport, (CheckId, Error)> {
+    QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
+        .allow_debug(trust.is_simulated())
+        .verify(quote, &collateral.parts, now)
+        .map_err(|error| {
+            let error = refusal(&format!("{error:#}"));
+            (failed_check(&error), error)
+        })
+}
+
+/// Configuration of dcap-qvl.
+struct AwsLc;
+
+impl Config for AwsLc {
+    type X509 = CertificateCodec;
+    type SigEncoder = DerSigEncoder;
+    type Crypto = AwsLcCrypto;
+}
+
+/// Cryptographic primitives for dcap-qvl.
+struct AwsLcCrypto;
+
+impl CryptoProvider for AwsLcCrypto {
+    fn sig_algo() -> &'static dyn SignatureVerificationAlgorithm {
+        webpki::aws_lc_rs::ECDSA_P256_SHA256
+    }
+
+    fn sha256(data: &[u8]) -> [u8; 32] {
+        hash(&SHA256, data)
+    }
+
+    fn sha384(data: &[u8]) -> [u8; 48] {
+        hash(&SHA384, data)
+    }
+}
+
+fn hash<const LEN: usize>(algorithm: &'static Algorithm, data: &[u8]) -> [u8; LEN] {
+    let mut out = [0; LEN];
+    for (to, from) in out.iter_mut().zip(digest(algorithm, data).as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+/// Reads certificates for dcap-qvl, which needs only the SGX extension of a PCK certificate that it has
+/// verified. Its own reader decodes every name and extension for that.
+struct CertificateCodec;
+
+impl X509Codec for CertificateCodec {
+    type Parsed<'a> = RawCertificate<'a>;
+
+    fn from_der(der: &[u8]) -> anyhow::Result<RawCertificate<'_>> {
+        Ok(RawCertificate::from_der(der)?)
+    }
+}
+
+impl ParsedCert for RawCertificate<'_> {
+    /// Only used where dcap-qvl fetches collateral itself.
+    fn pck_ca(&self) -> Option<PckCa> {
+        None
+    }
+
+    fn extension(&self, oid: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(RawCertificate::extension(self, oid)?)
+    }
+}
+
+/// The check to which a refusal of dcap-qvl belongs.
+fn failed_check(error: &Error) -> CheckId {
+    match error {
+        Error::Revoked(_) => CheckId::Revocation,
+        Error::CollateralMismatch(_) => CheckId::CollateralPlatform,
+        Error::QuotingEnclaveRefused(_) => CheckId::QuotingEnclave,
+        Error::TcbLevelNotSupported(_) => CheckId::TcbLevel,
+        Error::TrustDomainRefused(_) => CheckId::Attributes,
+        _ => CheckId::Signatures,
+    }
+}
+
+/// Makes an error of dcap-qvl's text.
+type ToError = fn(String) -> Error;
+
+/// Words of dcap-qvl's texts, and the error that each stands for. The first row with a match decides.
+const REFUSALS: [(&[&str], ToError); 8] = [
+    (&["Revoked"], Error::Revoked),
+    (&["UnknownIssuer"], |_| Error::UntrustedRoot("a certificate chain")),
+    (
+        &["ignature is invalid", "InvalidSignature", "InvalidCrlSignature", "hash mismatch"],
+        Error::SignatureInvalid,
+    ),
+    (
+        &[
+            "Fmspc mismatch",
+            "TCB info in the collateral",
+            "QE Identity id/version",
+            "UnknownRevocationStatus",
+        ],
+        Error::CollateralMismatch,
+    ),
+    (
+        &["No matching TCB level", "below minimum required from TDX module", "TDX TCB (TEE_TCB_SVN2)"],
+        Error::TcbLevelNotSupported,
+    ),
+    (
+        &[
+            "QE MRSIGNER",
+            "QE ISVPRODID",
+            "QE MISCSELECT",
+            "QE ATTRIBUTES",
+            "QE ISVSVN",
+            "QE report validation",
+            "QE vendor",
+            "QE auth data",
+        ],
+        Error::QuotingEnclaveRefused,
+    ),
+    (
+        &["TCBInfo", "TCB Info", "TcbInfo", "QeIdentity", "QE Identity", "CRL", "Crl"],
+        Error::CollateralMalformed,
+    ),
+    (
+        &[
+            "Debug mode is enabled",
+            "TD profiling",
+            "TD attributes",
+            "TD migration",
+            "SERVTD_EXT",
+            "SEPT_VE_DISABLE",
+            "MR service TD",
+            "TDX module",
+            "SEAMATTRIBUTES",
+        ],
+        Error::TrustDomainRefused,
+    ),
+];
+
+/// Gives a refusal of dcap-qvl a stable code. The library has texts only, and its version is pinned. A text
+/// that is not recognised remains a refusal.
+fn refusal(text: &str) -> Error {
+    let text: String = text.chars().take(MAX_TEXT).collect();
+    let known = REFUSALS.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
+    known.map_or(Error::QuoteRefused as ToError, |(_, error)| *error)(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_fips_180_4() {
+        assert_eq!(
+            hex::encode(AwsLcCrypto::sha256(b"abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            hex::encode(AwsLcCrypto::sha384(b"abc")),
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"
+        );
+    }
+}
