@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_x509::{CertificateRequest, LeafRequest, Profile, Usage};
+use tcs_x509::{CertificateRequest, IssuanceRequest, CertificateProfile, Usage};
 
 fuzz_target!(|data: &[u8]| {
     let _ = tcs_x509::CaCertificate::from_der(data);
@@ -11,10 +11,10 @@ fuzz_target!(|data: &[u8]| {
     assert!(holds(request.subject_raw()) && holds(request.spki_raw()));
     assert!(request.san_raw().is_none_or(holds));
     let fixed = Some(&tcs_fuzz::CA.1);
-    for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
+    for profile in [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager, CertificateProfile::PodCertificate] {
         for usages in [&[][..], &[Usage::ServerAuth], &[Usage::CertSign, Usage::ServerAuth]] {
             let is_ca = usages.contains(&Usage::CertSign);
-            tcs_fuzz::judge(&LeafRequest { profile, usages, fixed, is_ca, ..tcs_fuzz::ask(&request) });
+            tcs_fuzz::judge(&IssuanceRequest { profile, usages, fixed, is_ca, ..tcs_fuzz::ask(&request) });
         }
     }
 });

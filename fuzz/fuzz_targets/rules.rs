@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_x509::{LeafRequest, Policy, PolicyRules};
+use tcs_x509::{IssuanceRequest, Policy, PolicyRules};
 
 fuzz_target!(|text: &str| {
     let list = |mark: char| -> Vec<String> {
@@ -26,6 +26,6 @@ fuzz_target!(|text: &str| {
     };
     let Ok(policy) = Policy::new(&rules) else { return };
     for request in &*tcs_fuzz::REQUESTS {
-        tcs_fuzz::judge(&LeafRequest { narrowing: Some(&policy), ..tcs_fuzz::ask(request) });
+        tcs_fuzz::judge(&IssuanceRequest { narrowing: Some(&policy), ..tcs_fuzz::ask(request) });
     }
 });

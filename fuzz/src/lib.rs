@@ -134,15 +134,15 @@ pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|
 });
 
 /// What is asked of [`CA`] with a request when nothing else is said.
-pub fn ask(request: &tcs_x509::CertificateRequest) -> tcs_x509::LeafRequest<'_> {
-    tcs_x509::LeafRequest {
-        profile: tcs_x509::Profile::KubernetesCsr,
+pub fn ask(request: &tcs_x509::CertificateRequest) -> tcs_x509::IssuanceRequest<'_> {
+    tcs_x509::IssuanceRequest {
+        profile: tcs_x509::CertificateProfile::KubernetesCsr,
         request,
         usages: &[],
         lifetime: None,
         now: NOW,
         serial: [1; 16],
-        clock_floor: 0,
+        earliest: 0,
         fixed: None,
         narrowing: None,
         is_ca: false,
@@ -150,10 +150,10 @@ pub fn ask(request: &tcs_x509::CertificateRequest) -> tcs_x509::LeafRequest<'_> 
 }
 
 /// Builds and judges; what is refused may be refused, but never because something else was built than was asked.
-pub fn judge(ask: &tcs_x509::LeafRequest<'_>) {
+pub fn judge(ask: &tcs_x509::IssuanceRequest<'_>) {
     let (ca, _) = &*CA;
     let judged = tcs_x509::Tbs::build(ask, ca).and_then(|tbs| tbs.judge(ask, ca));
-    assert!(!matches!(judged, Err(tcs_x509::Error::Judgement(_))), "{judged:?}");
+    assert!(!matches!(judged, Err(tcs_x509::Error::CheckFailed(_))), "{judged:?}");
 }
 
 /// Requests with every kind of name.

@@ -172,7 +172,7 @@ fn is_pause(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Destroy, Door, Issue, Request, Response};
+    use crate::{Destroy, Issue, Request, RequestApi, Response};
     use proptest::prelude::*;
 
     const PATIENCE: Duration = Duration::from_mins(1);
@@ -181,7 +181,7 @@ mod tests {
         Request::Issue(Issue {
             issuer_uid: "uid".into(),
             request: vec![1, 2, 3].into(),
-            door: Door::KubernetesCsr,
+            request_api: RequestApi::KubernetesCsr,
             usages: vec!["server auth".into()],
             lifetime: Some(600),
             now: -5,

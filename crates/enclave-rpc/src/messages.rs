@@ -146,7 +146,7 @@ pub struct Issue {
     pub request: ByteVec,
     /// The door through which the request came.
     #[n(2)]
-    pub door: Door,
+    pub request_api: RequestApi,
     /// Usages by their Kubernetes names (`digital signature`, `server auth`, …).
     #[n(3)]
     #[cbor(decode_with = "decode_list")]
@@ -169,7 +169,7 @@ pub struct Issue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 #[non_exhaustive]
-pub enum Door {
+pub enum RequestApi {
     /// `certificates.k8s.io/v1` `CertificateSigningRequest`.
     #[n(0)]
     KubernetesCsr,
@@ -441,7 +441,7 @@ pub struct Issued {
     /// Whose certificate it is: [`CaInfo::fingerprint`] of the CA.
     #[n(3)]
     pub ca_fingerprint: ByteVec,
-    /// When a pod should ask for the next certificate, Unix seconds; only of [`Door::PodCertificate`].
+    /// When a pod should ask for the next certificate, Unix seconds; only of [`RequestApi::PodCertificate`].
     #[n(4)]
     pub begin_refresh_at: Option<i64>,
 }

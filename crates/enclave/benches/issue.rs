@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tcs_enclave::platform::{SealingKey, TeePlatform};
 use tcs_enclave::{Engine, Error, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    Answer, BeginProvisioning, Client, CompleteProvisioning, Door, Endpoint, Handler, Issue, Request,
+    Answer, BeginProvisioning, Client, CompleteProvisioning, Endpoint, Handler, Issue, Request, RequestApi,
     Response, Server, ServerOptions,
 };
 use tcs_evidence::Evidence;
@@ -192,7 +192,7 @@ impl Subject {
             Issue {
                 issuer_uid: "uid".into(),
                 request: params.serialize_request(&key).unwrap().der().to_vec().into(),
-                door: Door::KubernetesCsr,
+                request_api: RequestApi::KubernetesCsr,
                 usages: vec!["digital signature".into(), "server auth".into(), "client auth".into()],
                 lifetime: Some(86_400),
                 now: NOW,

@@ -67,7 +67,7 @@ pub enum Error {
     ChainBroken(&'static str),
     /// The certificate that would be signed is not what the profile allows, or what was signed is not what was judged.
     #[error("the certificate would not be what was asked and allowed: {0}")]
-    Judgement(&'static str),
+    CheckFailed(&'static str),
     /// The signer failed.
     #[error("the certificate could not be signed")]
     Signing,
@@ -101,7 +101,7 @@ impl Error {
             Self::CertificateNotYetValid => "CertificateNotYetValid",
             Self::CertificateUnsupported(_) => "CertificateUnsupported",
             Self::ChainBroken(_) => "ChainBroken",
-            Self::Judgement(_) => "Judgement",
+            Self::CheckFailed(_) => "CheckFailed",
             Self::Signing => "Signing",
             Self::Encoding => "Encoding",
         }

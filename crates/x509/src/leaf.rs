@@ -7,7 +7,9 @@ use crate::extension::{
     KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
 use crate::profile::End;
-use crate::{CaChain, CertificateRequest, Error, Policy, Profile, Usage, ca, encode, name, san, usage};
+use crate::{
+    CaChain, CertificateProfile, CertificateRequest, Error, Policy, Usage, ca, encode, name, san, usage,
+};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use std::borrow::Cow;
@@ -34,9 +36,9 @@ pub trait Signer {
 }
 
 /// What a certificate is asked for.
-pub struct LeafRequest<'a> {
+pub struct IssuanceRequest<'a> {
     /// The door through which it is asked for.
-    pub profile: Profile,
+    pub profile: CertificateProfile,
     /// The verified request.
     pub request: &'a CertificateRequest,
     /// The usages; none means digital signature and key encipherment (B6).
@@ -48,7 +50,7 @@ pub struct LeafRequest<'a> {
     /// The serial number, big-endian: 16 random bytes, not all zero.
     pub serial: [u8; 16],
     /// No certificate is made before this time, Unix seconds.
-    pub clock_floor: i64,
+    pub earliest: i64,
     /// What was fixed when the CA was made. It narrows the floor, except for [`Policy::ca_depth`]: without it no CA certificate is issued.
     pub fixed: Option<&'a Policy>,
     /// What is to hold for this certificate besides. It only narrows.
@@ -60,7 +62,7 @@ pub struct LeafRequest<'a> {
 
 /// A certificate and its validity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssuedLeaf {
+pub struct IssuedCertificate {
     /// The certificate, DER.
     pub der: Vec<u8>,
     /// Unix seconds.
@@ -79,7 +81,11 @@ pub struct Tbs {
 }
 
 /// Builds, judges, signs, assembles and verifies.
-pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result<IssuedLeaf, Error> {
+pub fn issue(
+    ask: &IssuanceRequest<'_>,
+    ca: &CaChain,
+    signer: &dyn Signer,
+) -> Result<IssuedCertificate, Error> {
     let tbs = Tbs::build(ask, ca)?;
     tbs.judge(ask, ca)?;
     let signature = signer.sign(tbs.der())?;
@@ -87,12 +93,12 @@ pub fn issue(ask: &LeafRequest<'_>, ca: &CaChain, signer: &dyn Signer) -> Result
     verify_issued(&der, &tbs, ca)?;
     let Tbs { not_before, not_after, .. } = tbs;
     let begin_refresh_at = ask.profile.begin_refresh(not_before, not_after);
-    Ok(IssuedLeaf { der, not_before, not_after, begin_refresh_at })
+    Ok(IssuedCertificate { der, not_before, not_after, begin_refresh_at })
 }
 
 impl Tbs {
     /// Builds the to-be-signed certificate. What may not be asked for is refused here, never trimmed.
-    pub fn build(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
+    pub fn build(ask: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
         ask.profile.compare(ask)?;
         // RFC 5280, 4.1.2.2: positive.
         if ask.serial == [0; 16] {
@@ -108,7 +114,7 @@ impl Tbs {
 
     /// RFC 5280, 4.1: the fields in their order.
     fn encode(
-        ask: &LeafRequest<'_>,
+        ask: &IssuanceRequest<'_>,
         ca: &CaChain,
         (not_before, not_after): (i64, i64),
         extensions: &[u8],
@@ -140,7 +146,7 @@ impl Tbs {
     /// Judges the final bytes, parsed anew, whatever built them (conformance x02): a CA and signing usages only where asked for and
     /// allowed, subject, names and key exactly the request's, the usages asked for, nothing but the extensions of the profile, validity
     /// inside the floor and the CA's.
-    pub fn judge(&self, ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(), Error> {
+    pub fn judge(&self, ask: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
         const PROFILE: [ObjectIdentifier; 6] = [
             KEY_USAGE,
             EXTENDED_KEY_USAGE,
@@ -149,11 +155,12 @@ impl Tbs {
             AUTHORITY_KEY_ID,
             SUBJECT_ALT_NAME,
         ];
-        let tbs = TbsCertificate::parse(&self.der).map_err(Error::Judgement)?;
-        let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
-        let unreadable = |_| Error::Judgement("an extension cannot be read");
+        let tbs = TbsCertificate::parse(&self.der).map_err(Error::CheckFailed)?;
+        let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::CheckFailed(why)) };
+        let unreadable = |_| Error::CheckFailed("an extension cannot be read");
         let value = |id| tbs.extension(id).map(|e| e.value);
-        let constraints = tbs.extension(BASIC_CONSTRAINTS).ok_or(Error::Judgement("no basicConstraints"))?;
+        let constraints =
+            tbs.extension(BASIC_CONSTRAINTS).ok_or(Error::CheckFailed("no basicConstraints"))?;
         judge(constraints.critical, "basicConstraints is not critical")?;
         let constraints = basic_constraints(constraints.value).map_err(unreadable)?;
         judge(ask.is_ca || !constraints.ca, "it is a CA certificate")?;
@@ -206,7 +213,7 @@ impl Tbs {
         judge(tbs.not_before < tbs.not_after, "its validity is empty")?;
         let longest = i64::try_from(ask.profile.lifetimes().longest).unwrap_or(i64::MAX);
         judge(tbs.not_after.saturating_sub(tbs.not_before) <= longest, "it would live too long")?;
-        judge(tbs.not_before >= ask.clock_floor, "it would begin before the clock's floor")?;
+        judge(tbs.not_before >= ask.earliest, "it would begin before the clock's floor")?;
         judge(
             tbs.not_before >= ca.not_before() && tbs.not_after <= ca.not_after(),
             "it would outlive the CA",
@@ -230,14 +237,14 @@ pub fn assemble(tbs: &Tbs, ca: &CaChain, signature: &[u8]) -> Result<Vec<u8>, Er
 /// Checks that a certificate is over the very bytes that were judged and that its signature verifies: a wrong key or a fault in the
 /// signing arithmetic never leaves.
 pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
-    let certificate = Certificate::parse(der).map_err(Error::Judgement)?;
+    let certificate = Certificate::parse(der).map_err(Error::CheckFailed)?;
     if certificate.tbs_raw != tbs.der {
         return Err(Error::Signing);
     }
     ca.verify(certificate.tbs_raw, certificate.signature)
 }
 
-impl LeafRequest<'_> {
+impl IssuanceRequest<'_> {
     fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.fixed.into_iter().chain(self.narrowing)
     }
@@ -286,8 +293,8 @@ pub fn number(bytes: &[u8]) -> u128 {
 }
 
 /// `NotBefore` and `NotAfter` of the door, never outside the CA's nor before the clock's floor.
-fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
-    if ask.now < ask.clock_floor || ask.now < ca.not_before() {
+fn validity(ask: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
+    if ask.now < ask.earliest || ask.now < ca.not_before() {
         return Err(Error::ClockTooEarly);
     }
     let door = ask.profile.lifetimes();
@@ -300,7 +307,7 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
         return Err(Error::CaExpired);
     }
     let lifetime = i64::try_from(lifetime).map_err(|_| Error::LifetimeInvalid)?;
-    let start = ask.now.saturating_sub(door.backdate).max(ca.not_before()).max(ask.clock_floor);
+    let start = ask.now.saturating_sub(door.backdate).max(ca.not_before()).max(ask.earliest);
     let from = match door.end {
         End::FromStart => start,
         End::FromNow { long } if lifetime >= long => ask.now.saturating_sub(door.backdate),
@@ -311,7 +318,7 @@ fn validity(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<(i64, i64), Error> {
 }
 
 /// keyUsage, extKeyUsage, basicConstraints, subjectKeyIdentifier, authorityKeyIdentifier, subjectAltName: in this order.
-fn extensions(ask: &LeafRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
+fn extensions(ask: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     let (mut all, usages) = (Vec::new(), ask.usages());
     if let Some(value) = usage::key_usage(&usages)? {
         all.push(extension::encode(KEY_USAGE, true, &value)?);

@@ -27,11 +27,11 @@ mod usage;
 pub use ca::{CaCertificate, CaChain};
 pub use error::Error;
 pub use leaf::{
-    BACKDATE, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble, issue,
-    verify_issued,
+    BACKDATE, IssuanceRequest, IssuedCertificate, LONGEST_LIFETIME, SHORTEST_LIFETIME, Signer, Tbs, assemble,
+    issue, verify_issued,
 };
 pub use policy::{Policy, PolicyRules};
-pub use profile::{End, Lifetimes, Profile};
+pub use profile::{CertificateProfile, End, Lifetimes};
 pub use request::{CertificateRequest, MAX_REQUEST};
 pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
 pub use usage::Usage;

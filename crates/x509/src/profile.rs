@@ -1,11 +1,11 @@
 //! The profiles of the doors: what differs between the Kubernetes APIs that ask for certificates.
 
 use crate::extension::extended_key_usage;
-use crate::{Error, LeafRequest, Usage, usage};
+use crate::{Error, IssuanceRequest, Usage, usage};
 
 /// Which Kubernetes API asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
+pub enum CertificateProfile {
     /// `certificates.k8s.io` `CertificateSigningRequest` (conformance B5 to B8): key usages of the request itself are ignored.
     KubernetesCsr,
     /// `cert-manager.io` `CertificateRequest` (A15 to A18): key usages of the request itself must be those of the spec.
@@ -45,7 +45,7 @@ pub enum End {
 
 const DAY: u64 = 86_400;
 
-impl Profile {
+impl CertificateProfile {
     /// The lifetimes of the door.
     #[must_use]
     pub fn lifetimes(self) -> Lifetimes {
@@ -85,7 +85,7 @@ impl Profile {
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`. cert-manager compares both kinds of usage if the request
     /// has either (A16); the order of extended usages counts there and not here.
-    pub(crate) fn compare(self, ask: &LeafRequest<'_>) -> Result<(), Error> {
+    pub(crate) fn compare(self, ask: &IssuanceRequest<'_>) -> Result<(), Error> {
         let (request, is_ca) = (ask.request, ask.is_ca);
         if is_ca && self == Self::PodCertificate {
             return Err(Error::RequestForCa("pods get none"));

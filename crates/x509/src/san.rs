@@ -61,7 +61,7 @@ impl Name<'_> {
 
 /// The names of an extension that was checked.
 pub fn names(value: &[u8]) -> Result<Vec<Name<'_>>, Error> {
-    let unreadable = Error::Judgement("the alternative names cannot be read");
+    let unreadable = Error::CheckFailed("the alternative names cannot be read");
     let mut reader = SliceReader::new(value).map_err(|_| unreadable)?;
     let mut all = Vec::new();
     reader.sequence(|names| {

@@ -130,7 +130,7 @@ pub struct SelfSignedCa<'a> {
     /// The serial number, big-endian: 16 random bytes, not all zero.
     pub serial: [u8; 16],
     /// No certificate is made before this time, Unix seconds.
-    pub clock_floor: i64,
+    pub earliest: i64,
 }
 
 impl SelfSignedCa<'_> {
@@ -143,7 +143,7 @@ impl SelfSignedCa<'_> {
         let signature = signer.sign(&tbs)?;
         let algorithm = key.kind().signature_algorithm()?;
         let der = encode::sequence(&[&tbs, &algorithm, &encode::bits(&signature)?])?;
-        let certificate = Certificate::parse(&der).map_err(Error::Judgement)?;
+        let certificate = Certificate::parse(&der).map_err(Error::CheckFailed)?;
         if certificate.tbs_raw != tbs || key.verify(&tbs, certificate.signature).is_err() {
             return Err(Error::Signing);
         }
@@ -152,7 +152,7 @@ impl SelfSignedCa<'_> {
 
     /// From a little before now, for clocks that lag.
     fn validity(&self) -> Result<(i64, i64), Error> {
-        if self.now < self.clock_floor {
+        if self.now < self.earliest {
             return Err(Error::ClockTooEarly);
         }
         if !(SHORTEST_CA_LIFETIME..=LONGEST_CA_LIFETIME).contains(&self.lifetime) {
@@ -160,7 +160,7 @@ impl SelfSignedCa<'_> {
         }
         let lifetime = i64::try_from(self.lifetime).map_err(|_| Error::CaLifetimeInvalid)?;
         let end = self.now.checked_add(lifetime).filter(|end| *end <= LAST_TIME);
-        let start = self.now.saturating_sub(BACKDATE).max(self.clock_floor);
+        let start = self.now.saturating_sub(BACKDATE).max(self.earliest);
         Ok((start, end.ok_or(Error::CaLifetimeInvalid)?))
     }
 
@@ -202,14 +202,14 @@ impl SelfSignedCa<'_> {
     /// Judges the final bytes, whatever built them: the name asked for and allowed, the key that signs, exactly the extensions
     /// of the profile, validity inside the limits.
     fn judge(&self, tbs: &[u8], key: &PublicKey) -> Result<(), Error> {
-        let tbs = TbsCertificate::parse(tbs).map_err(Error::Judgement)?;
-        let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::Judgement(why)) };
-        let unreadable = |_| Error::Judgement("an extension cannot be read");
+        let tbs = TbsCertificate::parse(tbs).map_err(Error::CheckFailed)?;
+        let judge = |good: bool, why: &'static str| if good { Ok(()) } else { Err(Error::CheckFailed(why)) };
+        let unreadable = |_| Error::CheckFailed("an extension cannot be read");
         judge(tbs.subject == self.subject && !name::is_empty(tbs.subject), "the subject is another")?;
         judge(tbs.issuer == tbs.subject, "the issuer is not the subject")?;
         name::check_subject(tbs.subject).map_err(|error| match error {
             Error::IdentityForbidden(_) => error,
-            _ => Error::Judgement("the subject cannot be read"),
+            _ => Error::CheckFailed("the subject cannot be read"),
         })?;
         judge(PublicKey::from_spki(tbs.spki).as_ref() == Ok(key), "the key is another")?;
         judge(tbs.extensions.iter().map(|e| e.id).eq(PROFILE), "the extensions are not the profile's")?;
@@ -231,7 +231,7 @@ impl SelfSignedCa<'_> {
         let life = tbs.not_after.checked_sub(self.now).and_then(|life| u64::try_from(life).ok());
         judge(life == Some(self.lifetime), "it would not live as long as asked")?;
         judge(life.is_some_and(|life| life <= LONGEST_CA_LIFETIME), "it would live too long")?;
-        judge(tbs.not_before >= self.clock_floor, "it would begin before the clock's floor")?;
+        judge(tbs.not_before >= self.earliest, "it would begin before the clock's floor")?;
         judge((self.now.saturating_sub(BACKDATE)..=self.now).contains(&tbs.not_before), "its start")
     }
 }
@@ -256,7 +256,7 @@ mod tests {
             path_length: Some(0),
             now: NOW,
             serial: [7; 16],
-            clock_floor: NOW - 200,
+            earliest: NOW - 200,
         };
         let times = ask.validity().unwrap();
         assert_eq!(times, (NOW - 200, NOW + 86_400));
@@ -278,7 +278,7 @@ mod tests {
             ask.extensions(&key).unwrap()
         );
 
-        let because = |why| Some(Error::Judgement(why));
+        let because = |why| Some(Error::CheckFailed(why));
         let with = |at: usize, other: Vec<u8>| {
             let mut changed = good.clone();
             changed[at] = other;

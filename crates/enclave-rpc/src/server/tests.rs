@@ -189,7 +189,7 @@ fn a_panic_answers_internal_and_the_worker_lives() {
         let issue = Issue {
             issuer_uid: String::new(),
             request: vec![].into(),
-            door: crate::Door::KubernetesCsr,
+            request_api: crate::RequestApi::KubernetesCsr,
             usages: vec![],
             lifetime: None,
             now: 0,

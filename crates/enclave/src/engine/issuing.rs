@@ -2,31 +2,36 @@
 
 use super::{Ca, Engine, refusals, refuse};
 use crate::{RELEASE_DATE, keys};
-use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
-use tcs_x509::{CertificateRequest, LeafRequest, Profile, Usage, issue};
+use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode, RequestApi};
+use tcs_x509::{CertificateProfile, CertificateRequest, IssuanceRequest, Usage, issue};
 
 impl Engine {
     pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
         super::check_uid(&ask.issuer_uid)?;
-        let profile = match ask.door {
-            Door::KubernetesCsr => Profile::KubernetesCsr,
-            Door::CertManager => Profile::CertManager,
-            Door::PodCertificate => Profile::PodCertificate,
-            _ => return Err(refuse(RefusalCode::MalformedMessage, "this version does not know the door")),
+        let profile = match ask.request_api {
+            RequestApi::KubernetesCsr => CertificateProfile::KubernetesCsr,
+            RequestApi::CertManager => CertificateProfile::CertManager,
+            RequestApi::PodCertificate => CertificateProfile::PodCertificate,
+            _ => {
+                return Err(refuse(
+                    RefusalCode::MalformedMessage,
+                    "this version does not know the request API",
+                ));
+            }
         };
         let ca = self.state.ca(&ask.issuer_uid).ok_or_else(refusals::not_provisioned)?;
         let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
         let usages = usages.map_err(refusals::x509)?;
         let narrowing = ask.policy.as_ref().map(super::policy).transpose()?;
         let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
-        let leaf = LeafRequest {
+        let leaf = IssuanceRequest {
             profile,
             request: &request,
             usages: &usages,
             lifetime: ask.lifetime,
             now: ask.now,
             serial: serial()?,
-            clock_floor: RELEASE_DATE,
+            earliest: RELEASE_DATE,
             fixed: ca.policy.as_ref(),
             narrowing: narrowing.as_ref(),
             is_ca: ask.is_ca,

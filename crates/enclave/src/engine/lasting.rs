@@ -128,7 +128,7 @@ fn self_sign(
         path_length,
         now,
         serial: super::issuing::serial()?,
-        clock_floor: RELEASE_DATE,
+        earliest: RELEASE_DATE,
     };
     certificate.sign(key).map_err(refusals::x509)
 }

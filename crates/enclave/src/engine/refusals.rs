@@ -38,7 +38,7 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::CertificateNotYetValid => RefusalCode::CertificateNotYetValid,
         Error::CertificateUnsupported(_) => RefusalCode::CertificateUnsupported,
         Error::ChainBroken(_) => RefusalCode::ChainBroken,
-        // Judgement, Signing, Encoding: the enclave contradicts itself. Later cases belong here until they are placed.
+        // CheckFailed, Signing, Encoding: the enclave contradicts itself. Later cases belong here until they are placed.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())
@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(x509(error).code.as_str(), error.code());
         }
-        for error in [X::Judgement("detail"), X::Signing, X::Encoding] {
+        for error in [X::CheckFailed("detail"), X::Signing, X::Encoding] {
             assert_eq!(
                 (x509(error).code, x509(error).message.contains("detail")),
                 (RefusalCode::Internal, false)

@@ -23,14 +23,14 @@ fn chain() -> CaChain {
 fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
     let (request, ca) = (request(), chain());
     let lifetime = Some(LONGEST_LIFETIME);
-    let ask = LeafRequest {
-        profile: Profile::KubernetesCsr,
+    let ask = IssuanceRequest {
+        profile: CertificateProfile::KubernetesCsr,
         request: &request,
         usages: &[],
         lifetime,
         now: NOW,
         serial: [7; 16],
-        clock_floor: 0,
+        earliest: 0,
         fixed: None,
         narrowing: None,
         is_ca: false,
@@ -54,7 +54,7 @@ fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
         changed[at] = other;
         verdict(times, &changed)
     };
-    let because = |why| Some(Error::Judgement(why));
+    let because = |why| Some(Error::CheckFailed(why));
     let ca_true = make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff");
     assert_eq!(with(1, ca_true), because("it is a CA certificate"));
     let mild = make(BASIC_CONSTRAINTS, false, b"\x30\x00");
@@ -103,20 +103,20 @@ fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
     let (request, ca) = (request(), chain());
     let [one, two, three] = [1, 2, 3]
         .map(|depth| Policy::new(&PolicyRules { ca_depth: Some(depth), ..PolicyRules::default() }).unwrap());
-    let ask = LeafRequest {
-        profile: Profile::CertManager,
+    let ask = IssuanceRequest {
+        profile: CertificateProfile::CertManager,
         request: &request,
         usages: &[],
         lifetime: None,
         now: NOW,
         serial: [7; 16],
-        clock_floor: 0,
+        earliest: 0,
         fixed: Some(&two),
         narrowing: None,
         is_ca: true,
     };
     let times = validity(&ask, &ca).unwrap();
-    let verdict = |ask: &LeafRequest<'_>, extensions: &[Vec<u8>]| {
+    let verdict = |ask: &IssuanceRequest<'_>, extensions: &[Vec<u8>]| {
         let parts: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
         let tbs = Tbs::encode(ask, &ca, times, &encode::sequence(&parts).unwrap()).unwrap();
         tbs.judge(ask, &ca).err()
@@ -132,15 +132,15 @@ fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
     ];
     assert_eq!(verdict(&ask, &good), None);
     assert_eq!(
-        verdict(&LeafRequest { is_ca: false, ..ask }, &good),
-        Some(Error::Judgement("it is a CA certificate"))
+        verdict(&IssuanceRequest { is_ca: false, ..ask }, &good),
+        Some(Error::CheckFailed("it is a CA certificate"))
     );
-    let because = |why| Some(Error::Judgement(why));
+    let because = |why| Some(Error::CheckFailed(why));
     let deep = because("CAs could stand deeper below it than they may");
     for (fixed, narrowing) in
         [(None, None), (None, Some(&three)), (Some(&one), Some(&three)), (Some(&three), Some(&one))]
     {
-        assert_eq!(verdict(&LeafRequest { fixed, narrowing, ..ask }, &good), deep);
+        assert_eq!(verdict(&IssuanceRequest { fixed, narrowing, ..ask }, &good), deep);
     }
     let with = |at: usize, other: Vec<u8>| {
         let mut changed = good.clone();

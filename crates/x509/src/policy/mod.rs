@@ -57,7 +57,7 @@ pub struct PolicyRules<'a> {
     /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
     /// How many levels of CAs may stand below the CA, at most 6, which is what the field's verifiers follow. The floor is none, and this is the one rule that can raise it: where
-    /// it was fixed when the CA was made ([`crate::LeafRequest::fixed`]). Not beside lists of names: what a CA below signs is judged by
+    /// it was fixed when the CA was made ([`crate::IssuanceRequest::fixed`]). Not beside lists of names: what a CA below signs is judged by
     /// nobody here.
     pub ca_depth: Option<u8>,
 }

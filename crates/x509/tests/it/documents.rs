@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
-use tcs_x509::{CertificateRequest, End, Lifetimes, Profile, Usage, issue, limits};
+use tcs_x509::{CertificateProfile, CertificateRequest, End, Lifetimes, Usage, issue, limits};
 use x509_cert::der::Decode as _;
 
 /// Tests run in threads, and each rewrites its own part of a file.
@@ -32,7 +32,7 @@ fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let usages = [Usage::CertSign, Usage::ServerAuth];
     let fixed = Some(crate::sub_ca::depth(1));
-    let ask = tcs_x509::LeafRequest { is_ca: true, fixed, ..ask(&request, &usages, None) };
+    let ask = tcs_x509::IssuanceRequest { is_ca: true, fixed, ..ask(&request, &usages, None) };
     let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
     let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
     let names = BTreeMap::from([
@@ -76,8 +76,12 @@ fn b09_the_table_of_usages_is_that_of_the_code() {
 
 #[test]
 fn b09_the_table_of_lifetimes_is_that_of_the_code() {
-    let doors =
-        [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate].map(Profile::lifetimes);
+    let doors = [
+        CertificateProfile::KubernetesCsr,
+        CertificateProfile::CertManager,
+        CertificateProfile::PodCertificate,
+    ]
+    .map(CertificateProfile::lifetimes);
     let row = |what: &str, value: &dyn Fn(&Lifetimes) -> String| {
         format!("| {what} | {} |\n", doors.each_ref().map(value).join(" | "))
     };
@@ -143,7 +147,7 @@ fn b09_the_table_of_the_ca_bit_is_that_of_the_code() {
                 for (says, request) in &requests {
                     let usages = if sign { &[Usage::CertSign][..] } else { &[Usage::ServerAuth] };
                     let fixed = Some(crate::sub_ca::depth(depth));
-                    let ask = tcs_x509::LeafRequest { is_ca, fixed, ..ask(request, usages, None) };
+                    let ask = tcs_x509::IssuanceRequest { is_ca, fixed, ..ask(request, usages, None) };
                     let outcome = match issue(&ask, &ca.chain(), &ca) {
                         Err(error) => format!("`{}`", error.code()),
                         Ok(_) if !is_ca => "no CA".to_owned(),

@@ -2,8 +2,8 @@ use crate::{Ca, DAY, NOW, ask, ca, issued, plain, request, sign_with};
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use std::process::Command;
 use tcs_x509::{
-    CaChain, CertificateRequest, Error, LONGEST_LIFETIME, LeafRequest, Signer, Tbs, Usage, assemble, issue,
-    verify_issued,
+    CaChain, CertificateRequest, Error, IssuanceRequest, LONGEST_LIFETIME, Signer, Tbs, Usage, assemble,
+    issue, verify_issued,
 };
 
 fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'static str> {
@@ -81,7 +81,7 @@ fn w_d7_never_past_the_cas_end_nor_before_its_start() {
     let request = plain();
     let at = |now| {
         let mut ask = ask(&request, &[], Some(30 * 86_400));
-        (ask.now, ask.clock_floor) = (now, 0);
+        (ask.now, ask.earliest) = (now, 0);
         issue(&ask, &chain, &ca)
     };
     let leaf = at(chain.not_after() - DAY).unwrap();
@@ -90,10 +90,10 @@ fn w_d7_never_past_the_cas_end_nor_before_its_start() {
     assert_eq!(at(chain.not_after()).unwrap_err(), Error::CaExpired);
     assert_eq!(at(chain.not_before() - 1).unwrap_err(), Error::ClockTooEarly);
     let mut early = ask(&request, &[], None);
-    early.clock_floor = NOW + 1;
+    early.earliest = NOW + 1;
     assert_eq!(issue(&early, &chain, &ca).unwrap_err(), Error::ClockTooEarly);
     // Nor is anything back-dated before the floor.
-    early.clock_floor = NOW - 10;
+    early.earliest = NOW - 10;
     assert_eq!(issue(&early, &chain, &ca).unwrap().not_before, NOW - 10);
 }
 
@@ -279,7 +279,7 @@ fn b07_the_cas_of_the_document_sign_what_openssl_accepts() {
     let ca = Ca { der: made.der, pem, pair };
     let request = plain();
     let mut ask = ask(&request, &[Usage::ServerAuth], None);
-    (ask.now, ask.clock_floor) = (made.now, 0);
+    (ask.now, ask.earliest) = (made.now, 0);
     let leaf = issue(&ask, &CaChain::from_delivered(&[&ca.der], made.now).unwrap(), &ca).unwrap();
     // Not by the strict rules: they want a key usage in CA certificates, and openssl's default has none.
     let text = openssl_judges(&["-attime", &made.now.to_string()], &ca, &leaf.der);
@@ -294,17 +294,17 @@ fn x02_what_is_judged_is_what_is_signed() {
     let tbs = Tbs::build(&ask(&request, &[], None), &ca.chain()).unwrap();
     assert!(tbs.judge(&ask(&request, &[], None), &ca.chain()).is_ok());
     // The same bytes under another request's identity, other usages, another serial, another CA, a later floor.
-    let judged = |ask: &LeafRequest<'_>, ca: &Ca| tbs.judge(ask, &ca.chain());
-    assert!(matches!(judged(&ask(&other, &[], None), &ca), Err(Error::Judgement(_))));
-    assert!(matches!(judged(&ask(&request, &[Usage::ServerAuth], None), &ca), Err(Error::Judgement(_))));
+    let judged = |ask: &IssuanceRequest<'_>, ca: &Ca| tbs.judge(ask, &ca.chain());
+    assert!(matches!(judged(&ask(&other, &[], None), &ca), Err(Error::CheckFailed(_))));
+    assert!(matches!(judged(&ask(&request, &[Usage::ServerAuth], None), &ca), Err(Error::CheckFailed(_))));
     let default = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::ServerAuth];
-    assert!(matches!(judged(&ask(&request, &default, None), &ca), Err(Error::Judgement(_))));
+    assert!(matches!(judged(&ask(&request, &default, None), &ca), Err(Error::CheckFailed(_))));
     let mut changed = ask(&request, &[], None);
     changed.serial[15] ^= 1;
-    assert!(matches!(judged(&changed, &ca), Err(Error::Judgement(_))));
+    assert!(matches!(judged(&changed, &ca), Err(Error::CheckFailed(_))));
     changed = ask(&request, &[], None);
-    changed.clock_floor = NOW;
-    assert!(matches!(judged(&changed, &ca), Err(Error::Judgement(_))));
+    changed.earliest = NOW;
+    assert!(matches!(judged(&changed, &ca), Err(Error::CheckFailed(_))));
 
     assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
     let leaf = assemble(&tbs, &ca.chain(), &ca.sign(tbs.der()).unwrap()).unwrap();

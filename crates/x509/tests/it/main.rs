@@ -23,7 +23,10 @@ mod vectors;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, SignatureAlgorithm};
-use tcs_x509::{CaChain, CertificateRequest, Error, IssuedLeaf, LeafRequest, Profile, Signer, Usage, issue};
+use tcs_x509::{
+    CaChain, CertificateProfile, CertificateRequest, Error, IssuanceRequest, IssuedCertificate, Signer,
+    Usage, issue,
+};
 
 const NOW: i64 = 1_795_000_000;
 const DAY: i64 = 86_400;
@@ -101,22 +104,26 @@ fn plain() -> CertificateRequest {
     CertificateRequest::from_der(&request(|_| {})).unwrap()
 }
 
-fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Option<u64>) -> LeafRequest<'a> {
+fn ask<'a>(
+    request: &'a CertificateRequest,
+    usages: &'a [Usage],
+    lifetime: Option<u64>,
+) -> IssuanceRequest<'a> {
     let serial = [0xa5; 16];
-    LeafRequest {
-        profile: Profile::KubernetesCsr,
+    IssuanceRequest {
+        profile: CertificateProfile::KubernetesCsr,
         request,
         usages,
         lifetime,
         now: NOW,
         serial,
-        clock_floor: NOW - DAY,
+        earliest: NOW - DAY,
         fixed: None,
         narrowing: None,
         is_ca: false,
     }
 }
 
-fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedLeaf, Error> {
+fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedCertificate, Error> {
     issue(&ask(request, &[Usage::DigitalSignature, Usage::ServerAuth], lifetime), &ca.chain(), ca)
 }

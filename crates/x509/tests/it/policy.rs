@@ -2,14 +2,14 @@
 
 use crate::{Ca, NOW, ask, ca, request};
 use rcgen::{DnType, KeyPair, SanType};
-use tcs_x509::{CertificateRequest, Error, IssuedLeaf, Policy, PolicyRules, Usage, issue};
+use tcs_x509::{CertificateRequest, Error, IssuedCertificate, Policy, PolicyRules, Usage, issue};
 
 fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
 /// What becomes of a request under one policy.
-fn under(rules: &PolicyRules<'_>, request: &CertificateRequest) -> Result<IssuedLeaf, Error> {
+fn under(rules: &PolicyRules<'_>, request: &CertificateRequest) -> Result<IssuedCertificate, Error> {
     let (ca, policy) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), Policy::new(rules).unwrap());
     issue_under(&ca, &[&policy], request, &[Usage::DigitalSignature, Usage::ServerAuth], Some(3600))
 }
@@ -20,7 +20,7 @@ fn issue_under(
     request: &CertificateRequest,
     usages: &[Usage],
     lifetime: Option<u64>,
-) -> Result<IssuedLeaf, Error> {
+) -> Result<IssuedCertificate, Error> {
     let mut ask = ask(request, usages, lifetime);
     (ask.fixed, ask.narrowing) = (policies.first().copied(), policies.get(1).copied());
     issue(&ask, &ca.chain(), ca)

@@ -5,7 +5,10 @@ use crate::{Ca, NOW, ask, request, vectors};
 use rcgen::{DnType, DnValue, IsCa, KeyUsagePurpose, SanType};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-use tcs_x509::{CertificateRequest, IssuedLeaf, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
+use tcs_x509::{
+    CertificateProfile, CertificateRequest, IssuanceRequest, IssuedCertificate, Policy, PolicyRules, Usage,
+    issue,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::der::oid::{AssociatedOid, ObjectIdentifier};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -240,7 +243,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Everything that holds whatever was asked, and that what was asked is what was given.
-fn judge(issued: &IssuedLeaf, der: &[u8], ask: &LeafRequest<'_>, rules: &[&Rule], ca: &Ca) {
+fn judge(issued: &IssuedCertificate, der: &[u8], ask: &IssuanceRequest<'_>, rules: &[&Rule], ca: &Ca) {
     assert_eq!(asked(der), given(&issued.der));
     let leaf = Certificate::from_der(&issued.der).unwrap();
     let tbs = leaf.tbs_certificate();
@@ -251,7 +254,7 @@ fn judge(issued: &IssuedLeaf, der: &[u8], ask: &LeafRequest<'_>, rules: &[&Rule]
     if constraints.ca {
         assert!(ask.fixed.and_then(Policy::ca_depth).is_some());
         assert!(depths.iter().all(|depth| constraints.path_len_constraint.unwrap() < *depth));
-        assert!(ask.profile != Profile::PodCertificate);
+        assert!(ask.profile != CertificateProfile::PodCertificate);
     }
     let bits = extension::<pkix::KeyUsage>(tbs).map(|usage| usage.0);
     let has = |bit| bits.is_some_and(|bits| bits.contains(bit));
@@ -267,7 +270,7 @@ fn judge(issued: &IssuedLeaf, der: &[u8], ask: &LeafRequest<'_>, rules: &[&Rule]
     assert!(names(tbs).len() <= 1000);
     let (from, until) = (seconds(&tbs.validity().not_before), seconds(&tbs.validity().not_after));
     assert_eq!((from, until), (issued.not_before, issued.not_after));
-    let longest = if ask.profile == Profile::PodCertificate { 91 } else { 365 };
+    let longest = if ask.profile == CertificateProfile::PodCertificate { 91 } else { 365 };
     assert!(from < until && until - from <= longest * DAY && (NOW - 300..=NOW).contains(&from));
     let once: BTreeSet<_> = tbs.extensions().unwrap().iter().map(|extension| extension.extn_id).collect();
     assert_eq!(once.len(), tbs.extensions().unwrap().len());
@@ -297,10 +300,13 @@ fn x02_no_request_yields_a_certificate_outside_the_policy() {
         };
         usages.truncate(random.below(5));
         let (fixed, sent) = (random.below(RULES.len()), random.below(RULES.len()));
-        let profile =
-            [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate][random.below(3)];
+        let profile = [
+            CertificateProfile::KubernetesCsr,
+            CertificateProfile::CertManager,
+            CertificateProfile::PodCertificate,
+        ][random.below(3)];
         let lifetime = [None, Some(600), Some(3600), Some(86_400), Some(u64::MAX)][random.below(5)];
-        let ask = LeafRequest {
+        let ask = IssuanceRequest {
             profile,
             is_ca: random.below(3) == 0,
             fixed: (random.below(3) > 0).then(|| &RULES[fixed].policy),

@@ -29,7 +29,7 @@ fn make_named<'a>(
         path_length: Some(0),
         now: NOW,
         serial: [7; 16],
-        clock_floor: NOW - 10 * DAY,
+        earliest: NOW - 10 * DAY,
     };
     change(&mut ask);
     ask.sign(&key)
@@ -60,7 +60,7 @@ pub fn signed_at(now: i64, key: &Key, path_length: Option<u8>) -> Vec<u8> {
         path_length,
         now,
         serial,
-        clock_floor: NOW - 10 * DAY,
+        earliest: NOW - 10 * DAY,
     };
     ask.sign(key).unwrap().issuing().der().to_vec()
 }
@@ -124,8 +124,8 @@ fn lifetimes_and_clocks_have_their_bounds() {
     for wrong in [0, SHORTEST_CA_LIFETIME - 1, LONGEST_CA_LIFETIME + 1, u64::MAX] {
         assert_eq!(make(|ask| ask.lifetime = wrong).err(), Some(Error::CaLifetimeInvalid));
     }
-    assert_eq!(make(|ask| ask.clock_floor = NOW + 1).err(), Some(Error::ClockTooEarly));
-    assert_eq!(make(|ask| ask.clock_floor = NOW - 5).unwrap().not_before(), NOW - 5);
+    assert_eq!(make(|ask| ask.earliest = NOW + 1).err(), Some(Error::ClockTooEarly));
+    assert_eq!(make(|ask| ask.earliest = NOW - 5).unwrap().not_before(), NOW - 5);
     assert_eq!(make(|ask| ask.now = i64::MAX).err(), Some(Error::CaLifetimeInvalid));
 }
 
@@ -154,7 +154,10 @@ fn names_outside_x520_and_reserved_ones_are_refused() {
     let reserved =
         [b"\x30\x19\x31\x17\x30\x15\x06\x03\x55\x04\x03\x0c\x0e".as_slice(), b"system:masters"].concat();
     assert!(matches!(make(|ask| ask.subject = &reserved), Err(Error::IdentityForbidden(_))));
-    assert_eq!(make(|ask| ask.subject = b"\x30\x00").err(), Some(Error::Judgement("the subject is another")));
+    assert_eq!(
+        make(|ask| ask.subject = b"\x30\x00").err(),
+        Some(Error::CheckFailed("the subject is another"))
+    );
 }
 
 #[test]

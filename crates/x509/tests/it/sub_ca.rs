@@ -4,7 +4,10 @@ use crate::self_signed::{self, Key};
 use crate::{Ca, DAY, NOW, ask, parameters, request};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
 use std::process::Command;
-use tcs_x509::{CaChain, CertificateRequest, Error, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
+use tcs_x509::{
+    CaChain, CertificateProfile, CertificateRequest, Error, IssuanceRequest, Policy, PolicyRules, Usage,
+    issue,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix;
 
@@ -36,9 +39,9 @@ pub fn depth(ca_depth: u8) -> &'static Policy {
     Box::leak(Box::new(policy))
 }
 
-pub fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> LeafRequest<'_> {
+pub fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> IssuanceRequest<'_> {
     const USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
-    LeafRequest { is_ca: true, fixed: Some(depth(ca_depth)), ..ask(request, USAGES, None) }
+    IssuanceRequest { is_ca: true, fixed: Some(depth(ca_depth)), ..ask(request, USAGES, None) }
 }
 
 fn policy(rules: &PolicyRules<'_>) -> Policy {
@@ -99,7 +102,7 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
 fn ca_depth_is_cut_by_policies_and_path_lengths() {
     let (request, _) = asks(|_| {});
     let made = |root: &Ca, fixed, narrowing| {
-        let ask = LeafRequest { fixed, narrowing, ..ca_ask(&request, 0) };
+        let ask = IssuanceRequest { fixed, narrowing, ..ca_ask(&request, 0) };
         issue(&ask, &root.chain(), root).map(|made| says(&made.der).1.unwrap()).map_err(Error::code)
     };
     let (unlimited, three, none) = (root(None), root(Some(3)), root(Some(0)));
@@ -140,7 +143,7 @@ fn ca_depth_and_lists_of_names_exclude_each_other() {
     // What is sent with one request may limit names, too: then it is for leaves.
     let narrow = policy(&PolicyRules { dns_names: Some(&names), ..PolicyRules::default() });
     let (root, (request, _)) = (root(None), asks(|_| {}));
-    let narrowed = LeafRequest { narrowing: Some(&narrow), ..ca_ask(&request, 1) };
+    let narrowed = IssuanceRequest { narrowing: Some(&narrow), ..ca_ask(&request, 1) };
     assert_eq!(issue(&narrowed, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
@@ -152,7 +155,7 @@ fn ca_certificates_obey_the_other_rules_of_a_policy() {
     let under = |rules: &PolicyRules<'_>| {
         let policy = policy(rules);
         let asked = [Usage::CertSign, Usage::DigitalSignature, Usage::ClientAuth];
-        let ask = LeafRequest { usages: &asked, narrowing: Some(&policy), ..ca_ask(&request, 1) };
+        let ask = IssuanceRequest { usages: &asked, narrowing: Some(&policy), ..ca_ask(&request, 1) };
         issue(&ask, &root.chain(), &root).map(|made| made.not_after - NOW).map_err(Error::code)
     };
     assert_eq!(under(&good), Ok(3600), "cert sign comes with the CA bit");
@@ -160,7 +163,7 @@ fn ca_certificates_obey_the_other_rules_of_a_policy() {
     let keys = vec!["RSA".to_owned()];
     assert_eq!(under(&PolicyRules { key_algorithms: Some(&keys), ..good }), Err("PolicyRefused"));
     // Without any extended usage the CA below could give them all.
-    let unbound = LeafRequest { narrowing: Some(&policy(&good)), ..ca_ask(&request, 1) };
+    let unbound = IssuanceRequest { narrowing: Some(&policy(&good)), ..ca_ask(&request, 1) };
     assert_eq!(issue(&unbound, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
@@ -177,7 +180,7 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
     };
     let verdict = |request: &CertificateRequest, profile, is_ca, usages: &[Usage]| {
         let fixed = Some(depth(1));
-        let ask = LeafRequest { profile, is_ca, fixed, ..ask(request, usages, None) };
+        let ask = IssuanceRequest { profile, is_ca, fixed, ..ask(request, usages, None) };
         issue(&ask, &root.chain(), &root).map(|made| says(&made.der).0).map_err(Error::code)
     };
     // As cert-manager writes requests for `isCA: true`.
@@ -185,7 +188,7 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
     let (silent, _) = asks(|_| {});
     let (denies, _) = asks(|parameters| parameters.is_ca = IsCa::ExplicitNoCa);
     let (no_sign, _) = asks(|parameters| parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
-    for door in [Profile::KubernetesCsr, Profile::CertManager] {
+    for door in [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager] {
         let all = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
         assert_eq!(verdict(&full, door, true, &all), Ok(true));
         assert_eq!(verdict(&silent, door, true, &all), Ok(true));
@@ -196,19 +199,22 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
         assert_eq!(verdict(&silent, door, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
     }
     // cert-manager's spec says `isCA`, and the usage comes with it.
-    assert_eq!(verdict(&full, Profile::CertManager, true, &[]), Ok(true));
-    assert_eq!(verdict(&no_sign, Profile::CertManager, true, &[]), Err("ExtensionMismatch"));
+    assert_eq!(verdict(&full, CertificateProfile::CertManager, true, &[]), Ok(true));
+    assert_eq!(verdict(&no_sign, CertificateProfile::CertManager, true, &[]), Err("ExtensionMismatch"));
     // Annotations of a CSR can change after the approval; its usages cannot.
     let usual = [Usage::DigitalSignature, Usage::KeyEncipherment];
     for usages in [&[][..], &usual] {
-        assert_eq!(verdict(&silent, Profile::KubernetesCsr, true, usages), Err("RequestForCa"));
+        assert_eq!(verdict(&silent, CertificateProfile::KubernetesCsr, true, usages), Err("RequestForCa"));
     }
     assert_eq!(
-        verdict(&no_sign, Profile::KubernetesCsr, true, &[Usage::CertSign]),
+        verdict(&no_sign, CertificateProfile::KubernetesCsr, true, &[Usage::CertSign]),
         Ok(true),
         "key usages of the request are ignored there"
     );
-    assert_eq!(verdict(&silent, Profile::PodCertificate, true, &[Usage::CertSign]), Err("RequestForCa"));
+    assert_eq!(
+        verdict(&silent, CertificateProfile::PodCertificate, true, &[Usage::CertSign]),
+        Err("RequestForCa")
+    );
 }
 
 #[test]
@@ -244,7 +250,7 @@ fn nothing_is_wrong_with_ca_certificates_below_a_ca_nor_with_leaves_below_them()
             let der = parameters.serialize_request(&key.0).unwrap();
             let request = CertificateRequest::from_der(der.der()).unwrap();
             for usages in [&[Usage::CertSign][..], &[Usage::CertSign, Usage::CrlSign, Usage::ServerAuth]] {
-                let ask_ca = LeafRequest { usages, ..ca_ask(&request, 2) };
+                let ask_ca = IssuanceRequest { usages, ..ca_ask(&request, 2) };
                 let below = issue(&ask_ca, &root.chain(), &root).unwrap().der;
                 let chain = CaChain::from_delivered(&[&below, &root.der], NOW).unwrap();
                 let leaf_usages = [Usage::DigitalSignature, Usage::ServerAuth];

@@ -19,8 +19,8 @@ use tcs_api::v1alpha1::{
 use tcs_enclave::platform::{SealingKey, TeePlatform};
 use tcs_enclave::{Engine, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Door, Handler as _, Health, Identity, Issue,
-    Issued, Offer, Refusal, Request, Response,
+    BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Handler as _, Health, Identity, Issue, Issued,
+    Offer, Refusal, Request, RequestApi, Response,
 };
 use tcs_evidence::Evidence;
 use tcs_issuer::decide::{
@@ -320,7 +320,7 @@ impl World {
         let ask = Issue {
             issuer_uid: "uid".into(),
             request: parameters.serialize_request(&key).unwrap().der().to_vec().into(),
-            door: Door::KubernetesCsr,
+            request_api: RequestApi::KubernetesCsr,
             usages: vec!["digital signature".into(), "server auth".into()],
             lifetime: Some([3600, 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400][number % 5]),
             now: self.now,

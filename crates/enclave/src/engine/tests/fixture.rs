@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcs_enclave_rpc::{
-    BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, Door, GenerateCa, Handler, Health,
-    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, Response, Restore, Seal,
-    Sealed,
+    BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, GenerateCa, Handler, Health,
+    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, RequestApi, Response,
+    Restore, Seal, Sealed,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
@@ -247,7 +247,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
     Issue {
         issuer_uid: issuer.into(),
         request: request.into(),
-        door: Door::KubernetesCsr,
+        request_api: RequestApi::KubernetesCsr,
         usages: vec!["digital signature".into(), "server auth".into()],
         lifetime: Some(3600),
         now: NOW,

@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use tcs_enclave_rpc::{
-    ByteVec, CompleteProvisioning, Door, GenerateCa, Issue, Issued, Policy, RenewCa, Request, Response, Seal,
-    Texts,
+    ByteVec, CompleteProvisioning, GenerateCa, Issue, Issued, Policy, RenewCa, Request, RequestApi, Response,
+    Seal, Texts,
 };
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -261,7 +261,11 @@ impl Controller {
                     now: bits.time(),
                     policy: bits.policy(),
                     is_ca: bits.below(2) == 0,
-                    door: bits.one_of(&[Door::KubernetesCsr, Door::CertManager, Door::PodCertificate]),
+                    request_api: bits.one_of(&[
+                        RequestApi::KubernetesCsr,
+                        RequestApi::CertManager,
+                        RequestApi::PodCertificate,
+                    ]),
                     ..issue(&uid, Vec::new())
                 };
                 let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
@@ -316,7 +320,9 @@ pub fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
     let request = CertReq::from_der(&ask.request).unwrap();
     assert_eq!(tbs.subject(), &request.info.subject);
     assert_eq!(tbs.subject_public_key_info(), &request.info.public_key);
-    assert!(ask.door != Door::PodCertificate || until - from >= 3600 && until - from <= 91 * 86_400);
+    assert!(
+        ask.request_api != RequestApi::PodCertificate || until - from >= 3600 && until - from <= 91 * 86_400
+    );
     judge_usages(tbs, fixed.into_iter().chain(&ask.policy), ask);
     // What was fixed, and what was sent with this request.
     for policy in fixed.into_iter().chain(&ask.policy) {

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, Client, CompleteProvisioning, Destroy, Door, Endpoint, GenerateCa, Handler,
-    Health, Issue, Issued, Policy, RenewCa, Request, Response, Restore, Seal, Server, ServerHandle,
+    BeginProvisioning, ByteVec, Client, CompleteProvisioning, Destroy, Endpoint, GenerateCa, Handler, Health,
+    Issue, Issued, Policy, RenewCa, Request, RequestApi, Response, Restore, Seal, Server, ServerHandle,
     ServerOptions, Texts,
 };
 
@@ -93,11 +93,13 @@ fn requests(watched: &Watched) -> Vec<Request> {
             let usages = vec!["cert sign".into()];
             all.push(Request::Issue(Issue { is_ca: true, usages, policy, ..issue(uid, request.clone()) }));
             for policy in [None, Some(wide.clone()), Some(narrow.clone())] {
-                for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
+                for request_api in
+                    [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate]
+                {
                     let ask = issue(uid, request.clone());
                     all.push(Request::Issue(Issue {
                         policy: policy.clone(),
-                        door,
+                        request_api,
                         lifetime: Some(7200),
                         ..ask
                     }));

@@ -2,7 +2,7 @@ use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, self
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use std::collections::HashSet;
-use tcs_enclave_rpc::{Door, Issue, RefusalCode, RenewCa};
+use tcs_enclave_rpc::{Issue, RefusalCode, RenewCa, RequestApi};
 use x509_cert::der::Decode as _;
 
 fn ready() -> Engine {
@@ -108,9 +108,9 @@ fn a18_chain_order_leaf_first_no_root() {
     let (upper, engine) = (root.below(), engine());
     let lower = upper.below();
     engine.provision("uid", &lower);
-    for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
+    for request_api in [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate] {
         let request = csr(|_| {});
-        let issued = engine.issue(Issue { door, ..issue("uid", request.clone()) }).unwrap();
+        let issued = engine.issue(Issue { request_api, ..issue("uid", request.clone()) }).unwrap();
         let above: Vec<_> = issued.chain[1..].iter().map(|der| der.to_vec()).collect();
         assert_eq!(above, lower.chain[..2], "the issuing CA, then what is above it, without the root");
         let leaf = x509_cert::Certificate::from_der(&issued.chain[0]).unwrap();

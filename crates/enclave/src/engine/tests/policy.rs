@@ -164,7 +164,7 @@ fn with_usage(usage: &str) -> Issue {
     Issue { usages: vec![usage.to_owned()], ..issue("uid", csr(|_| {})) }
 }
 
-/// One CA with these rules fixed, and the name of the door by which they come; another without, to which they are sent.
+/// One CA with these rules fixed, and the name of the call by which they come; another without, to which they are sent.
 fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     let (fixed, sent) = (engine(), engine());
     fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(policy.clone()) }).unwrap();

@@ -5,7 +5,7 @@ use crate::self_signed::{self, Key};
 use crate::{DAY, NOW, ask, ca, plain, vectors};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use std::collections::BTreeSet;
-use tcs_x509::{CaChain, CertificateRequest, LeafRequest, Profile, Usage, issue};
+use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest, Usage, issue};
 
 const USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::ServerAuth];
 
@@ -59,8 +59,12 @@ fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
         for pair in &pairs {
             for with_subject in [true, false] {
                 let request = request(pair, with_subject);
-                for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
-                    let ask = LeafRequest { profile, ..ask(&request, &USAGES, None) };
+                for profile in [
+                    CertificateProfile::KubernetesCsr,
+                    CertificateProfile::CertManager,
+                    CertificateProfile::PodCertificate,
+                ] {
+                    let ask = IssuanceRequest { profile, ..ask(&request, &USAGES, None) };
                     let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
                     made.push(Made::new(format!("{profile:?}"), &leaf.der, &[], &ca.der));
                 }
