@@ -1,4 +1,4 @@
-//! Every kind of certificate that is made, before every judge.
+//! Every kind of certificate that is made, checked by every oracle.
 
 use super::{KINDS, Made, faults, nothing_is_wrong_with};
 use crate::self_signed::{self, Key};
@@ -10,7 +10,7 @@ use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest,
 const USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::ServerAuth];
 
 /// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried over byte for byte, and
-/// all other judges read them.
+/// all other oracles read them.
 const ODD: &[(&str, &[&str])] = &[
     // An e-mail address in the subject alone; a `BMPString`, of which zlint takes each byte for a character.
     ("45-subj-strings", &["e_subj_email_not_in_san", "e_subject_dn_not_printable_characters"]),
@@ -48,7 +48,7 @@ fn request(pair: &KeyPair, with_subject: bool) -> CertificateRequest {
     CertificateRequest::from_der(parameters.serialize_request(pair).unwrap().der()).unwrap()
 }
 
-/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every door.
+/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every request API.
 #[test]
 fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
     let pairs = KINDS.map(|kind| KeyPair::generate_for(kind).unwrap());
@@ -94,20 +94,20 @@ fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
 
 /// Else they would say nothing.
 #[test]
-fn each_judge_finds_what_is_wrong() {
-    let judges = |made: Made| {
+fn each_oracle_finds_what_is_wrong() {
+    let found_by = |made: Made| {
         let found = faults(&[made]).into_iter();
         found.map(|text| text.split(": ").nth(1).unwrap().to_owned()).collect::<Vec<_>>()
     };
     let [one, other] = [ca(KINDS[0]), ca(KINDS[0])];
     let leaf = crate::issued(&one, &plain(), None).unwrap().der;
-    assert_eq!(judges(Made::new("good", &leaf, &[], &one.der)), [""; 0]);
+    assert_eq!(found_by(Made::new("good", &leaf, &[], &one.der)), [""; 0]);
     let openssl = "openssl, of all below this anchor";
-    assert_eq!(judges(Made::new("another CA", &leaf, &[], &other.der)), ["Go", "webpki", openssl]);
+    assert_eq!(found_by(Made::new("another CA", &leaf, &[], &other.der)), ["Go", "webpki", openssl]);
     let pair = KeyPair::generate().unwrap();
     let der = self_signed::without_key_id("CA", &pair);
     let leaf = issue(&ask(&plain(), &USAGES, None), &chain(&der), &Key(pair)).unwrap().der;
-    assert_eq!(judges(Made::new("no key identifiers", &leaf, &[], &der)), ["zlint", openssl]);
+    assert_eq!(found_by(Made::new("no key identifiers", &leaf, &[], &der)), ["zlint", openssl]);
 }
 
 fn chain(der: &[u8]) -> CaChain {

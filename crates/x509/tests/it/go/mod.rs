@@ -1,5 +1,5 @@
-//! Go's `crypto/x509` as a second opinion (`hack/judge`): what it refuses of requests is never accepted here, and it reads every
-//! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are judged; `cargo xtask csr-mutants` asks for 500,000.
+//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): what it refuses of requests is never accepted here, and it reads every
+//! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are compared; `cargo xtask csr-mutants` asks for 500,000.
 
 mod made;
 pub mod mutate;
@@ -26,7 +26,7 @@ pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
     &rcgen::PKCS_RSA_SHA256,
 ];
 
-/// Mutants judged in `cargo test`.
+/// Mutants compared in `cargo test`.
 const SAMPLE: usize = 6_000;
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
@@ -51,7 +51,7 @@ fn lines(kind: u8, all: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
-    let mut child = Command::new(tcs_testkit::judge::program().unwrap())
+    let mut child = Command::new(tcs_testkit::go_oracle::program().unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -75,7 +75,7 @@ fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn the_judge_gives_the_recorded_verdicts() {
+fn the_go_oracle_gives_the_recorded_verdicts() {
     let all: Vec<_> = vectors::requests().collect();
     let found = verdicts(b'R', &all.iter().map(|(_, der, _)| der.clone()).collect::<Vec<_>>());
     let differ: Vec<_> = all
@@ -140,11 +140,11 @@ pub fn nothing_is_wrong_with(made: &[Made]) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What the judges say, one text each.
+/// What the oracles find, one text each.
 fn faults(made: &[Made]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut say = |made: &Made, judge: &str, why: &dyn std::fmt::Debug| {
-        wrong.push(format!("{}: {judge}: {why:?}\n{}", made.what, hex(&made.der)));
+    let mut say = |made: &Made, oracle: &str, why: &dyn std::fmt::Debug| {
+        wrong.push(format!("{}: {oracle}: {why:?}\n{}", made.what, hex(&made.der)));
     };
     let ders: Vec<Vec<u8>> = made.iter().map(|made| made.der.clone()).collect();
     let paths: Vec<Vec<u8>> = made

@@ -49,7 +49,7 @@ func newSigner() (*signer, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "judge"},
+		Subject:               pkix.Name{CommonName: "go-oracle"},
 		NotAfter:              time.Now().Add(time.Hour),
 		IsCA:                  true,
 		BasicConstraintsValid: true,

@@ -1,4 +1,4 @@
-module judge
+module go-oracle
 
 go 1.26.0
 

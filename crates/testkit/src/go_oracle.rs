@@ -1,4 +1,4 @@
-//! The second opinion of Go's standard library (`hack/judge`) on requests, certificates and PEM texts.
+//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates and PEM texts.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::programs::repository;
 pub fn program() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
-        let out = repository().join("target/judge/judge");
+        let out = repository().join("target/go-oracle/go-oracle");
         let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository().join("hack/judge"));
-        let built = go.output().context("Go 1.26 is needed as a judge")?;
+        go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository().join("hack/go-oracle"));
+        let built = go.output().context("Go 1.26 is needed by the tests that compare with Go")?;
         if !built.status.success() {
             bail!("go build: {}", String::from_utf8_lossy(&built.stderr));
         }
@@ -25,15 +25,15 @@ pub fn program() -> Result<PathBuf> {
     BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
 }
 
-/// A running program that is asked one question after the other. It ends with this value.
+/// A running oracle. It answers one question after the other, and ends when this value is dropped.
 #[derive(Debug)]
-pub struct Judge {
+pub struct GoOracle {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
-impl Judge {
+impl GoOracle {
     /// Starts it.
     pub fn start() -> Result<Self> {
         let mut child = Command::new(program()?).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -60,12 +60,12 @@ impl Judge {
         self.input.write_all(&[&[kind], length.as_slice(), record].concat())?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        line.pop().context("the judge ended")?;
+        line.pop().context("the Go oracle ended")?;
         Ok(line)
     }
 }
 
-impl Drop for Judge {
+impl Drop for GoOracle {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
