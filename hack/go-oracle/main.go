@@ -1,11 +1,15 @@
-// Command judge says what Go's crypto/x509 makes of certificate requests and certificates: a second opinion for tests.
+// Command go-oracle says what Go's crypto/x509 makes of certificate requests and certificates: a test oracle.
 //
-// It reads records from standard input, each a kind ('R' for a PKCS#10 request, 'C' for a certificate), four bytes of length
-// (big-endian) and that many bytes of DER, and answers each with '1' (accepted) or '0'. To two kinds it answers with a line instead:
-// to 'L', a certificate, with the names of zlint's rules of RFC 5280 that it breaks, separated by commas; to 'V', eight bytes of Unix
-// seconds (big-endian) and certificates one after the other, with the reason why the first does not verify at that time with the last
-// as root and the others between them, or with nothing; to 'P', a PEM text, with label and SHA-256 of each block, "label:hex" separated
-// by commas. A PUBLIC KEY is hashed as Go writes the key that it reads there.
+// It reads records from standard input: one byte for the kind, four bytes of length (big-endian) and that many bytes of
+// contents. It answers to each kind as follows.
+//
+//   - 'R', a PKCS#10 request, and 'C', a certificate, both DER: the byte '1' (accepted) or '0' (refused).
+//   - 'L', a certificate: a line with the names of the rules of RFC 5280 that it breaks according to zlint, separated by
+//     commas.
+//   - 'V', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
+//     that time with the last as root and the others as intermediates; an empty line if it verifies.
+//   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
+//     hashed as Go writes the key that it reads there.
 package main
 
 import (
