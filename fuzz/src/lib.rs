@@ -105,7 +105,7 @@ pub const NOW: i64 = tcs_enclave::RELEASE_DATE + 86_400;
 /// An enclave that can seal and holds one CA, of issuer `held`.
 pub fn enclave() -> tcs_enclave::Engine {
     use tcs_enclave_rpc::{Handler as _, Request, Response};
-    let engine = tcs_enclave::Engine::new(Box::new(Sealing)).unwrap();
+    let engine = tcs_enclave::Engine::new(Box::new(Sealing), Box::new(tcs_enclave::keys::SoftwareKeys)).unwrap();
     assert!(matches!(engine.handle(Request::GenerateCa(ca())), Response::Provisioned(_)));
     engine
 }
@@ -176,8 +176,8 @@ impl tcs_enclave::platform::TeePlatform for Sealing {
     fn evidence_kind(&self) -> &'static str {
         "none"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> tcs_enclave::platform::Assurance {
+        tcs_enclave::platform::Assurance::Simulated
     }
     fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, tcs_enclave::Error> {
         Err(tcs_enclave::Error::EvidenceUnusable("there is none"))

@@ -17,7 +17,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use tcs_enclave::platform::{SealingKey, TeePlatform};
+use tcs_enclave::keys::SoftwareKeys;
+use tcs_enclave::platform::{Assurance, SealingKey, TeePlatform};
 use tcs_enclave::{Engine, Error, RELEASE_DATE};
 use tcs_enclave_rpc::{
     Answer, BeginProvisioning, Client, CompleteProvisioning, Endpoint, Handler, Issue, Request, RequestApi,
@@ -86,8 +87,8 @@ impl TeePlatform for Nowhere {
     fn evidence_kind(&self) -> &'static str {
         "none"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
     fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, Error> {
         Ok(Evidence::SgxQuote(vec![0; 64]))
@@ -163,7 +164,7 @@ struct Subject {
 
 impl Subject {
     fn new(key: KeyPair) -> Self {
-        let engine = Arc::new(Engine::new(Box::new(Nowhere)).unwrap());
+        let engine = Arc::new(Engine::new(Box::new(Nowhere), Box::new(SoftwareKeys)).unwrap());
         let nonce = tcs_evidence::report_data::FIXED_NONCE.to_vec().into();
         let begin = BeginProvisioning { issuer_uid: "uid".into(), nonce, renewal: false };
         let Response::Offer(offer) = engine.handle(Request::BeginProvisioning(begin)) else {

@@ -1,13 +1,13 @@
 //! CA certificates as delivered, and their chain (crypto-and-x509 reference, 4.4; RFC 5280, 6.1).
 
-use crate::algorithm::{Fault, PublicKey};
 use crate::certificate::Certificate;
 use crate::constraints::NameConstraints;
 use crate::extension::{
     AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS,
     SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage,
 };
-use crate::{Error, name, san};
+use crate::public_key::{KeyError, PublicKey};
+use crate::{Error, KeyAlgorithm, name, san};
 use aws_lc_rs::digest::{SHA256, digest};
 use der::asn1::ObjectIdentifier;
 
@@ -124,10 +124,10 @@ impl CaCertificate {
         self.path_length
     }
 
-    /// The key algorithm by name, for example `RSA-4096`, `ECDSA-P256`, `Ed25519`.
+    /// The algorithm of its key.
     #[must_use]
-    pub fn key_algorithm(&self) -> String {
-        self.key.kind().name()
+    pub fn key_algorithm(&self) -> KeyAlgorithm {
+        self.key.algorithm()
     }
 
     /// Whether this is the certificate's public key, given as DER `SubjectPublicKeyInfo`.
@@ -334,10 +334,10 @@ pub fn octets(value: &[u8]) -> der::Result<Vec<u8>> {
     Ok(octets.as_bytes().to_vec())
 }
 
-pub fn key_error(fault: Fault) -> Error {
-    match fault {
-        Fault::Malformed(why) => Error::CertificateMalformed(why),
-        Fault::Unsupported(why) => Error::CertificateUnsupported(why),
-        Fault::Signature => Error::ChainBroken("a signature does not verify"),
+pub fn key_error(error: KeyError) -> Error {
+    match error {
+        KeyError::Malformed(why) => Error::CertificateMalformed(why),
+        KeyError::Unsupported(why) => Error::CertificateUnsupported(why),
+        KeyError::Signature => Error::ChainBroken("a signature does not verify"),
     }
 }

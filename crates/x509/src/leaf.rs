@@ -121,7 +121,7 @@ impl Tbs {
     ) -> Result<Self, Error> {
         let version = encode::explicit(0, &encode::unsigned(&[2])?)?;
         let serial = encode::unsigned(&ask.serial)?;
-        let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+        let algorithm = ca.issuing().key().algorithm().signature_algorithm()?;
         let times = encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?;
         let extensions = encode::explicit(3, extensions)?;
         let parts: [&[u8]; 8] = [
@@ -195,7 +195,7 @@ impl Tbs {
             value(AUTHORITY_KEY_ID) == authority(ca)?.as_deref(),
             "the authority key identifier is another",
         )?;
-        let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+        let algorithm = ca.issuing().key().algorithm().signature_algorithm()?;
         judge(encode::der(&tbs.algorithm)? == algorithm, "the signature algorithm is another")?;
         judge(tbs.issuer == ca.issuing().subject_raw(), "the issuer is another")?;
         judge(tbs.subject == ask.request.subject_raw(), "the subject is another")?;
@@ -224,13 +224,14 @@ impl Tbs {
         if !ca.allows_names(tbs.subject, value(SUBJECT_ALT_NAME))? {
             return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
         }
-        ask.policies().try_for_each(|policy| policy.judge(&tbs, ask.request.key().kind(), &usages, ask.now))
+        ask.policies()
+            .try_for_each(|policy| policy.judge(&tbs, ask.request.key().algorithm(), &usages, ask.now))
     }
 }
 
 /// Puts certificate and signature together, DER.
 pub fn assemble(tbs: &Tbs, ca: &CaChain, signature: &[u8]) -> Result<Vec<u8>, Error> {
-    let algorithm = ca.issuing().key().kind().signature_algorithm()?;
+    let algorithm = ca.issuing().key().algorithm().signature_algorithm()?;
     encode::sequence(&[&tbs.der, &algorithm, &encode::bits(signature)?])
 }
 

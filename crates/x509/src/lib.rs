@@ -19,11 +19,13 @@ mod leaf;
 mod name;
 mod policy;
 mod profile;
+mod public_key;
 mod request;
 mod san;
 mod self_signed;
 mod usage;
 
+pub use algorithm::KeyAlgorithm;
 pub use ca::{CaCertificate, CaChain};
 pub use error::Error;
 pub use leaf::{

@@ -1,7 +1,7 @@
 //! PKCS#10 certification requests (RFC 2986).
 
-use crate::algorithm::{Fault as KeyFault, PublicKey};
 use crate::extension::{self, BasicConstraints, Extension, Fault, object_id};
+use crate::public_key::{KeyError, PublicKey};
 use crate::{Error, name, san};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
@@ -188,11 +188,11 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> 
     Ok(extensions)
 }
 
-fn key_error(fault: KeyFault) -> Error {
-    match fault {
-        KeyFault::Malformed(why) => Error::RequestMalformed(why),
-        KeyFault::Unsupported(why) => Error::RequestKeyUnsupported(why),
-        KeyFault::Signature => Error::RequestSignatureInvalid,
+fn key_error(error: KeyError) -> Error {
+    match error {
+        KeyError::Malformed(why) => Error::RequestMalformed(why),
+        KeyError::Unsupported(why) => Error::RequestKeyUnsupported(why),
+        KeyError::Signature => Error::RequestSignatureInvalid,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Self-signed CA certificates: the subject, the profile, its judgement, and the signature by the certificate's own key
 //! (crypto-and-x509 reference, 4.3 and 4.4; RFC 5280, 4.1 and appendix A.1).
 
-use crate::algorithm::PublicKey;
 use crate::certificate::{Certificate, TbsCertificate};
 use crate::extension::{
     self, BASIC_CONSTRAINTS, BasicConstraints, CRL_SIGN, KEY_CERT_SIGN, KEY_USAGE, SUBJECT_KEY_ID,
     basic_constraints, key_usage,
 };
 use crate::leaf::{BACKDATE, number};
+use crate::public_key::PublicKey;
 use crate::{CaChain, Error, Signer, Usage, ca, encode, name, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
@@ -141,7 +141,7 @@ impl SelfSignedCa<'_> {
         let tbs = self.encode(&key, self.validity()?, &self.extensions(&key)?)?;
         self.judge(&tbs, &key)?;
         let signature = signer.sign(&tbs)?;
-        let algorithm = key.kind().signature_algorithm()?;
+        let algorithm = key.algorithm().signature_algorithm()?;
         let der = encode::sequence(&[&tbs, &algorithm, &encode::bits(&signature)?])?;
         let certificate = Certificate::parse(&der).map_err(Error::CheckFailed)?;
         if certificate.tbs_raw != tbs || key.verify(&tbs, certificate.signature).is_err() {
@@ -190,7 +190,7 @@ impl SelfSignedCa<'_> {
         encode::sequence(&[
             &encode::explicit(0, &encode::unsigned(&[2])?)?,
             &encode::unsigned(&self.serial)?,
-            &key.kind().signature_algorithm()?,
+            &key.algorithm().signature_algorithm()?,
             self.subject,
             &encode::sequence(&[&encode::time(not_before)?, &encode::time(not_after)?])?,
             self.subject,

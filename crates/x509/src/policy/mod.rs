@@ -3,7 +3,7 @@
 
 mod pattern;
 
-use crate::algorithm::Kind;
+use crate::algorithm::KeyAlgorithm;
 use crate::certificate::TbsCertificate;
 use crate::extension::SUBJECT_ALT_NAME;
 use crate::leaf::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
@@ -76,7 +76,7 @@ struct NamePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyRule {
     Rsa { least: usize },
-    Exactly(Kind),
+    Exactly(KeyAlgorithm),
 }
 
 impl Policy {
@@ -134,7 +134,7 @@ impl Policy {
     pub(crate) fn judge(
         &self,
         tbs: &TbsCertificate<'_>,
-        key: Kind,
+        key: KeyAlgorithm,
         usages: &[Usage],
         now: i64,
     ) -> Result<(), Error> {
@@ -225,20 +225,19 @@ impl KeyRule {
     fn new(text: &str) -> Option<Self> {
         let bits =
             |text: &str| text.strip_prefix("RSA-")?.parse().ok().filter(|bits| (2048..=8192).contains(bits));
-        match text {
-            "RSA" => Some(Self::Rsa { least: 0 }),
-            "ECDSA-P256" => Some(Self::Exactly(Kind::P256)),
-            "ECDSA-P384" => Some(Self::Exactly(Kind::P384)),
-            "ECDSA-P521" => Some(Self::Exactly(Kind::P521)),
-            "Ed25519" => Some(Self::Exactly(Kind::Ed25519)),
-            other => bits(other).map(|least| Self::Rsa { least }),
+        if text == "RSA" {
+            return Some(Self::Rsa { least: 0 });
         }
+        let mut others =
+            [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::P521, KeyAlgorithm::Ed25519].into_iter();
+        let exactly = others.find(|algorithm| algorithm.to_string() == text).map(Self::Exactly);
+        exactly.or_else(|| bits(text).map(|least| Self::Rsa { least }))
     }
 
-    fn allows(self, kind: Kind) -> bool {
-        match (self, kind) {
-            (Self::Rsa { least }, Kind::Rsa { bits }) => bits >= least,
-            (Self::Exactly(allowed), kind) => allowed == kind,
+    fn allows(self, key: KeyAlgorithm) -> bool {
+        match (self, key) {
+            (Self::Rsa { least }, KeyAlgorithm::Rsa { bits }) => bits >= least,
+            (Self::Exactly(allowed), key) => allowed == key,
             _ => false,
         }
     }

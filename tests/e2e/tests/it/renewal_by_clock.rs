@@ -16,7 +16,8 @@ use tcs_api::v1alpha1::{
     CaSpec, IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
     TCSIssuer,
 };
-use tcs_enclave::platform::{SealingKey, TeePlatform};
+use tcs_enclave::keys::SoftwareKeys;
+use tcs_enclave::platform::{Assurance, SealingKey, TeePlatform};
 use tcs_enclave::{Engine, RELEASE_DATE};
 use tcs_enclave_rpc::{
     BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Handler as _, Health, Identity, Issue, Issued,
@@ -45,8 +46,8 @@ impl TeePlatform for Pretence {
     fn evidence_kind(&self) -> &'static str {
         "sgx-quote-v3"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, tcs_enclave::Error> {
         Ok(Evidence::SgxQuote(report_data.to_vec()))
@@ -114,7 +115,7 @@ impl World {
         let mut issuer = TCSIssuer::new("by-clock", spec);
         issuer.metadata.namespace = Some("sandbox".into());
         issuer.metadata.uid = Some("uid".into());
-        let engine = Engine::new(Box::new(Pretence::default())).unwrap();
+        let engine = Engine::new(Box::new(Pretence::default()), Box::new(SoftwareKeys)).unwrap();
         let Response::Identity(identity) = engine.handle(Request::Identity) else { panic!() };
         Self {
             engine,

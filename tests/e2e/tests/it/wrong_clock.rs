@@ -40,7 +40,9 @@ impl World {
 
     /// The enclave's program ends, and another starts.
     fn restart(&mut self) {
-        self.engine = Engine::new(Box::new(Pretence { seals: true })).unwrap();
+        self.engine =
+            Engine::new(Box::new(Pretence { seals: true }), Box::new(tcs_enclave::keys::SoftwareKeys))
+                .unwrap();
     }
 
     /// A request comes in, whatever the issuer says of itself: the refusal, if there is one.

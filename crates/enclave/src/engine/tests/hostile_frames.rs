@@ -2,7 +2,8 @@
 //! inside the policy, and a good client is served afterwards.
 
 use super::fixture::{NOW, TestCa, csr, issue, sealing_engine, self_signed};
-use super::hostile::{Fixed, judge};
+use super::hostile::Fixed;
+use super::hostile_checks::check_issued;
 use crate::Engine;
 use rcgen::{DnType, SanType};
 use std::collections::HashMap;
@@ -39,20 +40,23 @@ impl Handler for Watched {
         let response = self.engine.handle(request.clone());
         if let Response::Provisioned(ca) = &response {
             let (issuer, policy) = match &request {
-                Request::GenerateCa(ask) => (&ask.issuer_uid, ask.policy.clone()),
-                Request::RenewCa(ask) => (&ask.issuer_uid, seen.policies[&ask.issuer_uid].clone()),
-                // Sealed with the key; the fingerprint says whose it is.
-                Request::Restore(ask) => {
-                    (&ask.issuer_uid, seen.fixed.get(&ca.fingerprint.to_vec()).and_then(|(_, p)| p.clone()))
+                Request::GenerateCa(request) => (&request.issuer_uid, request.policy.clone()),
+                Request::RenewCa(request) => {
+                    (&request.issuer_uid, seen.policies[&request.issuer_uid].clone())
                 }
-                Request::CompleteProvisioning(ask) => (&ask.issuer_uid, None),
+                // Sealed with the key; the fingerprint says whose it is.
+                Request::Restore(request) => (
+                    &request.issuer_uid,
+                    seen.fixed.get(&ca.fingerprint.to_vec()).and_then(|(_, p)| p.clone()),
+                ),
+                Request::CompleteProvisioning(request) => (&request.issuer_uid, None),
                 _ => panic!("{request:?}"),
             };
             seen.policies.insert(issuer.clone(), policy.clone());
             seen.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
         }
-        if let (Request::Issue(ask), Response::Issued(issued)) = (request, &response) {
-            seen.issued.push((ask, issued.clone()));
+        if let (Request::Issue(request), Response::Issued(issued)) = (request, &response) {
+            seen.issued.push((request, issued.clone()));
         }
         response
     }
@@ -64,7 +68,7 @@ fn frame(id: u64, request: &Request) -> Vec<u8> {
     [length.as_slice(), &[1], &id.to_be_bytes(), &body].concat()
 }
 
-/// Requests that ask for more than may be had, and some that may.
+/// Requests for more than is allowed, and some that are allowed.
 fn requests(watched: &Watched) -> Vec<Request> {
     let texts = |text: &str| Some(Texts(vec![text.to_owned()]));
     let narrow =
@@ -96,12 +100,12 @@ fn requests(watched: &Watched) -> Vec<Request> {
                 for request_api in
                     [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate]
                 {
-                    let ask = issue(uid, request.clone());
+                    let request = issue(uid, request.clone());
                     all.push(Request::Issue(Issue {
                         policy: policy.clone(),
                         request_api,
                         lifetime: Some(7200),
-                        ..ask
+                        ..request
                     }));
                 }
             }
@@ -231,8 +235,8 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
 
     let seen = watched.seen.lock().unwrap();
     assert!(seen.issued.len() > 40, "{}", seen.issued.len());
-    for (ask, issued) in &seen.issued {
+    for (request, issued) in &seen.issued {
         let (ca, fixed) = &seen.fixed[&issued.ca_fingerprint.to_vec()];
-        judge(issued, ca, fixed.as_ref(), ask);
+        check_issued(issued, ca, fixed.as_ref(), request);
     }
 }

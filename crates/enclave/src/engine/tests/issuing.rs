@@ -1,4 +1,4 @@
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ fn nothing_is_signed_that_should_not_be() {
     use RefusalCode as R;
     let engine = ready();
     let good = issue("uid", csr(|_| {}));
-    let code = |ask: Issue| engine.issue(ask).unwrap_err();
+    let code = |params: Issue| engine.issue(params).unwrap_err();
     let with = |request: Vec<u8>| Issue { request: request.into(), ..good.clone() };
     let usages = |names: &[&str]| Issue {
         usages: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -49,7 +49,7 @@ fn nothing_is_signed_that_should_not_be() {
 }
 
 #[test]
-fn lifetimes_stay_inside_the_floor_and_the_ca() {
+fn lifetimes_stay_inside_the_baseline_policy_and_the_ca() {
     let engine = engine();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let ca = TestCa::build(key, |params| params.not_after = date_time_ymd(2028, 1, 1));

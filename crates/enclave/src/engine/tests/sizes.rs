@@ -1,7 +1,7 @@
 //! W-S7: values of every length, and lengths of every value, in what is delivered and what is asked for. The original read past the
 //! end of them.
 
-use super::fixture::{Ask, TestCa, engine, issue};
+use super::fixture::{Controller, TestCa, engine, issue};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use tcs_enclave_rpc::{CompleteProvisioning, RefusalCode};
 use x509_cert::Certificate;
@@ -69,7 +69,7 @@ fn w_s7_lengths_that_lie_make_a_request_malformed() {
 }
 
 #[test]
-fn w_s7_wraps_of_every_short_length_are_refused_by_name() {
+fn w_s7_wrapped_keys_of_every_short_length_are_refused_by_name() {
     let engine = engine();
     let offer = engine.begin("uid").unwrap();
     let good = TestCa::new().delivery("uid", &offer);

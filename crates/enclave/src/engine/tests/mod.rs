@@ -1,17 +1,19 @@
+mod ca;
 mod concurrency;
 mod fixture;
 mod hostile;
+mod hostile_checks;
 mod hostile_frames;
 mod issuing;
-mod lasting;
 mod policy;
 mod provisioning;
 mod renewal;
+mod sealed;
 mod secrecy;
 mod sizes;
 
 use crate::Engine;
-use fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts};
+use fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts};
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
@@ -19,7 +21,7 @@ use tcs_enclave_rpc::{
     ServerHandle, ServerOptions,
 };
 
-/// The engine behind a real server, asked by a real client.
+/// the engine behind a real server, called by a real client.
 pub struct Served {
     pub client: Client,
     handle: ServerHandle,
@@ -40,8 +42,8 @@ impl Served {
     }
 }
 
-impl Ask for Served {
-    fn ask(&self, request: Request) -> Response {
+impl Controller for Served {
+    fn call(&self, request: Request) -> Response {
         self.client.call(request, Duration::from_mins(1)).unwrap()
     }
 }
@@ -96,14 +98,14 @@ fn an_issuer_lives_from_offer_to_certificate_to_destruction() {
 #[test]
 fn identity_names_platform_and_assurance() {
     let (one, other) = (engine(), engine());
-    let identity = |engine: &Engine| match engine.ask(Request::Identity) {
+    let identity = |engine: &Engine| match engine.call(Request::Identity) {
         Response::Identity(identity) => identity,
         other => panic!("{other:?}"),
     };
     let shown = identity(&one);
     assert_eq!(
         (shown.platform.as_str(), shown.assurance.as_str(), shown.simulated),
-        ("pretence", "simulated", true)
+        ("fixture", "simulated", true)
     );
     assert_eq!(shown.version, crate::VERSION);
     assert_eq!(shown.boot_id, one.health(None).boot_id);

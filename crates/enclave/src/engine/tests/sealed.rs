@@ -1,51 +1,10 @@
 use super::fixture::{
-    Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, sealing_key, self_signed,
+    Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, sealing_key, self_signed,
 };
 use crate::sealing::{Contents, Sealer};
 use rcgen::{IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
-use tcs_enclave_rpc::{CaInfo, CaSubject, GenerateCa, Issue, RefusalCode, RenewCa};
+use tcs_enclave_rpc::{CaInfo, GenerateCa, Issue, RefusalCode, RenewCa};
 use x509_cert::der::Decode as _;
-
-#[test]
-fn w_d6_w_r6_a_ca_of_every_kind_is_made_here_and_issues() {
-    let enclave = engine();
-    for (number, algorithm) in ["ECDSA-P256", "ECDSA-P384", "RSA-3072", "Ed25519"].into_iter().enumerate() {
-        let uid = number.to_string();
-        let ask = GenerateCa { key_algorithm: algorithm.into(), ..self_signed(&uid) };
-        let info = enclave.generate(ask.clone()).unwrap();
-        assert_eq!((info.key_algorithm.as_str(), info.key_format.as_str()), (algorithm, "generated"));
-        assert_eq!((info.not_before, info.not_after), (NOW - 300, NOW + 365 * 86_400));
-        assert_eq!((info.chain.len(), &info.chain), (1, &info.anchors));
-        let anchors: Vec<_> = info.anchors.iter().map(|der| der.as_slice()).collect();
-        let issued = enclave.issue(issue(&uid, csr(|_| {}))).unwrap();
-        assert_eq!(issued.chain.len(), 1);
-        assert!(openssl_accepts(&[issued.chain[0].as_slice()], &anchors), "{algorithm}");
-        assert_eq!(enclave.generate(ask), Err(RefusalCode::AlreadyProvisioned), "one CA key for each issuer");
-        assert_eq!(enclave.begin(&uid), Err(RefusalCode::AlreadyProvisioned));
-    }
-}
-
-#[test]
-fn a_ca_that_cannot_be_is_refused_and_nothing_is_held() {
-    let enclave = engine();
-    let refused = |change: &dyn Fn(&mut GenerateCa)| {
-        let mut ask = self_signed("uid");
-        change(&mut ask);
-        enclave.generate(ask).unwrap_err()
-    };
-    assert_eq!(refused(&|ask| ask.key_algorithm = "RSA-2048".into()), RefusalCode::PrivateKeyUnsupported);
-    assert_eq!(refused(&|ask| ask.now = crate::RELEASE_DATE - 1), RefusalCode::ClockTooEarly);
-    assert_eq!(refused(&|ask| ask.lifetime = 3599), RefusalCode::LifetimeInvalid);
-    assert_eq!(refused(&|ask| ask.lifetime = u64::MAX), RefusalCode::LifetimeInvalid);
-    assert_eq!(refused(&|ask| ask.subject = CaSubject::default()), RefusalCode::IdentityForbidden);
-    let reserved = "system:masters".to_owned();
-    assert_eq!(
-        refused(&|ask| ask.subject.organizations = vec![reserved.clone()]),
-        RefusalCode::IdentityForbidden
-    );
-    assert_eq!(refused(&|ask| ask.issuer_uid = String::new()), RefusalCode::MalformedMessage);
-    assert!(enclave.health(None).issuers.is_empty());
-}
 
 #[test]
 fn a_ca_survives_a_restart_and_signs_on() {
@@ -145,7 +104,7 @@ fn what_is_restored_is_validated_again() {
             .seal(
                 "uid",
                 1,
-                &Contents { pkcs8, chain: vec![certificate], key_format: "generated", rules: None },
+                &Contents { key: pkcs8, chain: vec![certificate], key_format: "generated", rules: None },
             )
             .unwrap()
     };
@@ -157,7 +116,7 @@ fn what_is_restored_is_validated_again() {
         fresh().restore("uid", &blob_of(&leaf.key, &leaf.chain[0])),
         Err(RefusalCode::CertificateNotCa)
     );
-    let junk = Contents { pkcs8: b"junk", chain: vec![&one.chain[0]], key_format: "generated", rules: None };
+    let junk = Contents { key: b"junk", chain: vec![&one.chain[0]], key_format: "generated", rules: None };
     let junk = sealer.seal("uid", 1, &junk).unwrap();
     assert_eq!(fresh().restore("uid", &junk), Err(RefusalCode::PrivateKeyMalformed));
     assert!(fresh().restore("uid", &blob_of(&one.key, &one.chain[0])).is_ok());
@@ -193,8 +152,8 @@ fn review_m4_a_sealed_ca_is_restored_at_any_clock_and_issues_only_within_its_val
             let restarted = sealing_engine(1, 1);
             assert_eq!(restarted.restore_at(uid, &blob, clock), Ok(info.clone()), "{uid} at {clock}");
             let at = |now| {
-                let ask = Issue { now, ..issue(uid, csr(|_| {})) };
-                restarted.issue(ask).map(|issued| issued.not_after)
+                let request = Issue { now, ..issue(uid, csr(|_| {})) };
+                restarted.issue(request).map(|issued| issued.not_after)
             };
             let early = crate::RELEASE_DATE.max(info.not_before) - 1;
             for (now, code) in [
