@@ -7,15 +7,13 @@ mod client;
 mod endpoint;
 mod error;
 mod messages;
-mod refusal;
 mod server;
 
-pub use client::{Answer, Client};
+pub use client::{Client, PendingResponse};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use messages::*;
 pub use minicbor::bytes::ByteVec;
-pub use refusal::RefusalCode;
 pub use server::{Handler, Server, ServerHandle, ServerOptions};
 
 /// What a [`Client`] fails with.

@@ -21,8 +21,8 @@ use tcs_enclave::keys::SoftwareKeys;
 use tcs_enclave::platform::{Assurance, SealingKey, TeePlatform};
 use tcs_enclave::{Engine, Error, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    Answer, BeginProvisioning, Client, CompleteProvisioning, Endpoint, Handler, Issue, Request, RequestApi,
-    Response, Server, ServerOptions,
+    BeginProvisioning, Client, CompleteProvisioning, Endpoint, Handler, Issue, PendingResponse, Request,
+    RequestApi, Response, Server, ServerOptions,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
@@ -347,7 +347,7 @@ impl Report {
         let flights = repeat * 4;
         let fly = || {
             let mut flying = VecDeque::with_capacity(IN_FLIGHT);
-            let land = |flying: &mut VecDeque<Answer>| {
+            let land = |flying: &mut VecDeque<PendingResponse>| {
                 issued(&flying.pop_front().unwrap().wait(minute).unwrap());
             };
             for _ in 0..flights {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use tcs_enclave_rpc::{Refusal, RefusalCode};
 
 pub(super) fn refuse(code: RefusalCode, message: &str) -> Refusal {
-    Refusal { code, message: message.to_owned() }
+    Refusal::new(code, message)
 }
 
 /// An error that no input should cause. Its text goes no further than the log of this process.

@@ -1,7 +1,27 @@
-//! Stable codes for everything the enclave refuses.
+//! Refusals and their stable codes.
 
 use core::fmt;
 use minicbor::{Decode, Encode};
+
+/// A refusal: a stable code and one sentence for people. Never carries secrets or request bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// Stable code.
+    #[n(0)]
+    pub code: RefusalCode,
+    /// What happened and what to do, in one sentence.
+    #[n(1)]
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with this code.
+    #[must_use]
+    pub fn new(code: RefusalCode, message: &str) -> Self {
+        Self { code, message: message.to_owned() }
+    }
+}
 
 macro_rules! refusal_codes {
     ($($(#[doc = $doc:literal])+ $n:literal $name:ident,)+) => {
@@ -29,7 +49,7 @@ refusal_codes! {
     0 MalformedMessage,
     /// The work queue is full; ask again later.
     1 Busy,
-    /// A fault inside the enclave; nothing of the request was done.
+    /// An error inside the enclave; nothing of the request was done.
     2 Internal,
     /// The enclave holds its largest number of issuers.
     3 TooManyIssuers,
@@ -38,13 +58,13 @@ refusal_codes! {
 
     /// No offer with this id is open for the issuer.
     10 UnknownOffer,
-    /// The offer saw its last refused delivery and is closed; ask for a new one.
+    /// The offer was closed after its last refused delivery; request a new one.
     11 OfferExhausted,
     /// The issuer already holds a CA key.
     12 AlreadyProvisioned,
     /// The wrapped key has an impossible length.
     13 WrappedKeyLength,
-    /// The wrap does not open with this offer's key (one code for all OAEP and KWP faults).
+    /// The wrapped key does not open with the key of this offer (one code for all faults of OAEP and KWP).
     14 WrappedKeyInvalid,
     /// The format in which the key was wrapped is not allowed for this issuer.
     15 WrapFormatForbidden,
@@ -70,14 +90,14 @@ refusal_codes! {
     25 NoSealing,
     /// A sealed CA key cannot be opened: it is damaged, or of an unknown form.
     26 SealedBlobInvalid,
-    /// A sealed CA key is another issuer's, another machine's or another enclave's.
+    /// A CA key was sealed for another issuer, on another machine or by another enclave.
     27 SealedBlobForeign,
-    /// A sealed CA key is older than one that this process has seen.
+    /// A sealed CA key is older than one that this process has held.
     28 SealedBlobOld,
-    /// The CA was delivered, so its next certificate is its owner's to make.
+    /// The CA was delivered, so only its owner can make its next certificate.
     29 NotGenerated,
 
-    /// The issuer has no CA key in this enclave.
+    /// The enclave holds no CA key for the issuer.
     40 NotProvisioned,
     /// The request cannot be parsed.
     41 RequestMalformed,
@@ -85,19 +105,19 @@ refusal_codes! {
     42 RequestSignatureInvalid,
     /// The request's key or signature algorithm is not supported or too weak.
     43 RequestKeyUnsupported,
-    /// The request asks for a CA certificate.
+    /// A CA certificate was requested and may not be issued.
     44 RequestForCa,
     /// A usage is not known.
     45 UsageUnknown,
-    /// Certificate or CRL signing was asked for.
+    /// Certificate or CRL signing was requested.
     46 UsageForbidden,
     /// A name in the request is reserved, empty or too long.
     47 IdentityForbidden,
     /// The lifetime cannot be met.
     48 LifetimeInvalid,
-    /// The CA's validity has ended.
+    /// The CA certificate has expired.
     49 CaExpired,
-    /// The caller's clock lies before the CA's start or the enclave's build.
+    /// The caller's clock is before the start of the CA's validity or the release of the enclave.
     50 ClockTooEarly,
     /// A rule of the issuer's policy does not allow it; the message names the rule.
     51 PolicyRefused,
@@ -105,7 +125,7 @@ refusal_codes! {
     52 PolicyMalformed,
     /// The request's own key usages are not those of its spec.
     53 ExtensionMismatch,
-    /// The CA ends before the shortest lifetime that the door allows.
+    /// The CA expires before the shortest lifetime that the request API allows.
     54 CaEndsSoon,
 }
 
