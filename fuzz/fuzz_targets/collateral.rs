@@ -9,13 +9,13 @@ fuzz_target!(|data: &[u8]| {
         Some(b'0') => "tcb_info",
         Some(b'1') => "qe_identity",
         _ => {
-            SGX.judge_collateral(data);
-            TDX.judge_collateral(data);
+            SGX.check_collateral(data);
+            TDX.check_collateral(data);
             return;
         }
     };
     if let Ok(text) = std::str::from_utf8(&data[1..]) {
-        SGX.judge_collateral(&SGX.json_with(member, text.into()));
-        TDX.judge_collateral(&TDX.json_with(member, text.into()));
+        SGX.check_collateral(&SGX.json_with(member, text.into()));
+        TDX.check_collateral(&TDX.json_with(member, text.into()));
     }
 });

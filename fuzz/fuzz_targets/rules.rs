@@ -1,4 +1,4 @@
-//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are judged by what can be read.
+//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are checked by those that can be read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -26,6 +26,6 @@ fuzz_target!(|text: &str| {
     };
     let Ok(policy) = Policy::new(&rules) else { return };
     for request in &*tcs_fuzz::REQUESTS {
-        tcs_fuzz::judge(&IssuanceRequest { narrowing: Some(&policy), ..tcs_fuzz::ask(request) });
+        tcs_fuzz::build_and_check(&IssuanceRequest { narrowing: Some(&policy), ..tcs_fuzz::params(request) });
     }
 });

@@ -1,6 +1,6 @@
 //! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare
 //! primitives (verify the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
-//! machine, so that only ratios within one run are judged. Exits with 1 if a bound is missed.
+//! machine, so that only ratios within one run are compared. Exits with 1 if a bound is missed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -119,8 +119,8 @@ enum BareKey {
 
 impl Bare {
     fn new(subject: &Subject, tbs_length: usize) -> Self {
-        let requests = subject.requests.iter().map(|ask| {
-            let request = CertReq::from_der(&ask.request).unwrap();
+        let requests = subject.requests.iter().map(|issue| {
+            let request = CertReq::from_der(&issue.request).unwrap();
             let key = request.info.public_key.subject_public_key.raw_bytes().to_vec();
             let key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, key);
             (key, request.info.to_der().unwrap(), request.signature.raw_bytes().to_vec())

@@ -1,4 +1,4 @@
-//! Patterns of names. What could be read in two ways matches nothing.
+//! Patterns of names. A name that could be read in two ways matches nothing.
 
 use core::net::IpAddr;
 

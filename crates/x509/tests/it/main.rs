@@ -1,4 +1,4 @@
-//! Vectors, rules by their conformance ids, and the openssl command as an independent judge.
+//! Vectors, rules by their conformance ids, and the openssl command as an independent verifier.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,11 +7,11 @@
     reason = "a test may fail by panicking, and clippy's own exemption does not reach functions that tests share"
 )]
 
+mod baseline;
 mod chain;
 mod documents;
-mod floor;
 mod go;
-mod leaf;
+mod issuance;
 mod memory;
 mod policy;
 mod profile;
@@ -104,7 +104,7 @@ fn plain() -> CertificateRequest {
     CertificateRequest::from_der(&request(|_| {})).unwrap()
 }
 
-fn ask<'a>(
+fn params<'a>(
     request: &'a CertificateRequest,
     usages: &'a [Usage],
     lifetime: Option<u64>,
@@ -125,5 +125,5 @@ fn ask<'a>(
 }
 
 fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedCertificate, Error> {
-    issue(&ask(request, &[Usage::DigitalSignature, Usage::ServerAuth], lifetime), &ca.chain(), ca)
+    issue(&params(request, &[Usage::DigitalSignature, Usage::ServerAuth], lifetime), &ca.chain(), ca)
 }

@@ -1,25 +1,25 @@
-//! The profiles of the doors, each rule by its conformance id.
+//! The profiles of the profiles, each rule by its conformance id.
 
-use crate::leaf::openssl_accepts;
+use crate::issuance::openssl_accepts;
 use crate::property::{asked, given, names_are_critical};
-use crate::{Ca, DAY, NOW, ask, ca, plain, request, vectors};
+use crate::{Ca, DAY, NOW, ca, params, plain, request, vectors};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use tcs_x509::{CertificateProfile, CertificateRequest, Error, IssuedCertificate, Usage, issue};
 use x509_cert::der::Decode as _;
 
-const DOORS: [CertificateProfile; 3] =
+const PROFILES: [CertificateProfile; 3] =
     [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager, CertificateProfile::PodCertificate];
 
 fn through(
-    door: CertificateProfile,
+    profile: CertificateProfile,
     ca: &Ca,
     request: &CertificateRequest,
     usages: &[Usage],
     lifetime: Option<u64>,
 ) -> Result<IssuedCertificate, Error> {
-    let mut ask = ask(request, usages, lifetime);
-    ask.profile = door;
-    issue(&ask, &ca.chain(), ca)
+    let mut params = params(request, usages, lifetime);
+    params.profile = profile;
+    issue(&params, &ca.chain(), ca)
 }
 
 fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateRequest {
@@ -40,7 +40,7 @@ fn a15_duration_default_and_cap() {
     assert_eq!(window(Some(10_000 * 3600)), (0, 365 * DAY), "cut, and documented");
     let short = through(CertificateProfile::CertManager, &ca, &request, &[], Some(599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
-    let mut last = ask(&request, &[], None);
+    let mut last = params(&request, &[], None);
     (last.profile, last.now) = (CertificateProfile::CertManager, ca.chain().not_after() - DAY);
     assert_eq!(issue(&last, &ca.chain(), &ca).unwrap().not_after, ca.chain().not_after());
     last.now = ca.chain().not_after();
@@ -82,7 +82,7 @@ fn a16_usages_and_ca_flag() {
         ),
     ] {
         assert_eq!(verdict(&other, &spec).unwrap_err(), Error::ExtensionMismatch);
-        // The Kubernetes door ignores them (B7).
+        // The Kubernetes profile ignores them (B7).
         assert!(through(CertificateProfile::KubernetesCsr, &ca, &other, &spec, None).is_ok());
     }
     let unreadable = request_with(|params| {
@@ -146,7 +146,7 @@ fn d02_issue_sets_all_fields_consistently() {
     let short = through(CertificateProfile::PodCertificate, &ca, &request, &[], Some(3599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
     // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an hour.
-    let mut last = ask(&request, &[], None);
+    let mut last = params(&request, &[], None);
     (last.profile, last.now) = (CertificateProfile::PodCertificate, ca.chain().not_after() - 3540);
     let leaf = issue(&last, &ca.chain(), &ca).unwrap();
     assert_eq!(leaf.not_after - leaf.not_before, 3600);
@@ -157,7 +157,7 @@ fn d02_issue_sets_all_fields_consistently() {
     assert_eq!((leaf.not_before, leaf.not_after - leaf.not_before), (last.now, 3600));
 }
 
-/// What one door refuses of a request, the others refuse with the same reason; what they issue differs in its times only.
+/// What one profile refuses of a request, the others refuse with the same reason; what they issue differs in its times only.
 #[test]
 fn x01_same_request_same_verdict() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
@@ -165,7 +165,7 @@ fn x01_same_request_same_verdict() {
     let (mut accepted, mut refused) = (0, 0);
     for (name, der, _) in vectors::requests() {
         let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-        let [one, two, three] = DOORS.map(|door| through(door, &ca, &request, &usages, Some(7200)));
+        let [one, two, three] = PROFILES.map(|profile| through(profile, &ca, &request, &usages, Some(7200)));
         if two == Err(Error::ExtensionMismatch) {
             assert!(one.is_ok() && three.is_ok(), "{name}: A16 is cert-manager's rule alone");
             continue;

@@ -60,7 +60,7 @@ pub fn requests() -> impl Iterator<Item = (String, Vec<u8>, bool)> {
     )
 }
 
-/// Cases about the PEM form alone: decoding PEM is the controller's, so they are not judged here.
+/// Cases about the PEM form alone: decoding PEM is the controller's, so they are not checked here.
 const PEM_FORM: &[&str] = &[
     "99-pem-new-label",
     "100-pem-cert-label",
@@ -192,7 +192,7 @@ fn keys_and_signatures_outside_the_list_are_refused() {
 
 /// Whoever looks at the first would miss what the second says.
 #[test]
-fn an_extension_asked_for_in_two_attributes_is_refused_as_go_refuses_it() {
+fn an_extension_requested_in_two_attributes_is_refused_as_go_refuses_it() {
     let resigned = Resigned::new();
     let plain = memory::subject(&memory::common_name(b"x"));
     let (one, other) = (memory::names(b"\x82\x01a"), memory::names(b"\x82\x01b"));

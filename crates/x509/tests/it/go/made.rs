@@ -2,7 +2,7 @@
 
 use super::{KINDS, Made, faults, nothing_is_wrong_with};
 use crate::self_signed::{self, Key};
-use crate::{DAY, NOW, ask, ca, plain, vectors};
+use crate::{DAY, NOW, ca, params, plain, vectors};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use std::collections::BTreeSet;
 use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest, Usage, issue};
@@ -23,7 +23,7 @@ fn nothing_is_wrong_with_what_is_made_of_the_vectors() {
         let ca = ca(algorithm);
         for (name, der, _) in vectors::requests() {
             let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-            let Ok(leaf) = issue(&ask(&request, &USAGES, None), &ca.chain(), &ca) else { continue };
+            let Ok(leaf) = issue(&params(&request, &USAGES, None), &ca.chain(), &ca) else { continue };
             let mut one = Made::new(&name, &leaf.der, &[], &ca.der);
             if let Some((name, breaks)) = ODD.iter().find(|(odd, _)| *odd == name) {
                 one.breaks = breaks;
@@ -64,8 +64,8 @@ fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
                     CertificateProfile::CertManager,
                     CertificateProfile::PodCertificate,
                 ] {
-                    let ask = IssuanceRequest { profile, ..ask(&request, &USAGES, None) };
-                    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
+                    let params = IssuanceRequest { profile, ..params(&request, &USAGES, None) };
+                    let leaf = issue(&params, &ca.chain(), &ca).unwrap();
                     made.push(Made::new(format!("{profile:?}"), &leaf.der, &[], &ca.der));
                 }
             }
@@ -85,7 +85,7 @@ fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
         assert_ne!(old, renewed);
         made.push(Made::new("the renewed CA", &renewed, &[], &renewed));
         for by in [&old, &renewed] {
-            let leaf = issue(&ask(&request, &USAGES, None), &chain(by), &key).unwrap().der;
+            let leaf = issue(&params(&request, &USAGES, None), &chain(by), &key).unwrap().der;
             made.extend([&old, &renewed].map(|anchor| Made::new("a leaf", &leaf, &[], anchor)));
         }
     }
@@ -106,7 +106,7 @@ fn each_oracle_finds_what_is_wrong() {
     assert_eq!(found_by(Made::new("another CA", &leaf, &[], &other.der)), ["Go", "webpki", openssl]);
     let pair = KeyPair::generate().unwrap();
     let der = self_signed::without_key_id("CA", &pair);
-    let leaf = issue(&ask(&plain(), &USAGES, None), &chain(&der), &Key(pair)).unwrap().der;
+    let leaf = issue(&params(&plain(), &USAGES, None), &chain(&der), &Key(pair)).unwrap().der;
     assert_eq!(found_by(Made::new("no key identifiers", &leaf, &[], &der)), ["zlint", openssl]);
 }
 

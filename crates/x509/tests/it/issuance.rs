@@ -1,9 +1,9 @@
-use crate::{Ca, DAY, NOW, ask, ca, issued, plain, request, sign_with};
+use crate::{Ca, DAY, NOW, ca, issued, params, plain, request, sign_with};
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use std::process::Command;
 use tcs_x509::{
     CaChain, CertificateRequest, Error, IssuanceRequest, LONGEST_LIFETIME, Signer, Tbs, Usage, assemble,
-    issue, verify_issued,
+    check_tbs, issue, verify_issued,
 };
 
 fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'static str> {
@@ -14,13 +14,13 @@ fn refused(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<&'stati
         .map(Error::code)
 }
 
-/// Judged by the openssl command under its strict rules; its text form.
+/// The text form of a certificate that the openssl command accepts under its strict rules.
 pub fn openssl_accepts(ca: &Ca, leaf: &[u8]) -> String {
-    openssl_judges(&["-x509_strict", "-attime", &NOW.to_string()], ca, leaf)
+    openssl_verifies(&["-x509_strict", "-attime", &NOW.to_string()], ca, leaf)
 }
 
 /// The same under these rules.
-pub fn openssl_judges(rules: &[&str], ca: &Ca, leaf: &[u8]) -> String {
+pub fn openssl_verifies(rules: &[&str], ca: &Ca, leaf: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let (anchor, file) = (dir.path().join("ca.pem"), dir.path().join("leaf.pem"));
     std::fs::write(&anchor, &ca.pem).unwrap();
@@ -80,19 +80,19 @@ fn w_d7_never_past_the_cas_end_nor_before_its_start() {
     let chain = ca.chain();
     let request = plain();
     let at = |now| {
-        let mut ask = ask(&request, &[], Some(30 * 86_400));
-        (ask.now, ask.earliest) = (now, 0);
-        issue(&ask, &chain, &ca)
+        let mut params = params(&request, &[], Some(30 * 86_400));
+        (params.now, params.earliest) = (now, 0);
+        issue(&params, &chain, &ca)
     };
     let leaf = at(chain.not_after() - DAY).unwrap();
     assert_eq!(leaf.not_after, chain.not_after());
     assert_eq!(at(chain.not_before()).unwrap().not_before, chain.not_before());
     assert_eq!(at(chain.not_after()).unwrap_err(), Error::CaExpired);
     assert_eq!(at(chain.not_before() - 1).unwrap_err(), Error::ClockTooEarly);
-    let mut early = ask(&request, &[], None);
+    let mut early = params(&request, &[], None);
     early.earliest = NOW + 1;
     assert_eq!(issue(&early, &chain, &ca).unwrap_err(), Error::ClockTooEarly);
-    // Nor is anything back-dated before the floor.
+    // Nor is anything back-dated before the earliest time.
     early.earliest = NOW - 10;
     assert_eq!(issue(&early, &chain, &ca).unwrap().not_before, NOW - 10);
 }
@@ -110,7 +110,10 @@ fn b07_w_d8_ca_bit_and_signing_usages_are_refused_never_trimmed() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     for usage in [Usage::CertSign, Usage::CrlSign] {
         let asked = [Usage::DigitalSignature, usage];
-        assert_eq!(issue(&ask(&request, &asked, None), &ca.chain(), &ca).unwrap_err(), Error::UsageForbidden);
+        assert_eq!(
+            issue(&params(&request, &asked, None), &ca.chain(), &ca).unwrap_err(),
+            Error::UsageForbidden
+        );
     }
     // CA:FALSE and other usages in the request are fine, and ignored.
     let others = request_with(|p| {
@@ -149,7 +152,7 @@ fn w_s5_a_quote_in_a_request_becomes_no_claim_of_the_certificate() {
 #[test]
 fn b06_empty_usages_have_a_default() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
-    let leaf = issue(&ask(&request, &[], None), &ca.chain(), &ca).unwrap();
+    let leaf = issue(&params(&request, &[], None), &ca.chain(), &ca).unwrap();
     let text = openssl_accepts(&ca, &leaf.der);
     assert!(
         text.contains("Digital Signature, Key Encipherment") && !text.contains("Extended Key Usage"),
@@ -230,16 +233,16 @@ fn b08_serials_are_the_random_bytes_positive_and_never_zero() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let mut shown = Vec::new();
     for first in [0x00, 0x01, 0x7f, 0x80, 0xff] {
-        let mut ask = ask(&request, &[], None);
-        ask.serial[0] = first;
-        let text = openssl_accepts(&ca, &issue(&ask, &ca.chain(), &ca).unwrap().der);
+        let mut params = params(&request, &[], None);
+        params.serial[0] = first;
+        let text = openssl_accepts(&ca, &issue(&params, &ca.chain(), &ca).unwrap().der);
         assert!(!text.contains("(Negative)"), "{text}");
         shown
             .push(text.lines().skip_while(|line| !line.contains("Serial")).nth(1).unwrap().trim().to_owned());
     }
     assert!(shown[1].starts_with("01:a5") && shown[3].starts_with("80:a5"), "{shown:?}");
     assert_eq!(shown[0].len(), 15 * 3 - 1, "leading zeros are stripped: {shown:?}");
-    let mut zero = ask(&request, &[], None);
+    let mut zero = params(&request, &[], None);
     zero.serial = [0; 16];
     assert!(issue(&zero, &ca.chain(), &ca).is_err());
 }
@@ -262,10 +265,10 @@ fn b05_times_after_2049_are_generalized() {
     let certificate = parameters.self_signed(&pair).unwrap();
     let ca = Ca { der: certificate.der().to_vec(), pem: certificate.pem(), pair };
     let request = plain();
-    let mut ask = ask(&request, &[], None);
+    let mut params = params(&request, &[], None);
     // 2049-12-01T00:00:00Z; 90 days later is in 2050.
-    ask.now = 2_521_929_600;
-    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
+    params.now = 2_521_929_600;
+    let leaf = issue(&params, &ca.chain(), &ca).unwrap();
     let holds = |part: &[u8]| leaf.der.windows(part.len()).any(|window| window == part);
     assert!(holds(b"\x17\x0d491130235500Z\x18\x0f20500228235500Z"));
 }
@@ -278,43 +281,46 @@ fn b07_the_cas_of_the_document_sign_what_openssl_accepts() {
     let pem = pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &made.der).unwrap();
     let ca = Ca { der: made.der, pem, pair };
     let request = plain();
-    let mut ask = ask(&request, &[Usage::ServerAuth], None);
-    (ask.now, ask.earliest) = (made.now, 0);
-    let leaf = issue(&ask, &CaChain::from_delivered(&[&ca.der], made.now).unwrap(), &ca).unwrap();
+    let mut params = params(&request, &[Usage::ServerAuth], None);
+    (params.now, params.earliest) = (made.now, 0);
+    let leaf = issue(&params, &CaChain::from_delivered(&[&ca.der], made.now).unwrap(), &ca).unwrap();
     // Not by the strict rules: they want a key usage in CA certificates, and openssl's default has none.
-    let text = openssl_judges(&["-attime", &made.now.to_string()], &ca, &leaf.der);
+    let text = openssl_verifies(&["-attime", &made.now.to_string()], &ca, &leaf.der);
     assert!(text.contains("Signature Algorithm: sha256WithRSAEncryption"), "{text}");
     assert!(text.contains("X509v3 Authority Key Identifier"), "{text}");
 }
 
 #[test]
-fn x02_what_is_judged_is_what_is_signed() {
+fn x02_what_is_checked_is_what_is_signed() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let other = plain();
-    let tbs = Tbs::build(&ask(&request, &[], None), &ca.chain()).unwrap();
-    assert!(tbs.judge(&ask(&request, &[], None), &ca.chain()).is_ok());
-    // The same bytes under another request's identity, other usages, another serial, another CA, a later floor.
-    let judged = |ask: &IssuanceRequest<'_>, ca: &Ca| tbs.judge(ask, &ca.chain());
-    assert!(matches!(judged(&ask(&other, &[], None), &ca), Err(Error::CheckFailed(_))));
-    assert!(matches!(judged(&ask(&request, &[Usage::ServerAuth], None), &ca), Err(Error::CheckFailed(_))));
+    let tbs = Tbs::build(&params(&request, &[], None), &ca.chain()).unwrap();
+    assert!(check_tbs(&tbs, &params(&request, &[], None), &ca.chain()).is_ok());
+    // The same bytes under another request's identity, other usages, another serial, another CA, a later earliest time.
+    let checked = |params: &IssuanceRequest<'_>, ca: &Ca| check_tbs(&tbs, params, &ca.chain());
+    assert!(matches!(checked(&params(&other, &[], None), &ca), Err(Error::CheckFailed(_))));
+    assert!(matches!(
+        checked(&params(&request, &[Usage::ServerAuth], None), &ca),
+        Err(Error::CheckFailed(_))
+    ));
     let default = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::ServerAuth];
-    assert!(matches!(judged(&ask(&request, &default, None), &ca), Err(Error::CheckFailed(_))));
-    let mut changed = ask(&request, &[], None);
+    assert!(matches!(checked(&params(&request, &default, None), &ca), Err(Error::CheckFailed(_))));
+    let mut changed = params(&request, &[], None);
     changed.serial[15] ^= 1;
-    assert!(matches!(judged(&changed, &ca), Err(Error::CheckFailed(_))));
-    changed = ask(&request, &[], None);
+    assert!(matches!(checked(&changed, &ca), Err(Error::CheckFailed(_))));
+    changed = params(&request, &[], None);
     changed.earliest = NOW;
-    assert!(matches!(judged(&changed, &ca), Err(Error::CheckFailed(_))));
+    assert!(matches!(checked(&changed, &ca), Err(Error::CheckFailed(_))));
 
-    assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
+    assert_eq!(issue(&params(&request, &[], None), &ca.chain(), &Faulty(&ca)).unwrap_err(), Error::Signing);
     let leaf = assemble(&tbs, &ca.chain(), &ca.sign(tbs.der()).unwrap()).unwrap();
     assert_eq!(verify_issued(&leaf, &tbs, &ca.chain()), Ok(()));
-    let unjudged = Tbs::build(&ask(&other, &[], None), &ca.chain()).unwrap();
+    let unchecked = Tbs::build(&params(&other, &[], None), &ca.chain()).unwrap();
     assert_eq!(
-        verify_issued(&leaf, &unjudged, &ca.chain()),
+        verify_issued(&leaf, &unchecked, &ca.chain()),
         Err(Error::Signing),
-        "well signed, and not judged"
+        "well signed, and not checked"
     );
     let stranger = crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256);
-    assert_eq!(issue(&ask(&request, &[], None), &ca.chain(), &stranger).unwrap_err(), Error::Signing);
+    assert_eq!(issue(&params(&request, &[], None), &ca.chain(), &stranger).unwrap_err(), Error::Signing);
 }

@@ -3,7 +3,7 @@
 use crate::go::mutate::{Resigned, tlv};
 use crate::memory::{common_name, extensions, names, subject};
 use crate::vectors::{openssl_key, openssl_request};
-use crate::{Ca, ask, ca};
+use crate::{Ca, ca, params};
 use tcs_x509::{CertificateRequest, Error, Tbs, issue};
 
 /// The code of the refusal of a request with this subject and these attributes; what is accepted becomes a certificate.
@@ -11,7 +11,7 @@ fn refusal(subject: &[u8], attributes: &[u8]) -> Option<&'static str> {
     let der = Resigned::new().request(subject, attributes);
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     let parsed = CertificateRequest::from_der(&der);
-    parsed.and_then(|request| issue(&ask(&request, &[], None), &ca.chain(), &ca)).err().map(Error::code)
+    parsed.and_then(|request| issue(&params(&request, &[], None), &ca.chain(), &ca)).err().map(Error::code)
 }
 
 fn plain() -> Vec<u8> {
@@ -96,11 +96,11 @@ fn a_certificate_of_62_kib_to_be_signed_and_no_longer() {
         let der = made.request(&plain(), &names(&[uri(1990).repeat(31), uri(last)].concat()));
         CertificateRequest::from_der(&der).unwrap()
     };
-    let build = |request: &CertificateRequest, ca: &Ca| Tbs::build(&ask(request, &[], None), &ca.chain());
+    let build = |request: &CertificateRequest, ca: &Ca| Tbs::build(&params(request, &[], None), &ca.chain());
     let short = build(&request(300), &ca).unwrap().der().len();
     let longest = request(300 + LONGEST - short);
     assert_eq!(build(&longest, &ca).unwrap().der().len(), LONGEST);
-    assert!(issue(&ask(&longest, &[], None), &ca.chain(), &ca).is_ok());
+    assert!(issue(&params(&longest, &[], None), &ca.chain(), &ca).is_ok());
     let beyond = build(&request(301 + LONGEST - short), &ca).map(drop);
     assert_eq!(beyond, Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB")));
 }
