@@ -1,5 +1,5 @@
-//! Certificates. The first byte says where: `0` to `2` the DER of a certificate of the quote's chain, `3` to `8` of the
-//! collateral's chains, `p` the quote's chain as PEM, `q` to `s` the collateral's.
+//! Certificates. The first byte says where: `0` to `2` the DER of a certificate of the quote's chain, `3` to
+//! `8` of the collateral's chains, `p` the quote's chain as PEM, `q` to `s` the collateral's.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

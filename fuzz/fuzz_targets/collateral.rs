@@ -1,4 +1,5 @@
-//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is sound.
+//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is
+//! sound.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

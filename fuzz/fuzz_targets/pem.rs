@@ -1,4 +1,5 @@
-//! PEM texts: whatever is read is what Go's `encoding/pem` finds, block for block; all readers of a public key agree.
+//! PEM texts: whatever is read is what Go's `encoding/pem` finds, block for block; all readers of a public
+//! key agree.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Frames of the RPC, and the requests in them as the enclave answers them. No offer is made and no RSA key: that takes a second.
+//! Frames of the RPC, and the requests in them as the enclave answers them. No offer is made and no RSA key:
+//! that takes a second.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are checked by those that can be read.
+//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are checked by
+//! those that can be read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or that of the genuine.
+//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or that of the
+//! genuine.
 #![forbid(unsafe_code)]
 
 use serde_json::Value;
@@ -150,7 +151,8 @@ pub fn params(request: &tcs_x509::CertificateRequest) -> tcs_x509::IssuanceReque
     }
 }
 
-/// Builds and checks a certificate. It may be refused, but never because something else was built than was requested.
+/// Builds and checks a certificate. It may be refused, but never because something else was built than was
+/// requested.
 pub fn build_and_check(params: &tcs_x509::IssuanceRequest<'_>) {
     let (ca, _) = &*CA;
     let checked = tcs_x509::Tbs::build(params, ca).and_then(|tbs| tcs_x509::check_tbs(&tbs, params, ca));

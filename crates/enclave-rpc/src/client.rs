@@ -13,10 +13,11 @@ use std::time::Duration;
 /// How long the enclave may take to read a request, or to finish a response that it has begun.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection to the enclave. Share it by reference or `Arc`; calls from many threads are in flight together.
+/// A connection to the enclave. Share it by reference or `Arc`; calls from many threads are in flight
+/// together.
 ///
-/// It never reconnects by itself: an enclave that went away may have lost its keys, and the owner of the client must learn that
-/// ([`wait_closed`](Self::wait_closed)).
+/// It never reconnects by itself: an enclave that went away may have lost its keys, and the owner of the
+/// client must learn that ([`wait_closed`](Self::wait_closed)).
 pub struct Client {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
@@ -79,8 +80,8 @@ impl Client {
 
     /// Sends a request and waits for the response; a refusal is a response.
     ///
-    /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after `timeout`, when
-    /// the enclave may still carry the request out.
+    /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after
+    /// `timeout`, when the enclave may still carry the request out.
     pub fn call(&self, request: Request, timeout: Duration) -> Result<Response, ClientError> {
         let pending = self.send(&request)?;
         drop(request);

@@ -15,7 +15,8 @@ pub enum Error {
     /// The system refused a socket operation.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A frame announces more than [`MAX_FRAME`](crate::codec::MAX_FRAME) bytes, or a message would need more.
+    /// A frame announces more than [`MAX_FRAME`](crate::codec::MAX_FRAME) bytes, or a message would need
+    /// more.
     #[error("a frame of {0} bytes is too long")]
     FrameTooLong(usize),
     /// A frame is too short for version and request id.

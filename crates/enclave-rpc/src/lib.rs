@@ -1,4 +1,5 @@
-//! The typed RPC between the untrusted controller and the enclave: messages, codec, blocking server and client.
+//! The typed RPC between the untrusted controller and the enclave: messages, codec, blocking server and
+//! client.
 #![forbid(unsafe_code)]
 
 pub mod codec;

@@ -1,6 +1,7 @@
-//! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare
-//! primitives (verify the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
-//! machine, so that only ratios within one run are compared. Exits with 1 if a bound is missed.
+//! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the
+//! enclave's engine against its bare primitives (verify the request, sign, verify the certificate) by the
+//! same library with the same keys. Times depend on the machine, so that only ratios within one run are
+//! compared. Exits with 1 if a bound is missed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -98,8 +99,8 @@ impl TeePlatform for Nowhere {
     }
 }
 
-/// The bare primitives of one issuance, with the subject's CA key and requests, over messages of the lengths that they have. A request's key
-/// is new to whoever verifies it, the CA's is known.
+/// The bare primitives of one issuance, with the subject's CA key and requests, over messages of the lengths
+/// that they have. A request's key is new to whoever verifies it, the CA's is known.
 struct Bare {
     requests: Vec<BareRequest>,
     next: AtomicUsize,
@@ -266,8 +267,8 @@ fn rates<const N: usize>(
     (0..rounds).map(|_| std::array::from_fn(|at| rate(work[at], repeat, threads[at]))).collect()
 }
 
-/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a core of its own, and one
-/// core be slower than the other.
+/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a
+/// core of its own, and one core be slower than the other.
 fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec<[f64; N]> {
     let rate = |work: Work<'_>| {
         let begun = Instant::now();

@@ -1,7 +1,8 @@
 //! The trusted side: it holds CA keys, checks certificate requests and signs certificates.
 //!
-//! It trusts nothing that it is told: the controller, the clock, the file system and the network are hostile. [`Engine`] answers the
-//! requests of `tcs-enclave-rpc`, [`keys`] holds private keys, [`platform`] makes evidence, and [`hardening`] protects the process.
+//! It trusts nothing that it is told: the controller, the clock, the file system and the network are hostile.
+//! [`Engine`] answers the requests of `tcs-enclave-rpc`, [`keys`] holds private keys, [`platform`] makes
+//! evidence, and [`hardening`] protects the process.
 #![forbid(unsafe_code)]
 
 pub mod hardening;
@@ -30,6 +31,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Release date of this version, Unix seconds (2026-11-01). Raised with each release.
 ///
-/// Time comes from the untrusted side. No certificate is issued and no CA is accepted for a time before this. That a clock can run
-/// ahead is a limit that SECURITY.md names.
+/// Time comes from the untrusted side. No certificate is issued and no CA is accepted for a time before this.
+/// That a clock can run ahead is a limit that SECURITY.md names.
 pub const RELEASE_DATE: i64 = 1_793_491_200;

@@ -42,8 +42,8 @@ impl GoOracle {
         Ok(Self { child, input, output })
     }
 
-    /// Go's blocks of a PEM text, in their order: label and SHA-256 (hex) of the contents. A `PUBLIC KEY` is named by what
-    /// Go writes for the key that it found in it; `unreadable` if it found none.
+    /// Go's blocks of a PEM text, in their order: label and SHA-256 (hex) of the contents. A `PUBLIC KEY` is
+    /// named by what Go writes for the key that it found in it; `unreadable` if it found none.
     pub fn pem(&mut self, text: &[u8]) -> Result<Vec<(String, String)>> {
         let line = self.ask(b'P', text)?;
         let block =

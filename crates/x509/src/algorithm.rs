@@ -67,7 +67,8 @@ impl KeyAlgorithm {
         }
     }
 
-    /// The algorithm with which such a CA key signs, as DER `AlgorithmIdentifier`. It follows from the key alone.
+    /// The algorithm with which such a CA key signs, as DER `AlgorithmIdentifier`. It follows from the key
+    /// alone.
     pub(crate) fn signature_algorithm(self) -> Result<Vec<u8>, crate::Error> {
         let (oid, parameters) = match self {
             Self::Rsa { .. } => (RSA_SHA256, Some(AnyRef::NULL)),

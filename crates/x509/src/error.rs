@@ -65,7 +65,8 @@ pub enum Error {
     /// The certificates do not form one chain.
     #[error("the CA certificates do not form one chain: {0}")]
     ChainBroken(&'static str),
-    /// The certificate that would be signed is not what was requested and allowed, or what was signed is not what was checked.
+    /// The certificate that would be signed is not what was requested and allowed, or what was signed is not
+    /// what was checked.
     #[error("the certificate would not be what was requested and allowed: {0}")]
     CheckFailed(&'static str),
     /// The signer failed.

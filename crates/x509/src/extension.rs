@@ -71,8 +71,9 @@ pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(),
     Ok(reader.finish()?)
 }
 
-/// An OBJECT IDENTIFIER whose arcs are in their shortest form and below 2³¹, as Go reads it. `der` checks neither. Identifiers of
-/// subject attributes are copied into the certificate, which Go could not read otherwise.
+/// An OBJECT IDENTIFIER whose arcs are in their shortest form and below 2³¹, as Go reads it. `der` checks
+/// neither. Identifiers of subject attributes are copied into the certificate, which Go could not read
+/// otherwise.
 pub fn object_id(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
     let id = ObjectIdentifier::decode(reader)?;
     let mut arc_begins = true;

@@ -1,10 +1,10 @@
-//! Certificate requests in, certificates out: parsing of PKCS#10 requests with proof of possession, certificate profiles, the check of the
-//! final to-be-signed certificate, self-signed CAs, and checks of CA certificates and chains. Pure: bytes and `now` come in, values come
-//! out.
+//! Certificate requests in, certificates out: parsing of PKCS#10 requests with proof of possession,
+//! certificate profiles, the check of the final to-be-signed certificate, self-signed CAs, and checks of CA
+//! certificates and chains. Pure: bytes and `now` come in, values come out.
 //!
-//! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate, check that (parsed anew), sign
-//! it, put both together, verify the signature with the CA certificate's key. Subject, subject alternative names and public key are copied
-//! byte for byte.
+//! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate,
+//! check that (parsed anew), sign it, put both together, verify the signature with the CA certificate's key.
+//! Subject, subject alternative names and public key are copied byte for byte.
 //!
 //! The rules follow RFC 5280 and RFC 2986. docs/conformance.md lists them with their sources.
 #![forbid(unsafe_code)]

@@ -18,9 +18,10 @@ const EMPTY: &[u8] = &[0x30, 0x00];
 pub const MAX_SUBJECT: usize = 16 * 1024;
 /// Most attributes of a subject.
 pub const MAX_ATTRIBUTES: usize = 128;
-/// Kubernetes gives a meaning to identities with these prefixes, so no workload may have one. `system:` is reserved by its
-/// authenticators for built-in users and groups (Kubernetes documentation, "Using RBAC Authorization"). `kubeadm:` belongs to kubeadm,
-/// which binds the group `kubeadm:cluster-admins` to cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
+/// Kubernetes gives a meaning to identities with these prefixes, so no workload may have one. `system:` is
+/// reserved by its authenticators for built-in users and groups (Kubernetes documentation, "Using RBAC
+/// Authorization"). `kubeadm:` belongs to kubeadm, which binds the group `kubeadm:cluster-admins` to
+/// cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
 const RESERVED_PREFIXES: [&str; 2] = ["system:", "kubeadm:"];
 /// The reason for refusing them.
 pub const RESERVED: &str = "names that begin with 'system:' or 'kubeadm:' are reserved for Kubernetes";
@@ -69,8 +70,8 @@ pub fn has_email_address(raw: &[u8]) -> bool {
         || attribute_values(raw).is_err()
 }
 
-/// A name prepared for comparison (RFC 5280, section 7.1, in its simplest form): each set sorted, texts in lower case, each run of blanks
-/// replaced by one.
+/// A name prepared for comparison (RFC 5280, section 7.1, in its simplest form): each set sorted, texts in
+/// lower case, each run of blanks replaced by one.
 pub fn rdns(raw: &[u8]) -> Result<Rdns, Error> {
     let mut all = sets(raw)?;
     for set in &mut all {

@@ -2,17 +2,18 @@
 
 use crate::validity::{BACKDATE, LONGEST_LIFETIME, SHORTEST_LIFETIME};
 
-/// The profile of a certificate. It follows from the Kubernetes API through which the certificate was requested.
+/// The profile of a certificate. It follows from the Kubernetes API through which the certificate was
+/// requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateProfile {
-    /// `certificates.k8s.io` `CertificateSigningRequest` (docs/conformance.md, B05 to B08). Key usages in the request itself are
-    /// ignored.
+    /// `certificates.k8s.io` `CertificateSigningRequest` (docs/conformance.md, B05 to B08). Key usages in the
+    /// request itself are ignored.
     KubernetesCsr,
-    /// `cert-manager.io` `CertificateRequest` (docs/conformance.md, A15 to A18). Key usages in the request itself must be those of the
-    /// spec.
+    /// `cert-manager.io` `CertificateRequest` (docs/conformance.md, A15 to A18). Key usages in the request
+    /// itself must be those of the spec.
     CertManager,
-    /// `certificates.k8s.io` `PodCertificateRequest` (docs/conformance.md, D02). The requested lifetime is the longest allowed, and the
-    /// certificate must live at least an hour.
+    /// `certificates.k8s.io` `PodCertificateRequest` (docs/conformance.md, D02). The requested lifetime is
+    /// the longest allowed, and the certificate must live at least an hour.
     PodCertificate,
 }
 
@@ -38,7 +39,8 @@ pub struct Lifetimes {
 pub enum End {
     /// The start, which may be back-dated, plus the lifetime.
     FromStart,
-    /// Now plus the lifetime. From the lifetime `long` on, it is earlier by as much as the start is back-dated.
+    /// Now plus the lifetime. From the lifetime `long` on, it is earlier by as much as the start is
+    /// back-dated.
     FromNow {
         /// Seconds.
         long: i64,
@@ -63,8 +65,8 @@ impl CertificateProfile {
             Self::KubernetesCsr => csr,
             // cert-manager's conformance suite compares notAfter - notBefore with the requested duration.
             Self::CertManager => Lifetimes { backdate: 0, end: End::FromStart, ..csr },
-            // The API server wants notBefore within five minutes of its own clock, and compares the whole validity with
-            // maxExpirationSeconds.
+            // The API server wants notBefore within five minutes of its own clock, and compares the whole
+            // validity with maxExpirationSeconds.
             Self::PodCertificate => Lifetimes {
                 shortest: 3600,
                 default: DAY,
@@ -76,8 +78,9 @@ impl CertificateProfile {
         }
     }
 
-    /// When the next certificate should be requested: for pods after two thirds of the validity. The API server wants it ten minutes or
-    /// more from both ends (docs/conformance.md, D02), which an hour, the shortest lifetime, ensures.
+    /// When the next certificate should be requested: for pods after two thirds of the validity. The API
+    /// server wants it ten minutes or more from both ends (docs/conformance.md, D02), which an hour, the
+    /// shortest lifetime, ensures.
     pub(crate) fn begin_refresh(self, not_before: i64, not_after: i64) -> Option<i64> {
         let third = not_after.saturating_sub(not_before) / 3;
         (self == Self::PodCertificate).then(|| not_after.saturating_sub(third))

@@ -63,7 +63,8 @@ impl PublicKey {
         self.algorithm
     }
 
-    /// The first 20 bytes of SHA-256 over the contents of the key's BIT STRING (RFC 7093, method 1; Go since 1.25).
+    /// The first 20 bytes of SHA-256 over the contents of the key's BIT STRING (RFC 7093, method 1; Go since
+    /// 1.25).
     pub fn key_id(&self) -> Vec<u8> {
         digest::digest(&digest::SHA256, &self.key).as_ref().iter().take(20).copied().collect()
     }
@@ -89,8 +90,8 @@ impl PublicKey {
         }
     }
 
-    /// The family must fit the key; the hash is free among SHA-256, 384 and 512. `None`: it is the one that such a
-    /// CA key uses.
+    /// The family must fit the key; the hash is free among SHA-256, 384 and 512. `None`: it is the one that
+    /// such a CA key uses.
     fn other_verification(
         &self,
         algorithm: &AlgorithmIdentifierRef<'_>,
@@ -210,7 +211,8 @@ mod tests {
     use der::Encode as _;
     use der::asn1::AnyRef;
 
-    /// An RSA `SubjectPublicKeyInfo` with an odd modulus of so many bits. No key fits it, and none is needed to read it.
+    /// An RSA `SubjectPublicKeyInfo` with an odd modulus of so many bits. No key fits it, and none is needed
+    /// to read it.
     fn rsa_key(bits: usize, exponent: u32) -> Result<PublicKey, KeyError> {
         let mut modulus = vec![0xff; bits.div_ceil(8)];
         modulus[0] >>= (8 - bits % 8) % 8;

@@ -31,7 +31,8 @@ pub struct CertificateRequest {
 impl CertificateRequest {
     /// Parses and verifies a DER request of at most [`MAX_REQUEST`] bytes.
     ///
-    /// Fails with `RequestMalformed`, `RequestKeyUnsupported`, `RequestSignatureInvalid` or `IdentityForbidden`.
+    /// Fails with `RequestMalformed`, `RequestKeyUnsupported`, `RequestSignatureInvalid` or
+    /// `IdentityForbidden`.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_REQUEST {
             return Err(Error::RequestMalformed("it is longer than 1 MiB"));
@@ -153,8 +154,8 @@ struct Info<'a> {
     attributes: &'a [u8],
 }
 
-/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`. Any version that fits
-/// in 64 bits passes, as in Go.
+/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`. Any
+/// version that fits in 64 bits passes, as in Go.
 fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     let mut reader = SliceReader::new(info)?;
     let parts = reader.sequence(|inner| {
@@ -170,7 +171,8 @@ fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     Ok(Info { subject, spki, attributes: attributes.value() })
 }
 
-/// The extensions of all extensionRequest attributes (RFC 2985, section 5.4.2). Only the first value of each attribute is read.
+/// The extensions of all extensionRequest attributes (RFC 2985, section 5.4.2). Only the first value of each
+/// attribute is read.
 fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> {
     let mut extensions = Vec::new();
     let mut reader = SliceReader::new(attributes)?;

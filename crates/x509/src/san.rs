@@ -105,7 +105,8 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
-/// `SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }` without its outer header. What the value means is not examined.
+/// `SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }` without its outer header. What the value
+/// means is not examined.
 fn is_other_name(contents: &[u8]) -> der::Result<bool> {
     let mut reader = SliceReader::new(contents)?;
     object_id(&mut reader)?;
@@ -137,8 +138,9 @@ fn is_email(value: &[u8]) -> bool {
         && matches!(parts.as_slice(), [user, host] if !user.is_empty() && is_host(host))
 }
 
-/// An absolute URI (RFC 3986) whose authority, if it has one, is a host with an optional port. This is stricter than Go, which also
-/// accepts relative references, user information and IP literals. Nothing that Go refuses passes.
+/// An absolute URI (RFC 3986) whose authority, if it has one, is a host with an optional port. This is
+/// stricter than Go, which also accepts relative references, user information and IP literals. Nothing that
+/// Go refuses passes.
 fn is_uri(value: &[u8]) -> bool {
     let Some(colon) = value.iter().position(|byte| *byte == b':') else { return false };
     let (scheme, rest) = value.split_at(colon);

@@ -1,10 +1,11 @@
-//! Frames: `u32` length of the rest ‖ `u8` protocol version ‖ `u64` request id ‖ CBOR message, integers big-endian
-//! (docs/protocol.md, "Enclave RPC").
+//! Frames: `u32` length of the rest ‖ `u8` protocol version ‖ `u64` request id ‖ CBOR message, integers
+//! big-endian (docs/protocol.md, "Enclave RPC").
 //!
 //! A response carries the id of its request. The client chooses the ids; the server only repeats them.
 //!
-//! A request is accepted only if this version knows all of it ([`decode_known`]): a newer peer's field may be a rule that narrows, and
-//! a rule that is skipped is lost. A response may hold fields that the client does not know; it skips them.
+//! A request is accepted only if this version knows all of it ([`decode_known`]): a newer peer's field may be
+//! a rule that narrows, and a rule that is skipped is lost. A response may hold fields that the client does
+//! not know; it skips them.
 
 use crate::Error;
 use minicbor::{Decode, Decoder, Encode};
@@ -20,7 +21,8 @@ pub const MAX_FRAME: usize = (1 << 20) + (1 << 16);
 /// Version and request id.
 const PREFIX: usize = 1 + 8;
 
-/// How much memory is reserved before the bytes have come, so that a length that is only announced costs no memory.
+/// How much memory is reserved before the bytes have come, so that a length that is only announced costs no
+/// memory.
 const CHUNK: usize = 64 << 10;
 
 /// Makes the whole frame of a message.
@@ -49,9 +51,10 @@ pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
 
 /// As [`decode`], and every byte must be what this version writes for the message.
 ///
-/// So nothing in the message goes unnoticed: no field of a newer version, whatever it is nested in, and none where this version expects
-/// nothing. Messages are arrays (RFC 8949, section 3.1, major type 4) whose entries are told apart by their
-/// position, so a field cannot stand there twice. A field that an older version does not write is absent, as [`None`] is.
+/// So nothing in the message goes unnoticed: no field of a newer version, whatever it is nested in, and none
+/// where this version expects nothing. Messages are arrays (RFC 8949, section 3.1, major type 4) whose
+/// entries are told apart by their position, so a field cannot stand there twice. A field that an older
+/// version does not write is absent, as [`None`] is.
 ///
 /// Fails with [`Error::MessageNotKnown`] if there is more than this version knows.
 pub fn decode_known<'b, M: Decode<'b, ()> + Encode<()>>(body: &'b [u8]) -> Result<M, Error> {
@@ -101,8 +104,9 @@ impl From<Error> for BadFrame {
 
 /// Reads the next frame; `None` at the end of the stream between two frames.
 ///
-/// Between frames it waits without limit; a read timeout of the stream is not an error there. A frame that has begun must be complete
-/// within `patience`. This is checked whenever a read returns, so the read timeout of the stream should not be longer.
+/// Between frames it waits without limit; a read timeout of the stream is not an error there. A frame that
+/// has begun must be complete within `patience`. This is checked whenever a read returns, so the read timeout
+/// of the stream should not be longer.
 pub fn read(stream: &mut impl Read, patience: Duration) -> Result<Option<Frame>, BadFrame> {
     let mut length = [0; 4];
     let Some(first) = read_first(stream)? else { return Ok(None) };

@@ -105,8 +105,8 @@ fn lists_in_requests_are_capped_while_they_are_read() {
     }
 }
 
-/// A newer controller's rule, which this version does not know, in every place where a field can be added. The field is a text,
-/// a list, and nothing at all: that a rule is not set does not make it known.
+/// A newer controller's rule, which this version does not know, in every place where a field can be added.
+/// The field is a text, a list, and nothing at all: that a rule is not set does not make it known.
 #[test]
 fn review_l3_a_request_with_an_unknown_field_is_refused() {
     let policy = crate::Policy { organizational_units: Some(crate::Texts::default()), ..Default::default() };

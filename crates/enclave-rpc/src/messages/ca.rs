@@ -20,7 +20,8 @@ pub struct GenerateCa {
     /// Lifetime in seconds, from an hour to 20 years.
     #[n(3)]
     pub lifetime: u64,
-    /// The path length constraint (RFC 5280, section 4.2.1.9): how many CAs may stand between this one and a leaf; `None`: any number.
+    /// The path length constraint (RFC 5280, section 4.2.1.9): how many CAs may stand between this one and a
+    /// leaf; `None`: any number.
     #[n(4)]
     pub path_length: Option<u8>,
     /// Caller's time, Unix seconds.
@@ -31,7 +32,8 @@ pub struct GenerateCa {
     pub policy: Option<Policy>,
 }
 
-/// Fields of [`Request::RenewCa`](super::Request::RenewCa). Only a generated CA can be renewed. Its subject, path length and policy stay.
+/// Fields of [`Request::RenewCa`](super::Request::RenewCa). Only a generated CA can be renewed. Its subject,
+/// path length and policy stay.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RenewCa {
     /// UID of the issuer.
@@ -48,7 +50,8 @@ pub struct RenewCa {
     pub now: i64,
 }
 
-/// Name of a self-signed CA. Every value has 1 to 64 characters, localities and provinces up to 128, countries two letters.
+/// Name of a self-signed CA. Every value has 1 to 64 characters, localities and provinces up to 128,
+/// countries two letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct CaSubject {
     /// CN.
@@ -95,10 +98,12 @@ pub struct CaInfo {
     /// issuing CA itself.
     #[n(4)]
     pub chain: Vec<ByteVec>,
-    /// Trust anchors, DER: the delivered self-signed certificate or, if none was delivered, the last of the chain.
+    /// Trust anchors, DER: the delivered self-signed certificate or, if none was delivered, the last of the
+    /// chain.
     #[n(5)]
     pub anchors: Vec<ByteVec>,
-    /// Where the key comes from: the format in which it was wrapped (`kmra-v1-sha256`, `kmra-v1`), or `generated`.
+    /// Where the key comes from: the format in which it was wrapped (`kmra-v1-sha256`, `kmra-v1`), or
+    /// `generated`.
     #[n(6)]
     pub key_format: String,
     /// Number of the key among those of the issuer, as in [`Sealed::generation`](super::Sealed::generation).

@@ -54,7 +54,8 @@ pub enum RequestApi {
 /// Answer to [`Request::Issue`](super::Request::Issue).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Issued {
-    /// The certificate first, then its intermediates, DER. Never a self-signed root (docs/conformance.md, B04).
+    /// The certificate first, then its intermediates, DER. Never a self-signed root (docs/conformance.md,
+    /// B04).
     #[n(0)]
     pub chain: Vec<ByteVec>,
     /// Start of the certificate's validity, Unix seconds.

@@ -25,8 +25,8 @@ impl<'b, C> Decode<'b, C> for Texts {
     }
 }
 
-/// Decodes a list of at most [`MAX_LIST`] entries. One byte on the wire can become an entry of 24 bytes in memory, so without a
-/// limit a small frame would need much memory.
+/// Decodes a list of at most [`MAX_LIST`] entries. One byte on the wire can become an entry of 24 bytes in
+/// memory, so without a limit a small frame would need much memory.
 pub(super) fn decode_list<'b, C, T: Decode<'b, C>>(
     decoder: &mut Decoder<'b>,
     context: &mut C,

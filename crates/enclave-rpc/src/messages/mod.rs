@@ -1,8 +1,9 @@
-//! The messages of the RPC, one file for each group of calls. They are CBOR arrays with numbered fields, written by `minicbor`
-//! (docs/protocol.md, "Enclave RPC"). [`crate::codec`] says what happens to fields that a peer does not know.
+//! The messages of the RPC, one file for each group of calls. They are CBOR arrays with numbered fields,
+//! written by `minicbor` (docs/protocol.md, "Enclave RPC"). [`crate::codec`] says what happens to fields that
+//! a peer does not know.
 //!
-//! Times are Unix seconds (`i64`) as the caller claims them: the enclave trusts no clock, and clamps. Issuers are identified by the UIDs
-//! of their Kubernetes objects, as text of at most [`MAX_ISSUER_UID`] bytes.
+//! Times are Unix seconds (`i64`) as the caller claims them: the enclave trusts no clock, and clamps. Issuers
+//! are identified by the UIDs of their Kubernetes objects, as text of at most [`MAX_ISSUER_UID`] bytes.
 
 mod ca;
 mod identity;
@@ -58,13 +59,15 @@ pub enum Request {
     /// Restores a sealed CA key: answered by [`Response::Provisioned`].
     #[n(8)]
     Restore(#[n(0)] Restore),
-    /// Replaces the certificate of a generated CA, with its key or a new one: answered by [`Response::Provisioned`].
+    /// Replaces the certificate of a generated CA, with its key or a new one: answered by
+    /// [`Response::Provisioned`].
     #[n(9)]
     RenewCa(#[n(0)] RenewCa),
 }
 
 impl Request {
-    /// Whether answering it generates a key, which takes up to half a second for RSA. The server has a thread of its own for these.
+    /// Whether answering it generates a key, which takes up to half a second for RSA. The server has a thread
+    /// of its own for these.
     #[must_use]
     pub fn generates_keys(&self) -> bool {
         match self {

@@ -4,8 +4,8 @@ use super::lists::decode_list;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-/// Fields of [`Request::BeginProvisioning`](super::Request::BeginProvisioning). Idempotent per issuer UID: while an offer is open the same offer is
-/// answered again, with the same key and the same quote.
+/// Fields of [`Request::BeginProvisioning`](super::Request::BeginProvisioning). Idempotent per issuer UID:
+/// while an offer is open the same offer is answered again, with the same key and the same quote.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct BeginProvisioning {
     /// UID of the issuer.
@@ -14,8 +14,8 @@ pub struct BeginProvisioning {
     /// The 32-byte nonce hashed into `report_data` (profile `ctk-v1`).
     #[n(1)]
     pub nonce: ByteVec,
-    /// Requests an offer for the next CA of an issuer that holds one. The current CA goes on signing until the next one is accepted.
-    /// Without `renewal` such an issuer gets no offer.
+    /// Requests an offer for the next CA of an issuer that holds one. The current CA goes on signing until
+    /// the next one is accepted. Without `renewal` such an issuer gets no offer.
     #[n(2)]
     pub renewal: bool,
 }
@@ -29,7 +29,8 @@ pub struct CompleteProvisioning {
     /// Id of the offer, 16 bytes.
     #[n(1)]
     pub offer_id: ByteVec,
-    /// The wrapped key (docs/protocol.md, "Wrapped keys"): 384 bytes of RSAES-OAEP, then AES-KWP of the PKCS#8.
+    /// The wrapped key (docs/protocol.md, "Wrapped keys"): 384 bytes of RSAES-OAEP, then AES-KWP of the
+    /// PKCS#8.
     #[n(2)]
     pub wrapped_key: ByteVec,
     /// The delivered certificates, DER, in the order of `tls.crt`.

@@ -54,8 +54,8 @@ impl Connections {
         Self { capacity, state: Mutex::default(), activity_clock: Arc::default() }
     }
 
-    /// Admits a client. If there is no room, it takes the place of the oldest one that never sent a request, or else of the one that has
-    /// been silent longest, as long as that has no request in flight.
+    /// Admits a client. If there is no room, it takes the place of the oldest one that never sent a request,
+    /// or else of the one that has been silent longest, as long as that has no request in flight.
     pub(super) fn admit(&self, stream: Stream) -> Option<Arc<Connection>> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -143,8 +143,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is held without ever waiting for the client. What its socket does not take at once is left to a thread. A client for
-    /// which too much is left is dropped.
+    /// Sends what is held without ever waiting for the client. What its socket does not take at once is left
+    /// to a thread. A client for which too much is left is dropped.
     pub(super) fn release(self: &Arc<Self>) {
         let mut outbox = lock(&self.outbox);
         let frame = std::mem::take(&mut outbox.held);

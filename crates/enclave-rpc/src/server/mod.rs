@@ -1,8 +1,10 @@
-//! The blocking server: one reader thread per connection, one worker per core, one thread that generates keys.
+//! The blocking server: one reader thread per connection, one worker per core, one thread that generates
+//! keys.
 //!
-//! No client can delay another. Workers never wait for a socket. Queues are bounded in number and bytes, serve connections in turn, and
-//! answer [`RefusalCode::Busy`](crate::RefusalCode::Busy) to whoever has most in them instead of growing. A connection that breaks the
-//! protocol is dropped, and one without requests in flight makes room for a new one.
+//! No client can delay another. Workers never wait for a socket. Queues are bounded in number and bytes,
+//! serve connections in turn, and answer [`RefusalCode::Busy`](crate::RefusalCode::Busy) to whoever has most
+//! in them instead of growing. A connection that breaks the protocol is dropped, and one without requests in
+//! flight makes room for a new one.
 
 mod connection;
 mod queue;
@@ -33,11 +35,12 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Requests that wait for a worker before further ones are answered `Busy`.
     pub queue: usize,
-    /// The same for requests that generate keys ([`Request::generates_keys`](crate::Request::generates_keys)), which have one thread of
-    /// their own.
+    /// The same for requests that generate keys
+    /// ([`Request::generates_keys`](crate::Request::generates_keys)), which have one thread of their own.
     pub slow_queue: usize,
-    /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or else of the one that has been
-    /// silent longest without a request in flight. If all have requests in flight, the new one is closed.
+    /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or else
+    /// of the one that has been silent longest without a request in flight. If all have requests in flight,
+    /// the new one is closed.
     pub connections: usize,
 }
 
@@ -82,7 +85,8 @@ impl Server {
         ServerHandle { listener: Arc::clone(&self.listener), stopped: Arc::clone(&self.stopped) }
     }
 
-    /// Serves until [`ServerHandle::stop`]; then closes every connection and waits for the requests in flight.
+    /// Serves until [`ServerHandle::stop`]; then closes every connection and waits for the requests in
+    /// flight.
     ///
     /// Fails if threads cannot be started.
     pub fn run(self, handler: &Arc<dyn Handler>, options: &ServerOptions) -> Result<(), Error> {

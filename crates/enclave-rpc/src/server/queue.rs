@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Bytes of requests that may wait, whatever their number.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// A queue that refuses instead of growing, and serves its owners in turn. An owner that fills it delays only itself, and when the queue is
-/// full its entries give way to those of owners that have less in it.
+/// A queue that refuses instead of growing, and serves its owners in turn. An owner that fills it delays only
+/// itself, and when the queue is full its entries give way to those of owners that have less in it.
 pub(super) struct Queue<T> {
     capacity: usize,
     state: Mutex<State<T>>,
@@ -36,7 +36,8 @@ impl<T> Queue<T> {
         Self { capacity: capacity.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Adds an entry. The entries that are returned were not added, or were displaced; the caller tells their owners.
+    /// Adds an entry. The entries that are returned were not added, or were displaced; the caller tells their
+    /// owners.
     pub(super) fn push(&self, owner: u64, entry: T, weight: usize) -> Vec<T> {
         let mut state = self.lock();
         let Some(victims) = state.victims(owner, weight, self.capacity).filter(|_| !state.closed) else {
@@ -103,11 +104,11 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
-    /// The owners whose last entries are displaced by one more entry of this owner, each named once for every entry; `None`: the new
-    /// entry is not added.
+    /// The owners whose last entries are displaced by one more entry of this owner, each named once for every
+    /// entry; `None`: the new entry is not added.
     ///
-    /// What is scarce, places or bytes, is taken from the owner that has most of it, as long as that is more than the new entry's owner
-    /// would then have.
+    /// What is scarce, places or bytes, is taken from the owner that has most of it, as long as that is more
+    /// than the new entry's owner would then have.
     fn victims(&self, owner: u64, weight: usize, capacity: usize) -> Option<Vec<u64>> {
         if self.count < capacity && self.weight.saturating_add(weight) <= MAX_WEIGHT {
             return Some(Vec::new());

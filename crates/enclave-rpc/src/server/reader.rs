@@ -8,7 +8,8 @@ use std::io::BufReader;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client that has begun a frame must finish it, and one that has responses to read must read them, within this time.
+/// A client that has begun a frame must finish it, and one that has responses to read must read them, within
+/// this time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a connection from its beginning to its end.
@@ -41,8 +42,8 @@ fn read_frames(connection: &Arc<Connection>, queues: &Queues) {
 fn dispatch(connection: &Arc<Connection>, frame: &Frame, queues: &Queues) -> Result<(), Error> {
     let request: crate::Request = match codec::decode_known(&frame.body) {
         Ok(request) => request,
-        // The frame is whole, so the client is not out of step, and loses this request only. One connection serves all issuers: a
-        // request of one of them must not end it for the others.
+        // The frame is whole, so the client is not out of step, and loses this request only. One connection
+        // serves all issuers: a request of one of them must not end it for the others.
         Err(error @ (Error::MessageNotKnown | Error::MessageMalformed)) => {
             connection.respond(frame.id, &malformed(&error));
             return Ok(());

@@ -63,7 +63,8 @@ pub(super) fn start_workers<'scope, 'env: 'scope>(
     Ok(())
 }
 
-/// Under load responses are sent together: every system call and every wake-up of a client takes time from the cores that sign.
+/// Under load responses are sent together: every system call and every wake-up of a client takes time from
+/// the cores that sign.
 fn work(handler: &dyn Handler, queue: &Queue<Job>) {
     let mut held: Vec<Arc<Connection>> = Vec::new();
     let mut was_slow = false;
@@ -75,7 +76,8 @@ fn work(handler: &dyn Handler, queue: &Queue<Job>) {
         }
         let Some(Job { connection, id, request }) = next.or_else(|| queue.pop()) else { return };
         let started = Instant::now();
-        // This thread touches the handler's state only through the handler's own locks, so a panic leaves nothing half done here.
+        // This thread touches the handler's state only through the handler's own locks, so a panic leaves
+        // nothing half done here.
         let response = catch_unwind(AssertUnwindSafe(|| handler.handle(request)))
             .unwrap_or_else(|_| Response::refused(RefusalCode::Internal, "a fault inside the enclave"));
         was_slow = started.elapsed() >= SLOW;

@@ -47,8 +47,8 @@ impl Engine {
         Ok(ca.info(installed.map_err(refusals::not_installed)?))
     }
 
-    /// Whatever was fixed when the CA was generated is fixed for the next one, too. The next certificate of a delivered CA is its
-    /// owner's to make.
+    /// Whatever was fixed when the CA was generated is fixed for the next one, too. The next certificate of a
+    /// delivered CA is its owner's to make.
     pub(super) fn renew_ca(&self, request: &RenewCa) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let now = check_clock(request.now)?;

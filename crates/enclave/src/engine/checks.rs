@@ -18,7 +18,8 @@ pub(super) fn check_uid(uid: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Takes the caller's time, Unix seconds. It comes from the untrusted side, but this program cannot run before its release.
+/// Takes the caller's time, Unix seconds. It comes from the untrusted side, but this program cannot run
+/// before its release.
 pub(super) fn check_clock(now: i64) -> Result<u64, Refusal> {
     if now < RELEASE_DATE {
         return Err(refuse(RefusalCode::ClockTooEarly, "the clock is before the release of this program"));

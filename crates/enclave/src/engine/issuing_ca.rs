@@ -67,8 +67,8 @@ impl IssuingCa {
     }
 }
 
-/// Checks that the key belongs to the issuing CA's certificate. A signature over a challenge proves it for every algorithm;
-/// the public halves of private keys can be wrong.
+/// Checks that the key belongs to the issuing CA's certificate. A signature over a challenge proves it for
+/// every algorithm; the public halves of private keys can be wrong.
 pub(super) fn check_key_matches(key: &dyn CaSigner, chain: &CaChain) -> Result<(), Refusal> {
     let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
     let signature = key.sign(&challenge).map_err(refusals::internal)?;

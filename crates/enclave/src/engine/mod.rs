@@ -1,4 +1,5 @@
-//! Answers requests. `dispatch` knows them all; each of the others does one kind of work on what `state` holds.
+//! Answers requests. `dispatch` knows them all; each of the others does one kind of work on what `state`
+//! holds.
 
 mod ca;
 mod checks;
@@ -31,7 +32,8 @@ pub struct Engine {
 impl Engine {
     /// An engine on this platform that holds no key yet, and whose keys will live with this provider.
     ///
-    /// Fails if the system has no random numbers, or if the platform can seal and does not give its sealing key.
+    /// Fails if the system has no random numbers, or if the platform can seal and does not give its sealing
+    /// key.
     pub fn new(platform: Box<dyn TeePlatform>, keys: Box<dyn KeyProvider>) -> Result<Self, Error> {
         let sealer = platform.sealing_key()?.map(Sealer::new).transpose()?;
         Ok(Self { platform, keys, boot_id: keys::random()?, sealer, state: State::new() })

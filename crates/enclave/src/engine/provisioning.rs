@@ -70,8 +70,8 @@ impl Engine {
         Ok(Offer { id, nonce, key, evidence })
     }
 
-    /// What can be refused without the private key is refused first, and not counted. From the unwrapping on, every refusal is
-    /// counted.
+    /// What can be refused without the private key is refused first, and not counted. From the unwrapping on,
+    /// every refusal is counted.
     pub(super) fn complete_provisioning(&self, request: &CompleteProvisioning) -> Result<CaInfo, Refusal> {
         let uid = &request.issuer_uid;
         check_uid(uid)?;
@@ -92,7 +92,8 @@ impl Engine {
         Ok(ca.info(generation))
     }
 
-    /// A refusal after the unwrapping began. It says how many attempts are left, and closes the offer if none is.
+    /// A refusal after the unwrapping began. It says how many attempts are left, and closes the offer if none
+    /// is.
     fn counted(&self, issuer: &str, offer: &Offer, left: u32, refusal: &Refusal) -> Refusal {
         let note = if left == 0 {
             self.state.close_exhausted(issuer, offer);

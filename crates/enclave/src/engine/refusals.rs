@@ -43,7 +43,8 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::CertificateNotYetValid => RefusalCode::CertificateNotYetValid,
         Error::CertificateUnsupported(_) => RefusalCode::CertificateUnsupported,
         Error::ChainBroken(_) => RefusalCode::ChainBroken,
-        // CheckFailed, Signing, Encoding: the enclave contradicts itself. New variants are internal until they have a code.
+        // CheckFailed, Signing, Encoding: the enclave contradicts itself. New variants are internal until
+        // they have a code.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())

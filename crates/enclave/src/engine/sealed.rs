@@ -26,9 +26,10 @@ impl Engine {
         Ok(Sealed { blob: blob.into(), generation })
     }
 
-    /// Everything except the validity is checked as if it came for the first time: the blob says only who sealed it. The validity
-    /// was checked when the CA was accepted, and is checked at every issuance. So a CA whose certificate has expired is restored
-    /// and can be renewed, and a clock that is wrong for a moment keeps no key away.
+    /// Everything except the validity is checked as if it came for the first time: the blob says only who
+    /// sealed it. The validity was checked when the CA was accepted, and is checked at every issuance. So a
+    /// CA whose certificate has expired is restored and can be renewed, and a clock that is wrong for a
+    /// moment keeps no key away.
     pub(super) fn restore_ca(&self, request: &Restore) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let opened = self.sealer()?.open(&request.issuer_uid, &request.blob).map_err(refusals::not_opened)?;

@@ -1,7 +1,8 @@
 //! Where keys live: the seam between the engine and what holds private keys.
 //!
-//! A private key is never handed out. A [`QuoteKey`] unwraps a delivered key itself and answers with a [`CaSigner`]; a
-//! `CaSigner` signs itself. So a PKCS#11 token, whose keys cannot be read, is a [`KeyProvider`] like the software one.
+//! A private key is never handed out. A [`QuoteKey`] unwraps a delivered key itself and answers with a
+//! [`CaSigner`]; a `CaSigner` signs itself. So a PKCS#11 token, whose keys cannot be read, is a
+//! [`KeyProvider`] like the software one.
 
 mod software;
 #[cfg(test)]
@@ -36,7 +37,8 @@ pub trait QuoteKey: Send + Sync {
     /// The public half.
     fn public(&self) -> &QuotePublicKey;
 
-    /// Unwraps a CA key that was wrapped for this key (docs/protocol.md, "Wrapped keys"), if its format is one of `allowed`.
+    /// Unwraps a CA key that was wrapped for this key (docs/protocol.md, "Wrapped keys"), if its format is
+    /// one of `allowed`.
     ///
     /// That the key belongs to a certificate is not checked here.
     fn unwrap(&self, wrapped: &[u8], allowed: &[WrapFormat]) -> Result<UnwrappedCaKey, KeyError>;
@@ -57,8 +59,8 @@ pub trait CaSigner: tcs_x509::Signer + Send + Sync {
     /// The public half, DER `SubjectPublicKeyInfo`.
     fn spki(&self) -> Result<Vec<u8>, Error>;
 
-    /// What the provider needs to hold this key again after a restart. It may be the private key itself, so it goes
-    /// nowhere but into a sealed blob (docs/protocol.md, "Sealed CA keys").
+    /// What the provider needs to hold this key again after a restart. It may be the private key itself, so
+    /// it goes nowhere but into a sealed blob (docs/protocol.md, "Sealed CA keys").
     fn to_record(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
 }
 

@@ -162,8 +162,8 @@ fn ecdsa_algorithm(curve: ObjectIdentifier) -> Option<&'static EcdsaSigningAlgor
     }
 }
 
-/// `PrivateKeyInfo ::= SEQUENCE { version, privateKeyAlgorithm, privateKey OCTET STRING, … }` (RFC 5208, section 5). An
-/// encrypted PKCS#8 structure, PKCS#1 and SEC1 begin otherwise.
+/// `PrivateKeyInfo ::= SEQUENCE { version, privateKeyAlgorithm, privateKey OCTET STRING, … }` (RFC 5208,
+/// section 5). An encrypted PKCS#8 structure, PKCS#1 and SEC1 begin otherwise.
 fn pkcs8_algorithm(der: &[u8]) -> der::Result<AlgorithmIdentifierRef<'_>> {
     let mut outer = SliceReader::new(der)?;
     let algorithm = outer.sequence(|inner| {

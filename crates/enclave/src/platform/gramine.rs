@@ -8,12 +8,14 @@ use tcs_evidence::{Evidence, SgxQuoteV3};
 /// Where Gramine shows its attestation files.
 const TREE: &str = "/dev/attestation";
 
-/// SGX under Gramine, through its attestation files (Gramine documentation, "Attestation and Secret Provisioning").
+/// SGX under Gramine, through its attestation files (Gramine documentation, "Attestation and Secret
+/// Provisioning").
 ///
 /// Written from Gramine's source. It has never run on SGX hardware.
 pub struct Gramine {
     tree: PathBuf,
-    /// Held while a quote is made. The files belong to the whole process, so one thread could have the other's data quoted.
+    /// Held while a quote is made. The files belong to the whole process, so one thread could have the
+    /// other's data quoted.
     quoting: Mutex<()>,
 }
 
@@ -32,7 +34,8 @@ impl Gramine {
 
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
         let _quoting = self.quoting.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write of all 64 bytes, because each write replaces the whole value. Errors of quoting appear when `quote` is opened.
+        // One write of all 64 bytes, because each write replaces the whole value. Errors of quoting appear
+        // when `quote` is opened.
         fs::write(self.tree.join("user_report_data"), report_data)
             .map_err(|source| Error::PlatformUnavailable { what: "writing user_report_data", source })?;
         fs::read(self.tree.join("quote"))

@@ -1,5 +1,5 @@
-//! Trusted execution environments: where evidence and sealing keys come from. The command line names the platform; nothing falls
-//! back to another one.
+//! Trusted execution environments: where evidence and sealing keys come from. The command line names the
+//! platform; nothing falls back to another one.
 
 use crate::Error;
 use std::path::PathBuf;
@@ -13,9 +13,6 @@ mod simulation;
 pub use gramine::Gramine;
 #[cfg(feature = "simulation")]
 pub use simulation::Simulation;
-
-/// The names of all platforms, built in or not.
-pub(crate) const KNOWN: &str = "gramine, simulation";
 
 /// [`Evidence::kind`] of an SGX quote of version 3.
 const SGX_QUOTE_V3: &str = "sgx-quote-v3";

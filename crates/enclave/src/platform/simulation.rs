@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 /// A simulated SGX platform. It protects nothing.
 ///
-/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it. With a file
-/// `without-sealing` in its folder it cannot seal, as the Gramine platform cannot in this version.
+/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it.
+/// With a file `without-sealing` in its folder it cannot seal, as the Gramine platform cannot in this
+/// version.
 pub struct Simulation {
     platform: Platform,
     mrenclave: [u8; 32],

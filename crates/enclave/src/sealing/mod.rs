@@ -1,9 +1,10 @@
-//! Sealed CA keys, which only the same enclave on the same machine can open, for the same issuer (docs/protocol.md, "Sealed CA
-//! keys").
+//! Sealed CA keys, which only the same enclave on the same machine can open, for the same issuer
+//! (docs/protocol.md, "Sealed CA keys").
 //!
-//! A blob is CBOR: version, header, AES-256-GCM ciphertext. The header is the additional data. The key is derived from the
-//! platform's by HKDF-SHA-256 (RFC 5869) with a salt of the blob's own, so that no two blobs share key and nonce. Whoever has no
-//! memory cannot see that an old blob is put back: [`Unsealed::generation`] is compared with what this process has held.
+//! A blob is CBOR: version, header, AES-256-GCM ciphertext. The header is the additional data. The key is
+//! derived from the platform's by HKDF-SHA-256 (RFC 5869) with a salt of the blob's own, so that no two blobs
+//! share key and nonce. Whoever has no memory cannot see that an old blob is put back:
+//! [`Unsealed::generation`] is compared with what this process has held.
 
 use crate::Error;
 use crate::keys::random;
@@ -221,7 +222,8 @@ impl Unsealed {
     }
 }
 
-/// Nothing may follow the value, and it may hold nothing that this version does not know, which could be a rule.
+/// Nothing may follow the value, and it may hold nothing that this version does not know, which could be a
+/// rule.
 fn decode<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Option<T> {
     codec::decode_known(bytes).ok()
 }

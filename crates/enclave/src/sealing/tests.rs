@@ -116,7 +116,8 @@ fn every_changed_bit_and_every_cut_is_refused() {
     assert_eq!(error(&one, "uid", &vec![0; MAX_SEALED_BLOB + 1]), Some(SealError::Invalid));
 }
 
-/// Why the same blob under another header does not open. The header may name the values of `by`, which opens it.
+/// Why the same blob under another header does not open. The header may name the values of `by`, which opens
+/// it.
 fn relabelled(
     by: &Sealer,
     issuer: &str,
@@ -131,7 +132,8 @@ fn relabelled(
     error(by, issuer, &minicbor::to_vec(&blob).unwrap())
 }
 
-/// W-D6: whoever stores the blob can write any header, and gains nothing, because the header is authenticated.
+/// W-D6: whoever stores the blob can write any header, and gains nothing, because the header is
+/// authenticated.
 #[test]
 fn w_d6_a_relabelled_blob_is_refused_where_its_header_fits() {
     let one = sealer(1, 1);

@@ -13,7 +13,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use der::Decode;
 use der::asn1::ObjectIdentifier;
 
-/// Critical extensions that this crate understands. A certificate with others is refused (RFC 5280, section 4.2).
+/// Critical extensions that this crate understands. A certificate with others is refused (RFC 5280, section
+/// 4.2).
 const UNDERSTOOD: [ObjectIdentifier; 7] = [
     BASIC_CONSTRAINTS,
     KEY_USAGE,
@@ -43,8 +44,9 @@ pub struct CaCertificate {
 }
 
 impl CaCertificate {
-    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints critical and CA:TRUE, keyCertSign where key
-    /// usage is present, a readable subject, a supported key. The chain checks validity and signature.
+    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints critical and
+    /// CA:TRUE, keyCertSign where key usage is present, a readable subject, a supported key. The chain checks
+    /// validity and signature.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         let certificate = Certificate::parse(bytes).map_err(Error::CertificateMalformed)?;
         let tbs = &certificate.tbs;

@@ -19,8 +19,9 @@ pub struct CaChain {
 }
 
 impl CaChain {
-    /// Takes the certificates as delivered, DER: the issuing CA first, the rest in any order; at most 8, duplicates dropped. Each must be
-    /// a CA's, valid at `now` (Unix seconds), signed by the next, and allowed by the path lengths and name constraints above it.
+    /// Takes the certificates as delivered, DER: the issuing CA first, the rest in any order; at most 8,
+    /// duplicates dropped. Each must be a CA's, valid at `now` (Unix seconds), signed by the next, and
+    /// allowed by the path lengths and name constraints above it.
     pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
         let certificates = Self::parse(certificates)?;
         for certificate in &certificates {
@@ -29,8 +30,9 @@ impl CaChain {
         Self::order(certificates)
     }
 
-    /// Takes the certificates of a chain that was accepted before, DER. Everything that [`Self::from_delivered`] checks is checked, except
-    /// the validity: it was checked when the chain was accepted, and is checked at every issuance.
+    /// Takes the certificates of a chain that was accepted before, DER. Everything that
+    /// [`Self::from_delivered`] checks is checked, except the validity: it was checked when the chain was
+    /// accepted, and is checked at every issuance.
     pub fn from_accepted<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Self, Error> {
         Self::order(Self::parse(certificates)?)
     }
@@ -99,13 +101,15 @@ impl CaChain {
         self.chain().chain(&self.root)
     }
 
-    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and these alternative names.
+    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and these
+    /// alternative names.
     pub(crate) fn allows_names(&self, subject: &[u8], names: &[san::Name<'_>]) -> bool {
         let mut constraints = self.delivered().filter_map(|ca| ca.constraints.as_ref());
         constraints.all(|constraints| constraints.allow(subject, names))
     }
 
-    /// Whether a subject (DER `Name`) is the name of one of these CAs. A verifier that looks for a CA by its name would find it.
+    /// Whether a subject (DER `Name`) is the name of one of these CAs. A verifier that looks for a CA by its
+    /// name would find it.
     pub(crate) fn has_name(&self, subject: &[u8]) -> bool {
         // A subject that cannot be read may be one.
         let Ok(subject) = name::rdns(subject) else { return true };
@@ -118,8 +122,9 @@ impl CaChain {
         (0u8..).zip(self.delivered()).filter_map(room).min()
     }
 
-    /// Whether verifiers that trust both chains can tell which CA issued a certificate: by the CA's name or key identifier, or because the
-    /// key is the same. The openssl command tries one of several CAs with a name, and no other if the signature does not fit.
+    /// Whether verifiers that trust both chains can tell which CA issued a certificate: by the CA's name or
+    /// key identifier, or because the key is the same. The openssl command tries one of several CAs with a
+    /// name, and no other if the signature does not fit.
     #[must_use]
     pub fn can_be_told_from(&self, other: &Self) -> bool {
         let differ = |one: &CaCertificate, two: &CaCertificate| {
@@ -147,8 +152,8 @@ impl CaChain {
         self.validity.not_after
     }
 
-    /// Verifies a signature made with the issuing CA's key. This proves for every algorithm that a private key belongs to the
-    /// certificate. Fails with `Signing`.
+    /// Verifies a signature made with the issuing CA's key. This proves for every algorithm that a private
+    /// key belongs to the certificate. Fails with `Signing`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
         self.issuing.key.verify(message, signature).map_err(|_| Error::Signing)
     }

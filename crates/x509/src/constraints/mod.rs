@@ -1,5 +1,5 @@
-//! Name constraints of CA certificates (RFC 5280, section 4.2.1.10), which bind what is issued below them. Where the standard leaves
-//! doubt, the name is refused.
+//! Name constraints of CA certificates (RFC 5280, section 4.2.1.10), which bind what is issued below them.
+//! Where the standard leaves doubt, the name is refused.
 
 mod subtree;
 
@@ -56,7 +56,8 @@ impl NameConstraints {
         if read.permitted.is_empty() && read.excluded.is_empty() { Err(UNREADABLE) } else { Ok(read) }
     }
 
-    /// Whether a CA certificate with this subject (DER `Name`) may stand below. Nobody takes its common name for a host.
+    /// Whether a CA certificate with this subject (DER `Name`) may stand below. Nobody takes its common name
+    /// for a host.
     pub fn allow_ca(&self, subject: &[u8]) -> bool {
         let Ok(rdns) = name::rdns(subject) else { return false };
         (rdns.is_empty() || self.allows(&Candidate::Directory(&rdns))) && !self.has_unchecked_email(subject)
@@ -94,7 +95,8 @@ impl NameConstraints {
         }
     }
 
-    /// RFC 9598: internationalized mailboxes are other names, and bound as well. Which other names are mailboxes is not examined.
+    /// RFC 9598: internationalized mailboxes are other names, and bound as well. Which other names are
+    /// mailboxes is not examined.
     fn has_unchecked_mailbox(&self, names: &[Name<'_>]) -> bool {
         self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME))
     }
@@ -106,7 +108,8 @@ impl NameConstraints {
         permitted && !self.excluded.iter().any(|subtree| subtree.may_hold(candidate))
     }
 
-    /// RFC 5280: constraints of mailboxes bind addresses in the subject, too. Subjects with such addresses are refused then.
+    /// RFC 5280: constraints of mailboxes bind addresses in the subject, too. Subjects with such addresses
+    /// are refused then.
     fn has_unchecked_email(&self, subject: &[u8]) -> bool {
         self.constrain_emails() && name::has_email_address(subject)
     }

@@ -33,7 +33,8 @@ pub enum Candidate<'a> {
 }
 
 impl Subtree {
-    /// `GeneralSubtree ::= SEQUENCE { base GeneralName, minimum [0] DEFAULT 0, maximum [1] OPTIONAL }`, the last two left out.
+    /// `GeneralSubtree ::= SEQUENCE { base GeneralName, minimum [0] DEFAULT 0, maximum [1] OPTIONAL }`, the
+    /// last two left out.
     pub fn parse(subtree: AnyRef<'_>) -> Option<Self> {
         if subtree.header().tag() != Tag::Sequence {
             return None;
@@ -120,8 +121,8 @@ impl Subtree {
     }
 }
 
-/// Whether a base can hold names at all: a host; a dot and a host, for what stands below it; or nothing, for all hosts. An exclusion that
-/// no name can match would have no effect.
+/// Whether a base can hold names at all: a host; a dot and a host, for what stands below it; or nothing, for
+/// all hosts. An exclusion that no name can match would have no effect.
 fn is_base(text: &str) -> bool {
     text.is_empty() || is_host(text.strip_prefix('.').unwrap_or(text).as_bytes())
 }

@@ -147,7 +147,8 @@ fn what_cannot_be_read_is_no_constraint() {
         all(&[subtrees(0xa0, &[b"\x82\x01a\x80\x01\x01"])]),
         all(&[subtrees(0xa0, &[b"\x87\x04\x0a\x00\x00\x00"])]),
         all(&[subtrees(0xa0, &[b"\x8f\x01a"])]),
-        // Bases that no name can match: a dot at the end, a wildcard, two dots, a mailbox without a user or a host.
+        // Bases that no name can match: a dot at the end, a wildcard, two dots, a mailbox without a user or a
+        // host.
         all(&[subtrees(0xa1, &[b"\x82\x02a."])]),
         all(&[subtrees(0xa1, &[b"\x82\x03*.a"])]),
         all(&[subtrees(0xa1, &[b"\x82\x04a..b"])]),

@@ -17,9 +17,9 @@ const EXTENSIONS: [ObjectIdentifier; 6] =
 /// Those of them that are never critical.
 const NOT_CRITICAL: [ObjectIdentifier; 3] = [EXTENDED_KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID];
 
-/// Checks the final bytes, parsed anew, whatever built them: a CA and signing usages only where requested and allowed; subject, names and
-/// key exactly the request's; the requested usages; no extension outside the profile; a validity inside the limits and the CA's; and what
-/// the policies allow.
+/// Checks the final bytes, parsed anew, whatever built them: a CA and signing usages only where requested and
+/// allowed; subject, names and key exactly the request's; the requested usages; no extension outside the
+/// profile; a validity inside the limits and the CA's; and what the policies allow.
 pub fn check_tbs(tbs: &Tbs, params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
     let parsed = TbsCertificate::parse(&tbs.der).map_err(Error::CheckFailed)?;
     check_basic_constraints(&parsed, params, ca)?;
@@ -30,8 +30,8 @@ pub fn check_tbs(tbs: &Tbs, params: &IssuanceRequest<'_>, ca: &CaChain) -> Resul
     check_names(&parsed, params, ca)
 }
 
-/// Checks that a certificate is over the very bytes that were checked, and that its signature verifies. A wrong key or an error in the
-/// signing arithmetic never leaves.
+/// Checks that a certificate is over the very bytes that were checked, and that its signature verifies. A
+/// wrong key or an error in the signing arithmetic never leaves.
 pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
     let certificate = Certificate::parse(der).map_err(Error::CheckFailed)?;
     if certificate.tbs_raw != tbs.der {

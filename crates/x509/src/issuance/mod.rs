@@ -12,7 +12,8 @@ pub use tbs::{MAX_TBS, Tbs, assemble};
 
 use crate::{CaChain, Error, Signer};
 
-/// Builds the certificate, checks the final bytes, has them signed, puts both together, and verifies the signature.
+/// Builds the certificate, checks the final bytes, has them signed, puts both together, and verifies the
+/// signature.
 pub fn issue(
     params: &IssuanceRequest<'_>,
     ca: &CaChain,

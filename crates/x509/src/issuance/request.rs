@@ -23,13 +23,13 @@ pub struct IssuanceRequest<'a> {
     pub serial: [u8; 16],
     /// No certificate begins before this time, Unix seconds.
     pub earliest: i64,
-    /// The policy that was fixed when the CA was made. It narrows the baseline policy, except for [`Policy::ca_depth`]: without it no CA
-    /// certificate is issued.
+    /// The policy that was fixed when the CA was made. It narrows the baseline policy, except for
+    /// [`Policy::ca_depth`]: without it no CA certificate is issued.
     pub fixed: Option<&'a Policy>,
     /// A further policy for this certificate. It only narrows.
     pub narrowing: Option<&'a Policy>,
-    /// Whether a CA certificate is requested beside the request. It gets the path length that the request asks for, or the longest that is
-    /// allowed.
+    /// Whether a CA certificate is requested beside the request. It gets the path length that the request
+    /// asks for, or the longest that is allowed.
     pub is_ca: bool,
 }
 
@@ -97,8 +97,8 @@ impl IssuanceRequest<'_> {
         if is_ca && request.denies_ca() { Err(Error::ExtensionMismatch) } else { Ok(()) }
     }
 
-    /// cert-manager compares both kinds of usage if the request has either (docs/conformance.md, A16). The order of extended usages
-    /// counts there, and does not count here.
+    /// cert-manager compares both kinds of usage if the request has either (docs/conformance.md, A16). The
+    /// order of extended usages counts there, and does not count here.
     fn check_usages(&self) -> Result<(), Error> {
         let (bits, extended) = (self.request.key_usage(), self.request.extended_key_usage());
         if bits.is_none() && extended.is_none() {

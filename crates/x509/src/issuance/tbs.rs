@@ -10,7 +10,8 @@ use crate::validity::Validity;
 use crate::{CaChain, Error, Policy, encode, name, usage};
 use der::Tag;
 
-/// Longest to-be-signed certificate, in bytes. With the longest signature the certificate stays below what this crate reads.
+/// Longest to-be-signed certificate, in bytes. With the longest signature the certificate stays below what
+/// this crate reads.
 pub const MAX_TBS: usize = 62 << 10;
 
 /// A to-be-signed certificate.
@@ -104,7 +105,8 @@ pub(super) fn validity(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Val
     Ok(Validity { not_before: start, not_after: end })
 }
 
-/// keyUsage, extKeyUsage, basicConstraints, subjectKeyIdentifier, authorityKeyIdentifier, subjectAltName, in this order.
+/// keyUsage, extKeyUsage, basicConstraints, subjectKeyIdentifier, authorityKeyIdentifier, subjectAltName, in
+/// this order.
 fn extensions(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Error> {
     let (mut all, usages) = (Vec::new(), params.usages());
     if let Some(value) = usage::key_usage(&usages)? {
@@ -129,8 +131,8 @@ fn extensions(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Vec<u8>, Err
 
 /// The basicConstraints of the certificate.
 ///
-/// Fails with `RequestForCa` if a CA certificate is requested and may not be issued, by what was fixed, by a policy, or by the path
-/// lengths of the CA and those above it.
+/// Fails with `RequestForCa` if a CA certificate is requested and may not be issued, by what was fixed, by a
+/// policy, or by the path lengths of the CA and those above it.
 fn constraints(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<BasicConstraints, Error> {
     if !params.is_ca {
         return Ok(BasicConstraints::default());
@@ -153,7 +155,8 @@ fn constraints(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<BasicConstr
     Ok(BasicConstraints { ca: true, path_length: Some(below.min(room)) })
 }
 
-/// The value of authorityKeyIdentifier. It is copied, never computed, so that it equals the identifier in the CA certificate.
+/// The value of authorityKeyIdentifier. It is copied, never computed, so that it equals the identifier in the
+/// CA certificate.
 pub(super) fn authority_key_id(ca: &CaChain) -> Result<Option<Vec<u8>>, Error> {
     let number = der::TagNumber(0);
     let id =

@@ -1,5 +1,5 @@
-//! What the certificates of a CA may hold: rules that narrow the baseline policy. They are applied to the final to-be-signed
-//! certificate, never to the request.
+//! What the certificates of a CA may hold: rules that narrow the baseline policy. They are applied to the
+//! final to-be-signed certificate, never to the request.
 
 mod pattern;
 
@@ -19,7 +19,8 @@ const MAX_RULES: usize = 64 << 10;
 /// As many CAs as rustls-webpki allows between a trust anchor and a leaf.
 const MAX_CA_DEPTH: u8 = 6;
 
-/// Rules that narrow the baseline policy; the default has none. If several policies apply, each of them must allow a certificate.
+/// Rules that narrow the baseline policy; the default has none. If several policies apply, each of them must
+/// allow a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     names: Option<NamePolicy>,
@@ -31,8 +32,9 @@ pub struct Policy {
 
 /// The rules as texts. A list that is `None` is no rule; an empty one allows nothing of its kind.
 ///
-/// If there is one of the seven lists of names, names of kinds without a list are refused, and so are the kinds for which there is no list
-/// (directory names, registered ids, other names). Attributes of a subject for which there is no list are allowed.
+/// If there is one of the seven lists of names, names of kinds without a list are refused, and so are the
+/// kinds for which there is no list (directory names, registered ids, other names). Attributes of a subject
+/// for which there is no list are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyRules<'a> {
     /// `a.example`: this name. `*.a.example`: with one label before it. `**.a.example`: with one or more.
@@ -43,9 +45,11 @@ pub struct PolicyRules<'a> {
     pub ip_ranges: Option<&'a [String]>,
     /// `user@a.example`, or `*@` and a pattern of DNS names.
     pub email_addresses: Option<&'a [String]>,
-    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names, too.
+    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names,
+    /// too.
     pub common_names: Option<&'a [String]>,
-    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
+    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for
+    /// any.
     pub organizations: Option<&'a [String]>,
     /// Organizational units (OU) of the subject, or `*` for any.
     pub organizational_units: Option<&'a [String]>,
@@ -55,9 +59,10 @@ pub struct PolicyRules<'a> {
     pub max_lifetime: Option<u64>,
     /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
-    /// How many levels of CAs may stand below the CA: at most 6, which common verifiers follow. The baseline policy allows none. This is
-    /// the one rule that widens it, and only if it was fixed when the CA was made ([`crate::IssuanceRequest::fixed`]). It cannot stand
-    /// beside lists of names, because nothing here checks what a CA below signs.
+    /// How many levels of CAs may stand below the CA: at most 6, which common verifiers follow. The baseline
+    /// policy allows none. This is the one rule that widens it, and only if it was fixed when the CA was made
+    /// ([`crate::IssuanceRequest::fixed`]). It cannot stand beside lists of names, because nothing here
+    /// checks what a CA below signs.
     pub ca_depth: Option<u8>,
 }
 
@@ -127,10 +132,11 @@ impl Policy {
         self.ca_depth
     }
 
-    /// Checks a to-be-signed certificate with these alternative names, a key of this algorithm and these usages, requested at `now` (Unix
-    /// seconds).
+    /// Checks a to-be-signed certificate with these alternative names, a key of this algorithm and these
+    /// usages, requested at `now` (Unix seconds).
     ///
-    /// The list of usages does not apply to signing usages: they come with the CA bit, and that with the CA depth.
+    /// The list of usages does not apply to signing usages: they come with the CA bit, and that with the CA
+    /// depth.
     pub(crate) fn check(
         &self,
         tbs: &TbsCertificate<'_>,

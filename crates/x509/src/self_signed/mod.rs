@@ -1,5 +1,5 @@
-//! Self-signed CA certificates: the subject, the profile, the check of the final bytes, and the signature by the certificate's own key
-//! (RFC 5280, section 4.1 and appendix A.1).
+//! Self-signed CA certificates: the subject, the profile, the check of the final bytes, and the signature by
+//! the certificate's own key (RFC 5280, section 4.1 and appendix A.1).
 
 mod subject;
 
@@ -29,7 +29,8 @@ const EXTENSIONS: [ObjectIdentifier; 3] = [KEY_USAGE, BASIC_CONSTRAINTS, SUBJECT
 
 /// The parameters of a self-signed CA certificate.
 pub struct SelfSignedCa<'a> {
-    /// Subject and issuer, DER `Name`: [`CaSubject::to_der`], or that of the certificate which this one follows.
+    /// Subject and issuer, DER `Name`: [`CaSubject::to_der`], or that of the certificate which this one
+    /// follows.
     pub subject: &'a [u8],
     /// The public key, DER `SubjectPublicKeyInfo`.
     pub spki: &'a [u8],
@@ -46,8 +47,8 @@ pub struct SelfSignedCa<'a> {
 }
 
 impl SelfSignedCa<'_> {
-    /// Builds the certificate, checks the final bytes (parsed anew), has them signed, and checks the result with its own key, and as a
-    /// delivered chain is checked.
+    /// Builds the certificate, checks the final bytes (parsed anew), has them signed, and checks the result
+    /// with its own key, and as a delivered chain is checked.
     pub fn sign(&self, signer: &dyn Signer) -> Result<CaChain, Error> {
         let key = PublicKey::from_spki(self.spki).map_err(ca::key_error)?;
         let tbs = self.encode(&key, self.validity()?, &self.extensions(&key)?)?;
@@ -106,8 +107,8 @@ impl SelfSignedCa<'_> {
         ])
     }
 
-    /// Checks the final bytes, whatever built them: the requested name, which must be allowed; the key that signs; exactly the extensions of
-    /// the profile; a validity inside the limits (docs/conformance.md, X02).
+    /// Checks the final bytes, whatever built them: the requested name, which must be allowed; the key that
+    /// signs; exactly the extensions of the profile; a validity inside the limits (docs/conformance.md, X02).
     fn check_tbs(&self, tbs: &[u8], key: &PublicKey) -> Result<(), Error> {
         let tbs = TbsCertificate::parse(tbs).map_err(Error::CheckFailed)?;
         ensure(tbs.subject == self.subject && !name::is_empty(tbs.subject), "the subject differs")?;

@@ -7,7 +7,8 @@ use der::asn1::ObjectIdentifier;
 /// Most values of one attribute.
 const MAX_VALUES: usize = 16;
 
-/// An attribute of a subject, and how many characters its values may have (upper bounds of RFC 5280, appendix A.1).
+/// An attribute of a subject, and how many characters its values may have (upper bounds of RFC 5280, appendix
+/// A.1).
 struct Attribute {
     id: ObjectIdentifier,
     longest: usize,
@@ -26,8 +27,9 @@ const ORGANIZATIONAL_UNIT: Attribute = attribute("2.5.4.11", 64);
 
 /// The name of a self-signed CA.
 ///
-/// It is encoded in the order country, organization, unit, locality, province, common name, each value in an RDN of its own (X.501 allows
-/// one value of a type in an RDN), as `UTF8String`; countries as `PrintableString`.
+/// It is encoded in the order country, organization, unit, locality, province, common name, each value in an
+/// RDN of its own (X.501 allows one value of a type in an RDN), as `UTF8String`; countries as
+/// `PrintableString`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaSubject<'a> {
     /// CN, 1 to 64 characters.

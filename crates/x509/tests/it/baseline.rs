@@ -6,7 +6,8 @@ use crate::vectors::{openssl_key, openssl_request};
 use crate::{Ca, ca, params};
 use tcs_x509::{CertificateRequest, Error, Tbs, issue};
 
-/// The code of the refusal of a request with this subject and these attributes; what is accepted becomes a certificate.
+/// The code of the refusal of a request with this subject and these attributes; what is accepted becomes a
+/// certificate.
 fn refusal(subject: &[u8], attributes: &[u8]) -> Option<&'static str> {
     let der = Resigned::new().request(subject, attributes);
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);

@@ -1,4 +1,5 @@
-//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other run.
+//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other
+//! run.
 
 use crate::{ca, params, plain};
 use rcgen::IsCa;

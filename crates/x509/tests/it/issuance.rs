@@ -130,7 +130,8 @@ fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Certifica
     CertificateRequest::from_der(&request(change)).unwrap()
 }
 
-/// W-S5: the original copied "SGX Quote has been verified" into certificates for quotes that were not bound to the key.
+/// W-S5: the original copied "SGX Quote has been verified" into certificates for quotes that were not bound
+/// to the key.
 #[test]
 fn w_s5_a_quote_in_a_request_becomes_no_claim_of_the_certificate() {
     const QUOTE: &[u64] = &[1, 3, 6, 1, 4, 1, 54392, 5, 1283];
@@ -296,7 +297,8 @@ fn x02_what_is_checked_is_what_is_signed() {
     let other = plain();
     let tbs = Tbs::build(&params(&request, &[], None), &ca.chain()).unwrap();
     assert!(check_tbs(&tbs, &params(&request, &[], None), &ca.chain()).is_ok());
-    // The same bytes under another request's identity, other usages, another serial, another CA, a later earliest time.
+    // The same bytes under another request's identity, other usages, another serial, another CA, a later
+    // earliest time.
     let checked = |params: &IssuanceRequest<'_>, ca: &Ca| check_tbs(&tbs, params, &ca.chain());
     assert!(matches!(checked(&params(&other, &[], None), &ca), Err(Error::CheckFailed(_))));
     assert!(matches!(

@@ -1,4 +1,5 @@
-//! Requests as long as they may be, made to cost as much as they can: memory stays a small multiple of their length.
+//! Requests as long as they may be, made to cost as much as they can: memory stays a small multiple of their
+//! length.
 
 use crate::go::mutate::{Resigned, tlv};
 use crate::{ca, params};

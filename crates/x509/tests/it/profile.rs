@@ -145,7 +145,8 @@ fn d02_issue_sets_all_fields_consistently() {
     }
     let short = through(CertificateProfile::PodCertificate, &ca, &request, &[], Some(3599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
-    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an hour.
+    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an
+    // hour.
     let mut last = params(&request, &[], None);
     (last.profile, last.now) = (CertificateProfile::PodCertificate, ca.chain().not_after() - 3540);
     let leaf = issue(&last, &ca.chain(), &ca).unwrap();
@@ -157,7 +158,8 @@ fn d02_issue_sets_all_fields_consistently() {
     assert_eq!((leaf.not_before, leaf.not_after - leaf.not_before), (last.now, 3600));
 }
 
-/// What one profile refuses of a request, the others refuse with the same reason; what they issue differs in its times only.
+/// What one profile refuses of a request, the others refuse with the same reason; what they issue differs in
+/// its times only.
 #[test]
 fn x01_same_request_same_verdict() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);

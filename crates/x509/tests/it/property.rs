@@ -1,4 +1,5 @@
-//! No request, however made, under no policy, through no profile becomes a certificate outside the rules: read by another parser.
+//! No request, however made, under no policy, through no profile becomes a certificate outside the rules:
+//! read by another parser.
 
 use crate::go::mutate::{Mutator, Random, Resigned};
 use crate::{Ca, NOW, params, request, vectors};

@@ -65,7 +65,8 @@ pub fn signed_at(now: i64, key: &Key, path_length: Option<u8>) -> Vec<u8> {
     params.sign(key).unwrap().issuing().der().to_vec()
 }
 
-/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for a CA.
+/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for
+/// a CA.
 pub fn without_key_id(name: &str, pair: &KeyPair) -> Vec<u8> {
     let mut parameters = crate::parameters(name);
     parameters.is_ca = rcgen::IsCa::NoCa;

@@ -11,7 +11,8 @@ use std::process::Command;
 use tcs_x509::{CertificateRequest, Error};
 use tempfile::NamedTempFile;
 
-/// Requests that Go accepts (mode raw) and we refuse, when we read them or when a certificate is to be made, each with its code and why.
+/// Requests that Go accepts (mode raw) and we refuse, when we read them or when a certificate is to be made,
+/// each with its code and why.
 const STRICTER: &[(&str, &str, &str)] = &[
     ("14-key-rsa1024-sha256", "RequestKeyUnsupported", "RSA keys have at least 2048 bits"),
     ("15-key-rsa2048-sha1", "RequestKeyUnsupported", "SHA-1"),

@@ -60,7 +60,8 @@ fn a_client_that_does_not_read_is_dropped_and_blocks_nobody() {
     }
 }
 
-/// Those that never sent a request first, then those that have been silent longest; never those with requests in flight.
+/// Those that never sent a request first, then those that have been silent longest; never those with requests
+/// in flight.
 #[test]
 fn silent_clients_give_way_and_working_ones_keep_their_place() {
     let server = FixtureServer::start(ServerOptions { connections: 3, ..options(2, 8) }, 0);

@@ -24,7 +24,8 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
 }
 
-/// Within a whole frame nothing is out of step. All issuers share a connection, and a request of one of them must not end it for the others.
+/// Within a whole frame nothing is out of step. All issuers share a connection, and a request of one of them
+/// must not end it for the others.
 #[test]
 fn what_cannot_be_decoded_costs_its_sender_this_request_only() {
     let server = FixtureServer::start(options(1, 8), 0);

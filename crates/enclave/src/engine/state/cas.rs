@@ -30,8 +30,8 @@ impl<C> State<C> {
         Some((held.ca.clone()?, held.generation))
     }
 
-    /// Ends the offer with the CA that was delivered to it, and answers the generation of its key. Fails if the offer has ended
-    /// meanwhile. `now`: Unix seconds.
+    /// Ends the offer with the CA that was delivered to it, and answers the generation of its key. Fails if
+    /// the offer has ended meanwhile. `now`: Unix seconds.
     pub(in crate::engine) fn install_delivered(
         &self,
         issuer: &str,
@@ -48,7 +48,8 @@ impl<C> State<C> {
         Ok(generation)
     }
 
-    /// Installs a CA that was generated here. An offer that is being made for the issuer ends. `now`: Unix seconds.
+    /// Installs a CA that was generated here. An offer that is being made for the issuer ends. `now`: Unix
+    /// seconds.
     pub(in crate::engine) fn install_generated(
         &self,
         issuer: &str,
@@ -118,7 +119,8 @@ impl<C> State<C> {
 }
 
 impl<C> Tables<C> {
-    /// Greater than every generation of the issuer that was held. After a restart nothing is remembered; then time orders the keys.
+    /// Greater than every generation of the issuer that was held. After a restart nothing is remembered; then
+    /// time orders the keys.
     fn next_generation(&self, issuer: &str, now: u64) -> u64 {
         self.newest.get(issuer).map_or(now, |newest| now.max(newest.saturating_add(1)))
     }

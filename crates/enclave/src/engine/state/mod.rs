@@ -1,4 +1,5 @@
-//! What is held for which issuer. The lock is held for look-ups only, never while a key is generated, unwrapped or used.
+//! What is held for which issuer. The lock is held for look-ups only, never while a key is generated,
+//! unwrapped or used.
 
 mod cas;
 mod offers;
@@ -38,7 +39,8 @@ struct Tables<C> {
 /// What is held for one issuer.
 pub(super) struct Held<C> {
     pub(super) offer: Option<OpenOffer>,
-    /// The last offer that was closed after too many refusals. Late deliveries to it are refused by that reason.
+    /// The last offer that was closed after too many refusals. Late deliveries to it are refused by that
+    /// reason.
     exhausted: Option<[u8; 16]>,
     pub(super) ca: Option<Arc<C>>,
     /// Generation of the CA's key.

@@ -31,8 +31,8 @@ pub(in crate::engine) enum OfferError {
 }
 
 impl<C> State<C> {
-    /// The issuer's offer, or the right to make it; waits while another thread is making it. An issuer that holds a CA gets an
-    /// offer for its `renewal` only.
+    /// The issuer's offer, or the right to make it; waits while another thread is making it. An issuer that
+    /// holds a CA gets an offer for its `renewal` only.
     pub(in crate::engine) fn begin_offer(&self, issuer: &str, renewal: bool) -> BeginOffer<'_, C> {
         let mut tables = self.lock();
         loop {
@@ -65,7 +65,8 @@ impl<C> State<C> {
         held.open_offer(id).map(|open| Arc::clone(&open.offer))
     }
 
-    /// Counts one attempt to unwrap with this offer's key, before it is made, and answers how many are left after it.
+    /// Counts one attempt to unwrap with this offer's key, before it is made, and answers how many are left
+    /// after it.
     pub(in crate::engine) fn count_attempt(&self, issuer: &str, offer: &Offer) -> Result<u32, OfferError> {
         let mut tables = self.lock();
         let held = tables.issuers.get_mut(issuer).ok_or(OfferError::Unknown)?;

@@ -1,5 +1,5 @@
-//! A controller that lies in every field, in any order: what it gets signed stays inside the baseline policy and inside what was fixed for the
-//! CA, as an independent parser reads it.
+//! A controller that lies in every field, in any order: what it gets signed stays inside the baseline policy
+//! and inside what was fixed for the CA, as an independent parser reads it.
 
 use super::fixture::{Controller, NOW, TestCa, csr, issue, sealing_engine, self_signed};
 use super::hostile_checks::check_issued;
@@ -193,7 +193,8 @@ impl HostileController {
                 }
             }
             5 => {
-                // Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with it.
+                // Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with
+                // it.
                 if let Some((owner, offer)) = self.offers.first() {
                     let ca = TestCa::new();
                     let delivery =

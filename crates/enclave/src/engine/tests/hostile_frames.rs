@@ -1,5 +1,5 @@
-//! A controller that is hostile on the wire: whole, cut, changed, oversized and replayed frames over a real socket. Whatever gets signed is
-//! inside the policy, and a good client is served afterwards.
+//! A controller that is hostile on the wire: whole, cut, changed, oversized and replayed frames over a real
+//! socket. Whatever gets signed is inside the policy, and a good client is served afterwards.
 
 use super::fixture::{NOW, TestCa, csr, issue, sealing_engine, self_signed};
 use super::hostile::Fixed;
@@ -138,7 +138,8 @@ fn requests(watched: &Watched) -> Vec<Request> {
     all
 }
 
-/// Writes and reads whatever is answered: until the server closes, or, where the frames are whole, until the last one's answer.
+/// Writes and reads whatever is answered: until the server closes, or, where the frames are whole, until the
+/// last one's answer.
 fn send(path: &Path, bytes: &[u8], whole: bool) -> usize {
     const LAST: u64 = 0x5aa5_5aa5_5aa5_5aa5;
     let mut stream = UnixStream::connect(path).unwrap();

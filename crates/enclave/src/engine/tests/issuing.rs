@@ -74,7 +74,8 @@ fn serial(der: &[u8]) -> u128 {
     number.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
-/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8) cases.
+/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8)
+/// cases.
 fn assert_random(serials: &[u128]) {
     assert_eq!(serials.iter().collect::<HashSet<_>>().len(), serials.len());
     let (ones, zeros) = serials.iter().fold((0, 0), |(ones, zeros), serial| (ones | serial, zeros | !serial));

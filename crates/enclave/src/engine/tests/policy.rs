@@ -164,7 +164,8 @@ fn with_usage(usage: &str) -> Issue {
     Issue { usages: vec![usage.to_owned()], ..issue("uid", csr(|_| {})) }
 }
 
-/// One CA with these rules fixed, and the name of the call by which they come; another without, to which they are sent.
+/// One CA with these rules fixed, and the name of the call by which they come; another without, to which they
+/// are sent.
 fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     let (fixed, sent) = (engine(), engine());
     fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(policy.clone()) }).unwrap();
@@ -172,7 +173,8 @@ fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     [("fixed", fixed, None), ("sent", sent, Some(policy.clone()))]
 }
 
-/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would not.
+/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would
+/// not.
 #[test]
 fn each_rule_reaches_what_it_is_about() {
     let dns = |name: &str| alternative(SanType::DnsName(name.try_into().unwrap()));

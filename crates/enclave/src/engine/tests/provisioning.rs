@@ -203,8 +203,8 @@ fn a_restart_loses_everything() {
     assert_eq!(after.issue(issue("ready", csr(|_| {}))), Err(RefusalCode::NotProvisioned));
 }
 
-/// W-R5: an issuer that was deleted and made again has another UID, and gets nothing of the old one; neither does the
-/// same UID after it was destroyed.
+/// W-R5: an issuer that was deleted and made again has another UID, and gets nothing of the old one; neither
+/// does the same UID after it was destroyed.
 #[test]
 fn w_r5_nothing_is_reused_by_an_issuer_made_again() {
     let engine = engine();

@@ -133,7 +133,8 @@ fn a_platform_that_cannot_seal_says_so_and_an_offer_is_never_sealed() {
     assert_eq!(enclave.seal("uid"), Err(RefusalCode::NotProvisioned));
 }
 
-/// The clock that is told with it keeps no sealed CA away, and gives it no power: issuing checks the validity each time.
+/// The clock that is told with it keeps no sealed CA away, and gives it no power: issuing checks the validity
+/// each time.
 #[test]
 fn review_m4_a_sealed_ca_is_restored_at_any_clock_and_issues_only_within_its_validity() {
     let year = 365 * 86_400;

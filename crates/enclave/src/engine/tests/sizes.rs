@@ -1,5 +1,5 @@
-//! W-S7: values of every length, and lengths of every value, in what is delivered and what is asked for. The original read past the
-//! end of them.
+//! W-S7: values of every length, and lengths of every value, in what is delivered and what is asked for. The
+//! original read past the end of them.
 
 use super::fixture::{Controller, TestCa, engine, issue};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -25,7 +25,8 @@ fn text(value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn w_s7_quotes_in_requests_are_left_out_whatever_their_length() {
-    // 16 bytes of two lengths in base64: 2^64 - 1 twice, with 1, after 1; 2^63 twice, whose sum is 0; 3 and 384, and nothing behind.
+    // 16 bytes of two lengths in base64: 2^64 - 1 twice, with 1, after 1; 2^63 twice, whose sum is 0; 3 and
+    // 384, and nothing behind.
     let lengths = [
         "/////////////////////w==",
         "//////////8BAAAAAAAAAA==",

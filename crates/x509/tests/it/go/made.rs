@@ -9,8 +9,8 @@ use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest,
 
 const USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::ServerAuth];
 
-/// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried over byte for byte, and
-/// all other oracles read them.
+/// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried
+/// over byte for byte, and all other oracles read them.
 const ODD: &[(&str, &[&str])] = &[
     // An e-mail address in the subject alone; a `BMPString`, of which zlint takes each byte for a character.
     ("45-subj-strings", &["e_subj_email_not_in_san", "e_subject_dn_not_printable_characters"]),
@@ -48,7 +48,8 @@ fn request(pair: &KeyPair, with_subject: bool) -> CertificateRequest {
     CertificateRequest::from_der(parameters.serialize_request(pair).unwrap().der()).unwrap()
 }
 
-/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every request API.
+/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every request
+/// API.
 #[test]
 fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
     let pairs = KINDS.map(|kind| KeyPair::generate_for(kind).unwrap());

@@ -1,5 +1,6 @@
-//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): what it refuses of requests is never accepted here, and it reads every
-//! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are compared; `cargo xtask csr-mutants` asks for 500,000.
+//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): what it refuses of requests is never accepted
+//! here, and it reads every certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are
+//! compared; `cargo xtask csr-mutants` asks for 500,000.
 
 mod made;
 pub mod mutate;
@@ -106,7 +107,8 @@ impl Made {
         Self { what: what.into(), der: der.to_vec(), between, anchor: anchor.to_vec(), breaks: &[] }
     }
 
-    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those below which a leaf stands.
+    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those
+    /// below which a leaf stands.
     fn webpki(&self) -> Result<(), webpki::Error> {
         let [der, anchor] = [&self.der, &self.anchor].map(|der| CertificateDer::from(der.as_slice()));
         let between: Vec<_> = self.between.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
@@ -134,7 +136,8 @@ fn is_ca(der: &[u8]) -> bool {
     constraints.is_some_and(|(_, constraints)| constraints.ca)
 }
 
-/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the path to the anchor.
+/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the
+/// path to the anchor.
 pub fn nothing_is_wrong_with(made: &[Made]) {
     let wrong = faults(made);
     assert!(wrong.is_empty(), "{wrong:#?}");

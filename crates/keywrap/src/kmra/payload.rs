@@ -1,4 +1,4 @@
-//! What is inside a wrap: one unencrypted PKCS#8 structure.
+//! The contents of a wrapped key: one unencrypted PKCS#8 structure.
 
 use crate::Error;
 use der::asn1::{AnyRef, ObjectIdentifier};
@@ -18,43 +18,43 @@ pub fn check_pkcs8(der: &[u8]) -> Result<(), Error> {
 
 /// Length in bytes of the PKCS#8 structure at the start of `bytes`.
 ///
-/// Libraries take a PKCS#8 followed by any garbage, so the length is read here.
-pub(crate) fn pkcs8_len(bytes: &[u8]) -> Result<usize, Error> {
-    let (len, kind) = read_outer(bytes).unwrap_or((0, Kind::Other("something else")));
-    match kind {
-        Kind::Pkcs8 => Ok(len),
-        // PEM is text, so it is looked for only where DER made no sense.
-        Kind::Other(_) if bytes.starts_with(b"-----BEGIN") => {
+/// Libraries accept a PKCS#8 structure followed by any bytes, so the length is read here.
+pub fn pkcs8_len(bytes: &[u8]) -> Result<usize, Error> {
+    let (len, found) = read_outer(bytes).unwrap_or((0, Found::Other("something else")));
+    match found {
+        Found::Pkcs8 => Ok(len),
+        // PEM is text, so it is looked for only if the bytes are not DER.
+        Found::Other(_) if bytes.starts_with(b"-----BEGIN") => {
             Err(Error::PrivateKeyMalformed { found: "PEM text" })
         }
-        Kind::Other(found) => Err(Error::PrivateKeyMalformed { found }),
+        Found::Other(what) => Err(Error::PrivateKeyMalformed { found: what }),
     }
 }
 
-enum Kind {
+enum Found {
     Pkcs8,
     Other(&'static str),
 }
 
-fn read_outer(bytes: &[u8]) -> der::Result<(usize, Kind)> {
+fn read_outer(bytes: &[u8]) -> der::Result<(usize, Found)> {
     let mut reader = SliceReader::new(bytes)?;
     let outer = AnyRef::decode(&mut reader)?;
     let len = usize::try_from(reader.position())?;
     outer.tag().assert_eq(Tag::Sequence)?;
     let mut inner = SliceReader::new(outer.value())?;
-    Ok((len, read_kind(&mut inner)?))
+    Ok((len, read_inner(&mut inner)?))
 }
 
-fn read_kind(inner: &mut SliceReader<'_>) -> der::Result<Kind> {
+fn read_inner(inner: &mut SliceReader<'_>) -> der::Result<Found> {
     if Tag::peek(inner)? == Tag::Sequence {
         AnyRef::decode(inner)?;
         let encrypted = Tag::peek(inner)? == Tag::OctetString;
-        return Ok(Kind::Other(if encrypted { "an encrypted PKCS#8 structure" } else { "something else" }));
+        return Ok(Found::Other(if encrypted { "an encrypted PKCS#8 structure" } else { "something else" }));
     }
     let version = u8::decode(inner)?;
     match Tag::peek(inner)? {
-        Tag::Integer => return Ok(Kind::Other("an RSA key in PKCS#1")),
-        Tag::OctetString => return Ok(Kind::Other("an EC key in SEC1")),
+        Tag::Integer => return Ok(Found::Other("an RSA key in PKCS#1")),
+        Tag::OctetString => return Ok(Found::Other("an EC key in SEC1")),
         _ => {}
     }
     let algorithm = AnyRef::decode(inner)?;
@@ -65,12 +65,12 @@ fn read_kind(inner: &mut SliceReader<'_>) -> der::Result<Kind> {
     let mut last = None;
     while !inner.is_finished() {
         let Tag::ContextSpecific { number, .. } = AnyRef::decode(inner)?.tag() else {
-            return Ok(Kind::Other("a structure with unknown fields"));
+            return Ok(Found::Other("a structure with unknown fields"));
         };
         if number > TagNumber(1) || last.is_some_and(|last| number <= last) {
-            return Ok(Kind::Other("a structure with unknown fields"));
+            return Ok(Found::Other("a structure with unknown fields"));
         }
         last = Some(number);
     }
-    Ok(if version <= 1 { Kind::Pkcs8 } else { Kind::Other("a structure of an unknown version") })
+    Ok(if version <= 1 { Found::Pkcs8 } else { Found::Other("a structure of an unknown version") })
 }
