@@ -1,7 +1,6 @@
-//! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the
-//! enclave's engine against its bare primitives (verify the request, sign, verify the certificate) by the
-//! same library with the same keys. Times depend on the machine, so that only ratios within one run are
-//! compared. Exits with 1 if a bound is missed.
+//! `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare primitives (verify
+//! the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
+//! machine, so only ratios within one run are compared. Exits with 1 if a bound is missed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;

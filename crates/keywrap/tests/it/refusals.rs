@@ -1,4 +1,4 @@
-//! The checklist of crypto-and-x509 section 7, as far as it is about wraps.
+//! What is refused of wrapped keys and of keys to be wrapped.
 
 use super::kwp::{initial, wrap_blocks};
 use super::{SHA1, SHA256, b64, kwp, kwp_wrap, oaep, p256_pkcs8, quote_key, quote_spki, spki_of, stored};

@@ -130,8 +130,8 @@ fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Certifica
     CertificateRequest::from_der(&request(change)).unwrap()
 }
 
-/// W-S5: the original copied "SGX Quote has been verified" into certificates for quotes that were not bound
-/// to the key.
+/// W-S5: Intel's Trusted Certificate Service copied "SGX Quote has been verified" into certificates for
+/// quotes that were not bound to the key.
 #[test]
 fn w_s5_a_quote_in_a_request_becomes_no_claim_of_the_certificate() {
     const QUOTE: &[u64] = &[1, 3, 6, 1, 4, 1, 54392, 5, 1283];

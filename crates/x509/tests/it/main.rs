@@ -1,4 +1,4 @@
-//! Vectors, rules by their conformance ids, and the openssl command as an independent verifier.
+//! Vectors, rules by their ids in docs/conformance.md, and the openssl command as an independent verifier.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The profiles of the profiles, each rule by its conformance id.
+//! The profiles of the request APIs, each rule by its id in docs/conformance.md.
 
 use crate::issuance::openssl_accepts;
 use crate::property::{asked, given, names_are_critical};

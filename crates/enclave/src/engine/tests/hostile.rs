@@ -151,129 +151,130 @@ struct HostileController {
 }
 
 impl HostileController {
-    #[expect(clippy::too_many_lines, reason = "one arm for each thing that a controller can do")]
     fn act(&mut self, mut bits: Bits) {
         match bits.below(12) {
-            0 => {
-                let policy = bits.policy();
-                let path_length = bits.one_of(&[None, Some(0), Some(2)]);
-                let now = bits.time();
-                let request =
-                    GenerateCa { policy: policy.clone(), now, path_length, ..self_signed(&bits.uid()) };
-                if let Ok(ca) = self.engine.generate(request) {
-                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
-                }
+            0 => self.generate(&mut bits),
+            1 => self.seal(&mut bits),
+            2 => self.restore(&mut bits),
+            3 => self.destroy(&mut bits),
+            4 => self.restart(&mut bits),
+            5 => self.deliver(&mut bits),
+            6 => self.renew(&mut bits),
+            7 => self.begin_renewal(&mut bits),
+            _ => self.issue(&mut bits),
+        }
+    }
+
+    fn generate(&mut self, bits: &mut Bits) {
+        let policy = bits.policy();
+        let path_length = bits.one_of(&[None, Some(0), Some(2)]);
+        let now = bits.time();
+        let request = GenerateCa { policy: policy.clone(), now, path_length, ..self_signed(&bits.uid()) };
+        if let Ok(ca) = self.engine.generate(request) {
+            self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
+        }
+    }
+
+    fn seal(&mut self, bits: &mut Bits) {
+        if let Ok(Response::Sealed(sealed)) =
+            self.engine.outcome(Request::Seal(Seal { issuer_uid: bits.uid() }))
+        {
+            self.blobs.push(sealed.blob);
+        }
+    }
+
+    fn restore(&mut self, bits: &mut Bits) {
+        if let Some(blob) = self.blobs.get(usize::try_from(bits.below(8)).unwrap()) {
+            let mut blob = blob.to_vec();
+            if bits.below(3) == 0 {
+                let at = usize::try_from(bits.below(blob.len() as u64)).unwrap();
+                blob[at] ^= 1;
             }
-            1 => {
-                if let Ok(Response::Sealed(sealed)) =
-                    self.engine.outcome(Request::Seal(Seal { issuer_uid: bits.uid() }))
-                {
-                    self.blobs.push(sealed.blob);
-                }
+            let _ = self.engine.restore_at(&bits.uid(), &blob, bits.time());
+        }
+    }
+
+    fn destroy(&mut self, bits: &mut Bits) {
+        if bits.below(4) == 0 {
+            self.engine.destroy(&bits.uid());
+        }
+    }
+
+    /// The enclave forgets everything, as after a restart.
+    fn restart(&mut self, bits: &mut Bits) {
+        if bits.below(16) == 0 {
+            self.engine = sealing_engine(1, 1);
+        }
+    }
+
+    /// Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with
+    fn deliver(&mut self, bits: &mut Bits) {
+        // it.
+        if let Some((owner, offer)) = self.offers.first() {
+            let ca = TestCa::new();
+            let delivery = CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };
+            if let Ok(info) = self.engine.deliver(delivery) {
+                self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
             }
-            2 => {
-                if let Some(blob) = self.blobs.get(usize::try_from(bits.below(8)).unwrap()) {
-                    let mut blob = blob.to_vec();
-                    if bits.below(3) == 0 {
-                        let at = usize::try_from(bits.below(blob.len() as u64)).unwrap();
-                        blob[at] ^= 1;
-                    }
-                    let _ = self.engine.restore_at(&bits.uid(), &blob, bits.time());
-                }
-            }
-            3 => {
-                if bits.below(4) == 0 {
-                    self.engine.destroy(&bits.uid());
-                }
-            }
-            4 => {
-                // The enclave forgets everything, as after a restart.
-                if bits.below(16) == 0 {
-                    self.engine = sealing_engine(1, 1);
-                }
-            }
-            5 => {
-                // Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with
-                // it.
-                if let Some((owner, offer)) = self.offers.first() {
-                    let ca = TestCa::new();
-                    let delivery =
-                        CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };
-                    if let Ok(info) = self.engine.deliver(delivery) {
-                        self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
-                    }
-                }
-            }
-            6 => {
-                // The next certificate of a CA is bound by what was fixed for the one before.
-                let uid = bits.uid();
-                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
-                let request = RenewCa {
-                    issuer_uid: uid,
-                    new_key: bits.one_of(&[None, Some("ECDSA-P256".into()), Some("junk".into())]),
-                    lifetime: bits.one_of(&[3600, 86_400, 400 * 86_400, 0, u64::MAX]),
-                    now: bits.time(),
-                };
-                if let Ok(ca) = self.engine.renew(request) {
-                    let (_, fixed) = self.fixed[&held.unwrap().to_vec()].clone();
-                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), fixed));
-                }
-            }
-            7 => {
-                let uid = bits.uid();
-                if let Ok(offer) = self.engine.begin_renewal(&uid) {
-                    self.offers.insert(0, (uid, offer));
-                }
-            }
-            _ => {
-                let uid = bits.uid();
-                let usages: Vec<String> = (0..bits.below(3))
-                    .map(|_| {
-                        bits.one_of(&[
-                            "server auth",
-                            "cert sign",
-                            "crl sign",
-                            "any",
-                            "digital signature",
-                            "junk",
-                        ])
-                    })
-                    .map(str::to_owned)
-                    .collect();
-                let requests = if bits.below(2) == 0 { &REQUESTS[..5] } else { &REQUESTS };
-                let request = Issue {
-                    request: bits.one_of(requests).into(),
-                    usages: match bits.below(4) {
-                        0 => vec!["server auth".into()],
-                        1 | 2 => vec!["cert sign".into(), "server auth".into()],
-                        _ => usages,
-                    },
-                    lifetime: bits.one_of(&[
-                        None,
-                        None,
-                        Some(0),
-                        Some(600),
-                        Some(u64::MAX),
-                        Some(400 * 86_400),
-                    ]),
-                    now: bits.time(),
-                    policy: bits.policy(),
-                    is_ca: bits.below(2) == 0,
-                    request_api: bits.one_of(&[
-                        RequestApi::KubernetesCsr,
-                        RequestApi::CertManager,
-                        RequestApi::PodCertificate,
-                    ]),
-                    ..issue(&uid, Vec::new())
-                };
-                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
-                if let Ok(issued) = self.engine.issue(request.clone()) {
-                    let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
-                    check_issued(&issued, ca, fixed.as_ref(), &request);
-                    self.signed += 1;
-                    self.cas += usize::from(request.is_ca);
-                }
-            }
+        }
+    }
+
+    /// The next certificate of a CA is bound by what was fixed for the one before.
+    fn renew(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+        let request = RenewCa {
+            issuer_uid: uid,
+            new_key: bits.one_of(&[None, Some("ECDSA-P256".into()), Some("junk".into())]),
+            lifetime: bits.one_of(&[3600, 86_400, 400 * 86_400, 0, u64::MAX]),
+            now: bits.time(),
+        };
+        if let Ok(ca) = self.engine.renew(request) {
+            let (_, fixed) = self.fixed[&held.unwrap().to_vec()].clone();
+            self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), fixed));
+        }
+    }
+
+    fn begin_renewal(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        if let Ok(offer) = self.engine.begin_renewal(&uid) {
+            self.offers.insert(0, (uid, offer));
+        }
+    }
+
+    fn issue(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        let usages: Vec<String> = (0..bits.below(3))
+            .map(|_| {
+                bits.one_of(&["server auth", "cert sign", "crl sign", "any", "digital signature", "junk"])
+            })
+            .map(str::to_owned)
+            .collect();
+        let requests = if bits.below(2) == 0 { &REQUESTS[..5] } else { &REQUESTS };
+        let request = Issue {
+            request: bits.one_of(requests).into(),
+            usages: match bits.below(4) {
+                0 => vec!["server auth".into()],
+                1 | 2 => vec!["cert sign".into(), "server auth".into()],
+                _ => usages,
+            },
+            lifetime: bits.one_of(&[None, None, Some(0), Some(600), Some(u64::MAX), Some(400 * 86_400)]),
+            now: bits.time(),
+            policy: bits.policy(),
+            is_ca: bits.below(2) == 0,
+            request_api: bits.one_of(&[
+                RequestApi::KubernetesCsr,
+                RequestApi::CertManager,
+                RequestApi::PodCertificate,
+            ]),
+            ..issue(&uid, Vec::new())
+        };
+        let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+        if let Ok(issued) = self.engine.issue(request.clone()) {
+            let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
+            check_issued(&issued, ca, fixed.as_ref(), &request);
+            self.signed += 1;
+            self.cas += usize::from(request.is_ca);
         }
     }
 }

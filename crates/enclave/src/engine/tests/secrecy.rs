@@ -1,4 +1,4 @@
-//! W-D6: what the original let out of its token stays inside, whatever is asked.
+//! W-D6: what Intel's Trusted Certificate Service let out of its token stays inside, whatever is requested.
 
 use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, sealing_key, self_signed};
 use crate::Engine;

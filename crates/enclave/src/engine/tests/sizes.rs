@@ -1,5 +1,5 @@
-//! W-S7: values of every length, and lengths of every value, in what is delivered and what is asked for. The
-//! original read past the end of them.
+//! W-S7: values of every length, and lengths of every value, in deliveries and requests. Intel's
+//! Trusted Certificate Service read past the end of them.
 
 use super::fixture::{Controller, TestCa, engine, issue};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -7,7 +7,8 @@ use tcs_enclave_rpc::{CompleteProvisioning, RefusalCode};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
-/// Quote, public key and nonce of the original (provisioning protocol, sections 1 and 10).
+/// Quote, public key and nonce (OIDs 1.3.6.1.4.1.54392.5.1283, .1284 and .1547 of Intel's Trusted Certificate
+/// Service).
 const QUOTE_EXTENSIONS: [u64; 3] = [1283, 1284, 1547];
 const UTF8_STRING: u8 = 0x0c;
 
@@ -18,7 +19,7 @@ fn request(key: &KeyPair, id: u64, value: &[u8]) -> Vec<u8> {
     params.serialize_request(key).unwrap().der().to_vec()
 }
 
-/// `UTF8String`, as the original's clients send it.
+/// `UTF8String`, as the clients of that service send it.
 fn text(value: &[u8]) -> Vec<u8> {
     [&[UTF8_STRING, u8::try_from(value.len()).unwrap()], value].concat()
 }
