@@ -1,5 +1,5 @@
-//! Certificates. The first byte says where: `0` to `2` the DER of a certificate of the quote's chain, `3` to `8` of the
-//! collateral's chains, `p` the quote's chain as PEM, `q` to `s` the collateral's.
+//! Certificates. The first byte says where: `0` to `2` the DER of a certificate of the quote's chain, `3` to
+//! `8` of the collateral's chains, `p` the quote's chain as PEM, `q` to `s` the collateral's.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,18 +15,18 @@ fuzz_target!(|data: &[u8]| {
         b'0'..=b'2' => {
             let quote = SGX.evidence.quote().unwrap();
             let chain = quote.signature_data().unwrap().pck_chain();
-            judge_quote(replaced(chain, usize::from(place - b'0'), data).as_bytes());
+            check_quote(replaced(chain, usize::from(place - b'0'), data).as_bytes());
         }
         b'3'..=b'8' => {
             let place = usize::from(place - b'3');
             let chain = CHAINS[place / 2];
             let text = replaced(SGX.json[chain].as_str().unwrap().as_bytes(), place % 2, data);
-            SGX.judge_collateral(&SGX.json_with(chain, text));
+            SGX.check_collateral(&SGX.json_with(chain, text));
         }
-        b'p' => judge_quote(data),
+        b'p' => check_quote(data),
         b'q'..=b's' => {
             if let Ok(text) = std::str::from_utf8(data) {
-                SGX.judge_collateral(&SGX.json_with(CHAINS[usize::from(place - b'q')], text.into()));
+                SGX.check_collateral(&SGX.json_with(CHAINS[usize::from(place - b'q')], text.into()));
             }
         }
         _ => {}
@@ -41,7 +41,7 @@ fn replaced(chain: &[u8], at: usize, der: &[u8]) -> String {
 }
 
 /// The genuine quote with another chain, its lengths adapted.
-fn judge_quote(chain: &[u8]) {
+fn check_quote(chain: &[u8]) {
     let bytes = SGX.evidence.bytes();
     let quote = SGX.evidence.quote().unwrap();
     let own = quote.signature_data().unwrap().pck_chain();
@@ -51,5 +51,5 @@ fn judge_quote(chain: &[u8]) {
     quote.extend_from_slice(chain);
     let signature = u32::try_from(quote.len() - 436).unwrap();
     quote[432..436].copy_from_slice(&signature.to_le_bytes());
-    SGX.judge_evidence(&Evidence::SgxQuote(quote));
+    SGX.check_evidence(&Evidence::SgxQuote(quote));
 }

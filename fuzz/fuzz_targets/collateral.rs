@@ -1,4 +1,5 @@
-//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is sound.
+//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is
+//! sound.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,13 +10,13 @@ fuzz_target!(|data: &[u8]| {
         Some(b'0') => "tcb_info",
         Some(b'1') => "qe_identity",
         _ => {
-            SGX.judge_collateral(data);
-            TDX.judge_collateral(data);
+            SGX.check_collateral(data);
+            TDX.check_collateral(data);
             return;
         }
     };
     if let Ok(text) = std::str::from_utf8(&data[1..]) {
-        SGX.judge_collateral(&SGX.json_with(member, text.into()));
-        TDX.judge_collateral(&TDX.json_with(member, text.into()));
+        SGX.check_collateral(&SGX.json_with(member, text.into()));
+        TDX.check_collateral(&TDX.json_with(member, text.into()));
     }
 });

@@ -1,4 +1,5 @@
-//! PEM texts: whatever is read is what Go's `encoding/pem` finds, block for block; all readers of a public key agree.
+//! PEM texts: whatever is read is what Go's `encoding/pem` finds, block for block; all readers of a public
+//! key agree.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use std::sync::{LazyLock, Mutex};
 use tcs_evidence::QuotePublicKey;
 use tcs_issuer::delivery::read_request;
-use tcs_testkit::judge::Judge;
+use tcs_testkit::go_oracle::GoOracle;
 
-static JUDGE: LazyLock<Mutex<Judge>> = LazyLock::new(|| Mutex::new(Judge::start().unwrap()));
+static GO_ORACLE: LazyLock<Mutex<GoOracle>> = LazyLock::new(|| Mutex::new(GoOracle::start().unwrap()));
 
 fn sha256(der: &[u8]) -> String {
     hex::encode(Sha256::digest(der))
@@ -27,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // Go finds no boundary behind a byte order mark; openssl does, and nothing else.
     let text = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
-    let found = JUDGE.lock().unwrap().pem(text).unwrap();
+    let found = GO_ORACLE.lock().unwrap().pem(text).unwrap();
     assert_eq!(found.len(), blocks.len());
     for (block, (label, hash)) in blocks.iter().zip(&found) {
         assert_eq!(block.label.replace(',', ";"), *label);

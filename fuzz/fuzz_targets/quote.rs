@@ -16,7 +16,7 @@ fuzz_target!(|quote: &[u8]| {
     let forms = [Evidence::SgxQuote(quote.to_vec()), Evidence::TdxQuote(quote.to_vec())];
     for evidence in forms.into_iter().chain(named) {
         for genuine in [&SGX, &TDX, &TDX5] {
-            genuine.judge_evidence(&evidence);
+            genuine.check_evidence(&evidence);
         }
     }
 });

@@ -1,8 +1,9 @@
-//! Certificate requests, DER: what is accepted is taken over byte for byte, and what is made of it passes the judge of the final bytes.
+//! Certificate requests, DER: what is accepted is copied byte for byte, and what is built of it passes the
+//! check of the final bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_x509::{CertificateRequest, LeafRequest, Profile, Usage};
+use tcs_x509::{CertificateProfile, CertificateRequest, IssuanceRequest, Usage};
 
 fuzz_target!(|data: &[u8]| {
     let _ = tcs_x509::CaCertificate::from_der(data);
@@ -11,10 +12,20 @@ fuzz_target!(|data: &[u8]| {
     assert!(holds(request.subject_raw()) && holds(request.spki_raw()));
     assert!(request.san_raw().is_none_or(holds));
     let fixed = Some(&tcs_fuzz::CA.1);
-    for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
+    for profile in [
+        CertificateProfile::KubernetesCsr,
+        CertificateProfile::CertManager,
+        CertificateProfile::PodCertificate,
+    ] {
         for usages in [&[][..], &[Usage::ServerAuth], &[Usage::CertSign, Usage::ServerAuth]] {
             let is_ca = usages.contains(&Usage::CertSign);
-            tcs_fuzz::judge(&LeafRequest { profile, usages, fixed, is_ca, ..tcs_fuzz::ask(&request) });
+            tcs_fuzz::build_and_check(&IssuanceRequest {
+                profile,
+                usages,
+                fixed,
+                is_ca,
+                ..tcs_fuzz::params(&request)
+            });
         }
     }
 });

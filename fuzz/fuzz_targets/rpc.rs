@@ -1,4 +1,5 @@
-//! Frames of the RPC, and the requests in them as the enclave answers them. No offer is made and no RSA key: that takes a second.
+//! Frames of the RPC, and the requests in them as the enclave answers them. No offer is made and no RSA key:
+//! that takes a second.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,8 +19,8 @@ fuzz_target!(|data: &[u8]| {
         let _ = codec::decode::<Response>(&frame.body);
         match codec::decode_known::<Request>(&frame.body) {
             Ok(Request::BeginProvisioning(_)) | Err(_) => {}
-            Ok(Request::GenerateCa(ask)) if ask.key_algorithm == SLOW => {}
-            Ok(Request::RenewCa(ask)) if ask.new_key.as_deref() == Some(SLOW) => {}
+            Ok(Request::GenerateCa(generate)) if generate.key_algorithm == SLOW => {}
+            Ok(Request::RenewCa(renew)) if renew.new_key.as_deref() == Some(SLOW) => {}
             Ok(request) => {
                 let answer = ENGINE.handle(request);
                 assert!(codec::encode(frame.id, &answer).is_ok());

@@ -1,8 +1,9 @@
-//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are judged by what can be read.
+//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are checked by
+//! those that can be read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tcs_x509::{LeafRequest, Policy, PolicyRules};
+use tcs_x509::{IssuanceRequest, Policy, PolicyRules};
 
 fuzz_target!(|text: &str| {
     let list = |mark: char| -> Vec<String> {
@@ -26,6 +27,6 @@ fuzz_target!(|text: &str| {
     };
     let Ok(policy) = Policy::new(&rules) else { return };
     for request in &*tcs_fuzz::REQUESTS {
-        tcs_fuzz::judge(&LeafRequest { narrowing: Some(&policy), ..tcs_fuzz::ask(request) });
+        tcs_fuzz::build_and_check(&IssuanceRequest { narrowing: Some(&policy), ..tcs_fuzz::params(request) });
     }
 });

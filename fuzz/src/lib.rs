@@ -1,4 +1,5 @@
-//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or that of the genuine.
+//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or that of the
+//! genuine.
 #![forbid(unsafe_code)]
 
 use serde_json::Value;
@@ -56,20 +57,20 @@ impl Genuine {
     }
 
     /// Whatever the collateral is, the genuine quote is refused or has the claims that it has.
-    pub fn judge_collateral(&self, json: &[u8]) {
-        self.judge_collateral_like(json, |_, _| {});
+    pub fn check_collateral(&self, json: &[u8]) {
+        self.check_collateral_like(json, |_, _| {});
     }
 
-    /// As [`Self::judge_collateral`], but a CRL of Intel's of another day brings its own number and dates.
-    pub fn judge_crl(&self, json: &[u8]) {
-        self.judge_collateral_like(json, |expected, found| {
+    /// As [`Self::check_collateral`], but a CRL of Intel's of another day brings its own number and dates.
+    pub fn check_crl(&self, json: &[u8]) {
+        self.check_collateral_like(json, |expected, found| {
             expected.root_ca_crl_number = found.root_ca_crl_number;
             expected.pck_crl_number = found.pck_crl_number;
             expected.window = found.window;
         });
     }
 
-    fn judge_collateral_like(&self, json: &[u8], adapt: impl FnOnce(&mut Claims, &Claims)) {
+    fn check_collateral_like(&self, json: &[u8], adapt: impl FnOnce(&mut Claims, &Claims)) {
         let Ok(collateral) = Collateral::from_json(json) else { return };
         if let Some(found) = self.claims(&self.evidence, &collateral) {
             let mut expected = self.claims(&self.evidence, &self.collateral).unwrap();
@@ -79,7 +80,7 @@ impl Genuine {
     }
 
     /// Whatever the evidence is, it is refused or has the claims of a genuine quote.
-    pub fn judge_evidence(&self, evidence: &Evidence) {
+    pub fn check_evidence(&self, evidence: &Evidence) {
         let _ = inspect(evidence);
         if let Some(claims) = self.claims(evidence, &self.collateral) {
             let mut genuine = [&SGX, &TDX, &TDX5].into_iter();
@@ -105,7 +106,8 @@ pub const NOW: i64 = tcs_enclave::RELEASE_DATE + 86_400;
 /// An enclave that can seal and holds one CA, of issuer `held`.
 pub fn enclave() -> tcs_enclave::Engine {
     use tcs_enclave_rpc::{Handler as _, Request, Response};
-    let engine = tcs_enclave::Engine::new(Box::new(Sealing)).unwrap();
+    let engine =
+        tcs_enclave::Engine::new(Box::new(Sealing), Box::new(tcs_enclave::keys::SoftwareKeys)).unwrap();
     assert!(matches!(engine.handle(Request::GenerateCa(ca())), Response::Provisioned(_)));
     engine
 }
@@ -126,34 +128,35 @@ fn ca() -> tcs_enclave_rpc::GenerateCa {
 /// A CA below which others may stand, and the policy that says so.
 pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|| {
     use tcs_enclave_rpc::{GenerateCa, Handler as _, Request, Response};
-    let ask = GenerateCa { issuer_uid: "deep".into(), path_length: None, ..ca() };
-    let Response::Provisioned(ca) = enclave().handle(Request::GenerateCa(ask)) else { panic!("no CA") };
+    let generate = GenerateCa { issuer_uid: "deep".into(), path_length: None, ..ca() };
+    let Response::Provisioned(ca) = enclave().handle(Request::GenerateCa(generate)) else { panic!("no CA") };
     let chain = tcs_x509::CaChain::from_delivered(&[ca.chain[0].to_vec()], NOW).unwrap();
     let rules = tcs_x509::PolicyRules { ca_depth: Some(2), ..tcs_x509::PolicyRules::default() };
     (chain, tcs_x509::Policy::new(&rules).unwrap())
 });
 
-/// What is asked of [`CA`] with a request when nothing else is said.
-pub fn ask(request: &tcs_x509::CertificateRequest) -> tcs_x509::LeafRequest<'_> {
-    tcs_x509::LeafRequest {
-        profile: tcs_x509::Profile::KubernetesCsr,
+/// The parameters of an issuance by [`CA`] that says nothing else.
+pub fn params(request: &tcs_x509::CertificateRequest) -> tcs_x509::IssuanceRequest<'_> {
+    tcs_x509::IssuanceRequest {
+        profile: tcs_x509::CertificateProfile::KubernetesCsr,
         request,
         usages: &[],
         lifetime: None,
         now: NOW,
         serial: [1; 16],
-        clock_floor: 0,
+        earliest: 0,
         fixed: None,
         narrowing: None,
         is_ca: false,
     }
 }
 
-/// Builds and judges; what is refused may be refused, but never because something else was built than was asked.
-pub fn judge(ask: &tcs_x509::LeafRequest<'_>) {
+/// Builds and checks a certificate. It may be refused, but never because something else was built than was
+/// requested.
+pub fn build_and_check(params: &tcs_x509::IssuanceRequest<'_>) {
     let (ca, _) = &*CA;
-    let judged = tcs_x509::Tbs::build(ask, ca).and_then(|tbs| tbs.judge(ask, ca));
-    assert!(!matches!(judged, Err(tcs_x509::Error::Judgement(_))), "{judged:?}");
+    let checked = tcs_x509::Tbs::build(params, ca).and_then(|tbs| tcs_x509::check_tbs(&tbs, params, ca));
+    assert!(!matches!(checked, Err(tcs_x509::Error::CheckFailed(_))), "{checked:?}");
 }
 
 /// Requests with every kind of name.
@@ -176,8 +179,8 @@ impl tcs_enclave::platform::TeePlatform for Sealing {
     fn evidence_kind(&self) -> &'static str {
         "none"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> tcs_enclave::platform::Assurance {
+        tcs_enclave::platform::Assurance::Simulated
     }
     fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, tcs_enclave::Error> {
         Err(tcs_enclave::Error::EvidenceUnusable("there is none"))

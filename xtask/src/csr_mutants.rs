@@ -1,4 +1,4 @@
-//! `csr-mutants`: mutated certificate requests, judged by ours and by Go's `crypto/x509`.
+//! `csr-mutants`: mutated certificate requests, checked by our reader and by Go's `crypto/x509`.
 
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
@@ -8,5 +8,5 @@ pub fn run(count: usize) -> Result<()> {
     let mut test = cargo();
     test.args(["test", "--quiet", "--release", "-p", "tcs-x509", "--test", "it", "--"]);
     test.args(["go::mutated", "--nocapture"]).env("TCS_CSR_MUTANTS", count.to_string());
-    run_command(&mut test, "the judgement of mutated requests")
+    run_command(&mut test, "the comparison of mutated requests")
 }

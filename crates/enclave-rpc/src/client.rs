@@ -10,26 +10,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How long the enclave may take to read a request, or to finish an answer that it has begun.
+/// How long the enclave may take to read a request, or to finish a response that it has begun.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection to the enclave. Share it by reference or `Arc`; calls from many threads are in flight together.
+/// A connection to the enclave. Share it by reference or `Arc`; calls from many threads are in flight
+/// together.
 ///
-/// It never connects again by itself: an enclave that went away has lost its keys, and the owner of the client must
-/// learn that ([`wait_closed`](Self::wait_closed)).
+/// It never reconnects by itself: an enclave that went away may have lost its keys, and the owner of the
+/// client must learn that ([`wait_closed`](Self::wait_closed)).
 pub struct Client {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// An answer that is to come. Dropped, it is given up; the enclave may still carry the request out.
-pub struct Answer {
+/// A response that is still to come. Dropping it gives it up; the enclave may still carry the request out.
+pub struct PendingResponse {
     shared: Arc<Shared>,
     id: u64,
     receiver: Receiver<Response>,
 }
 
-impl Answer {
+impl PendingResponse {
     /// Waits for it; fails as [`Client::call`] does.
     pub fn wait(self, timeout: Duration) -> Result<Response, ClientError> {
         self.receiver.recv_timeout(timeout).map_err(|error| match error {
@@ -39,7 +40,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for PendingResponse {
     fn drop(&mut self) {
         if let Some(waiting) = self.shared.waiting().as_mut() {
             waiting.remove(&self.id);
@@ -52,7 +53,7 @@ struct Shared {
     /// Held while a request is written, so that frames do not mix.
     writer: Mutex<()>,
     last_id: AtomicU64,
-    /// Who waits for which answer; `None` once the connection has ended.
+    /// Who waits for which response; `None` once the connection has ended.
     waiting: Mutex<Option<HashMap<u64, SyncSender<Response>>>>,
     closed: Condvar,
 }
@@ -71,27 +72,27 @@ impl Client {
         });
         let reading = Arc::clone(&shared);
         let reader = thread::Builder::new().name("rpc-client".to_owned()).spawn(move || {
-            reading.deliver_answers();
+            reading.deliver_responses();
             reading.close();
         })?;
         Ok(Self { shared, reader: Some(reader) })
     }
 
-    /// Asks, and waits for the answer; a refusal is an answer.
+    /// Sends a request and waits for the response; a refusal is a response.
     ///
-    /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after `timeout`, when
-    /// the enclave may still carry the request out.
+    /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after
+    /// `timeout`, when the enclave may still carry the request out.
     pub fn call(&self, request: Request, timeout: Duration) -> Result<Response, ClientError> {
-        let answer = self.send(&request)?;
+        let pending = self.send(&request)?;
         drop(request);
-        answer.wait(timeout)
+        pending.wait(timeout)
     }
 
-    /// Asks without waiting: one thread can have many requests in flight.
-    pub fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+    /// Sends a request without waiting, so that one thread can have many requests in flight.
+    pub fn send(&self, request: &Request) -> Result<PendingResponse, ClientError> {
         let (sender, receiver) = sync_channel(1);
         let id = self.shared.send(request, sender)?;
-        Ok(Answer { shared: Arc::clone(&self.shared), id, receiver })
+        Ok(PendingResponse { shared: Arc::clone(&self.shared), id, receiver })
     }
 
     /// Whether the connection has ended.
@@ -129,14 +130,14 @@ impl Shared {
         self.waiting().as_mut().ok_or(ClientError::Disconnected)?.insert(id, sender);
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if (&self.stream).write_all(&frame).is_err() {
-            // Part of the frame may have gone out: nothing sensible can follow it.
+            // Part of the frame may have been sent: nothing sensible can follow it.
             self.close();
             return Err(ClientError::Disconnected);
         }
         Ok(id)
     }
 
-    fn deliver_answers(&self) {
+    fn deliver_responses(&self) {
         let mut stream = BufReader::new(&self.stream);
         while let Ok(Some(frame)) = codec::read(&mut stream, PATIENCE) {
             let Ok(response) = codec::decode(&frame.body) else { return };
@@ -148,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Dropping the senders ends every call that waits.
+    /// Dropping the senders ends every waiting call.
     fn close(&self) {
         self.stream.close();
         *self.waiting() = None;

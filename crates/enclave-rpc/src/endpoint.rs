@@ -15,8 +15,9 @@ use std::time::Duration;
 
 /// Where the enclave listens. As text: `unix:/path`, `/path`, or a numeric loopback address with port.
 ///
-/// TCP is for platforms whose Unix sockets do not reach the host (Gramine; platform reference, section 3). The RPC has
-/// no authentication of its own, so any other than a loopback address is refused, here and again at bind and connect.
+/// TCP is for platforms whose Unix sockets do not reach the host, such as Gramine. The RPC has no
+/// authentication of its own, so any address other than loopback is refused, here and again at bind and
+/// connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// A Unix stream socket at an absolute path.
@@ -64,10 +65,10 @@ impl Listener {
         }
     }
 
-    /// Where clients find this listener: with the port that the kernel chose, if it was asked to.
-    pub(crate) fn reachable_at(&self, asked: &Endpoint) -> Result<Endpoint, Error> {
+    /// Where clients find this listener: with the port that the kernel chose, if it was to choose one.
+    pub(crate) fn reachable_at(&self, requested: &Endpoint) -> Result<Endpoint, Error> {
         match self {
-            Self::Unix(_) => Ok(asked.clone()),
+            Self::Unix(_) => Ok(requested.clone()),
             Self::Tcp(listener) => Ok(Endpoint::Tcp(listener.local_addr()?)),
         }
     }
@@ -180,9 +181,9 @@ fn require_loopback(address: SocketAddr) -> Result<(), Error> {
     if address.ip().is_loopback() { Ok(()) } else { Err(Error::EndpointNotLoopback(address)) }
 }
 
-/// Binds a socket that was never open to anyone else: made in a directory of mode 0700, set to 0600, then moved to its
-/// place. (The umask would do too, but belongs to every thread of the process.) The socket file of a dead process is
-/// replaced; one that answers is not, and neither is a file of another kind.
+/// Binds a socket that was never open to anyone else: it is made in a directory of mode 0700, set to 0600,
+/// then moved to its place. (The umask would do, too, but belongs to every thread of the process.) The socket
+/// file of a dead process is replaced; one that answers is not, and neither is a file of another kind.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     require_free(path)?;
@@ -218,7 +219,8 @@ fn require_free(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The send timeout also bounds `connect`, which waits while the listener's backlog is full (unix(7), socket(7)).
+/// The send timeout also bounds `connect`, which waits while the listener's backlog is full (unix(7),
+/// socket(7)).
 fn connect_unix(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
     use rustix::net::{
         AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,

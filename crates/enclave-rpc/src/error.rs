@@ -5,22 +5,25 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// The endpoint's text is neither an absolute socket path nor a numeric loopback address with port.
-    #[error("`{0}` is no endpoint: give unix:/absolute/path or a loopback address such as 127.0.0.1:7443")]
+    #[error(
+        "`{0}` is not an endpoint: give unix:/absolute/path or a loopback address such as 127.0.0.1:7443"
+    )]
     EndpointInvalid(String),
     /// The endpoint's address can be reached from other machines; the RPC has no authentication of its own.
-    #[error("{0} is not a loopback address: the enclave speaks on loopback only")]
+    #[error("{0} is not a loopback address: the enclave is reachable on loopback only")]
     EndpointNotLoopback(std::net::SocketAddr),
     /// The system refused a socket operation.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A frame announces more than [`MAX_FRAME`](crate::codec::MAX_FRAME) bytes, or a message would need more.
+    /// A frame announces more than [`MAX_FRAME`](crate::codec::MAX_FRAME) bytes, or a message would need
+    /// more.
     #[error("a frame of {0} bytes is too long")]
     FrameTooLong(usize),
     /// A frame is too short for version and request id.
     #[error("a frame of {0} bytes is too short")]
     FrameTooShort(usize),
-    /// The other side speaks another version of the protocol.
-    #[error("protocol version {0} is not spoken here")]
+    /// The other side uses another version of the protocol.
+    #[error("protocol version {0} is not supported")]
     VersionUnsupported(u8),
     /// The message in a frame cannot be decoded.
     #[error("a message cannot be decoded")]

@@ -1,4 +1,5 @@
-//! The typed RPC between the untrusted controller and the enclave: messages, codec, blocking server and client.
+//! The typed RPC between the untrusted controller and the enclave: messages, codec, blocking server and
+//! client.
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -7,15 +8,13 @@ mod client;
 mod endpoint;
 mod error;
 mod messages;
-mod refusal;
 mod server;
 
-pub use client::{Answer, Client};
+pub use client::{Client, PendingResponse};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use messages::*;
 pub use minicbor::bytes::ByteVec;
-pub use refusal::RefusalCode;
 pub use server::{Handler, Server, ServerHandle, ServerOptions};
 
 /// What a [`Client`] fails with.

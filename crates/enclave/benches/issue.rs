@@ -1,6 +1,6 @@
-//! Acceptance 3.4 of the certificate core, run by `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare
-//! primitives (verify the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
-//! machine, so that only ratios within one run are judged. Exits with 1 if a bound is missed.
+//! `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare primitives (verify
+//! the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
+//! machine, so only ratios within one run are compared. Exits with 1 if a bound is missed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -17,11 +17,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use tcs_enclave::platform::{SealingKey, TeePlatform};
+use tcs_enclave::keys::SoftwareKeys;
+use tcs_enclave::platform::{Assurance, SealingKey, TeePlatform};
 use tcs_enclave::{Engine, Error, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    Answer, BeginProvisioning, Client, CompleteProvisioning, Door, Endpoint, Handler, Issue, Request,
-    Response, Server, ServerOptions,
+    BeginProvisioning, Client, CompleteProvisioning, Endpoint, Handler, Issue, PendingResponse, Request,
+    RequestApi, Response, Server, ServerOptions,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
@@ -86,8 +87,8 @@ impl TeePlatform for Nowhere {
     fn evidence_kind(&self) -> &'static str {
         "none"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
     fn evidence(&self, _: &[u8; 64]) -> Result<Evidence, Error> {
         Ok(Evidence::SgxQuote(vec![0; 64]))
@@ -97,8 +98,8 @@ impl TeePlatform for Nowhere {
     }
 }
 
-/// The bare primitives of one issuance, with the subject's CA key and requests, over messages of the lengths that they have. A request's key
-/// is new to whoever verifies it, the CA's is known.
+/// The bare primitives of one issuance, with the subject's CA key and requests, over messages of the lengths
+/// that they have. A request's key is new to whoever verifies it, the CA's is known.
 struct Bare {
     requests: Vec<BareRequest>,
     next: AtomicUsize,
@@ -118,8 +119,8 @@ enum BareKey {
 
 impl Bare {
     fn new(subject: &Subject, tbs_length: usize) -> Self {
-        let requests = subject.requests.iter().map(|ask| {
-            let request = CertReq::from_der(&ask.request).unwrap();
+        let requests = subject.requests.iter().map(|issue| {
+            let request = CertReq::from_der(&issue.request).unwrap();
             let key = request.info.public_key.subject_public_key.raw_bytes().to_vec();
             let key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, key);
             (key, request.info.to_der().unwrap(), request.signature.raw_bytes().to_vec())
@@ -163,7 +164,7 @@ struct Subject {
 
 impl Subject {
     fn new(key: KeyPair) -> Self {
-        let engine = Arc::new(Engine::new(Box::new(Nowhere)).unwrap());
+        let engine = Arc::new(Engine::new(Box::new(Nowhere), Box::new(SoftwareKeys)).unwrap());
         let nonce = tcs_evidence::report_data::FIXED_NONCE.to_vec().into();
         let begin = BeginProvisioning { issuer_uid: "uid".into(), nonce, renewal: false };
         let Response::Offer(offer) = engine.handle(Request::BeginProvisioning(begin)) else {
@@ -192,7 +193,7 @@ impl Subject {
             Issue {
                 issuer_uid: "uid".into(),
                 request: params.serialize_request(&key).unwrap().der().to_vec().into(),
-                door: Door::KubernetesCsr,
+                request_api: RequestApi::KubernetesCsr,
                 usages: vec!["digital signature".into(), "server auth".into(), "client auth".into()],
                 lifetime: Some(86_400),
                 now: NOW,
@@ -265,8 +266,8 @@ fn rates<const N: usize>(
     (0..rounds).map(|_| std::array::from_fn(|at| rate(work[at], repeat, threads[at]))).collect()
 }
 
-/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a core of its own, and one
-/// core be slower than the other.
+/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a
+/// core of its own, and one core be slower than the other.
 fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec<[f64; N]> {
     let rate = |work: Work<'_>| {
         let begun = Instant::now();
@@ -346,7 +347,7 @@ impl Report {
         let flights = repeat * 4;
         let fly = || {
             let mut flying = VecDeque::with_capacity(IN_FLIGHT);
-            let land = |flying: &mut VecDeque<Answer>| {
+            let land = |flying: &mut VecDeque<PendingResponse>| {
                 issued(&flying.pop_front().unwrap().wait(minute).unwrap());
             };
             for _ in 0..flights {

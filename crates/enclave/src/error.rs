@@ -1,12 +1,17 @@
+//! Errors outside of requests.
+
 use std::io;
 
-/// Everything that can fail in this crate outside of answering requests (whose refusals are
-/// [`tcs_enclave_rpc::RefusalCode`]s).
+/// The names of all platforms, built in or not.
+const PLATFORMS: &str = "gramine, simulation";
+
+/// Everything that can fail in this crate outside of requests. A request that fails is refused with a
+/// [`tcs_enclave_rpc::RefusalCode`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No platform has this name.
-    #[error("platform `{0}` is not known; this program knows: {known}", known = crate::platform::KNOWN)]
+    #[error("platform `{0}` is not known; this program knows: {known}", known = PLATFORMS)]
     PlatformUnknown(String),
     /// The platform exists, but this build leaves it out.
     #[error("platform `{0}` is not in this build; it needs the cargo feature `{0}`")]
@@ -37,7 +42,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the command line asked for something that cannot be.
+    /// Whether the command line is wrong.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         use Error::{PlatformFolderMissing, PlatformFolderUnused, PlatformNotBuilt, PlatformUnknown};

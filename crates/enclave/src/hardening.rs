@@ -9,7 +9,8 @@ use std::fs;
 /// `CAP_IPC_LOCK` in the `CapEff` mask of `/proc/self/status` (capabilities(7)).
 const CAP_IPC_LOCK: u32 = 14;
 
-/// Makes the process not dumpable (so not traceable by its own user), forbids core files and keeps memory out of swap.
+/// Makes the process not dumpable (so not traceable by its own user), forbids core files and keeps memory out
+/// of swap.
 ///
 /// Returns what the system did not allow, for the log; nothing of it is a reason not to start.
 #[must_use]
@@ -21,7 +22,8 @@ pub fn harden() -> Vec<String> {
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
         missing.push(format!("core files stay possible: {error}"));
     }
-    // Under a finite limit the lock itself may succeed and a later allocation fail, which would end the process.
+    // Under a finite limit the lock itself may succeed and a later allocation fail, which would end the
+    // process.
     if may_lock_all() {
         // Pages are locked as they are touched: the untouched rest of stacks and arenas costs nothing.
         let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;

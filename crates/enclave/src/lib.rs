@@ -1,21 +1,22 @@
-//! The trusted side: holds CA keys, judges certificate requests and signs.
+//! The trusted side: it holds CA keys, checks certificate requests and signs certificates.
 //!
-//! It believes nothing that it is told: the controller, the clock, the file system and the network are hostile.
-//! [`Engine`] answers the requests of `tcs-enclave-rpc`; [`platform`] makes evidence; [`hardening`] closes the process.
+//! It trusts nothing that it is told: the controller, the clock, the file system and the network are hostile.
+//! [`Engine`] answers the requests of `tcs-enclave-rpc`, [`keys`] holds private keys, [`platform`] makes
+//! evidence, and [`hardening`] protects the process.
 #![forbid(unsafe_code)]
 
 pub mod hardening;
+pub mod keys;
 pub mod platform;
 
 mod engine;
 mod error;
-mod keys;
 mod sealing;
 
 pub use engine::Engine;
 pub use error::Error;
 
-/// Writes a line to standard error, and bears that nobody reads it.
+/// Writes a line to standard error. It ignores write errors: a closed log must not stop the service.
 pub fn log(line: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "tcs-enclave: {line}");
@@ -30,6 +31,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Release date of this version, Unix seconds (2026-11-01). Raised with each release.
 ///
-/// Time comes from the untrusted side; no certificate is made, and no CA taken, for a time before this (design,
-/// section 5). A clock that runs ahead is a named limit.
+/// Time comes from the untrusted side. No certificate is issued and no CA is accepted for a time before this.
+/// That a clock can run ahead is a limit that SECURITY.md names.
 pub const RELEASE_DATE: i64 = 1_793_491_200;

@@ -6,10 +6,12 @@ use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tcs_enclave::{Engine, VERSION, hardening, platform};
+use tcs_enclave::keys::SoftwareKeys;
+use tcs_enclave::platform::{self, Assurance, PlatformOptions};
+use tcs_enclave::{Engine, VERSION, hardening};
 use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerOptions};
 
-/// The trusted side of the Trusted Certificate Service: holds CA keys, judges certificate requests, signs.
+/// The trusted side of the Trusted Certificate Service: holds CA keys, checks certificate requests, signs.
 #[derive(Parser)]
 #[command(name = "tcs-enclave", version = VERSION)]
 struct Arguments {
@@ -39,7 +41,8 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let platform = match platform::open(&arguments.platform, arguments.platform_dir.as_deref()) {
+    let options = PlatformOptions { folder: arguments.platform_dir };
+    let platform = match platform::open(&arguments.platform, &options) {
         Ok(platform) => platform,
         Err(error) if error.is_usage() => Arguments::command().error(ErrorKind::InvalidValue, error).exit(),
         Err(error) => return Err(error.into()),
@@ -47,12 +50,12 @@ fn run() -> anyhow::Result<()> {
     for missing in hardening::harden() {
         tcs_enclave::log(missing);
     }
-    if platform.is_simulated() {
+    if platform.assurance() == Assurance::Simulated {
         tcs_enclave::log(
             "*** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***",
         );
     }
-    let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform)?);
+    let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform, Box::new(SoftwareKeys))?);
     let server =
         Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
     tcs_enclave::log(format_args!(

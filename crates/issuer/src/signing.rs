@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
-use tcs_enclave_rpc::{ByteVec, Door, Issue, RefusalCode};
+use tcs_enclave_rpc::{ByteVec, Issue, RefusalCode, RequestApi};
 
 /// One pass over one request.
 pub async fn reconcile(request: Arc<KubernetesCsr>, context: Arc<Context>) -> Result<Action, ReconcileError> {
@@ -54,7 +54,7 @@ pub async fn reconcile(request: Arc<KubernetesCsr>, context: Arc<Context>) -> Re
     let ask = Issue {
         issuer_uid: issuer.uid(),
         request: ByteVec::from(der),
-        door: Door::KubernetesCsr,
+        request_api: RequestApi::KubernetesCsr,
         usages: request.spec.usages.clone().unwrap_or_default(),
         lifetime,
         now: now().as_second(),

@@ -1,6 +1,7 @@
 //! Why a key was not wrapped or unwrapped.
 
-use crate::{MAX_LEN, MIN_LEN, OAEP_LEN, WrapFormat};
+use crate::WrapFormat;
+use crate::layout::{MAX_LEN, MIN_LEN, OAEP_LEN};
 
 /// Why a key was not wrapped or unwrapped. Texts never carry key material.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,11 +15,11 @@ pub enum Error {
         /// Its length in bytes.
         len: usize,
     },
-    /// The wrap does not open with this key. One error for all faults of OAEP and KWP,
-    /// so that no answer helps to guess at the padding.
+    /// The wrapped key does not open with this key. There is one error for all faults of OAEP and KWP, so
+    /// that no answer helps to guess the padding.
     #[error("the wrapped key does not open with the key of this quote")]
     WrappedKeyInvalid,
-    /// The wrap opens, but only in a format that the setting does not allow.
+    /// The wrapped key opens, but only in a format that is not allowed.
     #[error("the key was wrapped as {format}, which the setting of allowed wrap formats forbids")]
     WrapFormatForbidden {
         /// The format in which it opened.
@@ -27,7 +28,7 @@ pub enum Error {
     /// The private key is not exactly one unencrypted PKCS#8 structure.
     #[error("the private key is not an unencrypted PKCS#8 structure but {found}")]
     PrivateKeyMalformed {
-        /// What it was instead.
+        /// What it is instead.
         found: &'static str,
     },
     /// The private key cannot be delivered.
@@ -36,10 +37,10 @@ pub enum Error {
         /// Why.
         what: &'static str,
     },
-    /// The quote's public key is no RSA key in DER, or one that cannot encrypt.
+    /// The quote's public key is not an RSA key in DER, or cannot encrypt.
     #[error("the public key is not a sound RSA key")]
     PublicKeyMalformed,
-    /// The quote's public key has another size than the one of this wire.
+    /// The quote's public key has another size than the formats need.
     #[error("the public key is RSA-{bits}; RSA-3072 is needed")]
     PublicKeyUnsupported {
         /// Length of the modulus in bits.
@@ -48,7 +49,7 @@ pub enum Error {
     /// No wrap format has this name.
     #[error("unknown wrap format; kmra-v1-sha256 and kmra-v1 are known")]
     UnknownFormat,
-    /// The cryptographic library failed where it cannot with sound input.
+    /// The cryptographic library failed, which it does not with valid input.
     #[error("the cryptographic library failed")]
     Internal,
 }

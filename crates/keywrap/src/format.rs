@@ -1,11 +1,9 @@
 //! The named formats.
 
-use crate::Error;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm};
 use core::fmt;
-use core::str::FromStr;
 
-/// How a private key is wrapped. The wire does not say which: the receiver tries.
+/// How a private key is wrapped. A wrapped key does not name its format, so the receiver tries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WrapFormat {
     /// `kmra-v1-sha256`: OAEP with SHA-256. Preferred.
@@ -38,13 +36,5 @@ impl WrapFormat {
 impl fmt::Display for WrapFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for WrapFormat {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.iter().copied().find(|format| format.as_str() == name).ok_or(Error::UnknownFormat)
     }
 }

@@ -1,18 +1,18 @@
 //! Why a PEM text was refused.
 
-use crate::MAX_BLOCKS;
+use crate::limits::MAX_BLOCKS;
 
 /// Why a PEM text was refused. Lines are counted from 1.
 ///
-/// Texts carry labels, which have at most [`crate::MAX_LABEL`] printable ASCII characters, and nothing else of what
-/// was read.
+/// Texts carry labels, which have at most [`crate::MAX_LABEL`] printable ASCII characters, and nothing else
+/// of what was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no block.
     #[error("it holds no PEM block (-----BEGIN …-----)")]
     NoBlock,
-    /// There are several blocks where one is asked for.
+    /// There are several blocks where one is expected.
     #[error("it holds {found} PEM blocks of this kind, and one is expected")]
     SeveralBlocks {
         /// How many.
@@ -26,7 +26,7 @@ pub enum Error {
     LabelUnexpected {
         /// The label that was found.
         found: String,
-        /// The label that was asked for.
+        /// The label that was expected.
         expected: String,
     },
     /// A boundary does not stand alone on its line, or is not formed as RFC 7468 says.

@@ -1,35 +1,34 @@
 //! PEM (RFC 7468): the one reader of the product, and its one writer.
 //!
-//! Every PEM text that somebody else wrote is read here: certificate requests, certificates, public and private keys.
-//! Two readers that find different blocks in one text let a key be verified and another one be used, so this reader
-//! accepts the lax forms on which the `openssl` command and Go's `encoding/pem` agree, and refuses by name whatever
-//! one of them could read differently:
-//!
-//! Two forms are read on which they do not agree, because whoever does not read them finds nothing in their place: Go finds no boundary behind a
-//! byte order mark, and openssl refuses a block with a blank line in it.
+//! Every PEM text that somebody else wrote is read here: certificate requests, certificates, public and
+//! private keys. If two readers find different blocks in one text, one key can be verified and another one be
+//! used. So this reader accepts the lax forms on which the `openssl` command and Go's `encoding/pem` agree,
+//! and refuses by name whatever one of them could read differently. Two forms are accepted on which they do
+//! not agree, because a reader that does not accept them finds nothing in their place: Go finds no boundary
+//! after a byte order mark, and openssl refuses a block with a blank line in it. The rules:
 //!
 //! - Text outside the blocks is ignored, in any encoding, as long as it holds no boundary.
 //! - A UTF-8 byte order mark may stand at the very beginning.
-//! - Lines end in LF or CR LF and have any length. Blanks and tabs at the end of a boundary, and anywhere in the
+//! - Lines end in LF or CR LF and have any length. Blanks and tabs at the end of a boundary, and anywhere in
+//!   the
 //!   base64 lines, are ignored; so are blank lines.
-//! - `-----BEGIN` or `-----END` anywhere but at the beginning of a line, with anything else on the line, without its
+//! - `-----BEGIN` or `-----END` anywhere but at the beginning of a line, with anything else on the line,
+//!   without its
 //!   counterpart or inside another block is an error, and so are headers (RFC 1421) and base64 that is not canonical.
 //!
-//! Pure: bytes in, values out. Decoded bytes are wiped when they are dropped, because they may be a private key.
+//! Pure: bytes in, values out. Decoded bytes are wiped when they are dropped, because they may be a private
+//! key.
 #![forbid(unsafe_code)]
 
 mod error;
+mod limits;
 mod scan;
 
 pub use error::Error;
+pub use limits::{MAX_BLOCKS, MAX_LABEL};
 pub use scan::Block;
 
 use zeroize::Zeroizing;
-
-/// Most blocks that are read from one text.
-pub const MAX_BLOCKS: usize = 64;
-/// Longest label of a block, in bytes.
-pub const MAX_LABEL: usize = 64;
 
 /// How a private key is encoded, as the label of its block says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub enum PrivateKeyEncoding {
     Sec1,
 }
 
-/// A private key out of a PEM text.
+/// A private key from a PEM text.
 pub struct PrivateKey {
     /// How `der` is encoded.
     pub encoding: PrivateKeyEncoding,
@@ -76,7 +75,7 @@ pub fn all(text: &[u8], label: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
     found.into_iter().map(der).collect()
 }
 
-/// The only private key of a text. Blocks that are no private keys may stand beside it: `openssl ecparam -genkey`
+/// The only private key of a text. Blocks of other kinds may stand beside it: `openssl ecparam -genkey`
 /// writes the curve first, and certificates are often kept in the same file.
 ///
 /// Encrypted keys are refused with [`Error::Encrypted`].
@@ -104,7 +103,8 @@ pub fn private_key(text: &[u8]) -> Result<PrivateKey, Error> {
 
 /// One block as text, in lines of 64 characters that end in LF (RFC 7468, section 2).
 ///
-/// `label` is one of our own, such as `CERTIFICATE`; a label that RFC 7468 does not allow gives an empty text.
+/// `label` is one of our own, such as `CERTIFICATE`; a label that RFC 7468 does not allow gives an empty
+/// text.
 #[must_use]
 pub fn encode(label: &str, der: &[u8]) -> String {
     pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der).unwrap_or_default()

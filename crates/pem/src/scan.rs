@@ -1,6 +1,7 @@
 //! From lines to blocks.
 
-use crate::{Error, MAX_BLOCKS, MAX_LABEL};
+use crate::Error;
+use crate::limits::{MAX_BLOCKS, MAX_LABEL};
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ const DASHES: &[u8] = b"-----";
 const BEGIN: &[u8] = b"-----BEGIN";
 const END: &[u8] = b"-----END";
 
-/// A block whose end is still to come.
+/// A block whose end has not been read.
 struct Open<'a> {
     label: &'a str,
     /// The line of its beginning.
@@ -39,14 +40,14 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
     while !rest.is_empty() {
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let (content, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
-        // Go takes a carriage return for a part of the line, but for one directly before a line feed.
+        // Go reads a carriage return as part of the line, except directly before a line feed.
         let content = if tail.is_empty() { content } else { content.strip_suffix(b"\r").unwrap_or(content) };
         rest = tail.strip_prefix(b"\n").unwrap_or(tail);
         line = line.saturating_add(1);
         open = match (classify(content, line)?, open) {
             (Line::Begin(_), None) if blocks.len() >= MAX_BLOCKS => return Err(Error::TooManyBlocks),
             (Line::Begin(label), None) => {
-                // Reserved at once: a buffer that grows leaves copies behind.
+                // Reserved at once, because a growing buffer leaves copies behind.
                 let longest = position(rest, END).unwrap_or(rest.len());
                 Some(Open { label, line, base64: Zeroizing::new(Vec::with_capacity(longest)) })
             }
@@ -90,8 +91,8 @@ impl Open<'_> {
     }
 }
 
-/// What a line is. Whatever holds a boundary without being one is refused: openssl cuts long lines and ignores control
-/// characters where Go does not, and each finds boundaries that the other does not see.
+/// The kind of a line. A line that holds a boundary without being one is refused: openssl cuts long lines and
+/// ignores control characters, which Go does not, so each finds boundaries that the other does not see.
 fn classify(content: &[u8], line: usize) -> Result<Line<'_>, Error> {
     let content = trim_end(content);
     if !holds(content, BEGIN) && !holds(content, END) {

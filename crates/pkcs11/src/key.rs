@@ -80,7 +80,7 @@ impl Drop for PrivateKey {
     }
 }
 
-/// `PrivateKeyInfo`, RFC 5208 section 5; what RFC 5958 adds after the key is of no use here.
+/// `PrivateKeyInfo`, RFC 5208 section 5; what RFC 5958 adds after the key is not needed.
 fn read_pkcs8(pkcs8: &[u8]) -> der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
     let mut reader = SliceReader::new(pkcs8)?;
     let found = reader.sequence(|reader| {

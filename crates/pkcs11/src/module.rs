@@ -12,10 +12,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// A PKCS#11 library, loaded and initialised.
 ///
-/// A library stays loaded until the process ends: dropping the last handle of
-/// `cryptoki` would unload it without `C_Finalize`, under the threads and exit
-/// handlers it has left in the process. Loading the same path again gives the
-/// same library.
+/// A library stays loaded until the process ends. Dropping the last handle of `cryptoki` would unload it
+/// without `C_Finalize`, while its threads and exit handlers are still in the process. Loading the same path
+/// again gives the same library.
 #[derive(Clone)]
 pub struct Module {
     context: Pkcs11,
@@ -107,7 +106,8 @@ impl Module {
 
     fn tokens(&self) -> Result<Vec<(Slot, String)>, Error> {
         let slots = self.context.get_slots_with_token()?;
-        // A slot that does not tell about its token (just pulled out, say) has none for us.
+        // A slot that does not describe its token, for example because the token was just removed, counts as
+        // empty.
         let infos =
             slots.into_iter().filter_map(|slot| Some((slot, self.context.get_token_info(slot).ok()?)));
         Ok(infos
@@ -125,7 +125,7 @@ impl Module {
     }
 }
 
-/// The meaning of a failed login (crypto-and-x509 2.7).
+/// The meaning of a failed login (PKCS #11 Base Specification 2.40, `C_Login`).
 fn login_error(label: &str, error: &cryptoki::error::Error) -> Error {
     let label = label.to_owned();
     match answer(error) {

@@ -10,7 +10,7 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 /// A token to which this process is logged in. Dropping it logs out and closes the session,
-/// which destroys whatever was made in it.
+/// which destroys everything that was created in it.
 pub struct Token {
     session: Session,
 }
@@ -22,16 +22,14 @@ impl Token {
 
     /// Has the token wrap a private key for the public key of a quote, in the format `kmra-v1`.
     ///
-    /// `quote_modulus` and `quote_exponent` are the numbers of an RSA-3072 key, big-endian without leading zeros,
-    /// `private_pkcs8` one unencrypted PKCS#8 structure (DER) of an RSA key or
-    /// a P-256, P-384 or P-521 key. The result is 384 bytes RSAES-OAEP
-    /// (SHA-1: all that SoftHSM2 2.6.1 knows) of an AES-256 key made in the
-    /// token, then AES-KWP (RFC 5649) of the token's own PKCS#8 of the private
+    /// `quote_modulus` and `quote_exponent` are the numbers of an RSA-3072 key, big-endian without leading
+    /// zeros, `private_pkcs8` one unencrypted PKCS#8 structure (DER) of an RSA key or a P-256, P-384 or P-521
+    /// key. The result is 384 bytes RSAES-OAEP (SHA-1, the only hash that SoftHSM2 2.6.1 supports) of an
+    /// AES-256 key generated in the token, then AES-KWP (RFC 5649) of the token's own PKCS#8 of the private
     /// key, which SoftHSM2 pads with up to 7 zero bytes.
     ///
-    /// Four session objects are made and destroyed, the private key among
-    /// them: keys in a token are not extractable, so it is imported as one
-    /// that is.
+    /// Four session objects are created and destroyed, the private key among them. Keys in a token are not
+    /// extractable, so the key is imported as an extractable object.
     pub fn wrap_for(
         &self,
         quote_modulus: &[u8; MODULUS_LEN],
@@ -48,7 +46,9 @@ impl Token {
         let oaep = PkcsOaepParams::new(MechanismType::SHA1, PkcsMgfType::MGF1_SHA1, PkcsOaepSource::empty());
         let c1 = self.wrap(&Mechanism::RsaPkcsOaep(oaep), &quote_key, &kek)?;
         if c1.len() != MODULUS_LEN || !c2.len().is_multiple_of(8) {
-            return Err(Error::TokenFailed { cause: "C_WrapKey gave a wrap of a wrong length".to_owned() });
+            return Err(Error::TokenFailed {
+                cause: "C_WrapKey gave a wrapped key of a wrong length".to_owned(),
+            });
         }
         Ok([c1, c2].concat())
     }
@@ -74,7 +74,7 @@ impl Token {
 
 impl Drop for Token {
     fn drop(&mut self) {
-        // Closing the session would do for SoftHSM2; a token that is gone cannot be told anything.
+        // Closing the session is enough for SoftHSM2. A token that is gone cannot be told anything.
         let _ = self.session.logout();
     }
 }
@@ -106,7 +106,8 @@ fn kek_template() -> [Attribute; 8] {
     ]
 }
 
-/// Tells "cannot" from "failed" (crypto-and-x509 2.7).
+/// Distinguishes what the token cannot do from what failed (PKCS #11 Base Specification 2.40, `C_WrapKey` and
+/// `C_CreateObject`).
 fn operation_error(error: &cryptoki::error::Error) -> Error {
     let cause = describe(error);
     match answer(error) {

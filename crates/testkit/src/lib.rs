@@ -23,7 +23,7 @@ pub mod assets;
 pub mod control_plane;
 pub mod document;
 pub mod generated_docs;
-pub mod judge;
+pub mod go_oracle;
 pub mod kubeconfig;
 pub mod node;
 pub mod pccs;

@@ -1,16 +1,14 @@
-//! Reading X.509 v3 certificates and to-be-signed certificates (RFC 5280, 4.1).
+//! Reading X.509 v3 certificates and to-be-signed certificates (RFC 5280, section 4.1).
 
+use crate::encode::context_tag;
 use crate::extension::{self, Extension};
+use crate::validity::Validity;
 use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, UintRef, UtcTime};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber};
+use der::{Decode, Reader, SliceReader, Tag};
 use spki::AlgorithmIdentifierRef;
 
 /// Longest certificate accepted, in bytes.
 pub const MAX_CERTIFICATE: usize = 64 * 1024;
-
-const fn field(number: u32) -> Tag {
-    Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
-}
 
 /// A certificate and what it was signed over.
 pub struct Certificate<'a> {
@@ -25,10 +23,7 @@ pub struct TbsCertificate<'a> {
     pub serial: &'a [u8],
     pub algorithm: AlgorithmIdentifierRef<'a>,
     pub issuer: &'a [u8],
-    /// Unix seconds.
-    pub not_before: i64,
-    /// Unix seconds.
-    pub not_after: i64,
+    pub validity: Validity,
     pub subject: &'a [u8],
     pub spki: &'a [u8],
     pub extensions: Vec<Extension<'a>>,
@@ -63,42 +58,41 @@ impl<'a> TbsCertificate<'a> {
         let mut reader = SliceReader::new(bytes).map_err(|_| UNREADABLE)?;
         let (mut tbs, extensions) = reader.sequence(read_tbs).map_err(|_| UNREADABLE)?;
         reader.finish().map_err(|_| UNREADABLE)?;
-        extension::read(extensions, &mut tbs.extensions).map_err(extension::Fault::text)?;
+        extension::read(extensions, &mut tbs.extensions).map_err(extension::ExtensionError::text)?;
         Ok(tbs)
     }
 
     pub fn extension(&self, id: der::asn1::ObjectIdentifier) -> Option<&Extension<'a>> {
         self.extensions.iter().find(|extension| extension.id == id)
     }
+
+    /// Whether this is its serial number.
+    pub fn has_serial(&self, serial: &[u8; 16]) -> bool {
+        let number =
+            |bytes: &[u8]| bytes.iter().fold(0u128, |number, byte| (number << 8) | u128::from(*byte));
+        self.serial.len() <= 16 && number(self.serial) == number(serial)
+    }
 }
 
 /// The fields, and the raw sequence of extensions.
 fn read_tbs<'a>(inner: &mut SliceReader<'a>) -> der::Result<(TbsCertificate<'a>, &'a [u8])> {
     let version = AnyRef::decode(inner)?;
-    version.header().tag().assert_eq(field(0))?;
+    version.header().tag().assert_eq(context_tag(0))?;
     if version.value() != [0x02, 0x01, 0x02] {
         return Err(Tag::Integer.value_error().into());
     }
     let serial = UintRef::decode(inner)?.as_bytes();
     let algorithm = AlgorithmIdentifierRef::decode(inner)?;
     let issuer = inner.tlv_bytes()?;
-    let (not_before, not_after) =
-        inner.sequence(|times| Ok::<_, der::Error>((time(times)?, time(times)?)))?;
+    let validity = inner.sequence(|times| {
+        Ok::<_, der::Error>(Validity { not_before: time(times)?, not_after: time(times)? })
+    })?;
     let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
-    // Unique identifiers ([1], [2]) are of no use and in nobody's certificates: they are not skipped but refused.
+    // Unique identifiers ([1], [2]) have no use, and no certificate has them. They are refused, not skipped.
     let extensions = AnyRef::decode(inner)?;
-    extensions.header().tag().assert_eq(field(3))?;
+    extensions.header().tag().assert_eq(context_tag(3))?;
     let extensions = extensions.value();
-    let tbs = TbsCertificate {
-        serial,
-        algorithm,
-        issuer,
-        not_before,
-        not_after,
-        subject,
-        spki,
-        extensions: Vec::new(),
-    };
+    let tbs = TbsCertificate { serial, algorithm, issuer, validity, subject, spki, extensions: Vec::new() };
     Ok((tbs, extensions))
 }
 

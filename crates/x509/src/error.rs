@@ -8,19 +8,19 @@ pub enum Error {
     /// The request is not signed by its own key.
     #[error("the certificate request is not signed by the key that it holds")]
     RequestSignatureInvalid,
-    /// The request's key or signature is too weak or of another kind than supported.
+    /// The request's key or signature is too weak, or of an unsupported algorithm.
     #[error("the certificate request's key or signature is not supported: {0}")]
     RequestKeyUnsupported(&'static str),
-    /// A CA certificate is asked for, in the request or beside it, and may not be.
+    /// A CA certificate is requested, in the request or beside it, and may not be issued.
     #[error("a CA certificate is asked for: {0}")]
     RequestForCa(&'static str),
-    /// A usage name is not one of Kubernetes'.
+    /// A name of a usage is not one that Kubernetes knows.
     #[error("a usage is not known")]
     UsageUnknown,
-    /// Certificate or CRL signing was asked for.
+    /// Certificate or CRL signing was requested.
     #[error("'cert sign' and 'crl sign' are for CA certificates only; ask without them")]
     UsageForbidden,
-    /// The request holds key usages or basic constraints of its own that are not what is asked for beside it.
+    /// The key usages or basic constraints in the request are not those that are requested beside it.
     #[error("the request's own key usages or basic constraints are not those of its spec")]
     ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.
@@ -41,7 +41,7 @@ pub enum Error {
     /// The CA's validity has ended.
     #[error("the CA certificate has ended")]
     CaExpired,
-    /// The CA's validity ends before the shortest lifetime of the door.
+    /// The CA's validity ends before the shortest lifetime of the profile.
     #[error("the CA certificate ends too soon for the shortest lifetime")]
     CaEndsSoon,
     /// The clock is before the CA's start or this release.
@@ -65,9 +65,10 @@ pub enum Error {
     /// The certificates do not form one chain.
     #[error("the CA certificates do not form one chain: {0}")]
     ChainBroken(&'static str),
-    /// The certificate that would be signed is not what the profile allows, or what was signed is not what was judged.
-    #[error("the certificate would not be what was asked and allowed: {0}")]
-    Judgement(&'static str),
+    /// The certificate that would be signed is not what was requested and allowed, or what was signed is not
+    /// what was checked.
+    #[error("the certificate would not be what was requested and allowed: {0}")]
+    CheckFailed(&'static str),
     /// The signer failed.
     #[error("the certificate could not be signed")]
     Signing,
@@ -101,14 +102,19 @@ impl Error {
             Self::CertificateNotYetValid => "CertificateNotYetValid",
             Self::CertificateUnsupported(_) => "CertificateUnsupported",
             Self::ChainBroken(_) => "ChainBroken",
-            Self::Judgement(_) => "Judgement",
+            Self::CheckFailed(_) => "CheckFailed",
             Self::Signing => "Signing",
             Self::Encoding => "Encoding",
         }
     }
 }
 
-/// DER that is read with a plain `?` is a request's; readers of certificates name their own fault.
+/// Fails with `CheckFailed` if a certificate that would be signed is not what it should be.
+pub(crate) fn ensure(good: bool, why: &'static str) -> Result<(), Error> {
+    if good { Ok(()) } else { Err(Error::CheckFailed(why)) }
+}
+
+/// DER that is read with a plain `?` is that of a request. Readers of certificates map the error themselves.
 impl From<der::Error> for Error {
     fn from(_: der::Error) -> Self {
         Self::RequestMalformed("it is not DER")

@@ -13,11 +13,11 @@ pub const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 pub const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
-/// Bit numbers of keyUsage (RFC 5280, 4.2.1.3).
+/// Bit numbers of keyUsage (RFC 5280, section 4.2.1.3).
 pub const KEY_CERT_SIGN: u8 = 5;
 pub const CRL_SIGN: u8 = 6;
 
-/// Most extensions: more than any certificate or request in the field holds.
+/// Most extensions: more than any certificate or request in practice has.
 pub const MAX_EXTENSIONS: usize = 64;
 
 /// One extension.
@@ -30,39 +30,39 @@ pub struct Extension<'a> {
 
 /// Why extensions could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ExtensionError {
     Malformed,
     Duplicate,
     TooMany,
 }
 
-impl Fault {
+impl ExtensionError {
     pub fn text(self) -> &'static str {
         match self {
             Self::Malformed => "its extensions are malformed",
-            Self::Duplicate => "an extension stands there twice",
+            Self::Duplicate => "an extension occurs twice",
             Self::TooMany => "it has more than 64 extensions",
         }
     }
 }
 
-impl From<der::Error> for Fault {
+impl From<der::Error> for ExtensionError {
     fn from(_: der::Error) -> Self {
         Self::Malformed
     }
 }
 
-/// Reads `Extensions ::= SEQUENCE OF Extension` into `into`; an identifier may stand there once only.
-pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(), Fault> {
+/// Reads `Extensions ::= SEQUENCE OF Extension` into `into`. Each identifier may occur only once.
+pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(), ExtensionError> {
     let mut reader = SliceReader::new(sequence)?;
     reader.sequence(|inner| {
         while !inner.is_finished() {
             let extension = one(inner)?;
             if into.len() >= MAX_EXTENSIONS {
-                return Err(Fault::TooMany);
+                return Err(ExtensionError::TooMany);
             }
             if into.iter().any(|seen| seen.id == extension.id) {
-                return Err(Fault::Duplicate);
+                return Err(ExtensionError::Duplicate);
             }
             into.push(extension);
         }
@@ -71,8 +71,9 @@ pub fn read<'a>(sequence: &'a [u8], into: &mut Vec<Extension<'a>>) -> Result<(),
     Ok(reader.finish()?)
 }
 
-/// An OBJECT IDENTIFIER with arcs in their shortest form and below 2³¹, as Go reads it. `der` checks neither, and identifiers of
-/// subject attributes are carried over: Go could not read the certificate.
+/// An OBJECT IDENTIFIER whose arcs are in their shortest form and below 2³¹, as Go reads it. `der` checks
+/// neither. Identifiers of subject attributes are copied into the certificate, which Go could not read
+/// otherwise.
 pub fn object_id(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
     let id = ObjectIdentifier::decode(reader)?;
     let mut arc_begins = true;
@@ -109,7 +110,7 @@ pub fn encode(id: ObjectIdentifier, critical: bool, value: &[u8]) -> Result<Vec<
     }
 }
 
-/// What `basicConstraints` says.
+/// The contents of `basicConstraints`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BasicConstraints {
     pub ca: bool,
@@ -117,7 +118,7 @@ pub struct BasicConstraints {
 }
 
 impl BasicConstraints {
-    /// The value of the extension, DER; a path length only where it is a CA.
+    /// The value of the extension, DER. Only a CA has a path length.
     pub fn to_der(self) -> Result<Vec<u8>, Error> {
         if !self.ca {
             return encode::sequence(&[]);
@@ -142,6 +143,11 @@ pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
     })?;
     reader.finish()?;
     Ok(constraints)
+}
+
+/// The contents of an OCTET STRING.
+pub fn octets(value: &[u8]) -> der::Result<Vec<u8>> {
+    Ok(<&OctetStringRef>::from_der(value)?.as_bytes().to_vec())
 }
 
 /// The bits of `keyUsage` that are set, by number.

@@ -1,11 +1,12 @@
-//! Certificate requests in, certificates out: PKCS#10 parsing with proof of possession, the leaf profile, the judgement
-//! of the final to-be-signed certificate, self-signed CAs, chain and CA checks. Pure: bytes and `now` come in, values come out.
+//! Certificate requests in, certificates out: parsing of PKCS#10 requests with proof of possession,
+//! certificate profiles, the check of the final to-be-signed certificate, self-signed CAs, and checks of CA
+//! certificates and chains. Pure: bytes and `now` come in, values come out.
 //!
-//! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate, judge *that* (parsed
-//! anew), sign it, assemble, verify the signature with the CA certificate's key. Subject, subject alternative names and
-//! public key are carried byte for byte.
+//! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate,
+//! check that (parsed anew), sign it, put both together, verify the signature with the CA certificate's key.
+//! Subject, subject alternative names and public key are copied byte for byte.
 //!
-//! Rules and their sources: crypto-and-x509 reference, section 4; RFC 5280; RFC 2986.
+//! The rules follow RFC 5280 and RFC 2986. docs/conformance.md lists them with their sources.
 #![forbid(unsafe_code)]
 
 mod algorithm;
@@ -15,31 +16,34 @@ mod constraints;
 mod encode;
 mod error;
 mod extension;
-mod leaf;
+mod issuance;
 mod name;
 mod policy;
 mod profile;
+mod public_key;
 mod request;
 mod san;
 mod self_signed;
+mod signer;
 mod usage;
+mod validity;
 
+pub use algorithm::KeyAlgorithm;
 pub use ca::{CaCertificate, CaChain};
 pub use error::Error;
-pub use leaf::{
-    BACKDATE, IssuedLeaf, LONGEST_LIFETIME, LeafRequest, SHORTEST_LIFETIME, Signer, Tbs, assemble, issue,
-    verify_issued,
-};
+pub use issuance::{IssuanceRequest, IssuedCertificate, Tbs, assemble, check_tbs, issue, verify_issued};
 pub use policy::{Policy, PolicyRules};
-pub use profile::{End, Lifetimes, Profile};
+pub use profile::{CertificateProfile, End, Lifetimes};
 pub use request::{CertificateRequest, MAX_REQUEST};
 pub use self_signed::{CaSubject, LONGEST_CA_LIFETIME, SHORTEST_CA_LIFETIME, SelfSignedCa};
+pub use signer::Signer;
 pub use usage::Usage;
+pub use validity::{BACKDATE, LONGEST_LIFETIME, SHORTEST_LIFETIME};
 
-/// Limits of the floor: more is refused.
+/// Limits of the baseline policy: more is refused.
 pub mod limits {
     pub use crate::extension::MAX_EXTENSIONS;
-    pub use crate::leaf::MAX_TBS;
+    pub use crate::issuance::MAX_TBS;
     pub use crate::name::{MAX_ATTRIBUTES, MAX_SUBJECT};
     pub use crate::san::{MAX_NAME, MAX_NAMES};
 }

@@ -1,4 +1,4 @@
-//! Distinguished names: carried byte for byte, looked at for what they claim.
+//! Distinguished names. They are copied byte for byte, and checked for what they claim.
 
 use crate::Error;
 use crate::extension::object_id;
@@ -14,15 +14,16 @@ pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.1
 pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
-/// Longest subject, in bytes: more than any name in the field.
+/// Longest subject, in bytes: longer than any name in practice.
 pub const MAX_SUBJECT: usize = 16 * 1024;
 /// Most attributes of a subject.
 pub const MAX_ATTRIBUTES: usize = 128;
-/// Kubernetes gives identities that begin so meaning; no workload may carry one. `system:` is reserved by its authenticators
-/// and holds its built-in users and groups (Kubernetes documentation, "Using RBAC Authorization"); `kubeadm:` is kubeadm's: it
-/// binds the group `kubeadm:cluster-admins` to cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
+/// Kubernetes gives a meaning to identities with these prefixes, so no workload may have one. `system:` is
+/// reserved by its authenticators for built-in users and groups (Kubernetes documentation, "Using RBAC
+/// Authorization"). `kubeadm:` belongs to kubeadm, which binds the group `kubeadm:cluster-admins` to
+/// cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
 const RESERVED_PREFIXES: [&str; 2] = ["system:", "kubeadm:"];
-/// What is said of them.
+/// The reason for refusing them.
 pub const RESERVED: &str = "names that begin with 'system:' or 'kubeadm:' are reserved for Kubernetes";
 
 /// Whether a raw name is empty.
@@ -30,12 +31,12 @@ pub fn is_empty(raw: &[u8]) -> bool {
     raw == EMPTY
 }
 
-/// Whether no attribute has a value with anything to see. One that cannot be read says something.
-pub fn says_nothing(raw: &[u8]) -> bool {
+/// Whether no attribute has a visible value. A name that cannot be read is not blank.
+pub fn is_blank(raw: &[u8]) -> bool {
     attribute_values(raw).is_ok_and(|all| all.iter().all(|(_, text)| text.trim().is_empty()))
 }
 
-/// Whether a value claims an identity that Kubernetes gives meaning.
+/// Whether a value claims an identity to which Kubernetes gives a meaning.
 pub fn is_reserved(text: &str) -> bool {
     let text = text.trim_start().to_ascii_lowercase();
     RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
@@ -63,13 +64,14 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a subject holds an e-mail address (1.2.840.113549.1.9.1); also if it cannot be read.
+/// Whether a subject holds an e-mail address (1.2.840.113549.1.9.1), or cannot be read.
 pub fn has_email_address(raw: &[u8]) -> bool {
     attribute_values(raw).is_ok_and(|all| all.iter().any(|(id, _)| *id == EMAIL_ADDRESS))
         || attribute_values(raw).is_err()
 }
 
-/// A name to be compared (RFC 5280, 7.1, in its simplest form): each set sorted, texts in lower case, blanks made one.
+/// A name prepared for comparison (RFC 5280, section 7.1, in its simplest form): each set sorted, texts in
+/// lower case, each run of blanks replaced by one.
 pub fn rdns(raw: &[u8]) -> Result<Rdns, Error> {
     let mut all = sets(raw)?;
     for set in &mut all {
@@ -90,7 +92,7 @@ fn sets(raw: &[u8]) -> Result<Rdns, Error> {
     let malformed = |_: der::Error| Error::RequestMalformed("the subject cannot be read");
     let (mut all, mut count) = (Vec::new(), 0usize);
     let mut reader = SliceReader::new(raw).map_err(malformed)?;
-    let mut faulty = None;
+    let mut fault = None;
     let read = reader.sequence(|names| {
         while !names.is_finished() {
             let set = AnyRef::decode(names)?;
@@ -100,18 +102,18 @@ fn sets(raw: &[u8]) -> Result<Rdns, Error> {
             let mut values = Vec::new();
             let mut attributes = SliceReader::new(set.value())?;
             if attributes.is_finished() {
-                faulty = Some("the subject holds an empty set");
+                fault = Some("the subject holds an empty set");
             }
             while !attributes.is_finished() {
                 let (id, value) = attributes
                     .sequence(|pair| Ok::<_, der::Error>((object_id(pair)?, AnyRef::decode(pair)?)))?;
                 match text_of(value) {
                     Some(text) => values.push((id, text)),
-                    None => faulty = Some("the subject holds a value that is no valid string"),
+                    None => fault = Some("the subject holds a value that is no valid string"),
                 }
                 count = count.saturating_add(1);
                 if count > MAX_ATTRIBUTES {
-                    faulty = Some("the subject has more than 128 attributes");
+                    fault = Some("the subject has more than 128 attributes");
                     values.clear();
                     all.clear();
                 }
@@ -121,7 +123,7 @@ fn sets(raw: &[u8]) -> Result<Rdns, Error> {
         Ok::<_, der::Error>(())
     });
     read.and_then(|()| reader.finish()).map_err(malformed)?;
-    faulty.map_or(Ok(all), |why| Err(Error::RequestMalformed(why)))
+    fault.map_or(Ok(all), |why| Err(Error::RequestMalformed(why)))
 }
 
 /// The text of a string value, if it is valid for its type (as Go's `encoding/asn1` and its re-parse see it).
@@ -140,7 +142,7 @@ fn text_of(value: AnyRef<'_>) -> Option<String> {
     }
 }
 
-/// Go lets `*` and `&` pass in a `PrintableString`, because certificates in the field hold them.
+/// Go accepts `*` and `&` in a `PrintableString`, because existing certificates hold them.
 fn is_printable(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&byte)
 }

@@ -1,42 +1,46 @@
-//! The profiles of the doors: what differs between the Kubernetes APIs that ask for certificates.
+//! Certificate profiles: what differs between the Kubernetes APIs through which certificates are requested.
 
-use crate::extension::extended_key_usage;
-use crate::{Error, LeafRequest, Usage, usage};
+use crate::validity::{BACKDATE, LONGEST_LIFETIME, SHORTEST_LIFETIME};
 
-/// Which Kubernetes API asks.
+/// The profile of a certificate. It follows from the Kubernetes API through which the certificate was
+/// requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// `certificates.k8s.io` `CertificateSigningRequest` (conformance B5 to B8): key usages of the request itself are ignored.
+pub enum CertificateProfile {
+    /// `certificates.k8s.io` `CertificateSigningRequest` (docs/conformance.md, B05 to B08). Key usages in the
+    /// request itself are ignored.
     KubernetesCsr,
-    /// `cert-manager.io` `CertificateRequest` (A15 to A18): key usages of the request itself must be those of the spec.
+    /// `cert-manager.io` `CertificateRequest` (docs/conformance.md, A15 to A18). Key usages in the request
+    /// itself must be those of the spec.
     CertManager,
-    /// `certificates.k8s.io` `PodCertificateRequest` (D2): what is asked for is the most, and at least an hour must come of it.
+    /// `certificates.k8s.io` `PodCertificateRequest` (docs/conformance.md, D02). The requested lifetime is
+    /// the longest allowed, and the certificate must live at least an hour.
     PodCertificate,
 }
 
-/// How long certificates live, in seconds.
+/// How long the certificates of a profile live, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Less is refused.
+    /// A shorter lifetime is refused.
     pub shortest: u64,
-    /// When none is asked for.
+    /// The lifetime if none is requested.
     pub default: u64,
-    /// More is cut to it.
+    /// A longer lifetime is cut to this one.
     pub longest: u64,
-    /// For clocks that lag: certificates begin so much before now.
+    /// Certificates begin this long before now, for clocks that are late.
     pub backdate: i64,
     /// How the end follows from the lifetime.
     pub end: End,
-    /// What the CA's end cuts to less than this is not issued.
+    /// If the CA's end cuts the validity to less than this, no certificate is issued.
     pub least: i64,
 }
 
 /// How the end of a certificate follows from its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// So long after the start, back-dated or not.
+    /// The start, which may be back-dated, plus the lifetime.
     FromStart,
-    /// So long after now; from this lifetime on, in seconds, earlier by what the start is back-dated.
+    /// Now plus the lifetime. From the lifetime `long` on, it is earlier by as much as the start is
+    /// back-dated.
     FromNow {
         /// Seconds.
         long: i64,
@@ -45,24 +49,24 @@ pub enum End {
 
 const DAY: u64 = 86_400;
 
-impl Profile {
-    /// The lifetimes of the door.
+impl CertificateProfile {
+    /// The lifetimes of the profile.
     #[must_use]
     pub fn lifetimes(self) -> Lifetimes {
         let csr = Lifetimes {
-            shortest: 600,
+            shortest: SHORTEST_LIFETIME,
             default: 90 * DAY,
-            longest: crate::LONGEST_LIFETIME,
-            backdate: crate::BACKDATE,
+            longest: LONGEST_LIFETIME,
+            backdate: BACKDATE,
             end: End::FromNow { long: 8 * 3600 },
             least: 1,
         };
         match self {
             Self::KubernetesCsr => csr,
-            // cert-manager's conformance suite measures notAfter - notBefore against the duration asked for.
+            // cert-manager's conformance suite compares notAfter - notBefore with the requested duration.
             Self::CertManager => Lifetimes { backdate: 0, end: End::FromStart, ..csr },
-            // The API server wants notBefore within five minutes of its own clock, and compares the whole window with
-            // maxExpirationSeconds.
+            // The API server wants notBefore within five minutes of its own clock, and compares the whole
+            // validity with maxExpirationSeconds.
             Self::PodCertificate => Lifetimes {
                 shortest: 3600,
                 default: DAY,
@@ -74,52 +78,11 @@ impl Profile {
         }
     }
 
-    /// When the next certificate should be asked for: after two thirds of a pod's. The API server wants it ten minutes or more from
-    /// both ends (D2), which an hour, the shortest life, gives.
+    /// When the next certificate should be requested: for pods after two thirds of the validity. The API
+    /// server wants it ten minutes or more from both ends (docs/conformance.md, D02), which an hour, the
+    /// shortest lifetime, ensures.
     pub(crate) fn begin_refresh(self, not_before: i64, not_after: i64) -> Option<i64> {
         let third = not_after.saturating_sub(not_before) / 3;
         (self == Self::PodCertificate).then(|| not_after.saturating_sub(third))
-    }
-
-    /// Refuses a request that contradicts what is asked for beside it.
-    ///
-    /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`. cert-manager compares both kinds of usage if the request
-    /// has either (A16); the order of extended usages counts there and not here.
-    pub(crate) fn compare(self, ask: &LeafRequest<'_>) -> Result<(), Error> {
-        let (request, is_ca) = (ask.request, ask.is_ca);
-        if is_ca && self == Self::PodCertificate {
-            return Err(Error::RequestForCa("pods get none"));
-        }
-        if request.asks_ca() && !is_ca {
-            return Err(Error::RequestForCa(
-                "by the request (basicConstraints CA:TRUE) and not beside it, where policies look",
-            ));
-        }
-        // Annotations can change after an approval; usages cannot, and approvers see them.
-        if is_ca && self == Self::KubernetesCsr && !ask.usages.contains(&Usage::CertSign) {
-            return Err(Error::RequestForCa(
-                "beside the request, and 'cert sign' is not among its usages, which are what was approved",
-            ));
-        }
-        if is_ca && request.denies_ca() {
-            return Err(Error::ExtensionMismatch);
-        }
-        if !is_ca && (request.asks_signing_usage() || ask.usages.iter().any(|usage| usage.is_signing())) {
-            return Err(Error::UsageForbidden);
-        }
-        let (bits, extended) = (request.key_usage(), request.extended_key_usage());
-        if self != Self::CertManager || (bits.is_none() && extended.is_none()) {
-            return Ok(());
-        }
-        let usages = ask.usages();
-        let mut asked: Vec<u8> = usages.iter().filter_map(|usage| usage.key_usage_bit()).collect();
-        asked.sort_unstable();
-        asked.dedup();
-        let same_bits = bits.unwrap_or_default() == asked;
-        let read =
-            |value: Option<&[u8]>| value.map_or(Some(Vec::new()), |value| extended_key_usage(value).ok());
-        let wanted = usage::extended_key_usage(&usages)?;
-        let same_extended = read(extended).is_some_and(|found| read(wanted.as_deref()) == Some(found));
-        if same_bits && same_extended { Ok(()) } else { Err(Error::ExtensionMismatch) }
     }
 }

@@ -1,10 +1,11 @@
 //! PKCS#10 certification requests (RFC 2986).
 
-use crate::algorithm::{Fault as KeyFault, PublicKey};
-use crate::extension::{self, BasicConstraints, Extension, Fault, object_id};
+use crate::encode::context_tag;
+use crate::extension::{self, BasicConstraints, Extension, ExtensionError, object_id};
+use crate::public_key::{KeyError, PublicKey};
 use crate::{Error, name, san};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber};
+use der::{Decode, Reader, SliceReader, Tag};
 use spki::AlgorithmIdentifierRef;
 
 /// Longest request accepted, in bytes.
@@ -12,14 +13,14 @@ pub const MAX_REQUEST: usize = 1024 * 1024;
 
 /// `extensionRequest`, PKCS#9.
 const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
-const ATTRIBUTES: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+const ATTRIBUTES: Tag = context_tag(0);
 
-/// A request that proved possession of its key, and whose key and names can be accepted.
+/// A request that proves possession of its key, and whose key and names are acceptable.
 #[derive(Clone, Debug)]
 pub struct CertificateRequest {
     subject: Vec<u8>,
     spki: Vec<u8>,
-    /// The same, read.
+    /// The same, parsed.
     key: PublicKey,
     san: Option<Vec<u8>>,
     constraints: Option<BasicConstraints>,
@@ -30,7 +31,8 @@ pub struct CertificateRequest {
 impl CertificateRequest {
     /// Parses and verifies a DER request of at most [`MAX_REQUEST`] bytes.
     ///
-    /// Fails with `RequestMalformed`, `RequestKeyUnsupported`, `RequestSignatureInvalid` or `IdentityForbidden`.
+    /// Fails with `RequestMalformed`, `RequestKeyUnsupported`, `RequestSignatureInvalid` or
+    /// `IdentityForbidden`.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_REQUEST {
             return Err(Error::RequestMalformed("it is longer than 1 MiB"));
@@ -48,10 +50,10 @@ impl CertificateRequest {
         let key = PublicKey::from_spki(spki).map_err(key_error)?;
         let signature = signature.as_bytes().ok_or(Error::RequestMalformed("its signature is cut"))?;
         key.verify_with(&algorithm, info, signature).map_err(key_error)?;
-        Self::judge_names(subject, (spki, key), &extensions)
+        Self::check_names(subject, (spki, key), &extensions)
     }
 
-    fn judge_names(
+    fn check_names(
         subject: &[u8],
         (spki, key): (&[u8], PublicKey),
         extensions: &[Extension<'_>],
@@ -62,7 +64,7 @@ impl CertificateRequest {
         let san = value(extension::SUBJECT_ALT_NAME);
         if let Some(san) = san {
             san::check(san)?;
-        } else if name::says_nothing(subject) {
+        } else if name::is_blank(subject) {
             return Err(Error::IdentityForbidden(
                 "neither a subject nor a subject alternative name is asked for",
             ));
@@ -110,25 +112,25 @@ impl CertificateRequest {
         &self.key
     }
 
-    /// Whether CA:TRUE is asked for.
+    /// Whether it requests a CA certificate (CA:TRUE).
     #[must_use]
-    pub fn asks_ca(&self) -> bool {
+    pub fn requests_ca(&self) -> bool {
         self.constraints.is_some_and(|constraints| constraints.ca)
     }
 
-    /// Whether basicConstraints says that it is no CA.
+    /// Whether it requests a certificate that is not a CA's (CA:FALSE).
     pub(crate) fn denies_ca(&self) -> bool {
         self.constraints.is_some_and(|constraints| !constraints.ca)
     }
 
-    /// The path length that it asks for.
+    /// The requested path length.
     pub(crate) fn path_length(&self) -> Option<u8> {
         self.constraints.and_then(|constraints| constraints.path_length)
     }
 
     /// Whether the requested key usage holds keyCertSign or cRLSign.
     #[must_use]
-    pub fn asks_signing_usage(&self) -> bool {
+    pub fn requests_signing_usage(&self) -> bool {
         let signs = |bit: &u8| matches!(*bit, extension::KEY_CERT_SIGN | extension::CRL_SIGN);
         self.key_usage.iter().flatten().any(signs)
     }
@@ -138,7 +140,7 @@ impl CertificateRequest {
         self.key_usage.as_deref()
     }
 
-    /// The value of the requested extended key usage; whether it can be read is not looked at.
+    /// The value of the requested extended key usage. Whether it can be read is not examined.
     pub(crate) fn extended_key_usage(&self) -> Option<&[u8]> {
         self.extended_key_usage.as_deref()
     }
@@ -152,8 +154,8 @@ struct Info<'a> {
     attributes: &'a [u8],
 }
 
-/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`. Any version that fits
-/// in 64 bits passes, as in Go.
+/// `SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute }`. Any
+/// version that fits in 64 bits passes, as in Go.
 fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     let mut reader = SliceReader::new(info)?;
     let parts = reader.sequence(|inner| {
@@ -169,7 +171,8 @@ fn read_info(info: &[u8]) -> Result<Info<'_>, Error> {
     Ok(Info { subject, spki, attributes: attributes.value() })
 }
 
-/// The extensions of all extensionRequest attributes; of each its first value.
+/// The extensions of all extensionRequest attributes (RFC 2985, section 5.4.2). Only the first value of each
+/// attribute is read.
 fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> {
     let mut extensions = Vec::new();
     let mut reader = SliceReader::new(attributes)?;
@@ -182,17 +185,17 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<Extension<'_>>, Error> 
         if id == EXTENSION_REQUEST {
             let first = SliceReader::new(values.value())?.tlv_bytes()?;
             let read = extension::read(first, &mut extensions);
-            read.map_err(|fault: Fault| Error::RequestMalformed(fault.text()))?;
+            read.map_err(|error: ExtensionError| Error::RequestMalformed(error.text()))?;
         }
     }
     Ok(extensions)
 }
 
-fn key_error(fault: KeyFault) -> Error {
-    match fault {
-        KeyFault::Malformed(why) => Error::RequestMalformed(why),
-        KeyFault::Unsupported(why) => Error::RequestKeyUnsupported(why),
-        KeyFault::Signature => Error::RequestSignatureInvalid,
+fn key_error(error: KeyError) -> Error {
+    match error {
+        KeyError::Malformed(why) => Error::RequestMalformed(why),
+        KeyError::Unsupported(why) => Error::RequestKeyUnsupported(why),
+        KeyError::Signature => Error::RequestSignatureInvalid,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Subject alternative names (RFC 5280, 4.2.1.6): carried byte for byte, checked here.
+//! Subject alternative names (RFC 5280, section 4.2.1.6). They are copied byte for byte, and checked here.
 
 use crate::extension::object_id;
 use crate::{Error, name};
@@ -11,30 +11,7 @@ pub const MAX_NAMES: usize = 1000;
 /// Longest single name, in bytes: a DNS name has at most 253, a SPIFFE ID 2048.
 pub const MAX_NAME: usize = 2048;
 
-/// Checks the value of a subjectAltName extension: `GeneralNames ::= SEQUENCE SIZE (1..MAX) OF GeneralName`.
-pub fn check(value: &[u8]) -> Result<(), Error> {
-    let malformed = |_| Error::RequestMalformed("the subject alternative names cannot be read");
-    let mut reader = SliceReader::new(value).map_err(malformed)?;
-    let mut count = 0usize;
-    reader.sequence(|names| {
-        while !names.is_finished() {
-            let name = AnyRef::decode(names).map_err(malformed)?;
-            count = count.saturating_add(1);
-            if count > MAX_NAMES {
-                return Err(Error::IdentityForbidden("more than 1000 subject alternative names"));
-            }
-            check_one(name)?;
-        }
-        Ok(())
-    })?;
-    reader.finish().map_err(malformed)?;
-    if count == 0 {
-        return Err(Error::IdentityForbidden("the list of subject alternative names is empty"));
-    }
-    Ok(())
-}
-
-/// A name as policies see it.
+/// An alternative name, as policies and name constraints see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name<'a> {
     Email(&'a str),
@@ -43,12 +20,12 @@ pub enum Name<'a> {
     Ip(IpAddr),
     /// A directory name, DER `Name`.
     Directory(&'a [u8]),
-    /// Registered ids, other names and so on, by the number of the tag.
+    /// A registered id or another name, by the number of its tag.
     Other(u32),
 }
 
 impl Name<'_> {
-    /// Whether a text says the same.
+    /// Whether a text is the same name.
     pub fn is_text(&self, text: &str) -> bool {
         match self {
             Self::Email(name) | Self::Uri(name) => *name == text,
@@ -59,31 +36,65 @@ impl Name<'_> {
     }
 }
 
-/// The names of an extension that was checked.
+/// Checks the value of a subjectAltName extension and returns its names.
 pub fn names(value: &[u8]) -> Result<Vec<Name<'_>>, Error> {
-    let unreadable = Error::Judgement("the alternative names cannot be read");
-    let mut reader = SliceReader::new(value).map_err(|_| unreadable)?;
     let mut all = Vec::new();
+    each(value, |name| all.push(name))?;
+    Ok(all)
+}
+
+/// Checks the value of a subjectAltName extension.
+pub fn check(value: &[u8]) -> Result<(), Error> {
+    each(value, |_| {})
+}
+
+/// `GeneralNames ::= SEQUENCE SIZE (1..MAX) OF GeneralName`.
+fn each<'a>(value: &'a [u8], mut take: impl FnMut(Name<'a>)) -> Result<(), Error> {
+    let malformed = |_| Error::RequestMalformed("the subject alternative names cannot be read");
+    let mut reader = SliceReader::new(value).map_err(malformed)?;
+    let mut count = 0usize;
     reader.sequence(|names| {
         while !names.is_finished() {
-            let name = AnyRef::decode(names).map_err(|_| unreadable)?;
-            let number = match name.header().tag() {
-                Tag::ContextSpecific { number, .. } => number.value(),
-                _ => return Err(unreadable),
-            };
-            let text = || str::from_utf8(name.value()).map_err(|_| unreadable);
-            all.push(match number {
-                1 => Name::Email(text()?),
-                2 => Name::Dns(text()?),
-                6 => Name::Uri(text()?),
-                7 => Name::Ip(address(name.value()).ok_or(unreadable)?),
-                4 => Name::Directory(name.value()),
-                other => Name::Other(other),
-            });
+            let name = AnyRef::decode(names).map_err(malformed)?;
+            count = count.saturating_add(1);
+            if count > MAX_NAMES {
+                return Err(Error::IdentityForbidden("more than 1000 subject alternative names"));
+            }
+            take(parse_one(name)?);
         }
         Ok(())
     })?;
-    Ok(all)
+    reader.finish().map_err(malformed)?;
+    if count == 0 {
+        return Err(Error::IdentityForbidden("the list of subject alternative names is empty"));
+    }
+    Ok(())
+}
+
+fn parse_one(name: AnyRef<'_>) -> Result<Name<'_>, Error> {
+    let Tag::ContextSpecific { constructed, number } = name.header().tag() else {
+        return Err(Error::RequestMalformed("a subject alternative name has a wrong tag"));
+    };
+    let value = name.value();
+    if value.len() > MAX_NAME {
+        return Err(Error::IdentityForbidden("a subject alternative name is longer than 2048 bytes"));
+    }
+    let text = |good: fn(&[u8]) -> bool| str::from_utf8(value).ok().filter(|_| good(value));
+    let parsed = match (number.value(), constructed) {
+        (1, false) => text(is_email).map(Name::Email),
+        (2, false) => text(is_dns).map(Name::Dns),
+        (6, false) => text(is_uri).map(Name::Uri),
+        (7, false) => address(value).map(Name::Ip),
+        (0, true) => is_other_name(value).unwrap_or(false).then_some(Name::Other(0)),
+        // A name claims the same identities wherever it stands.
+        (4, true) => {
+            name::check_subject(value)?;
+            (!name::is_blank(value)).then_some(Name::Directory(value))
+        }
+        (8, false) => is_registered_id(value).unwrap_or(false).then_some(Name::Other(8)),
+        _ => return Err(Error::RequestMalformed("a subject alternative name has a wrong tag")),
+    };
+    parsed.ok_or(Error::IdentityForbidden("a subject alternative name is not valid for its kind"))
 }
 
 /// The address in an iPAddress name.
@@ -94,33 +105,8 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
-fn check_one(name: AnyRef<'_>) -> Result<(), Error> {
-    let Tag::ContextSpecific { constructed, number } = name.header().tag() else {
-        return Err(Error::RequestMalformed("a subject alternative name has a wrong tag"));
-    };
-    let value = name.value();
-    if value.len() > MAX_NAME {
-        return Err(Error::IdentityForbidden("a subject alternative name is longer than 2048 bytes"));
-    }
-    let good = match (number.value(), constructed) {
-        (1, false) => is_email(value),
-        (2, false) => is_dns(value),
-        (6, false) => is_uri(value),
-        (7, false) => matches!(value.len(), 4 | 16),
-        (0, true) => is_other_name(value).unwrap_or(false),
-        // A name claims the same identities wherever it stands.
-        (4, true) => name::check_subject(value).map(|()| !name::says_nothing(value))?,
-        (8, false) => is_registered_id(value).unwrap_or(false),
-        _ => return Err(Error::RequestMalformed("a subject alternative name has a wrong tag")),
-    };
-    if good {
-        Ok(())
-    } else {
-        Err(Error::IdentityForbidden("a subject alternative name is not valid for its kind"))
-    }
-}
-
-/// `SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }` without its outer header; what the value means is not looked at.
+/// `SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }` without its outer header. What the value
+/// means is not examined.
 fn is_other_name(contents: &[u8]) -> der::Result<bool> {
     let mut reader = SliceReader::new(contents)?;
     object_id(&mut reader)?;
@@ -152,8 +138,9 @@ fn is_email(value: &[u8]) -> bool {
         && matches!(parts.as_slice(), [user, host] if !user.is_empty() && is_host(host))
 }
 
-/// An absolute URI (RFC 3986) whose authority, if it has one, is a host with an optional port. Stricter than Go, which
-/// also takes relative references, user information and IP literals: nothing that Go refuses passes.
+/// An absolute URI (RFC 3986) whose authority, if it has one, is a host with an optional port. This is
+/// stricter than Go, which also accepts relative references, user information and IP literals. Nothing that
+/// Go refuses passes.
 fn is_uri(value: &[u8]) -> bool {
     let Some(colon) = value.iter().position(|byte| *byte == b':') else { return false };
     let (scheme, rest) = value.split_at(colon);
@@ -177,7 +164,8 @@ fn is_uri(value: &[u8]) -> bool {
         && port.is_none_or(|port| !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit))
 }
 
-fn is_host(host: &[u8]) -> bool {
+/// Labels of letters, digits, hyphens and underscores, separated by dots.
+pub fn is_host(host: &[u8]) -> bool {
     let label = |label: &[u8]| {
         !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
     };
@@ -201,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uris_of_the_field_pass_and_odd_ones_do_not() {
+    fn common_uris_pass_and_odd_ones_do_not() {
         for good in
             ["spiffe://cluster.local/ns/a/sa/b", "https://example.com:8443/x?y=%20#z", "urn:uuid:f81d4fae"]
         {

@@ -1,12 +1,13 @@
-//! Usages by their Kubernetes names (`certificates.k8s.io/v1` `KeyUsage`) and what they become in a certificate.
+//! Usages by their Kubernetes names (`certificates.k8s.io/v1` `KeyUsage`) and what they become in a
+//! certificate.
 
 use crate::{Error, encode, extension};
 use der::asn1::{BitStringRef, ObjectIdentifier};
 
-/// One usage. The order of the variants is the order of the key usage bits, then of the extended key usages as the
-/// field's signers write them.
+/// One usage. The variants are in the order of the key usage bits, then of the extended key usages as common
+/// signers write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names are those of RFC 5280, 4.2.1.3 and 4.2.1.12")]
+#[expect(missing_docs, reason = "the names are those of RFC 5280, sections 4.2.1.3 and 4.2.1.12")]
 pub enum Usage {
     DigitalSignature,
     ContentCommitment,

@@ -1,3 +1,6 @@
+//! Connections of clients, and their responses on the way.
+
+use super::threads;
 use crate::endpoint::Stream;
 use crate::{RefusalCode, Response, codec};
 use std::collections::BTreeMap;
@@ -5,15 +8,15 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of answers that may wait for a client that does not read.
+/// Bytes of responses that may wait for a client that does not read.
 const MAX_UNREAD: usize = 4 << 20;
 
 /// The connections of a server.
 pub(super) struct Connections {
     capacity: usize,
     state: Mutex<State>,
-    /// Numbers the frames of all, so that it can be told who spoke last.
-    spoken: Arc<AtomicU64>,
+    /// Counts the requests of all connections. It orders the connections by their last activity.
+    activity_clock: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -23,21 +26,21 @@ struct State {
     closed: bool,
 }
 
-/// One client. Closed when its reader ends, whoever still holds it.
+/// One client. It is closed when its reader ends, even if others still hold it.
 pub(super) struct Connection {
     number: u64,
     stream: Stream,
-    spoken: Arc<AtomicU64>,
-    /// The number of its last frame; 0: it never sent a whole one.
-    last: AtomicU64,
-    /// Requests that are not answered yet.
-    in_work: AtomicUsize,
+    activity_clock: Arc<AtomicU64>,
+    /// The activity clock at its last request; 0: it never sent a whole frame.
+    last_active: AtomicU64,
+    /// How many of its requests are not answered yet.
+    in_flight: AtomicUsize,
     outbox: Mutex<Outbox>,
 }
 
 #[derive(Default)]
 struct Outbox {
-    /// Answers that wait for others to be sent with.
+    /// Responses that are held to be sent with others.
     held: Vec<u8>,
     /// What the socket did not take at once.
     unread: Vec<u8>,
@@ -48,11 +51,11 @@ struct Outbox {
 
 impl Connections {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default(), spoken: Arc::default() }
+        Self { capacity, state: Mutex::default(), activity_clock: Arc::default() }
     }
 
-    /// Takes a client in, if need be for the oldest one that never said anything, or the one that has been silent longest with nothing
-    /// in work.
+    /// Admits a client. If there is no room, it takes the place of the oldest one that never sent a request,
+    /// or else of the one that has been silent longest, as long as that has no request in flight.
     pub(super) fn admit(&self, stream: Stream) -> Option<Arc<Connection>> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -60,7 +63,7 @@ impl Connections {
         }
         if state.open.len() >= self.capacity {
             let idle = state.open.values().filter(|other| other.is_idle());
-            let idle = idle.min_by_key(|other| other.last.load(Ordering::Relaxed)).cloned()?;
+            let idle = idle.min_by_key(|other| other.last_active.load(Ordering::Relaxed)).cloned()?;
             state.open.remove(&idle.number);
             idle.close();
         }
@@ -69,9 +72,9 @@ impl Connections {
         let connection = Connection {
             number,
             stream,
-            spoken: Arc::clone(&self.spoken),
-            last: AtomicU64::new(0),
-            in_work: AtomicUsize::new(0),
+            activity_clock: Arc::clone(&self.activity_clock),
+            last_active: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
             outbox: Mutex::default(),
         };
         let connection = Arc::new(connection);
@@ -98,39 +101,39 @@ impl Connection {
         &self.stream
     }
 
-    /// Whether nothing of it is in work, and no answer is on its way.
+    /// Whether none of its requests is in flight, and no response is on its way.
     fn is_idle(&self) -> bool {
         let outbox = lock(&self.outbox);
         let owes = !outbox.held.is_empty() || !outbox.unread.is_empty() || outbox.flushing;
-        self.in_work.load(Ordering::Relaxed) == 0 && !owes
+        self.in_flight.load(Ordering::Relaxed) == 0 && !owes
     }
 
-    /// Tells connections apart.
+    /// Identifies the connection.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
     /// The client has sent a request.
-    pub(super) fn begun(&self) {
-        self.in_work.fetch_add(1, Ordering::Relaxed);
-        let number = self.spoken.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.last.store(number, Ordering::Relaxed);
+    pub(super) fn request_started(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let number = self.activity_clock.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.last_active.store(number, Ordering::Relaxed);
     }
 
     /// One of its requests is answered.
-    pub(super) fn finished(&self) {
-        self.in_work.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn request_finished(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Sends an answer, and what is held, without ever waiting for the client.
-    pub(super) fn answer(self: &Arc<Self>, id: u64, response: &Response) {
+    /// Sends a response, and what is held, without ever waiting for the client.
+    pub(super) fn respond(self: &Arc<Self>, id: u64, response: &Response) {
         self.hold(id, response);
         self.release();
     }
 
-    /// Keeps an answer for [`Self::release`], so that one system call sends several.
+    /// Holds a response for [`Self::release`], so that one system call sends several.
     pub(super) fn hold(&self, id: u64, response: &Response) {
-        let too_long = || super::refused(RefusalCode::Internal, "the answer is too long");
+        let too_long = || Response::refused(RefusalCode::Internal, "the answer is too long");
         let Ok(frame) = codec::encode(id, response).or_else(|_| codec::encode(id, &too_long())) else {
             return;
         };
@@ -140,8 +143,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is held without ever waiting for the client: what its socket does not take at once is left to a
-    /// thread, and a client for which too much is left is dropped.
+    /// Sends what is held without ever waiting for the client. What its socket does not take at once is left
+    /// to a thread. A client for which too much is left is dropped.
     pub(super) fn release(self: &Arc<Self>) {
         let mut outbox = lock(&self.outbox);
         let frame = std::mem::take(&mut outbox.held);
@@ -159,7 +162,7 @@ impl Connection {
         outbox.unread.extend_from_slice(rest);
         if !outbox.flushing {
             let flusher = Arc::clone(self);
-            outbox.flushing = super::builder("rpc-flush").spawn(move || flusher.flush()).is_ok();
+            outbox.flushing = threads::builder("rpc-flush").spawn(move || flusher.flush()).is_ok();
             if !outbox.flushing {
                 self.give_up(&mut outbox);
             }

@@ -1,11 +1,13 @@
+//! The queue between readers and workers.
+
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of requests that may wait, whatever their number.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// A queue that refuses instead of growing, and serves its owners in turn: whoever fills it waits for themselves, and when it is full gives
-/// way to whoever has less in it.
+/// A queue that refuses instead of growing, and serves its owners in turn. An owner that fills it delays only
+/// itself, and when the queue is full its entries give way to those of owners that have less in it.
 pub(super) struct Queue<T> {
     capacity: usize,
     state: Mutex<State<T>>,
@@ -17,7 +19,7 @@ struct State<T> {
     owners: VecDeque<Owner<T>>,
     count: usize,
     weight: usize,
-    /// Who waits in [`Queue::pop`]: to wake nobody costs as much as to wake somebody.
+    /// How many threads wait in [`Queue::pop`]. Waking nobody costs as much as waking somebody.
     waiting: usize,
     closed: bool,
 }
@@ -34,7 +36,8 @@ impl<T> Queue<T> {
         Self { capacity: capacity.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Takes an entry in. What is given back was not taken, or had to go for it: it is the caller's to say so.
+    /// Adds an entry. The entries that are returned were not added, or were displaced; the caller tells their
+    /// owners.
     pub(super) fn push(&self, owner: u64, entry: T, weight: usize) -> Vec<T> {
         let mut state = self.lock();
         let Some(victims) = state.victims(owner, weight, self.capacity).filter(|_| !state.closed) else {
@@ -56,7 +59,7 @@ impl<T> Queue<T> {
         displaced
     }
 
-    /// Drops what an owner has in it: nobody waits for that any more.
+    /// Drops the entries of an owner that no longer waits for them.
     pub(super) fn forget(&self, owner: u64) {
         let mut state = self.lock();
         let Some(at) = state.owners.iter().position(|one| one.number == owner) else { return };
@@ -101,9 +104,11 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
-    /// Whose last entries have to go for one more of this owner's, each owner as often as it is named; `None`: it has to wait itself.
+    /// The owners whose last entries are displaced by one more entry of this owner, each named once for every
+    /// entry; `None`: the new entry is not added.
     ///
-    /// What is short, places or bytes, is taken from whoever has most of it, as long as that is more than the owner would then have.
+    /// What is scarce, places or bytes, is taken from the owner that has most of it, as long as that is more
+    /// than the new entry's owner would then have.
     fn victims(&self, owner: u64, weight: usize, capacity: usize) -> Option<Vec<u64>> {
         if self.count < capacity && self.weight.saturating_add(weight) <= MAX_WEIGHT {
             return Some(Vec::new());
@@ -149,7 +154,7 @@ impl<T> State<T> {
         Some(entry)
     }
 
-    /// The first entry of whose turn it is.
+    /// The first entry of the owner whose turn it is.
     fn next(&mut self) -> Option<T> {
         let mut owner = self.owners.pop_front()?;
         let first = owner.entries.pop_front();

@@ -1,58 +1,55 @@
 //! From a certificate request to a certificate.
 
-use super::{Ca, Engine, refusals, refuse};
-use crate::{RELEASE_DATE, keys};
-use tcs_enclave_rpc::{ByteVec, Door, Issue, Issued, Refusal, RefusalCode};
-use tcs_x509::{CertificateRequest, LeafRequest, Profile, Usage, issue};
+use super::Engine;
+use super::checks::{check_uid, parse_policy, serial};
+use super::issuing_ca::IssuingCa;
+use super::refusals::{self, refuse};
+use crate::RELEASE_DATE;
+use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode, RequestApi};
+use tcs_x509::{CertificateProfile, CertificateRequest, IssuanceRequest, Usage, issue};
 
 impl Engine {
-    pub(super) fn issue_leaf(&self, ask: &Issue) -> Result<Issued, Refusal> {
-        super::check_uid(&ask.issuer_uid)?;
-        let profile = match ask.door {
-            Door::KubernetesCsr => Profile::KubernetesCsr,
-            Door::CertManager => Profile::CertManager,
-            Door::PodCertificate => Profile::PodCertificate,
-            _ => return Err(refuse(RefusalCode::MalformedMessage, "this version does not know the door")),
-        };
-        let ca = self.state.ca(&ask.issuer_uid).ok_or_else(refusals::not_provisioned)?;
-        let usages: Result<Vec<Usage>, _> = ask.usages.iter().map(|name| Usage::parse(name)).collect();
+    pub(super) fn issue_certificate(&self, request: &Issue) -> Result<Issued, Refusal> {
+        check_uid(&request.issuer_uid)?;
+        let profile = profile(request.request_api)?;
+        let ca = self.state.ca(&request.issuer_uid).ok_or_else(refusals::not_provisioned)?;
+        let usages: Result<Vec<Usage>, _> = request.usages.iter().map(|name| Usage::parse(name)).collect();
         let usages = usages.map_err(refusals::x509)?;
-        let narrowing = ask.policy.as_ref().map(super::policy).transpose()?;
-        let request = CertificateRequest::from_der(&ask.request).map_err(refusals::x509)?;
-        let leaf = LeafRequest {
+        let narrowing = request.policy.as_ref().map(parse_policy).transpose()?;
+        let csr = CertificateRequest::from_der(&request.request).map_err(refusals::x509)?;
+        let params = IssuanceRequest {
             profile,
-            request: &request,
+            request: &csr,
             usages: &usages,
-            lifetime: ask.lifetime,
-            now: ask.now,
+            lifetime: request.lifetime,
+            now: request.now,
             serial: serial()?,
-            clock_floor: RELEASE_DATE,
+            earliest: RELEASE_DATE,
             fixed: ca.policy.as_ref(),
             narrowing: narrowing.as_ref(),
-            is_ca: ask.is_ca,
+            is_ca: request.is_ca,
         };
-        let leaf = issue(&leaf, &ca.chain, &*ca.key).map_err(refusals::x509)?;
+        let issued = issue(&params, &ca.chain, &*ca.key).map_err(refusals::x509)?;
         Ok(Issued {
-            chain: std::iter::once(ByteVec::from(leaf.der)).chain(intermediates(&ca)).collect(),
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            ca_fingerprint: ca.info.fingerprint.clone(),
-            begin_refresh_at: leaf.begin_refresh_at,
+            chain: std::iter::once(ByteVec::from(issued.der)).chain(intermediates(&ca)).collect(),
+            not_before: issued.not_before,
+            not_after: issued.not_after,
+            ca_fingerprint: ca.fingerprint().clone(),
+            begin_refresh_at: issued.begin_refresh_at,
         })
     }
 }
 
-/// 128 random bits, never zero (conformance B8).
-pub(super) fn serial() -> Result<[u8; 16], Refusal> {
-    loop {
-        let serial = keys::random().map_err(refusals::internal)?;
-        if serial != [0; 16] {
-            return Ok(serial);
-        }
+fn profile(request_api: RequestApi) -> Result<CertificateProfile, Refusal> {
+    match request_api {
+        RequestApi::KubernetesCsr => Ok(CertificateProfile::KubernetesCsr),
+        RequestApi::CertManager => Ok(CertificateProfile::CertManager),
+        RequestApi::PodCertificate => Ok(CertificateProfile::PodCertificate),
+        _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request API")),
     }
 }
 
-/// Never the self-signed root (conformance B4).
-fn intermediates(ca: &Ca) -> impl Iterator<Item = ByteVec> {
+/// The issuing CA and those above it, never a self-signed root (docs/conformance.md, B04).
+fn intermediates(ca: &IssuingCa) -> impl Iterator<Item = ByteVec> {
     ca.chain.chain().filter(|above| !above.is_self_issued()).map(|above| above.der().to_vec().into())
 }

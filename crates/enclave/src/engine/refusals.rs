@@ -1,13 +1,18 @@
-//! What faults of the crates below become on the wire.
+//! What errors of the crates and modules below become on the wire.
 
-use super::refuse;
-use crate::keys::KeyFault;
+use super::state::InstallError;
+use crate::keys::KeyError;
+use crate::sealing::SealError;
 use std::fmt::Display;
 use tcs_enclave_rpc::{Refusal, RefusalCode};
 
-/// A fault that no input should cause. Its text goes no further than this process's log.
-pub(super) fn internal(fault: impl Display) -> Refusal {
-    crate::log(format_args!("internal fault: {fault}"));
+pub(super) fn refuse(code: RefusalCode, message: &str) -> Refusal {
+    Refusal::new(code, message)
+}
+
+/// An error that no input should cause. Its text goes no further than the log of this process.
+pub(super) fn internal(error: impl Display) -> Refusal {
+    crate::log(format_args!("internal fault: {error}"));
     refuse(RefusalCode::Internal, "a fault inside the enclave")
 }
 
@@ -38,7 +43,8 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::CertificateNotYetValid => RefusalCode::CertificateNotYetValid,
         Error::CertificateUnsupported(_) => RefusalCode::CertificateUnsupported,
         Error::ChainBroken(_) => RefusalCode::ChainBroken,
-        // Judgement, Signing, Encoding: the enclave contradicts itself. Later cases belong here until they are placed.
+        // CheckFailed, Signing, Encoding: the enclave contradicts itself. New variants are internal until
+        // they have a code.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())
@@ -52,18 +58,56 @@ pub(super) fn keywrap(error: tcs_keywrap::Error) -> Refusal {
         Error::WrapFormatForbidden { .. } => RefusalCode::WrapFormatForbidden,
         Error::PrivateKeyMalformed { .. } => RefusalCode::PrivateKeyMalformed,
         Error::PrivateKeyUnsupported { .. } => RefusalCode::PrivateKeyUnsupported,
-        // The rest are faults of the public key and of names, which unwrapping does not meet.
+        // The others concern the public key and names of formats; unwrapping does not cause them.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())
 }
 
-pub(super) fn key(fault: KeyFault) -> Refusal {
-    match fault {
-        KeyFault::Malformed => refuse(RefusalCode::PrivateKeyMalformed, "the private key is damaged"),
-        KeyFault::Unsupported => refuse(
+pub(super) fn key(error: KeyError) -> Refusal {
+    match error {
+        KeyError::Unwrap(error) => keywrap(error),
+        KeyError::Malformed => refuse(RefusalCode::PrivateKeyMalformed, "the private key is damaged"),
+        KeyError::Unsupported => refuse(
             RefusalCode::PrivateKeyUnsupported,
             "the private key is not RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519",
+        ),
+        KeyError::Provider(error) => internal(error),
+    }
+}
+
+pub(super) fn not_installed(error: InstallError) -> Refusal {
+    match error {
+        InstallError::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
+        InstallError::Full => {
+            refuse(RefusalCode::TooManyIssuers, "the enclave holds as many issuers as it can")
+        }
+        // Another renewal was faster, or the issuer is gone: the caller looks again.
+        InstallError::Changed => {
+            refuse(RefusalCode::AlreadyProvisioned, "the issuer's CA has changed meanwhile")
+        }
+        InstallError::Old => refuse(
+            RefusalCode::SealedBlobOld,
+            "the sealed CA key is older than one that the issuer had since; restore the newest",
+        ),
+    }
+}
+
+pub(super) fn not_opened(error: SealError) -> Refusal {
+    match error {
+        SealError::Invalid => refuse(
+            RefusalCode::SealedBlobInvalid,
+            "the sealed CA key is damaged or of a form that this version does not know",
+        ),
+        SealError::OtherIssuer => {
+            refuse(RefusalCode::SealedBlobForeign, "the sealed CA key is another issuer's")
+        }
+        SealError::OtherMachine => {
+            refuse(RefusalCode::SealedBlobForeign, "the CA key was sealed on another machine")
+        }
+        SealError::OtherEnclave => refuse(
+            RefusalCode::SealedBlobForeign,
+            "the CA key was sealed by another enclave; another version of it is one",
         ),
     }
 }
@@ -99,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(x509(error).code.as_str(), error.code());
         }
-        for error in [X::Judgement("detail"), X::Signing, X::Encoding] {
+        for error in [X::CheckFailed("detail"), X::Signing, X::Encoding] {
             assert_eq!(
                 (x509(error).code, x509(error).message.contains("detail")),
                 (RefusalCode::Internal, false)

@@ -1,4 +1,4 @@
-use super::{SealingKey, TeePlatform};
+use super::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
 use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,16 @@ use tcs_evidence::{Evidence, SgxQuoteV3};
 
 /// Where Gramine shows its attestation files.
 const TREE: &str = "/dev/attestation";
-/// SGX under Gramine, through its attestation files (platform reference, section 3).
+
+/// SGX under Gramine, through its attestation files (Gramine documentation, "Attestation and Secret
+/// Provisioning").
 ///
-/// Written from Gramine's source; never run on SGX hardware.
+/// Written from Gramine's source. It has never run on SGX hardware.
 pub struct Gramine {
     tree: PathBuf,
-    /// The files are the whole process's: what one thread writes, another would have quoted.
-    turn: Mutex<()>,
+    /// Held while a quote is made. The files belong to the whole process, so one thread could have the
+    /// other's data quoted.
+    quoting: Mutex<()>,
 }
 
 impl Gramine {
@@ -23,15 +26,16 @@ impl Gramine {
         Self::at(TREE)
     }
 
-    /// The same with its files elsewhere.
+    /// The same, with its files in another place.
     #[must_use]
     pub fn at(tree: impl AsRef<Path>) -> Self {
-        Self { tree: tree.as_ref().to_owned(), turn: Mutex::new(()) }
+        Self { tree: tree.as_ref().to_owned(), quoting: Mutex::new(()) }
     }
 
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write of all 64 bytes: each write replaces the whole value. Errors of quoting show when `quote` is opened.
+        let _quoting = self.quoting.lock().unwrap_or_else(PoisonError::into_inner);
+        // One write of all 64 bytes, because each write replaces the whole value. Errors of quoting appear
+        // when `quote` is opened.
         fs::write(self.tree.join("user_report_data"), report_data)
             .map_err(|source| Error::PlatformUnavailable { what: "writing user_report_data", source })?;
         fs::read(self.tree.join("quote"))
@@ -51,11 +55,11 @@ impl TeePlatform for Gramine {
     }
 
     fn evidence_kind(&self) -> &'static str {
-        Evidence::SgxQuote(Vec::new()).kind()
+        SGX_QUOTE_V3
     }
 
-    fn is_simulated(&self) -> bool {
-        false
+    fn assurance(&self) -> Assurance {
+        Assurance::Enclave
     }
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
@@ -64,9 +68,9 @@ impl TeePlatform for Gramine {
             SgxQuoteV3::true_length(&quote).ok_or(Error::EvidenceUnusable("the quote is too short"))?;
         quote.truncate(length);
         let parsed = SgxQuoteV3::parse(&quote)
-            .map_err(|_| Error::EvidenceUnusable("it is no SGX quote of version 3"))?;
+            .map_err(|_| Error::EvidenceUnusable("it is not an SGX quote of version 3"))?;
         if parsed.report_data() != *report_data {
-            return Err(Error::EvidenceUnusable("the quote is over other report data than asked"));
+            return Err(Error::EvidenceUnusable("the quote is over other report data than requested"));
         }
         Ok(Evidence::SgxQuote(quote))
     }
@@ -81,7 +85,7 @@ impl TeePlatform for Gramine {
 mod tests {
     use super::*;
 
-    const ASKED: [u8; 64] = [7; 64];
+    const REPORT_DATA: [u8; 64] = [7; 64];
 
     /// A tree whose quote was made over `report_data`.
     fn tree(report_data: [u8; 64], signature: u32, tail: usize) -> tempfile::TempDir {
@@ -97,19 +101,21 @@ mod tests {
 
     #[test]
     fn the_quote_is_trimmed_and_the_report_data_written_whole() {
-        let dir = tree(ASKED, 10, 300);
-        let evidence = Gramine::at(dir.path()).evidence(&ASKED).unwrap();
+        let dir = tree(REPORT_DATA, 10, 300);
+        let evidence = Gramine::at(dir.path()).evidence(&REPORT_DATA).unwrap();
         assert_eq!(evidence.bytes().len(), 446);
-        assert_eq!(fs::read(dir.path().join("user_report_data")).unwrap(), ASKED);
+        assert_eq!(evidence.kind(), Gramine::at(dir.path()).evidence_kind());
+        assert_eq!(fs::read(dir.path().join("user_report_data")).unwrap(), REPORT_DATA);
     }
 
     #[test]
     fn a_quote_over_something_else_is_refused() {
-        let code = |dir: &tempfile::TempDir| Gramine::at(dir.path()).evidence(&ASKED).unwrap_err().code();
+        let code =
+            |dir: &tempfile::TempDir| Gramine::at(dir.path()).evidence(&REPORT_DATA).unwrap_err().code();
         assert_eq!(code(&tree([8; 64], 10, 10)), "EvidenceUnusable");
-        assert_eq!(code(&tree(ASKED, 11, 10)), "EvidenceUnusable");
-        assert_eq!(code(&tree(ASKED, u32::MAX, 10)), "EvidenceUnusable");
-        assert_eq!(code(&tree(ASKED, 20_000, 20_000)), "EvidenceUnusable");
+        assert_eq!(code(&tree(REPORT_DATA, 11, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(REPORT_DATA, u32::MAX, 10)), "EvidenceUnusable");
+        assert_eq!(code(&tree(REPORT_DATA, 20_000, 20_000)), "EvidenceUnusable");
         assert_eq!(code(&tempfile::tempdir().unwrap()), "PlatformUnavailable");
     }
 }

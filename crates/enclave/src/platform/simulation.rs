@@ -1,4 +1,4 @@
-use super::{SealingKey, TeePlatform};
+use super::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
 use crate::Error;
 use aws_lc_rs::{digest, hkdf};
 use std::fs::File;
@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 /// A simulated SGX platform. It protects nothing.
 ///
-/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it. A file `without-sealing` in its
-/// folder makes it one that cannot seal, as SGX is in this version.
+/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it.
+/// With a file `without-sealing` in its folder it cannot seal, as the Gramine platform cannot in this
+/// version.
 pub struct Simulation {
     platform: Platform,
     mrenclave: [u8; 32],
@@ -34,11 +35,11 @@ impl TeePlatform for Simulation {
     }
 
     fn evidence_kind(&self) -> &'static str {
-        Evidence::SgxQuote(Vec::new()).kind()
+        SGX_QUOTE_V3
     }
 
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
@@ -46,7 +47,7 @@ impl TeePlatform for Simulation {
         quote.map(Evidence::SgxQuote).map_err(|error| Error::Simulation(error.to_string()))
     }
 
-    /// As EGETKEY would by MRENCLAVE: another program, or another platform, gets another key.
+    /// As EGETKEY derives it from MRENCLAVE: another program or another platform gets another key.
     fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
         if !self.seals {
             return Ok(None);

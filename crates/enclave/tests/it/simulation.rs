@@ -37,7 +37,7 @@ impl Running {
         panic!("ended before it listened: {}", running.said);
     }
 
-    fn ask(&self, request: Request) -> Response {
+    fn call(&self, request: Request) -> Response {
         Client::connect(&self.endpoint, WAIT).unwrap().call(request, WAIT).unwrap()
     }
 }
@@ -67,14 +67,14 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
     for listen in [socket.as_str(), "127.0.0.1:0", socket.as_str()] {
         let enclave = Running::start(&program, listen, &platform);
         assert!(enclave.said.contains("SIMULATED"), "{}", enclave.said);
-        let Response::Identity(identity) = enclave.ask(Request::Identity) else { panic!() };
+        let Response::Identity(identity) = enclave.call(Request::Identity) else { panic!() };
         assert_eq!((identity.platform.as_str(), identity.simulated), ("simulation", true));
         assert!(identity.version.ends_with("+simulation"));
 
         let nonce = report_data::FIXED_NONCE;
         let begin =
             BeginProvisioning { issuer_uid: "uid".into(), nonce: nonce.to_vec().into(), renewal: false };
-        let Response::Offer(offer) = enclave.ask(Request::BeginProvisioning(begin)) else { panic!() };
+        let Response::Offer(offer) = enclave.call(Request::BeginProvisioning(begin)) else { panic!() };
         let quote = SgxQuoteV3::parse(&offer.evidence).unwrap();
         let file = digest(&SHA256, &std::fs::read(&program).unwrap());
         assert_eq!(quote.mrenclave().as_slice(), file.as_ref());

@@ -1,4 +1,4 @@
-//! The checklist of crypto-and-x509 section 7, as far as it is about wraps.
+//! What is refused of wrapped keys and of keys to be wrapped.
 
 use super::kwp::{initial, wrap_blocks};
 use super::{SHA1, SHA256, b64, kwp, kwp_wrap, oaep, p256_pkcs8, quote_key, quote_spki, spki_of, stored};
@@ -26,7 +26,7 @@ fn w_s7_lengths_are_checked_first() {
 }
 
 #[test]
-fn w_s7_wraps_of_every_short_length_are_refused_by_name() {
+fn w_s7_wrapped_keys_of_every_short_length_are_refused_by_name() {
     let good = kwp_wrap(&p256_pkcs8());
     for len in 0..=40 {
         assert_eq!(refusal(&good[..len]), Error::WrappedKeyLength { len });
@@ -105,7 +105,7 @@ fn w_s7_der_lengths_that_lie_are_malformed() {
 }
 
 #[test]
-fn every_fault_of_the_wrap_is_the_same_refusal() {
+fn every_fault_of_a_wrapped_key_is_the_same_refusal() {
     let good = kwp_wrap(&p256_pkcs8());
     assert!(unwrap(&quote_key(), &good, WrapFormat::ALL).is_ok());
     for byte in [0, 1, 200, 383, 384, 391, 392, good.len() - 1] {

@@ -1,4 +1,4 @@
-//! The stored wraps of SoftHSM2 and pyca/cryptography, and our own.
+//! Stored keys that SoftHSM2 and pyca/cryptography wrapped, and our own.
 
 use super::{b64, kwp, p256_pkcs8, quote_key, quote_spki, spki_of, stored};
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey};

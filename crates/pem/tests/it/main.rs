@@ -1,4 +1,5 @@
-//! What is read, what is refused and by which name, and what the `openssl` command and Go say of the same texts.
+//! What is read, what is refused and by which name, and what the `openssl` command and Go say of the same
+//! texts.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

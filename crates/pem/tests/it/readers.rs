@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use tcs_pem::one;
-use tcs_testkit::judge::Judge;
+use tcs_testkit::go_oracle::GoOracle;
 
 const LABEL: &str = "PUBLIC KEY";
 
@@ -95,7 +95,7 @@ fn texts(one: &str, two: &str) -> Vec<Vec<u8>> {
 /// Whatever is accepted is the key that the others find, if they find one at all; at least one of them does.
 #[test]
 fn review_c1_readers_of_one_text_find_the_same_key() {
-    let mut judge = Judge::start().unwrap();
+    let mut oracle = GoOracle::start().unwrap();
     let (first, second) = (key(), key());
     let mut accepted = 0;
     for (one_key, other) in [(&first, &second), (&second, &first)] {
@@ -103,7 +103,7 @@ fn review_c1_readers_of_one_text_find_the_same_key() {
             let Ok(found) = one(&text, LABEL) else { continue };
             accepted += 1;
             let found = sha256(&found);
-            let go: Vec<String> = judge.pem(&text).unwrap().into_iter().map(|(_, hash)| hash).collect();
+            let go: Vec<String> = oracle.pem(&text).unwrap().into_iter().map(|(_, hash)| hash).collect();
             let shown = String::from_utf8_lossy(&text);
             let openssl = openssl(&text);
             assert!(go.iter().chain(&openssl).all(|hash| *hash == found), "{shown}\n{go:?} {openssl:?}");

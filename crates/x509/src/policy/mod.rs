@@ -1,13 +1,12 @@
-//! What certificates of one CA may say: rules that only ever narrow the built-in floor (design, section 5). They are judged on
-//! the final to-be-signed certificate, never on the request.
+//! What the certificates of a CA may hold: rules that narrow the baseline policy. They are applied to the
+//! final to-be-signed certificate, never to the request.
 
 mod pattern;
 
-use crate::algorithm::Kind;
+use crate::algorithm::KeyAlgorithm;
 use crate::certificate::TbsCertificate;
-use crate::extension::SUBJECT_ALT_NAME;
-use crate::leaf::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
-use crate::san::{self, Name};
+use crate::san::Name;
+use crate::validity::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use crate::{Error, Usage, name};
 use pattern::{DnsPattern, EmailPattern, IpRange, UriPattern};
 
@@ -17,10 +16,11 @@ const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY: usize = 2048;
 /// All entries together, in bytes.
 const MAX_RULES: usize = 64 << 10;
-/// As many CAs as rustls-webpki lets stand between an anchor and a leaf.
+/// As many CAs as rustls-webpki allows between a trust anchor and a leaf.
 const MAX_CA_DEPTH: u8 = 6;
 
-/// Rules beside the floor; the default has none. Where several policies hold, each of them must allow a certificate.
+/// Rules that narrow the baseline policy; the default has none. If several policies apply, each of them must
+/// allow a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     names: Option<NamePolicy>,
@@ -32,8 +32,9 @@ pub struct Policy {
 
 /// The rules as texts. A list that is `None` is no rule; an empty one allows nothing of its kind.
 ///
-/// As soon as one of the seven lists of names is there, names of kinds without a list are refused, and so are the kinds that no list
-/// can name (directory names, registered ids, other names). Other attributes of a subject than those listed are free.
+/// If there is one of the seven lists of names, names of kinds without a list are refused, and so are the
+/// kinds for which there is no list (directory names, registered ids, other names). Attributes of a subject
+/// for which there is no list are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyRules<'a> {
     /// `a.example`: this name. `*.a.example`: with one label before it. `**.a.example`: with one or more.
@@ -44,21 +45,24 @@ pub struct PolicyRules<'a> {
     pub ip_ranges: Option<&'a [String]>,
     /// `user@a.example`, or `*@` and a pattern of DNS names.
     pub email_addresses: Option<&'a [String]>,
-    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names, too.
+    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names,
+    /// too.
     pub common_names: Option<&'a [String]>,
-    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
+    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for
+    /// any.
     pub organizations: Option<&'a [String]>,
     /// Organizational units (OU) of the subject, or `*` for any.
     pub organizational_units: Option<&'a [String]>,
     /// Usages by their Kubernetes names.
     pub usages: Option<&'a [String]>,
-    /// Longest lifetime in seconds, 600 to 365 days; more is asked in vain: it is cut.
+    /// Longest lifetime in seconds, from 600 seconds to 365 days. A longer requested lifetime is cut to it.
     pub max_lifetime: Option<u64>,
     /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
-    /// How many levels of CAs may stand below the CA, at most 6, which is what the field's verifiers follow. The floor is none, and this is the one rule that can raise it: where
-    /// it was fixed when the CA was made ([`crate::LeafRequest::fixed`]). Not beside lists of names: what a CA below signs is judged by
-    /// nobody here.
+    /// How many levels of CAs may stand below the CA: at most 6, which common verifiers follow. The baseline
+    /// policy allows none. This is the one rule that widens it, and only if it was fixed when the CA was made
+    /// ([`crate::IssuanceRequest::fixed`]). It cannot stand beside lists of names, because nothing here
+    /// checks what a CA below signs.
     pub ca_depth: Option<u8>,
 }
 
@@ -76,7 +80,7 @@ struct NamePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyRule {
     Rsa { least: usize },
-    Exactly(Kind),
+    Exactly(KeyAlgorithm),
 }
 
 impl Policy {
@@ -122,19 +126,22 @@ impl Policy {
         self.max_lifetime.unwrap_or(LONGEST_LIFETIME)
     }
 
-    /// How many levels of CAs may stand below the CA, 0 to 6; `None`: it is no rule of this policy.
+    /// How many levels of CAs may stand below the CA, 0 to 6; `None`: this policy has no such rule.
     #[must_use]
     pub fn ca_depth(&self) -> Option<u8> {
         self.ca_depth
     }
 
-    /// Judges a to-be-signed certificate with a key of this kind and these usages, asked for at `now` (Unix seconds).
+    /// Checks a to-be-signed certificate with these alternative names, a key of this algorithm and these
+    /// usages, requested at `now` (Unix seconds).
     ///
-    /// Signing usages are no matter of the list of usages: they come with the CA bit, and that with the CA depth.
-    pub(crate) fn judge(
+    /// The list of usages does not apply to signing usages: they come with the CA bit, and that with the CA
+    /// depth.
+    pub(crate) fn check(
         &self,
         tbs: &TbsCertificate<'_>,
-        key: Kind,
+        names: &[Name<'_>],
+        key: KeyAlgorithm,
         usages: &[Usage],
         now: i64,
     ) -> Result<(), Error> {
@@ -143,7 +150,7 @@ impl Policy {
         if let Some(allowed) = &self.usages {
             let good = |usage: &Usage| usage.is_signing() || allowed.contains(usage);
             allow(usages.iter().all(good), "usages")?;
-            // Extended usages of a CA bind those below it; without any it could give all of them.
+            // The extended usages of a CA bind those below it. Without any it could issue all of them.
             let bound = usages.iter().any(|usage| usage.is_extended());
             allow(
                 bound || !usages.contains(&Usage::CertSign),
@@ -153,11 +160,11 @@ impl Policy {
         if let Some(keys) = &self.keys {
             allow(keys.iter().any(|rule| rule.allows(key)), "key algorithms")?;
         }
-        let life = tbs.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
+        let life = tbs.validity.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
         allow(life.is_some_and(|life| life <= self.max_lifetime()), "lifetime")?;
-        let Some(names) = &self.names else { return Ok(()) };
+        let Some(name_policy) = &self.names else { return Ok(()) };
         allow(!usages.contains(&Usage::CertSign), "names, which would not bind a CA below")?;
-        names.judge(tbs)
+        name_policy.check(tbs, names)
     }
 }
 
@@ -176,12 +183,8 @@ impl NamePolicy {
         })
     }
 
-    fn judge(&self, tbs: &TbsCertificate<'_>) -> Result<(), Error> {
-        let names = match tbs.extension(SUBJECT_ALT_NAME) {
-            Some(extension) => san::names(extension.value)?,
-            None => Vec::new(),
-        };
-        for name in &names {
+    fn check(&self, tbs: &TbsCertificate<'_>, names: &[Name<'_>]) -> Result<(), Error> {
+        for name in names {
             let (good, rule) = match name {
                 Name::Dns(text) => (self.dns.iter().any(|pattern| pattern.matches(text)), "DNS names"),
                 Name::Uri(text) => (self.uris.iter().any(|pattern| pattern.matches(text)), "URIs"),
@@ -225,20 +228,19 @@ impl KeyRule {
     fn new(text: &str) -> Option<Self> {
         let bits =
             |text: &str| text.strip_prefix("RSA-")?.parse().ok().filter(|bits| (2048..=8192).contains(bits));
-        match text {
-            "RSA" => Some(Self::Rsa { least: 0 }),
-            "ECDSA-P256" => Some(Self::Exactly(Kind::P256)),
-            "ECDSA-P384" => Some(Self::Exactly(Kind::P384)),
-            "ECDSA-P521" => Some(Self::Exactly(Kind::P521)),
-            "Ed25519" => Some(Self::Exactly(Kind::Ed25519)),
-            other => bits(other).map(|least| Self::Rsa { least }),
+        if text == "RSA" {
+            return Some(Self::Rsa { least: 0 });
         }
+        let mut others =
+            [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::P521, KeyAlgorithm::Ed25519].into_iter();
+        let exactly = others.find(|algorithm| algorithm.to_string() == text).map(Self::Exactly);
+        exactly.or_else(|| bits(text).map(|least| Self::Rsa { least }))
     }
 
-    fn allows(self, kind: Kind) -> bool {
-        match (self, kind) {
-            (Self::Rsa { least }, Kind::Rsa { bits }) => bits >= least,
-            (Self::Exactly(allowed), kind) => allowed == kind,
+    fn allows(self, key: KeyAlgorithm) -> bool {
+        match (self, key) {
+            (Self::Rsa { least }, KeyAlgorithm::Rsa { bits }) => bits >= least,
+            (Self::Exactly(allowed), key) => allowed == key,
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Patterns of names. What could be read in two ways matches nothing.
+//! Patterns of names. A name that could be read in two ways matches nothing.
 
 use core::net::IpAddr;
 
@@ -28,7 +28,8 @@ impl DnsPattern {
         labels.iter().all(|label| is_label(label)).then_some(Self { labels, before })
     }
 
-    /// A wildcard certificate stands for every name with one label there, so it needs a pattern that allows them all.
+    /// A wildcard certificate stands for every name with one label there, so it needs a pattern that allows
+    /// them all.
     pub fn matches(&self, name: &str) -> bool {
         let mut rest = name.rsplit('.');
         let same = |label: &String| rest.next().is_some_and(|found| found.eq_ignore_ascii_case(label));
@@ -89,8 +90,8 @@ impl UriPattern {
     }
 }
 
-/// `scheme://authority` and the segments of the path. `None`: it has a query, fragment, escape, or segments that a reader may take
-/// away, so that programs could read it in several ways.
+/// `scheme://authority` and the segments of the path. `None`: it has a query, fragment, escape, or segments
+/// that a reader may take away, so that programs could read it in several ways.
 fn split_uri(text: &str) -> Option<(&str, Vec<&str>)> {
     let (scheme, rest) = text.split_once("://")?;
     let (authority, path) =

@@ -1,12 +1,13 @@
-//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other run.
+//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other
+//! run.
 
-use crate::{ask, ca, plain};
+use crate::{ca, params, plain};
 use rcgen::IsCa;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
-use tcs_x509::{CertificateRequest, End, Lifetimes, Profile, Usage, issue, limits};
+use tcs_x509::{CertificateProfile, CertificateRequest, End, Lifetimes, Usage, issue, limits};
 use x509_cert::der::Decode as _;
 
 /// Tests run in threads, and each rewrites its own part of a file.
@@ -32,8 +33,8 @@ fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let usages = [Usage::CertSign, Usage::ServerAuth];
     let fixed = Some(crate::sub_ca::depth(1));
-    let ask = tcs_x509::LeafRequest { is_ca: true, fixed, ..ask(&request, &usages, None) };
-    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
+    let params = tcs_x509::IssuanceRequest { is_ca: true, fixed, ..params(&request, &usages, None) };
+    let leaf = issue(&params, &ca.chain(), &ca).unwrap();
     let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
     let names = BTreeMap::from([
         ("2.5.29.15", ("key usage", "if a usage sets a bit of it")),
@@ -76,28 +77,33 @@ fn b09_the_table_of_usages_is_that_of_the_code() {
 
 #[test]
 fn b09_the_table_of_lifetimes_is_that_of_the_code() {
-    let doors =
-        [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate].map(Profile::lifetimes);
+    let profiles = [
+        CertificateProfile::KubernetesCsr,
+        CertificateProfile::CertManager,
+        CertificateProfile::PodCertificate,
+    ]
+    .map(CertificateProfile::lifetimes);
     let row = |what: &str, value: &dyn Fn(&Lifetimes) -> String| {
-        format!("| {what} | {} |\n", doors.each_ref().map(value).join(" | "))
+        format!("| {what} | {} |\n", profiles.each_ref().map(value).join(" | "))
     };
     let mut table = String::from(
         "| What | `CertificateSigningRequest` | `CertificateRequest` (cert-manager) | `PodCertificateRequest` |\n|---|---|---|---|\n\
          | asked for | the shorter of `spec.expirationSeconds` and the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
     );
-    table += &row("not asked for", &|door| format!("{} days", door.default / 86_400));
-    table +=
-        &row("shortest; less is refused (`LifetimeInvalid`)", &|door| format!("{} seconds", door.shortest));
-    table += &row("longest; more is cut to it", &|door| format!("{} days", door.longest / 86_400));
-    table += &row("the CA's end", &|door| match door.least {
+    table += &row("not asked for", &|profile| format!("{} days", profile.default / 86_400));
+    table += &row("shortest; less is refused (`LifetimeInvalid`)", &|profile| {
+        format!("{} seconds", profile.shortest)
+    });
+    table += &row("longest; more is cut to it", &|profile| format!("{} days", profile.longest / 86_400));
+    table += &row("the CA's end", &|profile| match profile.least {
         1 => "what would outlive it is cut to it".to_owned(),
         least => format!("the same; what is cut below {least} seconds waits (`CaEndsSoon`)"),
     });
-    table += &row("notBefore, never before the CA's", &|door| match door.backdate {
+    table += &row("notBefore, never before the CA's", &|profile| match profile.backdate {
         0 => "now".to_owned(),
         seconds => format!("{seconds} seconds before now"),
     });
-    table += &row("notAfter", &|door| match door.end {
+    table += &row("notAfter", &|profile| match profile.end {
         End::FromStart => "notBefore and the lifetime".to_owned(),
         End::FromNow { long } => {
             format!("now and the lifetime; from {} hours on as much earlier as notBefore", long / 3600)
@@ -143,8 +149,8 @@ fn b09_the_table_of_the_ca_bit_is_that_of_the_code() {
                 for (says, request) in &requests {
                     let usages = if sign { &[Usage::CertSign][..] } else { &[Usage::ServerAuth] };
                     let fixed = Some(crate::sub_ca::depth(depth));
-                    let ask = tcs_x509::LeafRequest { is_ca, fixed, ..ask(request, usages, None) };
-                    let outcome = match issue(&ask, &ca.chain(), &ca) {
+                    let params = tcs_x509::IssuanceRequest { is_ca, fixed, ..params(request, usages, None) };
+                    let outcome = match issue(&params, &ca.chain(), &ca) {
                         Err(error) => format!("`{}`", error.code()),
                         Ok(_) if !is_ca => "no CA".to_owned(),
                         Ok(made) => format!("CA, path length {}", crate::sub_ca::says(&made.der).1.unwrap()),

@@ -1,4 +1,4 @@
-//! Vectors, rules by their conformance ids, and the openssl command as an independent judge.
+//! Vectors, rules by their ids in docs/conformance.md, and the openssl command as an independent verifier.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,11 +7,11 @@
     reason = "a test may fail by panicking, and clippy's own exemption does not reach functions that tests share"
 )]
 
+mod baseline;
 mod chain;
 mod documents;
-mod floor;
 mod go;
-mod leaf;
+mod issuance;
 mod memory;
 mod policy;
 mod profile;
@@ -23,7 +23,10 @@ mod vectors;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, SignatureAlgorithm};
-use tcs_x509::{CaChain, CertificateRequest, Error, IssuedLeaf, LeafRequest, Profile, Signer, Usage, issue};
+use tcs_x509::{
+    CaChain, CertificateProfile, CertificateRequest, Error, IssuanceRequest, IssuedCertificate, Signer,
+    Usage, issue,
+};
 
 const NOW: i64 = 1_795_000_000;
 const DAY: i64 = 86_400;
@@ -101,22 +104,26 @@ fn plain() -> CertificateRequest {
     CertificateRequest::from_der(&request(|_| {})).unwrap()
 }
 
-fn ask<'a>(request: &'a CertificateRequest, usages: &'a [Usage], lifetime: Option<u64>) -> LeafRequest<'a> {
+fn params<'a>(
+    request: &'a CertificateRequest,
+    usages: &'a [Usage],
+    lifetime: Option<u64>,
+) -> IssuanceRequest<'a> {
     let serial = [0xa5; 16];
-    LeafRequest {
-        profile: Profile::KubernetesCsr,
+    IssuanceRequest {
+        profile: CertificateProfile::KubernetesCsr,
         request,
         usages,
         lifetime,
         now: NOW,
         serial,
-        clock_floor: NOW - DAY,
+        earliest: NOW - DAY,
         fixed: None,
         narrowing: None,
         is_ca: false,
     }
 }
 
-fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedLeaf, Error> {
-    issue(&ask(request, &[Usage::DigitalSignature, Usage::ServerAuth], lifetime), &ca.chain(), ca)
+fn issued(ca: &Ca, request: &CertificateRequest, lifetime: Option<u64>) -> Result<IssuedCertificate, Error> {
+    issue(&params(request, &[Usage::DigitalSignature, Usage::ServerAuth], lifetime), &ca.chain(), ca)
 }

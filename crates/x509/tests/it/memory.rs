@@ -1,7 +1,8 @@
-//! Requests as long as they may be, made to cost as much as they can: memory stays a small multiple of their length.
+//! Requests as long as they may be, made to cost as much as they can: memory stays a small multiple of their
+//! length.
 
 use crate::go::mutate::{Resigned, tlv};
-use crate::{ask, ca};
+use crate::{ca, params};
 use tcs_x509::{CertificateRequest, MAX_REQUEST, Policy, PolicyRules, Usage, issue};
 
 /// `OBJECT IDENTIFIER` of extensionRequest, subjectAltName and commonName.
@@ -81,9 +82,9 @@ fn hostile_requests_of_a_mebibyte_cost_a_small_multiple_of_their_length() {
         assert!((MAX_REQUEST - AROUND..=MAX_REQUEST).contains(&request.len()), "{what}: {}", request.len());
         let used = allocation_counter::measure(|| {
             if let Ok(request) = CertificateRequest::from_der(&request) {
-                let mut ask = ask(&request, &[Usage::DigitalSignature], None);
-                ask.fixed = Some(&policy);
-                let _ = issue(&ask, &chain, &ca);
+                let mut params = params(&request, &[Usage::DigitalSignature], None);
+                params.fixed = Some(&policy);
+                let _ = issue(&params, &chain, &ca);
             }
         });
         let most = FACTOR * u64::try_from(request.len()).unwrap();

@@ -1,15 +1,15 @@
-//! Each rule of a policy, as it narrows what the floor allows.
+//! Each rule of a policy, as it narrows what the baseline policy allows.
 
-use crate::{Ca, NOW, ask, ca, request};
+use crate::{Ca, NOW, ca, params, request};
 use rcgen::{DnType, KeyPair, SanType};
-use tcs_x509::{CertificateRequest, Error, IssuedLeaf, Policy, PolicyRules, Usage, issue};
+use tcs_x509::{CertificateRequest, Error, IssuedCertificate, Policy, PolicyRules, Usage, issue};
 
 fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
 /// What becomes of a request under one policy.
-fn under(rules: &PolicyRules<'_>, request: &CertificateRequest) -> Result<IssuedLeaf, Error> {
+fn under(rules: &PolicyRules<'_>, request: &CertificateRequest) -> Result<IssuedCertificate, Error> {
     let (ca, policy) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), Policy::new(rules).unwrap());
     issue_under(&ca, &[&policy], request, &[Usage::DigitalSignature, Usage::ServerAuth], Some(3600))
 }
@@ -20,10 +20,10 @@ fn issue_under(
     request: &CertificateRequest,
     usages: &[Usage],
     lifetime: Option<u64>,
-) -> Result<IssuedLeaf, Error> {
-    let mut ask = ask(request, usages, lifetime);
-    (ask.fixed, ask.narrowing) = (policies.first().copied(), policies.get(1).copied());
-    issue(&ask, &ca.chain(), ca)
+) -> Result<IssuedCertificate, Error> {
+    let mut params = params(request, usages, lifetime);
+    (params.fixed, params.narrowing) = (policies.first().copied(), policies.get(1).copied());
+    issue(&params, &ca.chain(), ca)
 }
 
 fn refused(rule: &'static str) -> Error {
@@ -149,7 +149,7 @@ fn organizations_and_units_stand_in_their_lists_as_soon_as_names_are_limited() {
 
 /// Mail programs read it where there is no alternative name.
 #[test]
-fn e_mail_addresses_in_the_subject_are_judged_too() {
+fn e_mail_addresses_in_the_subject_are_checked_too() {
     let subject = |address: &str| {
         let der = request(|parameters| {
             parameters.distinguished_name.remove(DnType::CommonName);
@@ -196,7 +196,7 @@ fn usages_and_keys_are_those_listed() {
 }
 
 #[test]
-fn the_longest_lifetime_cuts_what_is_asked_for() {
+fn the_longest_lifetime_cuts_what_is_requested() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), named(&[dns("a.example")]));
     let policy =
         |most| Policy::new(&PolicyRules { max_lifetime: Some(most), ..PolicyRules::default() }).unwrap();

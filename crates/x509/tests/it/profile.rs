@@ -1,24 +1,25 @@
-//! The profiles of the doors, each rule by its conformance id.
+//! The profiles of the request APIs, each rule by its id in docs/conformance.md.
 
-use crate::leaf::openssl_accepts;
+use crate::issuance::openssl_accepts;
 use crate::property::{asked, given, names_are_critical};
-use crate::{Ca, DAY, NOW, ask, ca, plain, request, vectors};
+use crate::{Ca, DAY, NOW, ca, params, plain, request, vectors};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
-use tcs_x509::{CertificateRequest, Error, IssuedLeaf, Profile, Usage, issue};
+use tcs_x509::{CertificateProfile, CertificateRequest, Error, IssuedCertificate, Usage, issue};
 use x509_cert::der::Decode as _;
 
-const DOORS: [Profile; 3] = [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate];
+const PROFILES: [CertificateProfile; 3] =
+    [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager, CertificateProfile::PodCertificate];
 
 fn through(
-    door: Profile,
+    profile: CertificateProfile,
     ca: &Ca,
     request: &CertificateRequest,
     usages: &[Usage],
     lifetime: Option<u64>,
-) -> Result<IssuedLeaf, Error> {
-    let mut ask = ask(request, usages, lifetime);
-    ask.profile = door;
-    issue(&ask, &ca.chain(), ca)
+) -> Result<IssuedCertificate, Error> {
+    let mut params = params(request, usages, lifetime);
+    params.profile = profile;
+    issue(&params, &ca.chain(), ca)
 }
 
 fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateRequest {
@@ -29,7 +30,7 @@ fn request_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Certifica
 fn a15_duration_default_and_cap() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
     let window = |lifetime| {
-        let leaf = through(Profile::CertManager, &ca, &request, &[], lifetime).unwrap();
+        let leaf = through(CertificateProfile::CertManager, &ca, &request, &[], lifetime).unwrap();
         openssl_accepts(&ca, &leaf.der);
         (leaf.not_before - NOW, leaf.not_after - NOW)
     };
@@ -37,10 +38,10 @@ fn a15_duration_default_and_cap() {
     assert_eq!(window(Some(3600)), (0, 3600), "nothing is back-dated");
     assert_eq!(window(Some(9 * 3600)), (0, 9 * 3600));
     assert_eq!(window(Some(10_000 * 3600)), (0, 365 * DAY), "cut, and documented");
-    let short = through(Profile::CertManager, &ca, &request, &[], Some(599));
+    let short = through(CertificateProfile::CertManager, &ca, &request, &[], Some(599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
-    let mut last = ask(&request, &[], None);
-    (last.profile, last.now) = (Profile::CertManager, ca.chain().not_after() - DAY);
+    let mut last = params(&request, &[], None);
+    (last.profile, last.now) = (CertificateProfile::CertManager, ca.chain().not_after() - DAY);
     assert_eq!(issue(&last, &ca.chain(), &ca).unwrap().not_after, ca.chain().not_after());
     last.now = ca.chain().not_after();
     assert_eq!(issue(&last, &ca.chain(), &ca).unwrap_err(), Error::CaExpired);
@@ -50,7 +51,8 @@ fn a15_duration_default_and_cap() {
 fn a16_usages_and_ca_flag() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     let verdict = |request: &CertificateRequest, usages: &[Usage]| {
-        through(Profile::CertManager, &ca, request, usages, None).map(|leaf| openssl_accepts(&ca, &leaf.der))
+        through(CertificateProfile::CertManager, &ca, request, usages, None)
+            .map(|leaf| openssl_accepts(&ca, &leaf.der))
     };
     // None asked for: digital signature and key encipherment, also where the request says so itself.
     let text = verdict(&plain(), &[]).unwrap();
@@ -80,8 +82,8 @@ fn a16_usages_and_ca_flag() {
         ),
     ] {
         assert_eq!(verdict(&other, &spec).unwrap_err(), Error::ExtensionMismatch);
-        // The Kubernetes door ignores them (B7).
-        assert!(through(Profile::KubernetesCsr, &ca, &other, &spec, None).is_ok());
+        // The Kubernetes profile ignores them (B7).
+        assert!(through(CertificateProfile::KubernetesCsr, &ca, &other, &spec, None).is_ok());
     }
     let unreadable = request_with(|params| {
         let junk = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 37], b"\x04\x00".to_vec());
@@ -103,7 +105,7 @@ fn a17_subject_and_sans_copied_exactly() {
     for (name, der, _) in vectors::requests() {
         let Ok(request) = CertificateRequest::from_der(&der) else { continue };
         // Usages of its own are another rule's matter.
-        let Ok(leaf) = through(Profile::CertManager, &ca, &request, &[], None) else { continue };
+        let Ok(leaf) = through(CertificateProfile::CertManager, &ca, &request, &[], None) else { continue };
         accepted += 1;
         let asked = asked(&der);
         assert_eq!(given(&leaf.der), asked, "{name}");
@@ -119,7 +121,7 @@ fn d02_issue_sets_all_fields_consistently() {
     let (ca, der) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), request(|_| {}));
     let request = CertificateRequest::from_der(&der).unwrap();
     let window = |lifetime| {
-        let leaf = through(Profile::PodCertificate, &ca, &request, &[], lifetime).unwrap();
+        let leaf = through(CertificateProfile::PodCertificate, &ca, &request, &[], lifetime).unwrap();
         openssl_accepts(&ca, &leaf.der);
         assert_eq!(given(&leaf.der), asked(&der));
         // What is told of the certificate is what stands in it.
@@ -138,24 +140,26 @@ fn d02_issue_sets_all_fields_consistently() {
     assert_eq!(window(Some(7200)), (-60, 7200));
     assert_eq!(window(None), (-60, DAY));
     assert_eq!(window(Some(u64::MAX)), (-60, 91 * DAY), "maxExpirationSeconds goes to 7862400");
-    for other in [Profile::KubernetesCsr, Profile::CertManager] {
+    for other in [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager] {
         assert_eq!(through(other, &ca, &request, &[], None).unwrap().begin_refresh_at, None);
     }
-    let short = through(Profile::PodCertificate, &ca, &request, &[], Some(3599));
+    let short = through(CertificateProfile::PodCertificate, &ca, &request, &[], Some(3599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
-    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an hour.
-    let mut last = ask(&request, &[], None);
-    (last.profile, last.now) = (Profile::PodCertificate, ca.chain().not_after() - 3540);
+    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an
+    // hour.
+    let mut last = params(&request, &[], None);
+    (last.profile, last.now) = (CertificateProfile::PodCertificate, ca.chain().not_after() - 3540);
     let leaf = issue(&last, &ca.chain(), &ca).unwrap();
     assert_eq!(leaf.not_after - leaf.not_before, 3600);
     last.now += 1;
     assert_eq!(issue(&last, &ca.chain(), &ca).unwrap_err(), Error::CaEndsSoon);
-    (last.now, last.clock_floor, last.lifetime) = (ca.chain().not_before(), 0, Some(3600));
+    (last.now, last.earliest, last.lifetime) = (ca.chain().not_before(), 0, Some(3600));
     let leaf = issue(&last, &ca.chain(), &ca).unwrap();
     assert_eq!((leaf.not_before, leaf.not_after - leaf.not_before), (last.now, 3600));
 }
 
-/// What one door refuses of a request, the others refuse with the same reason; what they issue differs in its times only.
+/// What one profile refuses of a request, the others refuse with the same reason; what they issue differs in
+/// its times only.
 #[test]
 fn x01_same_request_same_verdict() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
@@ -163,12 +167,12 @@ fn x01_same_request_same_verdict() {
     let (mut accepted, mut refused) = (0, 0);
     for (name, der, _) in vectors::requests() {
         let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-        let [one, two, three] = DOORS.map(|door| through(door, &ca, &request, &usages, Some(7200)));
+        let [one, two, three] = PROFILES.map(|profile| through(profile, &ca, &request, &usages, Some(7200)));
         if two == Err(Error::ExtensionMismatch) {
             assert!(one.is_ok() && three.is_ok(), "{name}: A16 is cert-manager's rule alone");
             continue;
         }
-        let differing = |leaf: &IssuedLeaf| {
+        let differing = |leaf: &IssuedCertificate| {
             let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
             let tbs = leaf.tbs_certificate();
             (tbs.subject().clone(), tbs.subject_public_key_info().clone(), tbs.extensions().cloned())

@@ -1,11 +1,15 @@
-//! No request, however made, under no policy, through no door becomes a certificate outside the rules: read by another parser.
+//! No request, however made, under no policy, through no profile becomes a certificate outside the rules:
+//! read by another parser.
 
 use crate::go::mutate::{Mutator, Random, Resigned};
-use crate::{Ca, NOW, ask, request, vectors};
+use crate::{Ca, NOW, params, request, vectors};
 use rcgen::{DnType, DnValue, IsCa, KeyUsagePurpose, SanType};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-use tcs_x509::{CertificateRequest, IssuedLeaf, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
+use tcs_x509::{
+    CertificateProfile, CertificateRequest, IssuanceRequest, IssuedCertificate, Policy, PolicyRules, Usage,
+    issue,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::der::oid::{AssociatedOid, ObjectIdentifier};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -240,23 +244,23 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Everything that holds whatever was asked, and that what was asked is what was given.
-fn judge(issued: &IssuedLeaf, der: &[u8], ask: &LeafRequest<'_>, rules: &[&Rule], ca: &Ca) {
+fn check(issued: &IssuedCertificate, der: &[u8], params: &IssuanceRequest<'_>, rules: &[&Rule], ca: &Ca) {
     assert_eq!(asked(der), given(&issued.der));
     let leaf = Certificate::from_der(&issued.der).unwrap();
     let tbs = leaf.tbs_certificate();
     assert_eq!(tbs.issuer(), Certificate::from_der(&ca.der).unwrap().tbs_certificate().subject());
     let constraints = extension::<pkix::BasicConstraints>(tbs).unwrap();
     let depths: Vec<u8> = rules.iter().filter_map(|rule| rule.policy.ca_depth()).collect();
-    assert_eq!(constraints.ca, ask.is_ca);
+    assert_eq!(constraints.ca, params.is_ca);
     if constraints.ca {
-        assert!(ask.fixed.and_then(Policy::ca_depth).is_some());
+        assert!(params.fixed.and_then(Policy::ca_depth).is_some());
         assert!(depths.iter().all(|depth| constraints.path_len_constraint.unwrap() < *depth));
-        assert!(ask.profile != Profile::PodCertificate);
+        assert!(params.profile != CertificateProfile::PodCertificate);
     }
     let bits = extension::<pkix::KeyUsage>(tbs).map(|usage| usage.0);
     let has = |bit| bits.is_some_and(|bits| bits.contains(bit));
-    assert_eq!(has(KeyUsages::KeyCertSign), ask.is_ca);
-    assert!(ask.is_ca || !has(KeyUsages::CRLSign));
+    assert_eq!(has(KeyUsages::KeyCertSign), params.is_ca);
+    assert!(params.is_ca || !has(KeyUsages::CRLSign));
     for id in ["2.5.4.3", "2.5.4.10", "2.5.4.11"] {
         for text in attribute(tbs, id) {
             let text = text.trim_start().to_lowercase();
@@ -267,7 +271,7 @@ fn judge(issued: &IssuedLeaf, der: &[u8], ask: &LeafRequest<'_>, rules: &[&Rule]
     assert!(names(tbs).len() <= 1000);
     let (from, until) = (seconds(&tbs.validity().not_before), seconds(&tbs.validity().not_after));
     assert_eq!((from, until), (issued.not_before, issued.not_after));
-    let longest = if ask.profile == Profile::PodCertificate { 91 } else { 365 };
+    let longest = if params.profile == CertificateProfile::PodCertificate { 91 } else { 365 };
     assert!(from < until && until - from <= longest * DAY && (NOW - 300..=NOW).contains(&from));
     let once: BTreeSet<_> = tbs.extensions().unwrap().iter().map(|extension| extension.extn_id).collect();
     assert_eq!(once.len(), tbs.extensions().unwrap().len());
@@ -297,26 +301,29 @@ fn x02_no_request_yields_a_certificate_outside_the_policy() {
         };
         usages.truncate(random.below(5));
         let (fixed, sent) = (random.below(RULES.len()), random.below(RULES.len()));
-        let profile =
-            [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate][random.below(3)];
+        let profile = [
+            CertificateProfile::KubernetesCsr,
+            CertificateProfile::CertManager,
+            CertificateProfile::PodCertificate,
+        ][random.below(3)];
         let lifetime = [None, Some(600), Some(3600), Some(86_400), Some(u64::MAX)][random.below(5)];
-        let ask = LeafRequest {
+        let params = IssuanceRequest {
             profile,
             is_ca: random.below(3) == 0,
             fixed: (random.below(3) > 0).then(|| &RULES[fixed].policy),
             narrowing: (random.below(3) > 0).then(|| &RULES[sent].policy),
-            ..ask(&request, &usages, lifetime)
+            ..params(&request, &usages, lifetime)
         };
-        let Ok(made) = issue(&ask, &chain, &ca) else { continue };
-        let rules: Vec<&Rule> = [ask.fixed.map(|_| fixed), ask.narrowing.map(|_| sent)]
+        let Ok(made) = issue(&params, &chain, &ca) else { continue };
+        let rules: Vec<&Rule> = [params.fixed.map(|_| fixed), params.narrowing.map(|_| sent)]
             .into_iter()
             .flatten()
             .inspect(|at| by_rule[*at] += 1)
             .map(|at| &RULES[at])
             .collect();
-        judge(&made, &der, &ask, &rules, &ca);
+        check(&made, &der, &params, &rules, &ca);
         issued += 1;
-        cas += usize::from(ask.is_ca);
+        cas += usize::from(params.is_ca);
     }
     // Else it would say nothing.
     assert!(

@@ -22,17 +22,17 @@ fn make_named<'a>(
     let key = Key(KeyPair::generate().unwrap());
     // Outlives whatever the test lends.
     let spki: &'static [u8] = key.0.subject_public_key_info().leak();
-    let mut ask = SelfSignedCa {
+    let mut params = SelfSignedCa {
         subject: subject.to_der()?.leak(),
         spki,
         lifetime: 365 * 86_400,
         path_length: Some(0),
         now: NOW,
         serial: [7; 16],
-        clock_floor: NOW - 10 * DAY,
+        earliest: NOW - 10 * DAY,
     };
-    change(&mut ask);
-    ask.sign(&key)
+    change(&mut params);
+    params.sign(&key)
 }
 
 /// A self-signed CA made here, with a key of this kind.
@@ -53,19 +53,20 @@ pub fn signed_at(now: i64, key: &Key, path_length: Option<u8>) -> Vec<u8> {
     let subject = CaSubject { common_name: "Root", ..CaSubject::default() };
     let mut serial = [7; 16];
     serial[8..].copy_from_slice(&now.to_be_bytes());
-    let ask = SelfSignedCa {
+    let params = SelfSignedCa {
         subject: &subject.to_der().unwrap(),
         spki: &key.0.subject_public_key_info(),
         lifetime: 3650 * 86_400,
         path_length,
         now,
         serial,
-        clock_floor: NOW - 10 * DAY,
+        earliest: NOW - 10 * DAY,
     };
-    ask.sign(key).unwrap().issuing().der().to_vec()
+    params.sign(key).unwrap().issuing().der().to_vec()
 }
 
-/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for a CA.
+/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for
+/// a CA.
 pub fn without_key_id(name: &str, pair: &KeyPair) -> Vec<u8> {
     let mut parameters = crate::parameters(name);
     parameters.is_ca = rcgen::IsCa::NoCa;
@@ -113,20 +114,20 @@ fn the_profile_is_that_of_a_root_as_openssl_reads_it() {
     }
     assert!(!text.contains("Authority Key Identifier") && !text.contains("Extended Key Usage"));
     assert_eq!((chain.not_before(), chain.not_after()), (NOW - 300, NOW + 365 * DAY));
-    assert!(make(|ask| ask.path_length = None).unwrap().issuing().is_self_issued());
+    assert!(make(|params| params.path_length = None).unwrap().issuing().is_self_issued());
 }
 
 #[test]
 fn lifetimes_and_clocks_have_their_bounds() {
     for good in [SHORTEST_CA_LIFETIME, LONGEST_CA_LIFETIME] {
-        assert!(make(|ask| ask.lifetime = good).is_ok());
+        assert!(make(|params| params.lifetime = good).is_ok());
     }
     for wrong in [0, SHORTEST_CA_LIFETIME - 1, LONGEST_CA_LIFETIME + 1, u64::MAX] {
-        assert_eq!(make(|ask| ask.lifetime = wrong).err(), Some(Error::CaLifetimeInvalid));
+        assert_eq!(make(|params| params.lifetime = wrong).err(), Some(Error::CaLifetimeInvalid));
     }
-    assert_eq!(make(|ask| ask.clock_floor = NOW + 1).err(), Some(Error::ClockTooEarly));
-    assert_eq!(make(|ask| ask.clock_floor = NOW - 5).unwrap().not_before(), NOW - 5);
-    assert_eq!(make(|ask| ask.now = i64::MAX).err(), Some(Error::CaLifetimeInvalid));
+    assert_eq!(make(|params| params.earliest = NOW + 1).err(), Some(Error::ClockTooEarly));
+    assert_eq!(make(|params| params.earliest = NOW - 5).unwrap().not_before(), NOW - 5);
+    assert_eq!(make(|params| params.now = i64::MAX).err(), Some(Error::CaLifetimeInvalid));
 }
 
 #[test]
@@ -150,11 +151,14 @@ fn names_outside_x520_and_reserved_ones_are_refused() {
     }
     let many = vec!["O".to_owned(); 17];
     assert!(forbidden(CaSubject { organizations: &many, ..plain }));
-    // The name of the certificate that this one follows is judged, too.
+    // The name of the certificate that this one follows is checked, too.
     let reserved =
         [b"\x30\x19\x31\x17\x30\x15\x06\x03\x55\x04\x03\x0c\x0e".as_slice(), b"system:masters"].concat();
-    assert!(matches!(make(|ask| ask.subject = &reserved), Err(Error::IdentityForbidden(_))));
-    assert_eq!(make(|ask| ask.subject = b"\x30\x00").err(), Some(Error::Judgement("the subject is another")));
+    assert!(matches!(make(|params| params.subject = &reserved), Err(Error::IdentityForbidden(_))));
+    assert_eq!(
+        make(|params| params.subject = b"\x30\x00").err(),
+        Some(Error::CheckFailed("the subject differs"))
+    );
 }
 
 #[test]
@@ -173,9 +177,9 @@ fn review_l6_a_ca_claims_no_name_of_kubeadm() {
 #[test]
 fn a_key_that_is_not_the_certificates_and_a_zero_serial_are_refused() {
     let other = KeyPair::generate().unwrap().subject_public_key_info();
-    assert_eq!(make(|ask| ask.spki = &other).err(), Some(Error::Signing));
-    assert_eq!(make(|ask| ask.serial = [0; 16]).err(), Some(Error::Encoding));
-    assert!(make(|ask| ask.spki = b"\x30\x00").is_err());
+    assert_eq!(make(|params| params.spki = &other).err(), Some(Error::Signing));
+    assert_eq!(make(|params| params.serial = [0; 16]).err(), Some(Error::Encoding));
+    assert!(make(|params| params.spki = b"\x30\x00").is_err());
 }
 
 #[test]

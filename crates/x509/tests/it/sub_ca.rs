@@ -1,10 +1,13 @@
 //! CA certificates below a CA: issued only where that was fixed when the CA was made, and never deeper.
 
 use crate::self_signed::{self, Key};
-use crate::{Ca, DAY, NOW, ask, parameters, request};
+use crate::{Ca, DAY, NOW, parameters, params, request};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
 use std::process::Command;
-use tcs_x509::{CaChain, CertificateRequest, Error, LeafRequest, Policy, PolicyRules, Profile, Usage, issue};
+use tcs_x509::{
+    CaChain, CertificateProfile, CertificateRequest, Error, IssuanceRequest, Policy, PolicyRules, Usage,
+    issue,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix;
 
@@ -36,9 +39,9 @@ pub fn depth(ca_depth: u8) -> &'static Policy {
     Box::leak(Box::new(policy))
 }
 
-pub fn ca_ask(request: &CertificateRequest, ca_depth: u8) -> LeafRequest<'_> {
+pub fn ca_params(request: &CertificateRequest, ca_depth: u8) -> IssuanceRequest<'_> {
     const USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
-    LeafRequest { is_ca: true, fixed: Some(depth(ca_depth)), ..ask(request, USAGES, None) }
+    IssuanceRequest { is_ca: true, fixed: Some(depth(ca_depth)), ..params(request, USAGES, None) }
 }
 
 fn policy(rules: &PolicyRules<'_>) -> Policy {
@@ -77,8 +80,8 @@ pub fn says(der: &[u8]) -> (bool, Option<u8>, Option<pkix::KeyUsage>) {
 fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
     let root = root(None);
     let (request, pair) = asks(|_| {});
-    let made = issue(&ca_ask(&request, 1), &root.chain(), &root).unwrap();
-    assert_eq!(made.not_after - NOW, 90 * DAY - 300, "the lifetimes of the door hold for CAs, too");
+    let made = issue(&ca_params(&request, 1), &root.chain(), &root).unwrap();
+    assert_eq!(made.not_after - NOW, 90 * DAY - 300, "the lifetimes of the profile hold for CAs, too");
     let (ca, path_length, usage) = says(&made.der);
     let usage = usage.unwrap();
     assert_eq!((ca, path_length), (true, Some(0)));
@@ -86,12 +89,12 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
     // It is a CA by our own rules, and what it signs verifies.
     let below = Ca { pair, der: made.der.clone(), pem: String::new() };
     let chain = CaChain::from_delivered(&[&below.der, &root.der], NOW).unwrap();
-    let leaf = issue(&ask(&crate::plain(), &[Usage::DigitalSignature], None), &chain, &below).unwrap();
+    let leaf = issue(&params(&crate::plain(), &[Usage::DigitalSignature], None), &chain, &below).unwrap();
     assert_eq!(openssl_verifies(&root, &[&leaf.der, &below.der]), Ok(()));
     // Below path length 0 there is no further one, by us or anyone else.
     let (deeper, _) =
         asks(|parameters| parameters.distinguished_name.push(rcgen::DnType::CommonName, "Deeper"));
-    let refused = issue(&ca_ask(&deeper, 6), &chain, &below).unwrap_err();
+    let refused = issue(&ca_params(&deeper, 6), &chain, &below).unwrap_err();
     assert_eq!(refused, Error::RequestForCa("the path length of the issuer's CA allows none below it"));
 }
 
@@ -99,8 +102,8 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
 fn ca_depth_is_cut_by_policies_and_path_lengths() {
     let (request, _) = asks(|_| {});
     let made = |root: &Ca, fixed, narrowing| {
-        let ask = LeafRequest { fixed, narrowing, ..ca_ask(&request, 0) };
-        issue(&ask, &root.chain(), root).map(|made| says(&made.der).1.unwrap()).map_err(Error::code)
+        let params = IssuanceRequest { fixed, narrowing, ..ca_params(&request, 0) };
+        issue(&params, &root.chain(), root).map(|made| says(&made.der).1.unwrap()).map_err(Error::code)
     };
     let (unlimited, three, none) = (root(None), root(Some(3)), root(Some(0)));
     assert_eq!(made(&unlimited, Some(depth(6)), None), Ok(5));
@@ -123,7 +126,7 @@ fn ca_depth_is_cut_by_policies_and_path_lengths() {
     assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(0))), Err("RequestForCa"));
     // What the request says of it is the most, too.
     let (shallow, _) = asks(|parameters| parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
-    let asked = issue(&ca_ask(&shallow, 6), &unlimited.chain(), &unlimited).unwrap();
+    let asked = issue(&ca_params(&shallow, 6), &unlimited.chain(), &unlimited).unwrap();
     assert_eq!(says(&asked.der).1, Some(1));
 }
 
@@ -140,7 +143,7 @@ fn ca_depth_and_lists_of_names_exclude_each_other() {
     // What is sent with one request may limit names, too: then it is for leaves.
     let narrow = policy(&PolicyRules { dns_names: Some(&names), ..PolicyRules::default() });
     let (root, (request, _)) = (root(None), asks(|_| {}));
-    let narrowed = LeafRequest { narrowing: Some(&narrow), ..ca_ask(&request, 1) };
+    let narrowed = IssuanceRequest { narrowing: Some(&narrow), ..ca_params(&request, 1) };
     assert_eq!(issue(&narrowed, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
@@ -152,20 +155,20 @@ fn ca_certificates_obey_the_other_rules_of_a_policy() {
     let under = |rules: &PolicyRules<'_>| {
         let policy = policy(rules);
         let asked = [Usage::CertSign, Usage::DigitalSignature, Usage::ClientAuth];
-        let ask = LeafRequest { usages: &asked, narrowing: Some(&policy), ..ca_ask(&request, 1) };
-        issue(&ask, &root.chain(), &root).map(|made| made.not_after - NOW).map_err(Error::code)
+        let params = IssuanceRequest { usages: &asked, narrowing: Some(&policy), ..ca_params(&request, 1) };
+        issue(&params, &root.chain(), &root).map(|made| made.not_after - NOW).map_err(Error::code)
     };
     assert_eq!(under(&good), Ok(3600), "cert sign comes with the CA bit");
     assert_eq!(under(&PolicyRules { usages: Some(&usages[..2]), ..good }), Err("PolicyRefused"));
     let keys = vec!["RSA".to_owned()];
     assert_eq!(under(&PolicyRules { key_algorithms: Some(&keys), ..good }), Err("PolicyRefused"));
     // Without any extended usage the CA below could give them all.
-    let unbound = LeafRequest { narrowing: Some(&policy(&good)), ..ca_ask(&request, 1) };
+    let unbound = IssuanceRequest { narrowing: Some(&policy(&good)), ..ca_params(&request, 1) };
     assert_eq!(issue(&unbound, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
 
 #[test]
-fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
+fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_requested_beside_it() {
     let root = root(None);
     let ca_bit = |parameters: &mut CertificateParams| {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -177,45 +180,48 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_asked_for_beside_it() {
     };
     let verdict = |request: &CertificateRequest, profile, is_ca, usages: &[Usage]| {
         let fixed = Some(depth(1));
-        let ask = LeafRequest { profile, is_ca, fixed, ..ask(request, usages, None) };
-        issue(&ask, &root.chain(), &root).map(|made| says(&made.der).0).map_err(Error::code)
+        let params = IssuanceRequest { profile, is_ca, fixed, ..params(request, usages, None) };
+        issue(&params, &root.chain(), &root).map(|made| says(&made.der).0).map_err(Error::code)
     };
     // As cert-manager writes requests for `isCA: true`.
     let (full, _) = asks(ca_bit);
     let (silent, _) = asks(|_| {});
     let (denies, _) = asks(|parameters| parameters.is_ca = IsCa::ExplicitNoCa);
     let (no_sign, _) = asks(|parameters| parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
-    for door in [Profile::KubernetesCsr, Profile::CertManager] {
+    for profile in [CertificateProfile::KubernetesCsr, CertificateProfile::CertManager] {
         let all = [Usage::DigitalSignature, Usage::KeyEncipherment, Usage::CertSign];
-        assert_eq!(verdict(&full, door, true, &all), Ok(true));
-        assert_eq!(verdict(&silent, door, true, &all), Ok(true));
-        assert_eq!(verdict(&silent, door, true, &[Usage::CertSign, Usage::CrlSign]), Ok(true));
-        assert_eq!(verdict(&denies, door, true, &all), Err("ExtensionMismatch"));
-        assert_eq!(verdict(&full, door, false, &[]), Err("RequestForCa"), "never by the request alone");
-        assert_eq!(verdict(&silent, door, false, &[Usage::CertSign]), Err("UsageForbidden"));
-        assert_eq!(verdict(&silent, door, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
+        assert_eq!(verdict(&full, profile, true, &all), Ok(true));
+        assert_eq!(verdict(&silent, profile, true, &all), Ok(true));
+        assert_eq!(verdict(&silent, profile, true, &[Usage::CertSign, Usage::CrlSign]), Ok(true));
+        assert_eq!(verdict(&denies, profile, true, &all), Err("ExtensionMismatch"));
+        assert_eq!(verdict(&full, profile, false, &[]), Err("RequestForCa"), "never by the request alone");
+        assert_eq!(verdict(&silent, profile, false, &[Usage::CertSign]), Err("UsageForbidden"));
+        assert_eq!(verdict(&silent, profile, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
     }
     // cert-manager's spec says `isCA`, and the usage comes with it.
-    assert_eq!(verdict(&full, Profile::CertManager, true, &[]), Ok(true));
-    assert_eq!(verdict(&no_sign, Profile::CertManager, true, &[]), Err("ExtensionMismatch"));
+    assert_eq!(verdict(&full, CertificateProfile::CertManager, true, &[]), Ok(true));
+    assert_eq!(verdict(&no_sign, CertificateProfile::CertManager, true, &[]), Err("ExtensionMismatch"));
     // Annotations of a CSR can change after the approval; its usages cannot.
     let usual = [Usage::DigitalSignature, Usage::KeyEncipherment];
     for usages in [&[][..], &usual] {
-        assert_eq!(verdict(&silent, Profile::KubernetesCsr, true, usages), Err("RequestForCa"));
+        assert_eq!(verdict(&silent, CertificateProfile::KubernetesCsr, true, usages), Err("RequestForCa"));
     }
     assert_eq!(
-        verdict(&no_sign, Profile::KubernetesCsr, true, &[Usage::CertSign]),
+        verdict(&no_sign, CertificateProfile::KubernetesCsr, true, &[Usage::CertSign]),
         Ok(true),
         "key usages of the request are ignored there"
     );
-    assert_eq!(verdict(&silent, Profile::PodCertificate, true, &[Usage::CertSign]), Err("RequestForCa"));
+    assert_eq!(
+        verdict(&silent, CertificateProfile::PodCertificate, true, &[Usage::CertSign]),
+        Err("RequestForCa")
+    );
 }
 
 #[test]
 fn a_ca_certificate_has_a_subject_that_is_not_the_issuers() {
     let root = root(None);
     let verdict = |request: &CertificateRequest| {
-        issue(&ca_ask(request, 1), &root.chain(), &root).map_err(Error::code).err()
+        issue(&ca_params(request, 1), &root.chain(), &root).map_err(Error::code).err()
     };
     let (same, _) = asks(|parameters| {
         parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -244,11 +250,11 @@ fn nothing_is_wrong_with_ca_certificates_below_a_ca_nor_with_leaves_below_them()
             let der = parameters.serialize_request(&key.0).unwrap();
             let request = CertificateRequest::from_der(der.der()).unwrap();
             for usages in [&[Usage::CertSign][..], &[Usage::CertSign, Usage::CrlSign, Usage::ServerAuth]] {
-                let ask_ca = LeafRequest { usages, ..ca_ask(&request, 2) };
-                let below = issue(&ask_ca, &root.chain(), &root).unwrap().der;
+                let params_ca = IssuanceRequest { usages, ..ca_params(&request, 2) };
+                let below = issue(&params_ca, &root.chain(), &root).unwrap().der;
                 let chain = CaChain::from_delivered(&[&below, &root.der], NOW).unwrap();
                 let leaf_usages = [Usage::DigitalSignature, Usage::ServerAuth];
-                let leaf = issue(&ask(&leaf_request, &leaf_usages, None), &chain, key).unwrap().der;
+                let leaf = issue(&params(&leaf_request, &leaf_usages, None), &chain, key).unwrap().der;
                 made.push(Made::new(format!("a CA: {usages:?}"), &below, &[], &root.der));
                 made.push(Made::new(format!("a leaf below a CA: {usages:?}"), &leaf, &[&below], &root.der));
             }

@@ -11,7 +11,8 @@ use std::process::Command;
 use tcs_x509::{CertificateRequest, Error};
 use tempfile::NamedTempFile;
 
-/// Requests that Go accepts (mode raw) and we refuse, when we read them or when a certificate is to be made, each with its code and why.
+/// Requests that Go accepts (mode raw) and we refuse, when we read them or when a certificate is to be made,
+/// each with its code and why.
 const STRICTER: &[(&str, &str, &str)] = &[
     ("14-key-rsa1024-sha256", "RequestKeyUnsupported", "RSA keys have at least 2048 bits"),
     ("15-key-rsa2048-sha1", "RequestKeyUnsupported", "SHA-1"),
@@ -60,7 +61,7 @@ pub fn requests() -> impl Iterator<Item = (String, Vec<u8>, bool)> {
     )
 }
 
-/// Cases about the PEM form alone: decoding PEM is the controller's, so they are not judged here.
+/// Cases about the PEM form alone: decoding PEM is the controller's, so they are not checked here.
 const PEM_FORM: &[&str] = &[
     "99-pem-new-label",
     "100-pem-cert-label",
@@ -192,7 +193,7 @@ fn keys_and_signatures_outside_the_list_are_refused() {
 
 /// Whoever looks at the first would miss what the second says.
 #[test]
-fn an_extension_asked_for_in_two_attributes_is_refused_as_go_refuses_it() {
+fn an_extension_requested_in_two_attributes_is_refused_as_go_refuses_it() {
     let resigned = Resigned::new();
     let plain = memory::subject(&memory::common_name(b"x"));
     let (one, other) = (memory::names(b"\x82\x01a"), memory::names(b"\x82\x01b"));

@@ -16,11 +16,12 @@ use tcs_api::v1alpha1::{
     CaSpec, IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
     TCSIssuer,
 };
-use tcs_enclave::platform::{SealingKey, TeePlatform};
+use tcs_enclave::keys::SoftwareKeys;
+use tcs_enclave::platform::{Assurance, SealingKey, TeePlatform};
 use tcs_enclave::{Engine, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Door, Handler as _, Health, Identity, Issue,
-    Issued, Offer, Refusal, Request, Response,
+    BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Handler as _, Health, Identity, Issue, Issued,
+    Offer, Refusal, Request, RequestApi, Response,
 };
 use tcs_evidence::Evidence;
 use tcs_issuer::decide::{
@@ -45,8 +46,8 @@ impl TeePlatform for Pretence {
     fn evidence_kind(&self) -> &'static str {
         "sgx-quote-v3"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, tcs_enclave::Error> {
         Ok(Evidence::SgxQuote(report_data.to_vec()))
@@ -114,7 +115,7 @@ impl World {
         let mut issuer = TCSIssuer::new("by-clock", spec);
         issuer.metadata.namespace = Some("sandbox".into());
         issuer.metadata.uid = Some("uid".into());
-        let engine = Engine::new(Box::new(Pretence::default())).unwrap();
+        let engine = Engine::new(Box::new(Pretence::default()), Box::new(SoftwareKeys)).unwrap();
         let Response::Identity(identity) = engine.handle(Request::Identity) else { panic!() };
         Self {
             engine,
@@ -320,7 +321,7 @@ impl World {
         let ask = Issue {
             issuer_uid: "uid".into(),
             request: parameters.serialize_request(&key).unwrap().der().to_vec().into(),
-            door: Door::KubernetesCsr,
+            request_api: RequestApi::KubernetesCsr,
             usages: vec!["digital signature".into(), "server auth".into()],
             lifetime: Some([3600, 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400][number % 5]),
             now: self.now,

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tcs_api::v1alpha1::CaSpec;
 use tcs_enclave::{Engine, RELEASE_DATE};
 use tcs_enclave_rpc::{
-    ByteVec, CaInfo, Door, Handler as _, Issue, Refusal, Request, Response, Restore, Seal, Sealed,
+    ByteVec, CaInfo, Handler as _, Issue, Refusal, Request, RequestApi, Response, Restore, Seal, Sealed,
 };
 use tcs_issuer::decide::{SealedKey, is_ready, ready_condition};
 use tcs_issuer::issuer::Issuer;
@@ -40,7 +40,9 @@ impl World {
 
     /// The enclave's program ends, and another starts.
     fn restart(&mut self) {
-        self.engine = Engine::new(Box::new(Pretence { seals: true })).unwrap();
+        self.engine =
+            Engine::new(Box::new(Pretence { seals: true }), Box::new(tcs_enclave::keys::SoftwareKeys))
+                .unwrap();
     }
 
     /// A request comes in, whatever the issuer says of itself: the refusal, if there is one.
@@ -50,7 +52,7 @@ impl World {
         let ask = Issue {
             issuer_uid: "uid".into(),
             request: ByteVec::from(parameters.serialize_request(&key).unwrap().der().to_vec()),
-            door: Door::KubernetesCsr,
+            request_api: RequestApi::KubernetesCsr,
             usages: vec!["digital signature".into(), "server auth".into()],
             lifetime: Some(3600),
             now: self.now,

@@ -1,5 +1,5 @@
 use super::Served;
-use super::fixture::{Ask, TestCa, csr, engine, issue};
+use super::fixture::{Controller, TestCa, csr, engine, issue};
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;

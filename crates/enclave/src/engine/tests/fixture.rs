@@ -1,6 +1,7 @@
-//! A platform that only pretends, certificates and keys, and an engine to ask.
+//! A platform without protection, certificates and keys, and the calls of a controller.
 
-use crate::platform::{SealingKey, TeePlatform};
+use crate::keys::SoftwareKeys;
+use crate::platform::{Assurance, SealingKey, TeePlatform};
 use crate::{Engine, Error, RELEASE_DATE};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -10,9 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcs_enclave_rpc::{
-    BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, Door, GenerateCa, Handler, Health,
-    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, Response, Restore, Seal,
-    Sealed,
+    BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, GenerateCa, Handler, Health,
+    HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, RequestApi, Response,
+    Restore, Seal, Sealed,
 };
 use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
@@ -22,23 +23,23 @@ use zeroize::Zeroizing;
 pub const NOW: i64 = RELEASE_DATE + 10 * 86_400;
 pub const NONCE: [u8; 32] = tcs_evidence::report_data::FIXED_NONCE;
 
-/// Its evidence is the report data itself.
+/// A simulated platform whose evidence is the report data itself.
 #[derive(Default)]
-pub struct Pretence {
+pub struct FixturePlatform {
     pub broken: Arc<AtomicBool>,
     /// Machine and measurement of the sealing key.
     pub seals: Option<(u8, u8)>,
 }
 
-impl TeePlatform for Pretence {
+impl TeePlatform for FixturePlatform {
     fn name(&self) -> &'static str {
-        "pretence"
+        "fixture"
     }
     fn evidence_kind(&self) -> &'static str {
         "sgx-quote-v3"
     }
-    fn is_simulated(&self) -> bool {
-        true
+    fn assurance(&self) -> Assurance {
+        Assurance::Simulated
     }
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
         if self.broken.load(Ordering::Relaxed) {
@@ -55,21 +56,25 @@ pub fn sealing_key(machine: u8, measurement: u8) -> SealingKey {
     SealingKey { key: Zeroizing::new([machine; 32]), measurement: [measurement; 32] }
 }
 
+pub fn engine_on(platform: FixturePlatform) -> Engine {
+    Engine::new(Box::new(platform), Box::new(SoftwareKeys)).unwrap()
+}
+
 pub fn engine() -> Engine {
-    Engine::new(Box::new(Pretence::default())).unwrap()
+    engine_on(FixturePlatform::default())
 }
 
 /// An engine of this program on this machine, as after a start.
 pub fn sealing_engine(machine: u8, program: u8) -> Engine {
-    Engine::new(Box::new(Pretence { seals: Some((machine, program)), ..Pretence::default() })).unwrap()
+    engine_on(FixturePlatform { seals: Some((machine, program)), ..FixturePlatform::default() })
 }
 
-/// Asks as the controller would; every request and answer takes its way through the codec.
-pub trait Ask {
-    fn ask(&self, request: Request) -> Response;
+/// Calls as the controller makes them.
+pub trait Controller {
+    fn call(&self, request: Request) -> Response;
 
     fn outcome(&self, request: Request) -> Result<Response, Refusal> {
-        match self.ask(request) {
+        match self.call(request) {
             Response::Refused(refusal) => Err(refusal),
             response => Ok(response),
         }
@@ -141,14 +146,14 @@ pub trait Ask {
     }
 
     fn health(&self, issuer: Option<&str>) -> HealthReport {
-        match self.ask(Request::Health(Health { issuer_uid: issuer.map(str::to_owned) })) {
+        match self.call(Request::Health(Health { issuer_uid: issuer.map(str::to_owned) })) {
             Response::Health(report) => report,
             other => panic!("{other:?}"),
         }
     }
 
     fn destroy(&self, issuer: &str) {
-        assert_eq!(self.ask(Request::Destroy(Destroy { issuer_uid: issuer.into() })), Response::Destroyed);
+        assert_eq!(self.call(Request::Destroy(Destroy { issuer_uid: issuer.into() })), Response::Destroyed);
     }
 
     /// Brings an issuer to where it can sign.
@@ -158,8 +163,8 @@ pub trait Ask {
     }
 }
 
-impl Ask for Engine {
-    fn ask(&self, request: Request) -> Response {
+impl Controller for Engine {
+    fn call(&self, request: Request) -> Response {
         self.handle(request)
     }
 }
@@ -247,7 +252,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
     Issue {
         issuer_uid: issuer.into(),
         request: request.into(),
-        door: Door::KubernetesCsr,
+        request_api: RequestApi::KubernetesCsr,
         usages: vec!["digital signature".into(), "server auth".into()],
         lifetime: Some(3600),
         now: NOW,
@@ -256,7 +261,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
     }
 }
 
-/// `openssl verify`: an independent judge of a leaf-first chain under these anchors.
+/// `openssl verify`: an independent verifier of a chain, leaf first, under these anchors.
 pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>]) -> bool {
     openssl_accepts_at(chain, anchors, NOW)
 }

@@ -1,21 +1,17 @@
-//! A controller that lies in every field, in any order: what it gets signed stays inside the floor and inside what was fixed for the
-//! CA, as an independent parser reads it.
+//! A controller that lies in every field, in any order: what it gets signed stays inside the baseline policy
+//! and inside what was fixed for the CA, as an independent parser reads it.
 
-use super::fixture::{Ask, NOW, TestCa, csr, issue, sealing_engine, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, issue, sealing_engine, self_signed};
+use super::hostile_checks::check_issued;
 use crate::{Engine, RELEASE_DATE};
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, SanType};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use tcs_enclave_rpc::{
-    ByteVec, CompleteProvisioning, Door, GenerateCa, Issue, Issued, Policy, RenewCa, Request, Response, Seal,
+    ByteVec, CompleteProvisioning, GenerateCa, Issue, Policy, RenewCa, Request, RequestApi, Response, Seal,
     Texts,
 };
-use x509_cert::der::{Decode, Encode};
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{self, KeyUsages};
-use x509_cert::request::CertReq;
-use x509_cert::{Certificate, TbsCertificate};
 
 /// Requests from harmless to greedy. Made once: what counts is what the enclave makes of them.
 static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -144,7 +140,7 @@ impl Bits {
 pub type Fixed = HashMap<Vec<u8>, (Vec<u8>, Option<Policy>)>;
 
 /// The hostile side: what it has seen, and what was fixed for which CA.
-struct Controller {
+struct HostileController {
     engine: Engine,
     blobs: Vec<ByteVec>,
     offers: Vec<(String, tcs_enclave_rpc::Offer)>,
@@ -154,252 +150,132 @@ struct Controller {
     cas: usize,
 }
 
-impl Controller {
-    #[expect(clippy::too_many_lines, reason = "one arm for each thing that a controller can do")]
+impl HostileController {
     fn act(&mut self, mut bits: Bits) {
         match bits.below(12) {
-            0 => {
-                let policy = bits.policy();
-                let path_length = bits.one_of(&[None, Some(0), Some(2)]);
-                let now = bits.time();
-                let ask = GenerateCa { policy: policy.clone(), now, path_length, ..self_signed(&bits.uid()) };
-                if let Ok(ca) = self.engine.generate(ask) {
-                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
-                }
+            0 => self.generate(&mut bits),
+            1 => self.seal(&mut bits),
+            2 => self.restore(&mut bits),
+            3 => self.destroy(&mut bits),
+            4 => self.restart(&mut bits),
+            5 => self.deliver(&mut bits),
+            6 => self.renew(&mut bits),
+            7 => self.begin_renewal(&mut bits),
+            _ => self.issue(&mut bits),
+        }
+    }
+
+    fn generate(&mut self, bits: &mut Bits) {
+        let policy = bits.policy();
+        let path_length = bits.one_of(&[None, Some(0), Some(2)]);
+        let now = bits.time();
+        let request = GenerateCa { policy: policy.clone(), now, path_length, ..self_signed(&bits.uid()) };
+        if let Ok(ca) = self.engine.generate(request) {
+            self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
+        }
+    }
+
+    fn seal(&mut self, bits: &mut Bits) {
+        if let Ok(Response::Sealed(sealed)) =
+            self.engine.outcome(Request::Seal(Seal { issuer_uid: bits.uid() }))
+        {
+            self.blobs.push(sealed.blob);
+        }
+    }
+
+    fn restore(&mut self, bits: &mut Bits) {
+        if let Some(blob) = self.blobs.get(usize::try_from(bits.below(8)).unwrap()) {
+            let mut blob = blob.to_vec();
+            if bits.below(3) == 0 {
+                let at = usize::try_from(bits.below(blob.len() as u64)).unwrap();
+                blob[at] ^= 1;
             }
-            1 => {
-                if let Ok(Response::Sealed(sealed)) =
-                    self.engine.outcome(Request::Seal(Seal { issuer_uid: bits.uid() }))
-                {
-                    self.blobs.push(sealed.blob);
-                }
-            }
-            2 => {
-                if let Some(blob) = self.blobs.get(usize::try_from(bits.below(8)).unwrap()) {
-                    let mut blob = blob.to_vec();
-                    if bits.below(3) == 0 {
-                        let at = usize::try_from(bits.below(blob.len() as u64)).unwrap();
-                        blob[at] ^= 1;
-                    }
-                    let _ = self.engine.restore_at(&bits.uid(), &blob, bits.time());
-                }
-            }
-            3 => {
-                if bits.below(4) == 0 {
-                    self.engine.destroy(&bits.uid());
-                }
-            }
-            4 => {
-                // The enclave forgets everything, as after a restart.
-                if bits.below(16) == 0 {
-                    self.engine = sealing_engine(1, 1);
-                }
-            }
-            5 => {
-                // Another issuer's offer, a wrap that was made for it, a chain that has nothing to do with it.
-                if let Some((owner, offer)) = self.offers.first() {
-                    let ca = TestCa::new();
-                    let delivery =
-                        CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };
-                    if let Ok(info) = self.engine.deliver(delivery) {
-                        self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
-                    }
-                }
-            }
-            6 => {
-                // The next certificate of a CA is bound by what was fixed for the one before.
-                let uid = bits.uid();
-                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
-                let ask = RenewCa {
-                    issuer_uid: uid,
-                    new_key: bits.one_of(&[None, Some("ECDSA-P256".into()), Some("junk".into())]),
-                    lifetime: bits.one_of(&[3600, 86_400, 400 * 86_400, 0, u64::MAX]),
-                    now: bits.time(),
-                };
-                if let Ok(ca) = self.engine.renew(ask) {
-                    let (_, fixed) = self.fixed[&held.unwrap().to_vec()].clone();
-                    self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), fixed));
-                }
-            }
-            7 => {
-                let uid = bits.uid();
-                if let Ok(offer) = self.engine.begin_renewal(&uid) {
-                    self.offers.insert(0, (uid, offer));
-                }
-            }
-            _ => {
-                let uid = bits.uid();
-                let usages: Vec<String> = (0..bits.below(3))
-                    .map(|_| {
-                        bits.one_of(&[
-                            "server auth",
-                            "cert sign",
-                            "crl sign",
-                            "any",
-                            "digital signature",
-                            "junk",
-                        ])
-                    })
-                    .map(str::to_owned)
-                    .collect();
-                let requests = if bits.below(2) == 0 { &REQUESTS[..5] } else { &REQUESTS };
-                let ask = Issue {
-                    request: bits.one_of(requests).into(),
-                    usages: match bits.below(4) {
-                        0 => vec!["server auth".into()],
-                        1 | 2 => vec!["cert sign".into(), "server auth".into()],
-                        _ => usages,
-                    },
-                    lifetime: bits.one_of(&[
-                        None,
-                        None,
-                        Some(0),
-                        Some(600),
-                        Some(u64::MAX),
-                        Some(400 * 86_400),
-                    ]),
-                    now: bits.time(),
-                    policy: bits.policy(),
-                    is_ca: bits.below(2) == 0,
-                    door: bits.one_of(&[Door::KubernetesCsr, Door::CertManager, Door::PodCertificate]),
-                    ..issue(&uid, Vec::new())
-                };
-                let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
-                if let Ok(issued) = self.engine.issue(ask.clone()) {
-                    let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
-                    judge(&issued, ca, fixed.as_ref(), &ask);
-                    self.signed += 1;
-                    self.cas += usize::from(ask.is_ca);
-                }
+            let _ = self.engine.restore_at(&bits.uid(), &blob, bits.time());
+        }
+    }
+
+    fn destroy(&mut self, bits: &mut Bits) {
+        if bits.below(4) == 0 {
+            self.engine.destroy(&bits.uid());
+        }
+    }
+
+    /// The enclave forgets everything, as after a restart.
+    fn restart(&mut self, bits: &mut Bits) {
+        if bits.below(16) == 0 {
+            self.engine = sealing_engine(1, 1);
+        }
+    }
+
+    /// Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with
+    fn deliver(&mut self, bits: &mut Bits) {
+        // it.
+        if let Some((owner, offer)) = self.offers.first() {
+            let ca = TestCa::new();
+            let delivery = CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };
+            if let Ok(info) = self.engine.deliver(delivery) {
+                self.fixed.insert(info.fingerprint.to_vec(), (info.chain[0].to_vec(), None));
             }
         }
     }
-}
 
-/// Read by another parser than the enclave's, and compared with what was fixed.
-pub fn judge(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, ask: &Issue) {
-    let leaf = Certificate::from_der(&issued.chain[0]).unwrap();
-    let ca = Certificate::from_der(ca).unwrap();
-    let tbs = leaf.tbs_certificate();
-    assert_eq!(tbs.issuer(), ca.tbs_certificate().subject());
-    let key = ca.tbs_certificate().subject_public_key_info().to_der().unwrap();
-    let key =
-        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1, &key);
-    key.verify(&tbs.to_der().unwrap(), leaf.signature().raw_bytes()).unwrap();
-
-    let (_, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
-    // A CA only where that was fixed, was asked for, and less deep than all of it.
-    let depths = fixed.into_iter().chain(&ask.policy).filter_map(|policy| policy.ca_depth);
-    let room = |ca: &Certificate| {
-        ca.tbs_certificate().get_extension::<pkix::BasicConstraints>().unwrap().unwrap().1.path_len_constraint
-    };
-    if constraints.ca {
-        assert!(ask.is_ca && fixed.is_some_and(|fixed| fixed.ca_depth.is_some()));
-        let below = constraints.path_len_constraint.unwrap();
-        assert!(depths.chain(room(&ca)).all(|depth| below < depth));
-    } else {
-        assert!(!ask.is_ca && constraints.path_len_constraint.is_none());
-    }
-    if let Some((_, usage)) = tbs.get_extension::<pkix::KeyUsage>().unwrap() {
-        assert_eq!(usage.0.contains(KeyUsages::KeyCertSign), constraints.ca);
-        assert!(constraints.ca || !usage.0.contains(KeyUsages::CRLSign));
-    }
-    assert!(!tbs.subject().to_string().contains("system:"));
-    let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap();
-    let (from, until) = (seconds(&tbs.validity().not_before), seconds(&tbs.validity().not_after));
-    assert!(from >= RELEASE_DATE && until <= seconds(&ca.tbs_certificate().validity().not_after));
-    assert!(until - from <= 365 * 86_400);
-    let names =
-        tbs.get_extension::<pkix::SubjectAltName>().unwrap().map(|(_, names)| names.0).unwrap_or_default();
-    assert!(!names.is_empty() || !tbs.subject().is_empty());
-    // The request's own, and nothing else.
-    let request = CertReq::from_der(&ask.request).unwrap();
-    assert_eq!(tbs.subject(), &request.info.subject);
-    assert_eq!(tbs.subject_public_key_info(), &request.info.public_key);
-    assert!(ask.door != Door::PodCertificate || until - from >= 3600 && until - from <= 91 * 86_400);
-    judge_usages(tbs, fixed.into_iter().chain(&ask.policy), ask);
-    // What was fixed, and what was sent with this request.
-    for policy in fixed.into_iter().chain(&ask.policy) {
-        if let Some(most) = policy.max_lifetime {
-            assert!(until - ask.now <= i64::try_from(most).unwrap());
+    /// The next certificate of a CA is bound by what was fixed for the one before.
+    fn renew(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+        let request = RenewCa {
+            issuer_uid: uid,
+            new_key: bits.one_of(&[None, Some("ECDSA-P256".into()), Some("junk".into())]),
+            lifetime: bits.one_of(&[3600, 86_400, 400 * 86_400, 0, u64::MAX]),
+            now: bits.time(),
+        };
+        if let Ok(ca) = self.engine.renew(request) {
+            let (_, fixed) = self.fixed[&held.unwrap().to_vec()].clone();
+            self.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), fixed));
         }
-        judge_names(tbs, &names, policy);
-        // Every request here has a key on P-256.
-        assert!(
-            policy
-                .key_algorithms
-                .as_ref()
-                .is_none_or(|Texts(all)| all.iter().any(|name| name == "ECDSA-P256"))
-        );
     }
-}
 
-/// As soon as one list is there, every name and organization stands in one.
-fn judge_names(tbs: &TbsCertificate, names: &[GeneralName], policy: &Policy) {
-    let lists = [
-        &policy.dns_names,
-        &policy.uris,
-        &policy.ip_ranges,
-        &policy.email_addresses,
-        &policy.common_names,
-        &policy.organizations,
-        &policy.organizational_units,
-    ];
-    if lists.iter().all(|list| list.is_none()) {
-        return;
+    fn begin_renewal(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        if let Ok(offer) = self.engine.begin_renewal(&uid) {
+            self.offers.insert(0, (uid, offer));
+        }
     }
-    let under = |list: &Option<Texts>, name: &str, mark: &str| {
-        list.iter().flat_map(|Texts(all)| all).any(|pattern| name.ends_with(pattern.trim_start_matches(mark)))
-    };
-    for name in names {
-        let good = match name {
-            GeneralName::DnsName(name) => under(&policy.dns_names, name.as_str(), "**"),
-            GeneralName::Rfc822Name(name) => under(&policy.email_addresses, name.as_str(), "*"),
-            GeneralName::UniformResourceIdentifier(uri) => {
-                policy.uris.is_some() && uri.as_str().starts_with("spiffe://td.example/")
-            }
-            GeneralName::IpAddress(address) => policy.ip_ranges.is_some() && address.as_bytes()[0] == 10,
-            _ => false,
-        };
-        assert!(good, "{name:?} {policy:?}");
-    }
-    for pair in tbs.subject().iter() {
-        let value = String::from_utf8_lossy(pair.value.value()).into_owned();
-        let listed = |list: &Option<Texts>| {
-            list.iter().flat_map(|Texts(all)| all).any(|text| text == "*" || *text == value)
-        };
-        let good = match pair.oid.to_string().as_str() {
-            "2.5.4.3" if policy.common_names.is_none() => {
-                names.iter().any(|name| matches!(name, GeneralName::DnsName(name) if name.as_str() == value))
-            }
-            "2.5.4.3" => listed(&policy.common_names),
-            "2.5.4.10" => listed(&policy.organizations),
-            "2.5.4.11" => listed(&policy.organizational_units),
-            _ => true,
-        };
-        assert!(good, "{value} {policy:?}");
-    }
-}
 
-/// Those asked for (by default two), no others, and those that every policy lists.
-fn judge_usages<'a>(tbs: &TbsCertificate, policies: impl Iterator<Item = &'a Policy>, ask: &Issue) {
-    let bits = tbs.get_extension::<pkix::KeyUsage>().unwrap().map(|(_, usage)| usage.0);
-    let extended = tbs.get_extension::<pkix::ExtendedKeyUsage>().unwrap().map(|(_, usages)| usages.0);
-    let extended: Vec<String> = extended.unwrap_or_default().iter().map(ToString::to_string).collect();
-    let asked = |name: &str| ask.usages.iter().any(|usage| usage == name);
-    let none = ask.usages.is_empty();
-    let found = |bit| bits.is_some_and(|bits| bits.contains(bit));
-    assert_eq!(found(KeyUsages::DigitalSignature), none || asked("digital signature"));
-    assert_eq!(found(KeyUsages::KeyEncipherment), none);
-    assert_eq!(found(KeyUsages::CRLSign), asked("crl sign"));
-    assert_eq!(extended.iter().any(|id| id == "1.3.6.1.5.5.7.3.1"), asked("server auth"));
-    assert_eq!(extended.iter().any(|id| id == "2.5.29.37.0"), asked("any"));
-    assert!(extended.len() <= 2);
-    for Texts(listed) in policies.filter_map(|policy| policy.usages.as_ref()) {
-        let known =
-            |name: &String| listed.contains(name) || ["cert sign", "crl sign"].contains(&name.as_str());
-        assert!(!none && ask.usages.iter().all(known));
-        assert!(!ask.is_ca || !extended.is_empty(), "a CA without any could give all");
+    fn issue(&mut self, bits: &mut Bits) {
+        let uid = bits.uid();
+        let usages: Vec<String> = (0..bits.below(3))
+            .map(|_| {
+                bits.one_of(&["server auth", "cert sign", "crl sign", "any", "digital signature", "junk"])
+            })
+            .map(str::to_owned)
+            .collect();
+        let requests = if bits.below(2) == 0 { &REQUESTS[..5] } else { &REQUESTS };
+        let request = Issue {
+            request: bits.one_of(requests).into(),
+            usages: match bits.below(4) {
+                0 => vec!["server auth".into()],
+                1 | 2 => vec!["cert sign".into(), "server auth".into()],
+                _ => usages,
+            },
+            lifetime: bits.one_of(&[None, None, Some(0), Some(600), Some(u64::MAX), Some(400 * 86_400)]),
+            now: bits.time(),
+            policy: bits.policy(),
+            is_ca: bits.below(2) == 0,
+            request_api: bits.one_of(&[
+                RequestApi::KubernetesCsr,
+                RequestApi::CertManager,
+                RequestApi::PodCertificate,
+            ]),
+            ..issue(&uid, Vec::new())
+        };
+        let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
+        if let Ok(issued) = self.engine.issue(request.clone()) {
+            let (ca, fixed) = &self.fixed[&held.unwrap().to_vec()];
+            check_issued(&issued, ca, fixed.as_ref(), &request);
+            self.signed += 1;
+            self.cas += usize::from(request.is_ca);
+        }
     }
 }
 
@@ -408,7 +284,7 @@ proptest! {
 
     #[test]
     fn x02_no_sequence_of_calls_yields_a_certificate_outside_the_policy(acts in proptest::collection::vec(any::<u64>(), 20..80)) {
-        let mut controller = Controller {
+        let mut controller = HostileController {
             engine: sealing_engine(1, 1),
             blobs: Vec::new(),
             offers: Vec::new(),
@@ -419,8 +295,8 @@ proptest! {
         // So that there is something to get signed at all.
         for (uid, policy) in [("one", Bits(0).policy()), ("two", None), ("two", Bits(4).policy())] {
             controller.engine.destroy(uid);
-            let ask = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed(uid) };
-            let ca = controller.engine.generate(ask).unwrap();
+            let request = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed(uid) };
+            let ca = controller.engine.generate(request).unwrap();
             controller.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
         }
         for act in acts {
@@ -431,14 +307,14 @@ proptest! {
 
 /// The sequences above do get certificates signed: else they would say nothing.
 #[test]
-fn a_hostile_controller_that_happens_to_ask_well_is_served() {
+fn a_hostile_controller_whose_request_is_good_is_served() {
     let engine = sealing_engine(1, 1);
     let policy = Some(Policy { ca_depth: Some(2), ..Policy::default() });
-    let ask = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed("one") };
-    let ca = engine.generate(ask).unwrap();
+    let request = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed("one") };
+    let ca = engine.generate(request).unwrap();
     let fixed = HashMap::from([(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy))]);
     let mut controller =
-        Controller { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0, cas: 0 };
+        HostileController { engine, blobs: Vec::new(), offers: Vec::new(), fixed, signed: 0, cas: 0 };
     let mut numbers = 1u64;
     for round in 0..3000 {
         numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,8 +1,9 @@
-//! A controller that is hostile on the wire: whole, cut, changed, oversized and replayed frames over a real socket. Whatever gets signed is
-//! inside the policy, and a good client is served afterwards.
+//! A controller that is hostile on the wire: whole, cut, changed, oversized and replayed frames over a real
+//! socket. Whatever gets signed is inside the policy, and a good client is served afterwards.
 
 use super::fixture::{NOW, TestCa, csr, issue, sealing_engine, self_signed};
-use super::hostile::{Fixed, judge};
+use super::hostile::Fixed;
+use super::hostile_checks::check_issued;
 use crate::Engine;
 use rcgen::{DnType, SanType};
 use std::collections::HashMap;
@@ -12,8 +13,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, Client, CompleteProvisioning, Destroy, Door, Endpoint, GenerateCa, Handler,
-    Health, Issue, Issued, Policy, RenewCa, Request, Response, Restore, Seal, Server, ServerHandle,
+    BeginProvisioning, ByteVec, Client, CompleteProvisioning, Destroy, Endpoint, GenerateCa, Handler, Health,
+    Issue, Issued, Policy, RenewCa, Request, RequestApi, Response, Restore, Seal, Server, ServerHandle,
     ServerOptions, Texts,
 };
 
@@ -39,20 +40,23 @@ impl Handler for Watched {
         let response = self.engine.handle(request.clone());
         if let Response::Provisioned(ca) = &response {
             let (issuer, policy) = match &request {
-                Request::GenerateCa(ask) => (&ask.issuer_uid, ask.policy.clone()),
-                Request::RenewCa(ask) => (&ask.issuer_uid, seen.policies[&ask.issuer_uid].clone()),
-                // Sealed with the key; the fingerprint says whose it is.
-                Request::Restore(ask) => {
-                    (&ask.issuer_uid, seen.fixed.get(&ca.fingerprint.to_vec()).and_then(|(_, p)| p.clone()))
+                Request::GenerateCa(request) => (&request.issuer_uid, request.policy.clone()),
+                Request::RenewCa(request) => {
+                    (&request.issuer_uid, seen.policies[&request.issuer_uid].clone())
                 }
-                Request::CompleteProvisioning(ask) => (&ask.issuer_uid, None),
+                // Sealed with the key; the fingerprint says whose it is.
+                Request::Restore(request) => (
+                    &request.issuer_uid,
+                    seen.fixed.get(&ca.fingerprint.to_vec()).and_then(|(_, p)| p.clone()),
+                ),
+                Request::CompleteProvisioning(request) => (&request.issuer_uid, None),
                 _ => panic!("{request:?}"),
             };
             seen.policies.insert(issuer.clone(), policy.clone());
             seen.fixed.insert(ca.fingerprint.to_vec(), (ca.chain[0].to_vec(), policy));
         }
-        if let (Request::Issue(ask), Response::Issued(issued)) = (request, &response) {
-            seen.issued.push((ask, issued.clone()));
+        if let (Request::Issue(request), Response::Issued(issued)) = (request, &response) {
+            seen.issued.push((request, issued.clone()));
         }
         response
     }
@@ -64,7 +68,7 @@ fn frame(id: u64, request: &Request) -> Vec<u8> {
     [length.as_slice(), &[1], &id.to_be_bytes(), &body].concat()
 }
 
-/// Requests that ask for more than may be had, and some that may.
+/// Requests for more than is allowed, and some that are allowed.
 fn requests(watched: &Watched) -> Vec<Request> {
     let texts = |text: &str| Some(Texts(vec![text.to_owned()]));
     let narrow =
@@ -93,13 +97,15 @@ fn requests(watched: &Watched) -> Vec<Request> {
             let usages = vec!["cert sign".into()];
             all.push(Request::Issue(Issue { is_ca: true, usages, policy, ..issue(uid, request.clone()) }));
             for policy in [None, Some(wide.clone()), Some(narrow.clone())] {
-                for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
-                    let ask = issue(uid, request.clone());
+                for request_api in
+                    [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate]
+                {
+                    let request = issue(uid, request.clone());
                     all.push(Request::Issue(Issue {
                         policy: policy.clone(),
-                        door,
+                        request_api,
                         lifetime: Some(7200),
-                        ..ask
+                        ..request
                     }));
                 }
             }
@@ -132,7 +138,8 @@ fn requests(watched: &Watched) -> Vec<Request> {
     all
 }
 
-/// Writes and reads whatever is answered: until the server closes, or, where the frames are whole, until the last one's answer.
+/// Writes and reads whatever is answered: until the server closes, or, where the frames are whole, until the
+/// last one's answer.
 fn send(path: &Path, bytes: &[u8], whole: bool) -> usize {
     const LAST: u64 = 0x5aa5_5aa5_5aa5_5aa5;
     let mut stream = UnixStream::connect(path).unwrap();
@@ -229,8 +236,8 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
 
     let seen = watched.seen.lock().unwrap();
     assert!(seen.issued.len() > 40, "{}", seen.issued.len());
-    for (ask, issued) in &seen.issued {
+    for (request, issued) in &seen.issued {
         let (ca, fixed) = &seen.fixed[&issued.ca_fingerprint.to_vec()];
-        judge(issued, ca, fixed.as_ref(), ask);
+        check_issued(issued, ca, fixed.as_ref(), request);
     }
 }

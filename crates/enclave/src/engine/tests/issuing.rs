@@ -1,8 +1,8 @@
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use std::collections::HashSet;
-use tcs_enclave_rpc::{Door, Issue, RefusalCode, RenewCa};
+use tcs_enclave_rpc::{Issue, RefusalCode, RenewCa, RequestApi};
 use x509_cert::der::Decode as _;
 
 fn ready() -> Engine {
@@ -16,7 +16,7 @@ fn nothing_is_signed_that_should_not_be() {
     use RefusalCode as R;
     let engine = ready();
     let good = issue("uid", csr(|_| {}));
-    let code = |ask: Issue| engine.issue(ask).unwrap_err();
+    let code = |params: Issue| engine.issue(params).unwrap_err();
     let with = |request: Vec<u8>| Issue { request: request.into(), ..good.clone() };
     let usages = |names: &[&str]| Issue {
         usages: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -49,7 +49,7 @@ fn nothing_is_signed_that_should_not_be() {
 }
 
 #[test]
-fn lifetimes_stay_inside_the_floor_and_the_ca() {
+fn lifetimes_stay_inside_the_baseline_policy_and_the_ca() {
     let engine = engine();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let ca = TestCa::build(key, |params| params.not_after = date_time_ymd(2028, 1, 1));
@@ -74,7 +74,8 @@ fn serial(der: &[u8]) -> u128 {
     number.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
-/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8) cases.
+/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8)
+/// cases.
 fn assert_random(serials: &[u128]) {
     assert_eq!(serials.iter().collect::<HashSet<_>>().len(), serials.len());
     let (ones, zeros) = serials.iter().fold((0, 0), |(ones, zeros), serial| (ones | serial, zeros | !serial));
@@ -108,9 +109,9 @@ fn a18_chain_order_leaf_first_no_root() {
     let (upper, engine) = (root.below(), engine());
     let lower = upper.below();
     engine.provision("uid", &lower);
-    for door in [Door::KubernetesCsr, Door::CertManager, Door::PodCertificate] {
+    for request_api in [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate] {
         let request = csr(|_| {});
-        let issued = engine.issue(Issue { door, ..issue("uid", request.clone()) }).unwrap();
+        let issued = engine.issue(Issue { request_api, ..issue("uid", request.clone()) }).unwrap();
         let above: Vec<_> = issued.chain[1..].iter().map(|der| der.to_vec()).collect();
         assert_eq!(above, lower.chain[..2], "the issuing CA, then what is above it, without the root");
         let leaf = x509_cert::Certificate::from_der(&issued.chain[0]).unwrap();

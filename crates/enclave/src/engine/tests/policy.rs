@@ -1,6 +1,6 @@
 //! What was fixed when a CA was made holds, whatever the controller sends; what it sends only narrows.
 
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
 use crate::Engine;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
@@ -41,12 +41,12 @@ fn a_fixed_policy_holds_also_after_a_restart_and_cannot_be_widened() {
         Policy { dns_names: Some(texts(&["**.example"])), max_lifetime: Some(86_400), ..Policy::default() };
     for enclave in [&enclave, &restarted] {
         for policy in [None, Some(Policy::default()), Some(wide.clone())] {
-            let ask = |name: &str| Issue { policy: policy.clone(), ..issue("uid", request(name)) };
-            let issued = enclave.issue(ask("a.mesh.example")).unwrap();
+            let params = |name: &str| Issue { policy: policy.clone(), ..issue("uid", request(name)) };
+            let issued = enclave.issue(params("a.mesh.example")).unwrap();
             assert_eq!(issued.not_after - super::fixture::NOW, 1800);
-            assert_eq!(enclave.issue(ask("a.other.example")), Err(RefusalCode::PolicyRefused));
+            assert_eq!(enclave.issue(params("a.other.example")), Err(RefusalCode::PolicyRefused));
             let usages = vec!["client auth".into()];
-            let other = Issue { usages, ..ask("a.mesh.example") };
+            let other = Issue { usages, ..params("a.mesh.example") };
             assert_eq!(enclave.issue(other), Err(RefusalCode::PolicyRefused));
         }
     }
@@ -57,11 +57,11 @@ fn what_the_controller_sends_narrows_one_certificate_and_is_not_kept() {
     let enclave = engine();
     enclave.generate(self_signed("uid")).unwrap();
     let narrow = Policy { dns_names: Some(texts(&["*.a.example"])), ..Policy::default() };
-    let ask =
+    let params =
         |policy: Option<&Policy>| Issue { policy: policy.cloned(), ..issue("uid", request("x.b.example")) };
-    assert!(enclave.issue(ask(None)).is_ok());
-    assert_eq!(enclave.issue(ask(Some(&narrow))), Err(RefusalCode::PolicyRefused));
-    assert!(enclave.issue(ask(None)).is_ok());
+    assert!(enclave.issue(params(None)).is_ok());
+    assert_eq!(enclave.issue(params(Some(&narrow))), Err(RefusalCode::PolicyRefused));
+    assert!(enclave.issue(params(None)).is_ok());
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn rules_that_cannot_be_read_make_no_ca_and_no_certificate() {
     assert_eq!(enclave.generate(with_policy(bad.clone())), Err(RefusalCode::PolicyMalformed));
     assert!(enclave.health(None).issuers.is_empty());
     enclave.generate(self_signed("uid")).unwrap();
-    let ask = Issue { policy: Some(bad), ..issue("uid", request("x.example")) };
-    assert_eq!(enclave.issue(ask), Err(RefusalCode::PolicyMalformed));
+    let params = Issue { policy: Some(bad), ..issue("uid", request("x.example")) };
+    assert_eq!(enclave.issue(params), Err(RefusalCode::PolicyMalformed));
 }
 
 #[test]
@@ -95,13 +95,13 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
     delivered.deliver(TestCa::new().delivery("uid", &offer)).unwrap();
     for policy in [None, Some(deep(6)), Some(deep(1)), Some(deep(0))] {
         let usages = |is_ca| vec![if is_ca { "cert sign" } else { "server auth" }.to_owned()];
-        let ask = |is_ca| {
+        let params = |is_ca| {
             let policy = policy.clone();
             Issue { is_ca, policy, usages: usages(is_ca), ..issue("uid", csr(|_| {})) }
         };
         let asked = policy.as_ref().and_then(|policy| policy.ca_depth);
         for enclave in [&fixed, &restarted] {
-            let made = enclave.issue(ask(true)).map(|issued| certificate(&issued.chain));
+            let made = enclave.issue(params(true)).map(|issued| certificate(&issued.chain));
             match asked {
                 Some(0) => assert_eq!(made, Err(RefusalCode::RequestForCa)),
                 Some(1) => assert_eq!(made, Ok((true, Some(0)))),
@@ -109,10 +109,10 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
             }
         }
         for enclave in [&plain, &delivered] {
-            assert_eq!(enclave.issue(ask(true)), Err(RefusalCode::RequestForCa));
+            assert_eq!(enclave.issue(params(true)), Err(RefusalCode::RequestForCa));
         }
         for enclave in [&fixed, &restarted, &plain, &delivered] {
-            assert_eq!(certificate(&enclave.issue(ask(false)).unwrap().chain), (false, None));
+            assert_eq!(certificate(&enclave.issue(params(false)).unwrap().chain), (false, None));
         }
     }
     // The next certificate of the CA is bound by the same rules.
@@ -125,15 +125,15 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
 #[test]
 fn a_ca_is_not_made_deeper_than_its_path_length() {
     let enclave = engine();
-    let ask = |path_length, ca_depth| GenerateCa {
+    let params = |path_length, ca_depth| GenerateCa {
         path_length,
         ..with_policy(Policy { ca_depth: Some(ca_depth), ..Policy::default() })
     };
     for (path_length, ca_depth) in [(Some(0), 1), (Some(1), 2), (None, 7)] {
-        assert_eq!(enclave.generate(ask(path_length, ca_depth)), Err(RefusalCode::PolicyMalformed));
+        assert_eq!(enclave.generate(params(path_length, ca_depth)), Err(RefusalCode::PolicyMalformed));
     }
     assert!(enclave.health(None).issuers.is_empty());
-    assert!(enclave.generate(ask(Some(1), 1)).is_ok());
+    assert!(enclave.generate(params(Some(1), 1)).is_ok());
 }
 
 /// A request that names nothing but this.
@@ -164,7 +164,8 @@ fn with_usage(usage: &str) -> Issue {
     Issue { usages: vec![usage.to_owned()], ..issue("uid", csr(|_| {})) }
 }
 
-/// One CA with these rules fixed, and the name of the door by which they come; another without, to which they are sent.
+/// One CA with these rules fixed, and the name of the call by which they come; another without, to which they
+/// are sent.
 fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     let (fixed, sent) = (engine(), engine());
     fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(policy.clone()) }).unwrap();
@@ -172,7 +173,8 @@ fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     [("fixed", fixed, None), ("sent", sent, Some(policy.clone()))]
 }
 
-/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would not.
+/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would
+/// not.
 #[test]
 fn each_rule_reaches_what_it_is_about() {
     let dns = |name: &str| alternative(SanType::DnsName(name.try_into().unwrap()));
@@ -227,11 +229,11 @@ fn each_rule_reaches_what_it_is_about() {
     ];
     for (rule, policy, good, bad) in table {
         for (way, enclave, policy) in both_ways(&policy) {
-            let ask = |ask: &Issue| {
-                enclave.outcome(Request::Issue(Issue { policy: policy.clone(), ..ask.clone() }))
+            let params = |params: &Issue| {
+                enclave.outcome(Request::Issue(Issue { policy: policy.clone(), ..params.clone() }))
             };
-            assert!(ask(&good).is_ok(), "{rule}, {way}: {:?}", ask(&good));
-            let refusal = ask(&bad).unwrap_err();
+            assert!(params(&good).is_ok(), "{rule}, {way}: {:?}", params(&good));
+            let refusal = params(&bad).unwrap_err();
             assert_eq!(refusal.code, RefusalCode::PolicyRefused, "{rule}, {way}");
             assert!(refusal.message.contains(rule), "{rule}, {way}: {refusal}");
         }
@@ -243,11 +245,12 @@ fn each_rule_reaches_what_it_is_about() {
 fn the_longest_lifetime_and_the_depth_reach_what_they_are_about() {
     let lifetime = Policy { max_lifetime: Some(1800), ..Policy::default() };
     for (way, enclave, policy) in both_ways(&lifetime) {
-        let ask = |lifetime| {
-            let ask = Issue { lifetime: Some(lifetime), policy: policy.clone(), ..issue("uid", csr(|_| {})) };
-            enclave.issue(ask).unwrap().not_after - NOW
+        let params = |lifetime| {
+            let params =
+                Issue { lifetime: Some(lifetime), policy: policy.clone(), ..issue("uid", csr(|_| {})) };
+            enclave.issue(params).unwrap().not_after - NOW
         };
-        assert_eq!((ask(1799), ask(1800), ask(1801)), (1799, 1800, 1800), "{way}");
+        assert_eq!((params(1799), params(1800), params(1801)), (1799, 1800, 1800), "{way}");
         let ca = Issue { policy, ..for_ca() };
         assert_eq!(enclave.issue(ca), Err(RefusalCode::RequestForCa), "{way}");
     }

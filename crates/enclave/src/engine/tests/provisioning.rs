@@ -1,4 +1,6 @@
-use super::fixture::{Ask, NONCE, NOW, Pretence, TestCa, csr, engine, issue, openssl_accepts};
+use super::fixture::{
+    Controller, FixturePlatform, NONCE, NOW, TestCa, csr, engine, engine_on, issue, openssl_accepts,
+};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{
     IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,
@@ -54,7 +56,7 @@ fn intermediates_are_served_and_the_root_is_only_an_anchor() {
 
 /// W-S7 and what else shows without the private key: refused by name, not counted, the offer stays as it was.
 #[test]
-fn w_s7_what_shows_without_the_key_is_refused_before_the_wrap_is_touched() {
+fn w_s7_what_shows_without_the_key_is_refused_before_unwrapping() {
     use RefusalCode as R;
     let engine = engine();
     let offer = engine.begin("uid").unwrap();
@@ -90,7 +92,7 @@ fn w_s7_what_shows_without_the_key_is_refused_before_the_wrap_is_touched() {
 }
 
 #[test]
-fn refusals_after_the_wrap_was_touched_are_counted_and_leave_the_offer_usable() {
+fn refusals_after_unwrapping_are_counted_and_leave_the_offer_usable() {
     use RefusalCode as R;
     let engine = engine();
     let offer = engine.begin("uid").unwrap();
@@ -201,8 +203,8 @@ fn a_restart_loses_everything() {
     assert_eq!(after.issue(issue("ready", csr(|_| {}))), Err(RefusalCode::NotProvisioned));
 }
 
-/// W-R5: an issuer that was deleted and made again has another UID, and gets nothing of the old one; neither does the
-/// same UID after it was destroyed.
+/// W-R5: an issuer that was deleted and made again has another UID, and gets nothing of the old one; neither
+/// does the same UID after it was destroyed.
 #[test]
 fn w_r5_nothing_is_reused_by_an_issuer_made_again() {
     let engine = engine();
@@ -220,10 +222,10 @@ fn w_r5_nothing_is_reused_by_an_issuer_made_again() {
 
 #[test]
 fn without_evidence_there_is_no_offer_until_the_platform_recovers() {
-    let platform = Pretence::default();
+    let platform = FixturePlatform::default();
     let broken = platform.broken.clone();
     broken.store(true, Ordering::Relaxed);
-    let engine = Engine::new(Box::new(platform)).unwrap();
+    let engine = engine_on(platform);
     assert_eq!(engine.begin("uid"), Err(RefusalCode::EvidenceUnavailable));
     assert!(engine.health(None).issuers.is_empty());
     broken.store(false, Ordering::Relaxed);

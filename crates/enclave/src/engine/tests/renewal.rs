@@ -1,6 +1,8 @@
 //! The next certificate of a CA, made here or delivered.
 
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, self_signed};
+use super::fixture::{
+    Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, self_signed,
+};
 use crate::engine::state::MAX_ATTEMPTS;
 use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyPair};
 use tcs_enclave_rpc::{CaInfo, GenerateCa, Policy, RefusalCode, RenewCa, Texts};
@@ -21,9 +23,9 @@ fn certificate(ca: &CaInfo) -> CaCertificate {
     CaCertificate::from_der(&ca.chain[0]).unwrap()
 }
 
-fn leaf(by: &impl Ask) -> Vec<Vec<u8>> {
-    let ask = tcs_enclave_rpc::Issue { lifetime: Some(10 * 86_400), ..issue("uid", csr(|_| {})) };
-    let issued = by.issue(ask).unwrap();
+fn leaf(by: &impl Controller) -> Vec<Vec<u8>> {
+    let params = tcs_enclave_rpc::Issue { lifetime: Some(10 * 86_400), ..issue("uid", csr(|_| {})) };
+    let issued = by.issue(params).unwrap();
     issued.chain.iter().map(|der| der.to_vec()).collect()
 }
 
@@ -50,8 +52,8 @@ fn the_next_certificate_of_the_same_key_verifies_what_the_present_one_does() {
     assert_eq!((new.key_algorithm.as_str(), new.key_format.as_str()), ("ECDSA-P256", "generated"));
     assert!(new.generation > old.generation);
 
-    let ask = tcs_enclave_rpc::Issue { now: NOW + DAY, ..issue("uid", csr(|_| {})) };
-    let issued = enclave.issue(ask).unwrap();
+    let params = tcs_enclave_rpc::Issue { now: NOW + DAY, ..issue("uid", csr(|_| {})) };
+    let issued = enclave.issue(params).unwrap();
     assert_eq!(issued.ca_fingerprint, new.fingerprint);
     let after: Vec<_> = issued.chain.iter().map(|der| der.to_vec()).collect();
     for trusted in [&[&old][..], &[&new], &[&new, &old], &[&old, &new]] {
@@ -98,15 +100,18 @@ fn a_renewal_that_cannot_be_changes_nothing() {
     assert_eq!(enclave.renew(renewal(None)), Err(RefusalCode::NotProvisioned));
     let ca = enclave.generate(self_signed("uid")).unwrap();
     let refused = |change: &dyn Fn(&mut RenewCa)| {
-        let mut ask = renewal(None);
-        change(&mut ask);
-        enclave.renew(ask).unwrap_err()
+        let mut params = renewal(None);
+        change(&mut params);
+        enclave.renew(params).unwrap_err()
     };
-    assert_eq!(refused(&|ask| ask.lifetime = 3599), RefusalCode::LifetimeInvalid);
-    assert_eq!(refused(&|ask| ask.now = crate::RELEASE_DATE - 1), RefusalCode::ClockTooEarly);
-    assert_eq!(refused(&|ask| ask.new_key = Some("RSA-1024".into())), RefusalCode::PrivateKeyUnsupported);
-    assert_eq!(refused(&|ask| ask.issuer_uid = String::new()), RefusalCode::MalformedMessage);
-    assert_eq!(refused(&|ask| ask.issuer_uid = "other".into()), RefusalCode::NotProvisioned);
+    assert_eq!(refused(&|params| params.lifetime = 3599), RefusalCode::LifetimeInvalid);
+    assert_eq!(refused(&|params| params.now = crate::RELEASE_DATE - 1), RefusalCode::ClockTooEarly);
+    assert_eq!(
+        refused(&|params| params.new_key = Some("RSA-1024".into())),
+        RefusalCode::PrivateKeyUnsupported
+    );
+    assert_eq!(refused(&|params| params.issuer_uid = String::new()), RefusalCode::MalformedMessage);
+    assert_eq!(refused(&|params| params.issuer_uid = "other".into()), RefusalCode::NotProvisioned);
     assert_eq!(enclave.health(Some("uid")).issuers[0].ca.as_ref(), Some(&ca));
     // Nor does a delivered one follow: it would not be bound by what was fixed.
     assert_eq!(enclave.begin_renewal("uid"), Err(RefusalCode::AlreadyProvisioned));
@@ -153,7 +158,7 @@ fn the_next_ca_is_delivered_while_the_present_one_signs_on() {
 }
 
 #[test]
-fn a_next_ca_that_verifiers_could_not_tell_apart_is_refused_before_its_wrap_is_touched() {
+fn a_next_ca_that_verifiers_could_not_tell_apart_is_refused_before_unwrapping() {
     let without_key_id = || {
         TestCa::build(KeyPair::generate().unwrap(), |params| {
             params.is_ca = IsCa::NoCa;

@@ -1,6 +1,6 @@
-//! W-D6: what the original let out of its token stays inside, whatever is asked.
+//! W-D6: what Intel's Trusted Certificate Service let out of its token stays inside, whatever is requested.
 
-use super::fixture::{Ask, NOW, TestCa, csr, engine, issue, sealing_engine, sealing_key, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, sealing_key, self_signed};
 use crate::Engine;
 use crate::sealing::Sealer;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use tcs_enclave_rpc::{CompleteProvisioning, GenerateCa, RefusalCode, RenewCa, Re
 use tcs_keywrap::WrapFormat;
 
 #[test]
-fn w_d6_a_wrap_by_sha_256_is_taken_where_sha_1_is_forbidden() {
+fn w_d6_a_key_wrapped_with_sha_256_is_accepted_where_sha_1_is_forbidden() {
     let engine = engine();
     let offer = engine.begin("uid").unwrap();
     let ca = TestCa::new();
@@ -38,8 +38,8 @@ impl Overheard {
     }
 
     /// Asks for everything that can be asked of a CA that is held.
-    fn ask_everything(&self, uid: &str) -> Vec<u8> {
-        self.ask(Request::Identity);
+    fn call_everything(&self, uid: &str) -> Vec<u8> {
+        self.call(Request::Identity);
         self.health(Some(uid));
         self.health(None);
         self.issue(issue(uid, csr(|_| {}))).unwrap();
@@ -63,9 +63,9 @@ impl Overheard {
     }
 }
 
-impl Ask for Overheard {
-    fn ask(&self, request: Request) -> Response {
-        let answer = self.engine.ask(request);
+impl Controller for Overheard {
+    fn call(&self, request: Request) -> Response {
+        let answer = self.engine.call(request);
         self.answers.borrow_mut().push((answer.clone(), minicbor::to_vec(&answer).unwrap()));
         answer
     }
@@ -86,22 +86,22 @@ fn w_d6_no_answer_holds_a_private_key() {
         CompleteProvisioning { chain: next.delivery("uid", &offer).chain, ..ca.delivery("uid", &offer) };
     assert_eq!(enclave.deliver(mismatch).unwrap_err().code, RefusalCode::KeyMismatch);
     enclave.deliver(ca.delivery("uid", &offer)).unwrap();
-    enclave.ask_everything("uid");
+    enclave.call_everything("uid");
     let offer = enclave.begin_renewal("uid").unwrap();
     enclave.deliver(next.delivery("uid", &offer)).unwrap();
-    enclave.ask_everything("uid");
+    enclave.call_everything("uid");
 
     // Those that are made inside are known from what only the enclave can open.
     let mut made = Vec::new();
     let mut keep = |blob: &[u8]| {
         let opened = Sealer::new(sealing_key(1, 1)).unwrap().open("made", blob).ok().unwrap();
-        made.push(opened.contents().unwrap().pkcs8.to_vec());
+        made.push(opened.contents().unwrap().key.to_vec());
     };
     enclave.generate(GenerateCa { path_length: None, ..self_signed("made") }).unwrap();
-    keep(&enclave.ask_everything("made"));
+    keep(&enclave.call_everything("made"));
     for new_key in [None, Some("ECDSA-P256".into())] {
         enclave.renew(RenewCa { issuer_uid: "made".into(), new_key, lifetime: 86_400, now: NOW }).unwrap();
-        keep(&enclave.ask_everything("made"));
+        keep(&enclave.call_everything("made"));
     }
     assert_eq!((made[0] == made[1], made[1] == made[2]), (true, false), "a renewal with a new key");
 

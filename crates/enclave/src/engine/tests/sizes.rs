@@ -1,13 +1,14 @@
-//! W-S7: values of every length, and lengths of every value, in what is delivered and what is asked for. The original read past the
-//! end of them.
+//! W-S7: values of every length, and lengths of every value, in deliveries and requests. Intel's
+//! Trusted Certificate Service read past the end of them.
 
-use super::fixture::{Ask, TestCa, engine, issue};
+use super::fixture::{Controller, TestCa, engine, issue};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use tcs_enclave_rpc::{CompleteProvisioning, RefusalCode};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
-/// Quote, public key and nonce of the original (provisioning protocol, sections 1 and 10).
+/// Quote, public key and nonce (OIDs 1.3.6.1.4.1.54392.5.1283, .1284 and .1547 of Intel's Trusted Certificate
+/// Service).
 const QUOTE_EXTENSIONS: [u64; 3] = [1283, 1284, 1547];
 const UTF8_STRING: u8 = 0x0c;
 
@@ -18,14 +19,15 @@ fn request(key: &KeyPair, id: u64, value: &[u8]) -> Vec<u8> {
     params.serialize_request(key).unwrap().der().to_vec()
 }
 
-/// `UTF8String`, as the original's clients send it.
+/// `UTF8String`, as the clients of that service send it.
 fn text(value: &[u8]) -> Vec<u8> {
     [&[UTF8_STRING, u8::try_from(value.len()).unwrap()], value].concat()
 }
 
 #[test]
 fn w_s7_quotes_in_requests_are_left_out_whatever_their_length() {
-    // 16 bytes of two lengths in base64: 2^64 - 1 twice, with 1, after 1; 2^63 twice, whose sum is 0; 3 and 384, and nothing behind.
+    // 16 bytes of two lengths in base64: 2^64 - 1 twice, with 1, after 1; 2^63 twice, whose sum is 0; 3 and
+    // 384, and nothing behind.
     let lengths = [
         "/////////////////////w==",
         "//////////8BAAAAAAAAAA==",
@@ -69,7 +71,7 @@ fn w_s7_lengths_that_lie_make_a_request_malformed() {
 }
 
 #[test]
-fn w_s7_wraps_of_every_short_length_are_refused_by_name() {
+fn w_s7_wrapped_keys_of_every_short_length_are_refused_by_name() {
     let engine = engine();
     let offer = engine.begin("uid").unwrap();
     let good = TestCa::new().delivery("uid", &offer);

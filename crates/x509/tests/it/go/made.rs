@@ -1,16 +1,16 @@
-//! Every kind of certificate that is made, before every judge.
+//! Every kind of certificate that is made, checked by every oracle.
 
 use super::{KINDS, Made, faults, nothing_is_wrong_with};
 use crate::self_signed::{self, Key};
-use crate::{DAY, NOW, ask, ca, plain, vectors};
+use crate::{DAY, NOW, ca, params, plain, vectors};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use std::collections::BTreeSet;
-use tcs_x509::{CaChain, CertificateRequest, LeafRequest, Profile, Usage, issue};
+use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest, Usage, issue};
 
 const USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::ServerAuth];
 
-/// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried over byte for byte, and
-/// all other judges read them.
+/// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried
+/// over byte for byte, and all other oracles read them.
 const ODD: &[(&str, &[&str])] = &[
     // An e-mail address in the subject alone; a `BMPString`, of which zlint takes each byte for a character.
     ("45-subj-strings", &["e_subj_email_not_in_san", "e_subject_dn_not_printable_characters"]),
@@ -23,7 +23,7 @@ fn nothing_is_wrong_with_what_is_made_of_the_vectors() {
         let ca = ca(algorithm);
         for (name, der, _) in vectors::requests() {
             let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-            let Ok(leaf) = issue(&ask(&request, &USAGES, None), &ca.chain(), &ca) else { continue };
+            let Ok(leaf) = issue(&params(&request, &USAGES, None), &ca.chain(), &ca) else { continue };
             let mut one = Made::new(&name, &leaf.der, &[], &ca.der);
             if let Some((name, breaks)) = ODD.iter().find(|(odd, _)| *odd == name) {
                 one.breaks = breaks;
@@ -48,7 +48,8 @@ fn request(pair: &KeyPair, with_subject: bool) -> CertificateRequest {
     CertificateRequest::from_der(parameters.serialize_request(pair).unwrap().der()).unwrap()
 }
 
-/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every door.
+/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every request
+/// API.
 #[test]
 fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
     let pairs = KINDS.map(|kind| KeyPair::generate_for(kind).unwrap());
@@ -59,9 +60,13 @@ fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
         for pair in &pairs {
             for with_subject in [true, false] {
                 let request = request(pair, with_subject);
-                for profile in [Profile::KubernetesCsr, Profile::CertManager, Profile::PodCertificate] {
-                    let ask = LeafRequest { profile, ..ask(&request, &USAGES, None) };
-                    let leaf = issue(&ask, &ca.chain(), &ca).unwrap();
+                for profile in [
+                    CertificateProfile::KubernetesCsr,
+                    CertificateProfile::CertManager,
+                    CertificateProfile::PodCertificate,
+                ] {
+                    let params = IssuanceRequest { profile, ..params(&request, &USAGES, None) };
+                    let leaf = issue(&params, &ca.chain(), &ca).unwrap();
                     made.push(Made::new(format!("{profile:?}"), &leaf.der, &[], &ca.der));
                 }
             }
@@ -81,7 +86,7 @@ fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
         assert_ne!(old, renewed);
         made.push(Made::new("the renewed CA", &renewed, &[], &renewed));
         for by in [&old, &renewed] {
-            let leaf = issue(&ask(&request, &USAGES, None), &chain(by), &key).unwrap().der;
+            let leaf = issue(&params(&request, &USAGES, None), &chain(by), &key).unwrap().der;
             made.extend([&old, &renewed].map(|anchor| Made::new("a leaf", &leaf, &[], anchor)));
         }
     }
@@ -90,20 +95,20 @@ fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
 
 /// Else they would say nothing.
 #[test]
-fn each_judge_finds_what_is_wrong() {
-    let judges = |made: Made| {
+fn each_oracle_finds_what_is_wrong() {
+    let found_by = |made: Made| {
         let found = faults(&[made]).into_iter();
         found.map(|text| text.split(": ").nth(1).unwrap().to_owned()).collect::<Vec<_>>()
     };
     let [one, other] = [ca(KINDS[0]), ca(KINDS[0])];
     let leaf = crate::issued(&one, &plain(), None).unwrap().der;
-    assert_eq!(judges(Made::new("good", &leaf, &[], &one.der)), [""; 0]);
+    assert_eq!(found_by(Made::new("good", &leaf, &[], &one.der)), [""; 0]);
     let openssl = "openssl, of all below this anchor";
-    assert_eq!(judges(Made::new("another CA", &leaf, &[], &other.der)), ["Go", "webpki", openssl]);
+    assert_eq!(found_by(Made::new("another CA", &leaf, &[], &other.der)), ["Go", "webpki", openssl]);
     let pair = KeyPair::generate().unwrap();
     let der = self_signed::without_key_id("CA", &pair);
-    let leaf = issue(&ask(&plain(), &USAGES, None), &chain(&der), &Key(pair)).unwrap().der;
-    assert_eq!(judges(Made::new("no key identifiers", &leaf, &[], &der)), ["zlint", openssl]);
+    let leaf = issue(&params(&plain(), &USAGES, None), &chain(&der), &Key(pair)).unwrap().der;
+    assert_eq!(found_by(Made::new("no key identifiers", &leaf, &[], &der)), ["zlint", openssl]);
 }
 
 fn chain(der: &[u8]) -> CaChain {

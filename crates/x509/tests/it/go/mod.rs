@@ -1,5 +1,6 @@
-//! Go's `crypto/x509` as a second opinion (`hack/judge`): what it refuses of requests is never accepted here, and it reads every
-//! certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are judged; `cargo xtask csr-mutants` asks for 500,000.
+//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): what it refuses of requests is never accepted
+//! here, and it reads every certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are
+//! compared; `cargo xtask csr-mutants` asks for 500,000.
 
 mod made;
 pub mod mutate;
@@ -26,7 +27,7 @@ pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
     &rcgen::PKCS_RSA_SHA256,
 ];
 
-/// Mutants judged in `cargo test`.
+/// Mutants compared in `cargo test`.
 const SAMPLE: usize = 6_000;
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
@@ -51,7 +52,7 @@ fn lines(kind: u8, all: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
-    let mut child = Command::new(tcs_testkit::judge::program().unwrap())
+    let mut child = Command::new(tcs_testkit::go_oracle::program().unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -75,7 +76,7 @@ fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn the_judge_gives_the_recorded_verdicts() {
+fn the_go_oracle_gives_the_recorded_verdicts() {
     let all: Vec<_> = vectors::requests().collect();
     let found = verdicts(b'R', &all.iter().map(|(_, der, _)| der.clone()).collect::<Vec<_>>());
     let differ: Vec<_> = all
@@ -106,7 +107,8 @@ impl Made {
         Self { what: what.into(), der: der.to_vec(), between, anchor: anchor.to_vec(), breaks: &[] }
     }
 
-    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those below which a leaf stands.
+    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those
+    /// below which a leaf stands.
     fn webpki(&self) -> Result<(), webpki::Error> {
         let [der, anchor] = [&self.der, &self.anchor].map(|der| CertificateDer::from(der.as_slice()));
         let between: Vec<_> = self.between.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
@@ -134,17 +136,18 @@ fn is_ca(der: &[u8]) -> bool {
     constraints.is_some_and(|(_, constraints)| constraints.ca)
 }
 
-/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the path to the anchor.
+/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the
+/// path to the anchor.
 pub fn nothing_is_wrong_with(made: &[Made]) {
     let wrong = faults(made);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What the judges say, one text each.
+/// What the oracles find, one text each.
 fn faults(made: &[Made]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut say = |made: &Made, judge: &str, why: &dyn std::fmt::Debug| {
-        wrong.push(format!("{}: {judge}: {why:?}\n{}", made.what, hex(&made.der)));
+    let mut say = |made: &Made, oracle: &str, why: &dyn std::fmt::Debug| {
+        wrong.push(format!("{}: {oracle}: {why:?}\n{}", made.what, hex(&made.der)));
     };
     let ders: Vec<Vec<u8>> = made.iter().map(|made| made.der.clone()).collect();
     let paths: Vec<Vec<u8>> = made

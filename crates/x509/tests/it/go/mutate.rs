@@ -1,5 +1,5 @@
-//! Requests that are almost right: trees of DER with changed, doubled, dropped and swapped members, lengths made right again,
-//! and the whole signed by a key of our own.
+//! Requests that are almost right: trees of DER with changed, doubled, dropped and swapped members, lengths
+//! made right again, and the whole signed by a key of our own.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
@@ -216,7 +216,8 @@ impl Resigned {
         self.sign(&info.iter().flat_map(Node::encode).collect::<Vec<_>>())
     }
 
-    /// A request with this subject and these attributes (the contents of the set), our key in it, and our signature.
+    /// A request with this subject and these attributes (the contents of the set), our key in it, and our
+    /// signature.
     pub fn request(&self, subject: &[u8], attributes: &[u8]) -> Vec<u8> {
         self.sign(&[b"\x02\x01\x00", subject, &self.spki.encode(), &tlv(0xa0, attributes)].concat())
     }

@@ -1,0 +1,121 @@
+//! The messages of the RPC, one file for each group of calls. They are CBOR arrays with numbered fields,
+//! written by `minicbor` (docs/protocol.md, "Enclave RPC"). [`crate::codec`] says what happens to fields that
+//! a peer does not know.
+//!
+//! Times are Unix seconds (`i64`) as the caller claims them: the enclave trusts no clock, and clamps. Issuers
+//! are identified by the UIDs of their Kubernetes objects, as text of at most [`MAX_ISSUER_UID`] bytes.
+
+mod ca;
+mod identity;
+mod issuing;
+mod lists;
+mod policy;
+mod provisioning;
+mod refusal;
+mod sealing;
+
+pub use ca::{CaInfo, CaSubject, GenerateCa, RenewCa};
+pub use identity::{Health, HealthReport, Identity, IssuerState};
+pub use issuing::{Issue, Issued, RequestApi};
+pub use lists::{MAX_LIST, Texts};
+pub use policy::Policy;
+pub use provisioning::{BeginProvisioning, CompleteProvisioning, Destroy, Offer};
+pub use refusal::{Refusal, RefusalCode};
+pub use sealing::{MAX_SEALED_BLOB, Restore, Seal, Sealed};
+
+use minicbor::{Decode, Encode};
+
+/// Longest issuer UID accepted, in bytes (a Kubernetes UID has 36).
+pub const MAX_ISSUER_UID: usize = 64;
+
+/// The requests of the controller. There is none that signs bytes chosen by the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Request {
+    /// Who the enclave is: answered by [`Response::Identity`].
+    #[n(0)]
+    Identity,
+    /// Makes or repeats the offer of an issuer: answered by [`Response::Offer`].
+    #[n(1)]
+    BeginProvisioning(#[n(0)] BeginProvisioning),
+    /// Delivers a wrapped CA key: answered by [`Response::Provisioned`].
+    #[n(2)]
+    CompleteProvisioning(#[n(0)] CompleteProvisioning),
+    /// Issues a certificate: answered by [`Response::Issued`].
+    #[n(3)]
+    Issue(#[n(0)] Issue),
+    /// Forgets an issuer's offer and CA key: answered by [`Response::Destroyed`], even if there was none.
+    #[n(4)]
+    Destroy(#[n(0)] Destroy),
+    /// What is held for which issuer: answered by [`Response::Health`].
+    #[n(5)]
+    Health(#[n(0)] Health),
+    /// Generates a self-signed CA whose key never leaves the enclave: answered by [`Response::Provisioned`].
+    #[n(6)]
+    GenerateCa(#[n(0)] GenerateCa),
+    /// Seals the issuer's CA key: answered by [`Response::Sealed`].
+    #[n(7)]
+    Seal(#[n(0)] Seal),
+    /// Restores a sealed CA key: answered by [`Response::Provisioned`].
+    #[n(8)]
+    Restore(#[n(0)] Restore),
+    /// Replaces the certificate of a generated CA, with its key or a new one: answered by
+    /// [`Response::Provisioned`].
+    #[n(9)]
+    RenewCa(#[n(0)] RenewCa),
+}
+
+impl Request {
+    /// Whether answering it generates a key, which takes up to half a second for RSA. The server has a thread
+    /// of its own for these.
+    #[must_use]
+    pub fn generates_keys(&self) -> bool {
+        match self {
+            Self::BeginProvisioning(_) | Self::GenerateCa(_) | Self::RenewCa(_) => true,
+            Self::Identity
+            | Self::CompleteProvisioning(_)
+            | Self::Issue(_)
+            | Self::Destroy(_)
+            | Self::Health(_)
+            | Self::Seal(_)
+            | Self::Restore(_) => false,
+        }
+    }
+}
+
+/// The responses. Every request is answered exactly once; responses may come out of order.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Response {
+    /// Answer to [`Request::Identity`].
+    #[n(0)]
+    Identity(#[n(0)] Identity),
+    /// Answer to [`Request::BeginProvisioning`].
+    #[n(1)]
+    Offer(#[n(0)] Offer),
+    /// Answer to [`Request::CompleteProvisioning`].
+    #[n(2)]
+    Provisioned(#[n(0)] CaInfo),
+    /// Answer to [`Request::Issue`].
+    #[n(3)]
+    Issued(#[n(0)] Issued),
+    /// Answer to [`Request::Destroy`].
+    #[n(4)]
+    Destroyed,
+    /// Answer to [`Request::Health`].
+    #[n(5)]
+    Health(#[n(0)] HealthReport),
+    /// The request was refused; it changed nothing, unless the documentation of the code says so.
+    #[n(6)]
+    Refused(#[n(0)] Refusal),
+    /// Answer to [`Request::Seal`].
+    #[n(7)]
+    Sealed(#[n(0)] Sealed),
+}
+
+impl Response {
+    /// A refusal.
+    pub(crate) fn refused(code: RefusalCode, message: &str) -> Self {
+        Self::Refused(Refusal::new(code, message))
+    }
+}

@@ -1,0 +1,4 @@
+mod calls;
+mod fairness;
+mod fixture;
+mod frames;

@@ -1,0 +1,88 @@
+//! From a queue to the handler, and its response to the connection.
+
+use super::connection::Connection;
+use super::queue::Queue;
+use super::threads;
+use crate::{RefusalCode, Request, Response};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+
+/// How many responses a worker holds while further requests wait, to send them together.
+const MAX_HELD: usize = 4;
+/// After a request that took this long, responses are sent at once.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// Answers requests. Called from many threads at once; a panic answers that one request with
+/// [`RefusalCode::Internal`].
+pub trait Handler: Send + Sync {
+    /// Answers one request.
+    fn handle(&self, request: Request) -> Response;
+}
+
+/// A request that waits for a worker.
+pub(super) struct Job {
+    pub(super) connection: Arc<Connection>,
+    /// As in its frame.
+    pub(super) id: u64,
+    pub(super) request: Request,
+}
+
+/// The queues of a server.
+pub(super) struct Queues {
+    pub(super) quick: Queue<Job>,
+    /// Of requests that generate keys.
+    pub(super) slow: Queue<Job>,
+}
+
+impl Queues {
+    pub(super) fn close(&self) {
+        self.quick.close();
+        self.slow.close();
+    }
+
+    /// Drops the waiting requests of a connection that has ended.
+    pub(super) fn forget(&self, connection: &Connection) {
+        self.quick.forget(connection.number());
+        self.slow.forget(connection.number());
+    }
+}
+
+pub(super) fn start_workers<'scope, 'env: 'scope>(
+    scope: &'scope Scope<'scope, 'env>,
+    handler: &'env Arc<dyn Handler>,
+    workers: usize,
+    queues: &'env Queues,
+) -> io::Result<()> {
+    for _ in 0..workers.max(1) {
+        threads::builder("rpc-worker").spawn_scoped(scope, || work(handler.as_ref(), &queues.quick))?;
+    }
+    threads::builder("rpc-slow").spawn_scoped(scope, || work(handler.as_ref(), &queues.slow))?;
+    Ok(())
+}
+
+/// Under load responses are sent together: every system call and every wake-up of a client takes time from
+/// the cores that sign.
+fn work(handler: &dyn Handler, queue: &Queue<Job>) {
+    let mut held: Vec<Arc<Connection>> = Vec::new();
+    let mut was_slow = false;
+    loop {
+        let next = queue.try_pop();
+        // After slow work more slow work comes, and a response does not wait for that.
+        if next.is_none() || held.len() >= MAX_HELD || was_slow {
+            held.drain(..).for_each(|connection| connection.release());
+        }
+        let Some(Job { connection, id, request }) = next.or_else(|| queue.pop()) else { return };
+        let started = Instant::now();
+        // This thread touches the handler's state only through the handler's own locks, so a panic leaves
+        // nothing half done here.
+        let response = catch_unwind(AssertUnwindSafe(|| handler.handle(request)))
+            .unwrap_or_else(|_| Response::refused(RefusalCode::Internal, "a fault inside the enclave"));
+        was_slow = started.elapsed() >= SLOW;
+        connection.hold(id, &response);
+        connection.request_finished();
+        held.push(connection);
+    }
+}
