@@ -6,6 +6,7 @@ mod arrows;
 mod bench;
 mod cargo;
 mod checks;
+mod circles;
 mod csr_mutants;
 mod demo;
 mod flips;
@@ -67,6 +68,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Show circles of files that import each other inside a crate; fail if there is one
+    Circles {
+        /// A checkout; by default this one
+        path: Option<PathBuf>,
+    },
     /// Write the generated files; with `--check` only compare
     Generate {
         /// Fail if a file is not up to date
@@ -97,6 +103,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz { minimise: true, target, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { seconds, target, .. } => fuzz::run(seconds, target.as_deref()),
         Task::Mutants { arguments } => mutants::run(&arguments),
+        Task::Circles { path } => circles::run(&path.unwrap_or_else(tcs_testkit::repository)),
         Task::Generate { check } => generate::run(check),
         Task::ControlPlane => tcs_testkit::ensure_control_plane(progress).map(drop),
         Task::Node { dir } => up::node(&dir),
