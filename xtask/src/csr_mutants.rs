@@ -1,12 +1,12 @@
-//! `csr-mutants`: mutated certificate requests, judged by ours and by Go's `crypto/x509`.
+//! `csr-mutants`: compares how `tcs-x509` and Go's `crypto/x509` decide about mutated certificate requests.
 
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
 
-/// Runs the test with optimisation; it fails if a request is accepted that Go refuses, and prints the counts.
+/// Runs the test with optimisation. It fails if a request is accepted that Go rejects, and prints the counts.
 pub fn run(count: usize) -> Result<()> {
     let mut test = cargo();
     test.args(["test", "--quiet", "--release", "-p", "tcs-x509", "--test", "it", "--"]);
     test.args(["go::mutated", "--nocapture"]).env("TCS_CSR_MUTANTS", count.to_string());
-    run_command(&mut test, "the judgement of mutated requests")
+    run_command(&mut test, "the comparison of mutated requests")
 }

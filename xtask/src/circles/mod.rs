@@ -4,6 +4,7 @@
 //! followed to the file that defines the item and is no arrow itself; neither is `mod name;`. Code for tests does not
 //! count. Methods are not seen, because that needs types.
 
+mod cfg_test;
 mod components;
 mod modules;
 mod names;

@@ -1,11 +1,12 @@
 //! The modules of a crate: their files, the names that each has, and the paths that its code uses.
 
+use crate::circles::cfg_test::is_for_tests;
 use crate::circles::paths::{CodePaths, UsedPath, use_leaves};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
-use syn::{Attribute, Item, ItemMod, ItemUse, Meta, Visibility};
+use syn::{Attribute, Item, ItemMod, ItemUse, Visibility};
 
 /// The place of a module in [`CrateModules::modules`].
 pub type ModuleId = usize;
@@ -155,20 +156,6 @@ impl CrateModules {
             module.names.entry(name).or_default().push(definition);
         }
     }
-}
-
-/// Whether attributes say that code is compiled for tests only: `#[test]`, `#[cfg(test)]`, `#[cfg(all(test, …))]`.
-pub fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) if list.path.is_ident("cfg") => {
-            let condition: String = list.tokens.to_string().split_whitespace().collect();
-            condition == "test"
-                || condition.starts_with("all(test,")
-                || condition.contains(",test)") && condition.starts_with("all(")
-        }
-        _ => false,
-    })
 }
 
 fn attributes(item: &Item) -> &[Attribute] {

@@ -1,6 +1,6 @@
 //! Paths that stand in code: of types, expressions, patterns, `use`, and in the tokens of macros and attributes.
 
-use crate::circles::modules::is_for_tests;
+use crate::circles::cfg_test::is_for_tests;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItemFn, ItemFn, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
