@@ -1,4 +1,5 @@
-//! Which crate may depend on which, and which crates may never be dependencies (`docs/architecture.md`, "Crates").
+//! Which crate may depend on which, and which crates may never be dependencies (`docs/architecture.md`,
+//! "Crates").
 
 use crate::cargo::cargo;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};

@@ -1,5 +1,5 @@
-//! `fuzz`: runs the fuzz targets in `fuzz/` with libFuzzer on stable Rust, without a sanitiser, because the code under
-//! test has no `unsafe`.
+//! `fuzz`: runs the fuzz targets in `fuzz/` with libFuzzer on stable Rust, without a sanitiser, because the
+//! code under test has no `unsafe`.
 
 use crate::cargo::{run as run_command, tool};
 use crate::progress::progress;
@@ -43,7 +43,8 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Reduces the corpus in the repository to the files that reach code which no other file reaches. They keep their names.
+/// Reduces the corpus in the repository to the files that reach code which no other file reaches. They keep
+/// their names.
 pub fn minimise(target: Option<&str>) -> Result<()> {
     for (target, _) in targets(target)? {
         let before = files(&corpus(target))?;

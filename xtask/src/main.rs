@@ -45,7 +45,8 @@ enum Task {
     Down,
     /// Run all tests and checks
     Test,
-    /// Flip every bit of quotes and collateral and truncate them at every length: each change is refused or has no effect
+    /// Flip every bit of quotes and collateral and truncate them at every length: each change is refused or
+    /// has no effect
     BitFlips,
     /// Mutate certificate requests: none may be accepted that Go's crypto/x509 rejects
     CsrMutants {
@@ -63,15 +64,18 @@ enum Task {
         /// How long each target runs, in seconds
         #[arg(long, default_value_t = 600)]
         seconds: u32,
-        /// Instead, reduce each target's corpus in the repository to the smallest files that reach the same code
+        /// Instead, reduce each target's corpus in the repository to the smallest files that reach the same
+        /// code
         #[arg(long, conflicts_with = "seconds")]
         minimise: bool,
         /// Run only this target
         target: Option<String>,
     },
-    /// Mutate the code that decides acceptance in every way that cargo-mutants knows: a test must fail each time
+    /// Mutate the code that decides acceptance in every way that cargo-mutants knows: a test must fail each
+    /// time
     Mutants {
-        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/appraisal.rs` or `--list`
+        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/appraisal.rs` or
+        /// `--list`
         #[arg(last = true)]
         arguments: Vec<String>,
     },

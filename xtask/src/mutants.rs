@@ -1,4 +1,5 @@
-//! `mutants`: for every change that cargo-mutants makes to the code that decides acceptance, a test must fail.
+//! `mutants`: for every change that cargo-mutants makes to the code that decides acceptance, a test must
+//! fail.
 
 use crate::cargo::{run as run_command, tool};
 use anyhow::Result;

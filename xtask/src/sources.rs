@@ -11,7 +11,8 @@ pub struct Source {
     pub text: String,
 }
 
-/// The files whose names have one of these endings: those that git tracks, and new ones that it does not ignore.
+/// The files whose names have one of these endings: those that git tracks, and new ones that it does not
+/// ignore.
 pub fn sources(root: &Path, endings: &[&str]) -> Result<Vec<Source>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);

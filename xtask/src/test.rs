@@ -56,8 +56,8 @@ const STEPS: [(&str, &[&str]); 10] = [
 pub fn run() -> Result<()> {
     crate::setup::ensure()?;
     tcs_testkit::ensure_control_plane(progress)?;
-    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for want of them
-    // would look like a difference.
+    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for
+    // want of them would look like a difference.
     progress("building hack/judge");
     tcs_testkit::judge::program()?;
     let mut report = Vec::new();
@@ -84,8 +84,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed tests, so that they
-/// can be repeated at the end, where somebody looks first.
+/// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed
+/// tests, so that they can be repeated at the end, where somebody looks first.
 fn watched(command: &mut Command, out: &mut impl Write) -> Result<(bool, Vec<String>)> {
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("no standard output")?;

@@ -2,7 +2,8 @@
 
 use syn::{Attribute, Meta};
 
-/// Whether attributes say that code is compiled for tests only: `#[test]`, `#[cfg(test)]`, `#[cfg(all(test, …))]`.
+/// Whether attributes say that code is compiled for tests only: `#[test]`, `#[cfg(test)]`, `#[cfg(all(test,
+/// …))]`.
 pub fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),

@@ -1,8 +1,8 @@
 //! `circles`: files of one crate that import each other, directly or through others.
 //!
-//! Files are nodes. An arrow is a path in code that names an item of another file of the same crate. A re-export is
-//! followed to the file that defines the item and is no arrow itself; neither is `mod name;`. Code for tests does not
-//! count. Methods are not seen, because that needs types.
+//! Files are nodes. An arrow is a path in code that names an item of another file of the same crate. A
+//! re-export is followed to the file that defines the item and is no arrow itself; neither is `mod name;`.
+//! Code for tests does not count. Methods are not seen, because that needs types.
 
 mod cfg_test;
 mod components;

@@ -14,7 +14,8 @@ enum Named {
     Item(FileId),
 }
 
-/// The files of the crate that define what the reference names. A module alone is nothing: what is used of it counts.
+/// The files of the crate that define what the reference names. A module alone is nothing: what is used of it
+/// counts.
 pub fn files_of(modules: &CrateModules, reference: &Reference) -> BTreeSet<FileId> {
     resolve(modules, reference.module, &reference.path, LONGEST_CHAIN)
         .into_iter()

@@ -1,7 +1,8 @@
-//! `docs/conformance.md`: the rules that tests carry in their names, each with its public source and its tests.
+//! `docs/conformance.md`: the rules that tests carry in their names, each with its public source and its
+//! tests.
 //!
-//! Rules and sources are in `rules.toml`. The tests are found in the sources of the repository, so the page follows every
-//! test that is renamed or moved.
+//! Rules and sources are in `rules.toml`. The tests are found in the sources of the repository, so the page
+//! follows every test that is renamed or moved.
 
 mod rule_id;
 mod test_names;

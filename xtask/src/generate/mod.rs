@@ -1,4 +1,5 @@
-//! `generate`: writes the files that follow from the API types and the tests, and the tables of the documents.
+//! `generate`: writes the files that follow from the API types and the tests, and the tables of the
+//! documents.
 
 mod api_page;
 mod crds;
@@ -9,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
 use tcs_testkit::repository;
 
-/// Writes the generated files into the repository. With `check` it writes nothing, and fails with the names of the files
-/// that are not up to date.
+/// Writes the generated files into the repository. With `check` it writes nothing, and fails with the names
+/// of the files that are not up to date.
 pub fn run(check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for (path, text) in files()? {
@@ -40,8 +41,8 @@ fn write(file: &PathBuf, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| file.display().to_string())
 }
 
-/// Has the tests write the tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md`, which they compare
-/// with the code in every other run.
+/// Has the tests write the tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md`, which
+/// they compare with the code in every other run.
 fn write_tables() -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--quiet", "-p", "tcs-verifier", "-p", "tcs-x509", "--test", "it", "table"]);
