@@ -18,6 +18,8 @@ mod mutants;
 #[cfg(test)]
 mod named_tests;
 mod progress;
+#[cfg(test)]
+mod protocol_page;
 mod setup;
 #[cfg(test)]
 mod sizes;
