@@ -27,7 +27,7 @@ pub fn up() -> Result<()> {
         return Err(error);
     }
     println!("The API answers. Nothing of TCS is applied yet: docs/integrate-key-server.md begins there.");
-    println!("The stand-in for the node logs to {}.", Layout::at(&dir).node().display());
+    println!("The node stand-in writes its log to {}.", Layout::at(&dir).node().display());
     println!("`cargo xtask down` ends all of it. In bash:");
     println!("source {}", shell_word(&Layout::at(&dir).env_file()));
     Ok(())

@@ -18,7 +18,7 @@ use modules::{CrateModules, FileId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Why one file needs another: the lines of the file and the paths that stand there.
+/// Why one file needs another: lines of the file, each with the path in it.
 type Reasons = BTreeSet<(usize, String)>;
 
 /// Files that form a circle, and the arrows among them.

@@ -43,7 +43,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The path as it stands in the code.
+    /// The path as it is written in the code.
     pub fn text(&self) -> String {
         format!("{}{}", self.path.join("::"), if self.glob { "::*" } else { "" })
     }
@@ -66,7 +66,7 @@ impl CrateModules {
         Ok(modules)
     }
 
-    /// The file in which a module's code stands.
+    /// The file with the code of a module.
     pub fn file_of(&self, module: ModuleId) -> FileId {
         self.modules.get(module).map_or(0, |module| module.file)
     }

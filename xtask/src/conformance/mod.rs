@@ -20,7 +20,7 @@ use test_names::test_names;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rules {
-    /// What stands above the tables.
+    /// The text above the tables.
     introduction: String,
     group: Vec<Group>,
 }
@@ -113,7 +113,7 @@ mod tests {
         }
         for id in &rules {
             assert!(tests.contains_key(id), "rule {id} has no test");
-            assert_eq!(rules.iter().filter(|other| *other == id).count(), 1, "{id} stands twice");
+            assert_eq!(rules.iter().filter(|other| *other == id).count(), 1, "{id} is listed twice");
         }
     }
 
