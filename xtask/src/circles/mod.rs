@@ -113,16 +113,12 @@ impl Circle {
     /// The circle as text, its files named from `root`.
     pub fn text(&self, root: &Path) -> String {
         let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        let mut text = format!("circle of {} files:\n", self.files.len());
-        for file in &self.files {
-            text.push_str(&format!("  {}\n", name(file)));
-        }
+        let mut lines = vec![format!("circle of {} files:", self.files.len())];
+        lines.extend(self.files.iter().map(|file| format!("  {}", name(file))));
         for ((from, to), reasons) in &self.arrows {
-            text.push_str(&format!("    {} -> {}\n", name(from), name(to)));
-            for (line, path) in reasons {
-                text.push_str(&format!("      {line}: {path}\n"));
-            }
+            lines.push(format!("    {} -> {}", name(from), name(to)));
+            lines.extend(reasons.iter().map(|(line, path)| format!("      {line}: {path}")));
         }
-        text
+        lines.join("\n") + "\n"
     }
 }

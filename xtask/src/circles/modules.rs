@@ -133,7 +133,9 @@ impl CrateModules {
             match leaf.name {
                 Some(name) => self.define(module, name, Definition::Use(leaf.path)),
                 None => {
-                    self.modules.get_mut(module).into_iter().for_each(|m| m.globs.push(leaf.path.clone()))
+                    if let Some(module) = self.modules.get_mut(module) {
+                        module.globs.push(leaf.path);
+                    }
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Finds paths in code: in types, expressions, patterns and `use`, and in the tokens of macros and attributes.
+//! Finds paths in code: in types, expressions, patterns and `use`, and in the tokens of macros and
+//! attributes.
 
 use crate::circles::cfg_test::is_for_tests;
 use proc_macro2::{TokenStream, TokenTree};

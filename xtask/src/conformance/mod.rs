@@ -38,7 +38,9 @@ struct Group {
 #[serde(deny_unknown_fields)]
 struct Rule {
     id: RuleId,
-    rule: String,
+    /// The rule in one sentence, Markdown.
+    sentence: String,
+    /// Where the rule is published, Markdown.
     source: String,
 }
 
@@ -62,7 +64,7 @@ pub fn page() -> Result<String> {
         writeln!(text, "| Id | Rule | Source | Tests |\n|---|---|---|---|")?;
         for rule in &group.rule {
             let tests = tests.get(&rule.id).map(|tests| cell(tests)).unwrap_or_default();
-            writeln!(text, "| {} | {} | {} | {tests} |", rule.id, rule.rule, rule.source)?;
+            writeln!(text, "| {} | {} | {} | {tests} |", rule.id, rule.sentence, rule.source)?;
         }
     }
     Ok(text)
@@ -95,7 +97,9 @@ fn tests() -> Result<BTreeMap<RuleId, Vec<Test>>> {
             }
         }
     }
-    tests.values_mut().for_each(|tests| tests.sort());
+    for tests in tests.values_mut() {
+        tests.sort();
+    }
     Ok(tests)
 }
 
@@ -119,8 +123,8 @@ mod tests {
 
     #[test]
     fn rules_and_sources_are_cells_of_a_table() {
-        for Rule { id, rule, source } in rules().unwrap().group.into_iter().flat_map(|group| group.rule) {
-            for text in [rule, source] {
+        for Rule { id, sentence, source } in rules().unwrap().group.into_iter().flat_map(|group| group.rule) {
+            for text in [sentence, source] {
                 assert!(!text.is_empty() && !text.contains(['\n', '|']), "{id}");
             }
         }

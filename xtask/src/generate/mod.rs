@@ -45,7 +45,19 @@ fn write(file: &PathBuf, text: &str) -> Result<()> {
 /// they compare with the code in every other run.
 fn write_tables() -> Result<()> {
     let mut tests = cargo();
-    tests.args(["test", "--quiet", "-p", "tcs-verifier", "-p", "tcs-x509", "--test", "it", "table"]);
+    tests.args([
+        "test",
+        "--quiet",
+        "-p",
+        "tcs-verifier",
+        "-p",
+        "tcs-km",
+        "-p",
+        "tcs-x509",
+        "--test",
+        "it",
+        "table",
+    ]);
     run_command(tests.env("TCS_GENERATE", "1"), "the tests that write tables")?;
     println!("docs/verification.md, docs/requests.md and docs/signers.md are up to date");
     Ok(())
