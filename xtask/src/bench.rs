@@ -1,4 +1,4 @@
-//! `bench`: measurements that are judged by ratios within one run, never by times.
+//! `bench`: measurements. Limits are set on ratios within one run, never on times.
 
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
@@ -6,13 +6,13 @@ use anyhow::Result;
 /// What can be measured.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Subject {
-    /// A verification against nine bare ones of ECDSA on P-256; memory
+    /// One verification of a quote against nine bare ECDSA P-256 verifications, and its memory
     Verifier,
-    /// An issuance in the enclave against its bare primitives, in process and over the socket; allocations
+    /// Issuing a certificate in the enclave against its bare primitives, and its allocations
     Issue,
 }
 
-/// Fails if a bound is missed.
+/// Measures; fails if a limit is exceeded.
 pub fn run(subject: Subject) -> Result<()> {
     match subject {
         Subject::Verifier => run_command(

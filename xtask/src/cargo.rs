@@ -1,19 +1,20 @@
-//! Cargo, and tools that run under it.
+//! Cargo, and tools that cargo installs.
 
+use crate::progress::progress;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use tcs_testkit::{cache_folder, repository};
 
-/// Cargo in the repository, the one that runs this task.
+/// A call of cargo in the repository, of the same cargo that runs this task.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(repository());
     command
 }
 
-/// Runs it and fails with what failed.
+/// Runs a command; the error names `what` failed.
 pub fn run(command: &mut Command, what: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("run {what}"))?;
     if !status.success() {
@@ -22,15 +23,15 @@ pub fn run(command: &mut Command, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// A tool of crates.io in exactly this version, built once into the user's cache.
+/// The path of a tool from crates.io in exactly this version, which is built once into the user's cache.
 pub fn tool(name: &str, version: &str) -> Result<PathBuf> {
     let folder = cache_folder()?.join("tools").join(format!("{name}-{version}"));
     let program = folder.join("bin").join(name);
     if !program.is_file() {
-        crate::progress(&format!("building {name} {version} into {}", folder.display()));
+        progress(&format!("building {name} {version} into {}", folder.display()));
         let mut install = cargo();
         install.args(["install", "--locked", "--version", version, name, "--root"]).arg(&folder);
-        // Its own target folder, whatever the user's settings say, deleted afterwards by cargo.
+        // Without the user's target directory cargo uses a temporary one, which it deletes.
         run(install.env_remove("CARGO_TARGET_DIR"), &format!("cargo install {name}"))?;
     }
     Ok(program)

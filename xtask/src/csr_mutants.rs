@@ -1,9 +1,9 @@
-//! `csr-mutants`: mutated certificate requests, checked by our reader and by Go's `crypto/x509`.
+//! `csr-mutants`: compares how `tcs-x509` and Go's `crypto/x509` decide about mutated certificate requests.
 
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
 
-/// Runs the test with optimisation; it fails if a request is accepted that Go refuses, and prints the counts.
+/// Runs the test with optimisation. It fails if a request is accepted that Go rejects, and prints the counts.
 pub fn run(count: usize) -> Result<()> {
     let mut test = cargo();
     test.args(["test", "--quiet", "--release", "-p", "tcs-x509", "--test", "it", "--"]);

@@ -1,17 +1,18 @@
-//! `demo`: the walk-through of `docs/integrate-key-server.md`, each command shown and run.
+//! `demo`: shows and runs each command of `docs/integrate-key-server.md`.
 
+use crate::progress::progress;
 use anyhow::{Context, Result};
 use std::time::Instant;
 use tcs_testkit::document::{run as run_blocks, shell_blocks};
 use tcs_testkit::process::Lifetime;
 use tcs_testkit::{Stack, repository};
 
-/// Builds, starts, walks through, ends.
+/// Builds and starts everything, runs the commands of the page and stops everything.
 pub fn run() -> Result<()> {
     let begun = Instant::now();
     crate::setup::ensure()?;
     let dir = tempfile::tempdir().context("make a folder")?;
-    let stack = Stack::start(dir.path(), Lifetime::WithParent, crate::progress)?;
+    let stack = Stack::start(dir.path(), Lifetime::WithParent, progress)?;
     let node = stack.node();
     let built = begun.elapsed();
     let page = std::fs::read_to_string(repository().join("docs/integrate-key-server.md"))?;

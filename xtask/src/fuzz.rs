@@ -1,6 +1,8 @@
-//! `fuzz`: the fuzz targets in `fuzz/`, with libFuzzer on stable Rust (no sanitiser: nothing here is unsafe code of ours).
+//! `fuzz`: runs the fuzz targets in `fuzz/` with libFuzzer on stable Rust, without a sanitiser, because the
+//! code under test has no `unsafe`.
 
 use crate::cargo::{run as run_command, tool};
+use crate::progress::progress;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::process::Command;
 use tcs_testkit::repository;
 
 const CARGO_FUZZ: &str = "0.13.2";
-/// Targets, and the longest inputs that are tried, in bytes.
+/// The targets, each with the length of the longest inputs in bytes.
 const TARGETS: [(&str, u32); 10] = [
     ("quote", 20_000),
     ("collateral", 200_000),
@@ -22,12 +24,12 @@ const TARGETS: [(&str, u32); 10] = [
     ("rpc", (1 << 20) + (1 << 17)),
 ];
 
-/// Runs each target, or the one named. New inputs go to the target folder, not into the repository.
+/// Runs each target, or the one named. New inputs are written to `target/`, not into the repository.
 pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
     for (target, longest) in targets(target)? {
         let (own, found) = (corpus(target), fuzz().join("../target/fuzz/corpus").join(target));
         fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
-        crate::progress(&format!("fuzz target {target} for {seconds} s"));
+        progress(&format!("fuzz target {target} for {seconds} s"));
         let mut command = command("run")?;
         command.arg(target).arg(&found).arg(&own).arg("--").args([
             &format!("-max_total_time={seconds}"),
@@ -41,7 +43,8 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Keeps of the corpus in the repository what reaches something that nothing else reaches, under the names that it has.
+/// Reduces the corpus in the repository to the files that reach code which no other file reaches. They keep
+/// their names.
 pub fn minimise(target: Option<&str>) -> Result<()> {
     for (target, _) in targets(target)? {
         let before = files(&corpus(target))?;

@@ -1,20 +1,30 @@
-//! Repository tasks: `cargo xtask demo | up | down | test | flips | csr-mutants | bench | fuzz | mutants | generate | control-plane`.
+//! Repository tasks, run as `cargo xtask TASK`; `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
-mod arrows;
 mod bench;
+mod bit_flips;
 mod cargo;
-mod checks;
+mod circles;
+#[cfg(test)]
+mod citations;
+mod conformance;
 mod csr_mutants;
 mod demo;
-mod flips;
+#[cfg(test)]
+mod dependency_rules;
 mod fuzz;
 mod generate;
 mod mutants;
 #[cfg(test)]
 mod named_tests;
+mod progress;
+#[cfg(test)]
+mod protocol_page;
 mod setup;
+#[cfg(test)]
+mod sizes;
+mod sources;
+mod test;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -29,81 +39,86 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Show everything: from building to a certificate signed by a CA key that was delivered into the enclave
+    /// Build everything, deliver a CA key into the enclave and have a certificate signed with it
     Demo,
-    /// Start a control plane and a stand-in for the node; prints the command that leads into it
+    /// Start a control plane and a node stand-in, and print the command that sets up your shell for them
     Up,
-    /// End what `up` started
+    /// Stop what `up` started
     Down,
     /// Run all tests and checks
     Test,
-    /// Flip every bit of quotes and collateral, cut them at every length: each is refused or changes nothing
-    Flips,
-    /// Mutate certificate requests: none is accepted that Go's crypto/x509 refuses
+    /// Flip every bit of quotes and collateral and truncate them at every length: each change is refused or
+    /// has no effect
+    BitFlips,
+    /// Mutate certificate requests: none may be accepted that Go's crypto/x509 rejects
     CsrMutants {
-        /// How many
+        /// How many requests
         #[arg(long, default_value_t = 500_000)]
         count: usize,
     },
-    /// Measure, and fail if a bound is missed
+    /// Measure, and fail if a limit is exceeded
     Bench {
-        /// What is measured
+        /// What to measure
         subject: bench::Subject,
     },
-    /// Run the fuzz targets, each for a while
+    /// Run the fuzz targets
     Fuzz {
-        /// How long each runs
+        /// How long each target runs, in seconds
         #[arg(long, default_value_t = 600)]
         seconds: u32,
-        /// Instead, replace each target's corpus in the repository by the smallest files that reach as much
+        /// Instead, reduce each target's corpus in the repository to the smallest files that reach the same
+        /// code
         #[arg(long, conflicts_with = "seconds")]
         minimise: bool,
-        /// Only this target
+        /// Run only this target
         target: Option<String>,
     },
-    /// Break the code that decides acceptance in every way cargo-mutants knows: a test must fail each time
+    /// Mutate the code that decides acceptance in every way that cargo-mutants knows: a test must fail each
+    /// time
     Mutants {
-        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/pck_chain.rs` or `--list`
+        /// Further arguments to cargo-mutants, for example `--file crates/verifier/src/pck_chain.rs` or
+        /// `--list`
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Write the generated files; with `--check` only compare
+    /// Find files of one crate that import each other in a circle, and fail if there are any
+    Circles {
+        /// Another checkout to check instead of this one
+        path: Option<PathBuf>,
+    },
+    /// Write the generated files
     Generate {
-        /// Fail if a file is not up to date
+        /// Write nothing, and fail if a file is not up to date
         #[arg(long)]
         check: bool,
     },
-    /// Build the control plane's programs into the user's cache
+    /// Build the programs of the control plane into the user's cache
     ControlPlane,
-    /// The stand-in for the node, run by `up`
+    /// The node stand-in that `up` runs
     #[command(hide = true)]
     Node {
-        /// The state folder of `up`
+        /// The state directory of `up`
         dir: PathBuf,
     },
 }
 
 fn main() -> anyhow::Result<()> {
-    // The kube client of the stand-in and of the generators needs exactly one provider.
+    // The kube client of the node stand-in and of the generators needs exactly one provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Up => up::up(),
         Task::Down => up::down(),
-        Task::Test => checks::run(),
-        Task::Flips => flips::run(),
+        Task::Test => test::run(),
+        Task::BitFlips => bit_flips::run(),
         Task::CsrMutants { count } => csr_mutants::run(count),
         Task::Bench { subject } => bench::run(subject),
         Task::Fuzz { minimise: true, target, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { seconds, target, .. } => fuzz::run(seconds, target.as_deref()),
         Task::Mutants { arguments } => mutants::run(&arguments),
+        Task::Circles { path } => circles::run(&path.unwrap_or_else(tcs_testkit::repository)),
         Task::Generate { check } => generate::run(check),
-        Task::ControlPlane => tcs_testkit::ensure_control_plane(progress).map(drop),
+        Task::ControlPlane => tcs_testkit::ensure_control_plane(progress::progress).map(drop),
         Task::Node { dir } => up::node(&dir),
     }
-}
-
-/// Progress goes to standard error: standard output is for results.
-fn progress(line: &str) {
-    eprintln!("-- {line}");
 }

@@ -1,4 +1,5 @@
-//! `mutants`: every change that cargo-mutants makes to the code that decides acceptance must fail a test.
+//! `mutants`: for every change that cargo-mutants makes to the code that decides acceptance, a test must
+//! fail.
 
 use crate::cargo::{run as run_command, tool};
 use anyhow::Result;
@@ -7,7 +8,7 @@ use tcs_testkit::repository;
 
 const CARGO_MUTANTS: &str = "27.1.0";
 
-/// What decides whether evidence is accepted.
+/// The files that decide whether evidence is accepted.
 const FILES: [&str; 20] = [
     "crates/verifier/src/appraisal.rs",
     "crates/verifier/src/certificate.rs",
@@ -37,12 +38,12 @@ pub fn run(arguments: &[String]) -> Result<()> {
     command.current_dir(repository()).args(["mutants", "--output", "target"]);
     command.args(["--package", "tcs-verifier", "--package", "tcs-evidence"]);
     command.args(["--test-package", "tcs-verifier", "--test-package", "tcs-evidence"]);
-    // A text for people decides nothing.
+    // Texts for people decide nothing.
     command.args(["--exclude-re", "impl (Debug|Display|fmt::Display|std::fmt::Display) for"]);
     if !arguments.iter().any(|argument| argument.starts_with("--file") || argument.starts_with("-f")) {
         command.args(FILES.iter().flat_map(|file| ["--file", file]));
     }
-    // What was built stays for the next run; a sweep over flipped bits would be most of the time.
+    // The build is kept for the next run. The tests of flipped bits would take most of the time.
     command.args(arguments).args(["--", "--", "--skip", "flips::"]);
     command.env("CARGO_TARGET_DIR", repository().join("target/mutants"));
     run_command(&mut command, "cargo mutants")

@@ -1,10 +1,10 @@
-//! The tests that documents name exist.
+//! The tests that SECURITY.md names exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use tcs_testkit::repository;
 
-/// How names of tests begin that stand in documents.
+/// How the names of tests in SECURITY.md begin.
 const PREFIXES: [&str; 5] = ["review_", "w_", "x02_", "a_", "clients_"];
 
 fn functions(folder: &Path, found: &mut BTreeSet<String>) {

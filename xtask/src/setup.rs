@@ -1,10 +1,11 @@
-//! What the tasks need from the machine besides Rust, Go and a C compiler.
+//! Debian packages that the tasks need besides Rust, Go and a C compiler.
 
+use crate::progress::progress;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// Debian packages, each with a file that shows that it is there.
+/// The packages, each with a file that shows that it is installed.
 const PACKAGES: [(&str, &str); 5] = [
     ("softhsm2", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"),
     ("openssl", "/usr/bin/openssl"),
@@ -14,7 +15,7 @@ const PACKAGES: [(&str, &str); 5] = [
     ("g++", "/usr/bin/g++"),
 ];
 
-/// Installs what is missing when root; else says the exact command.
+/// Installs the missing packages if run as root; otherwise fails with the command that installs them.
 pub fn ensure() -> Result<()> {
     let missing: Vec<&str> =
         PACKAGES.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
@@ -26,7 +27,7 @@ pub fn ensure() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("these Debian packages are missing: {}. Run:\n  sudo sh -c '{command}'", missing.join(", "));
     }
-    crate::progress(&command);
+    progress(&command);
     let status = Command::new("sh")
         .args(["-c", &format!("exec >&2; {command}")])
         .env("DEBIAN_FRONTEND", "noninteractive")

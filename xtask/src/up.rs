@@ -1,5 +1,6 @@
-//! `up` leaves a stack running, `down` ends it. Everything is recorded in one state folder.
+//! `up` starts a stack and leaves it running; `down` stops it. Both use one state directory.
 
+use crate::progress::progress;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,11 @@ use tcs_testkit::process::{Identity, Lifetime, Program};
 use tcs_testkit::stack::{Layout, node_settings};
 use tcs_testkit::{ControlPlane, Stack, ensure_control_plane};
 
-/// Shows that a folder is ours to delete.
+/// The file that marks a directory as made by `up`; no other directory is deleted.
 const MARKER: &str = "made-by-cargo-xtask-up";
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Ends an earlier stack, starts a new one and says how to reach it.
+/// Stops an earlier stack, starts a new one and prints how to reach it.
 pub fn up() -> Result<()> {
     crate::setup::ensure()?;
     let dir = state_folder()?;
@@ -26,13 +27,13 @@ pub fn up() -> Result<()> {
         return Err(error);
     }
     println!("The API answers. Nothing of TCS is applied yet: docs/integrate-key-server.md begins there.");
-    println!("The stand-in for the node logs to {}.", Layout::at(&dir).node().display());
+    println!("The node stand-in writes its log to {}.", Layout::at(&dir).node().display());
     println!("`cargo xtask down` ends all of it. In bash:");
     println!("source {}", shell_word(&Layout::at(&dir).env_file()));
     Ok(())
 }
 
-/// Ends the stack that `up` started, from any shell.
+/// Stops the stack that `up` started, from any shell.
 pub fn down() -> Result<()> {
     let dir = state_folder()?;
     if end(&dir)? {
@@ -43,23 +44,23 @@ pub fn down() -> Result<()> {
     Ok(())
 }
 
-/// The stand-in for the node as a process of its own.
+/// Runs the node stand-in as a process of its own.
 pub fn node(dir: &Path) -> Result<()> {
     let layout = Layout::at(dir);
-    let assets = ensure_control_plane(crate::progress)?;
+    let assets = ensure_control_plane(progress)?;
     let cluster = ControlPlane::attach(&layout.cluster(), &assets)?;
     NodeStandIn::start(Arc::new(cluster), node_settings(&layout)).serve_until_told()
 }
 
 fn start(dir: &Path) -> Result<()> {
-    let stack = Stack::start(dir, Lifetime::Detached, crate::progress)?;
+    let stack = Stack::start(dir, Lifetime::Detached, progress)?;
     let log = stack.layout.node().join("stand-in.log");
     let program = Program::new("node", std::env::current_exe()?, log).arg("node").arg(dir);
     let node = program.lifetime(Lifetime::Detached).spawn()?.release();
     node.save(&node_record(dir))
 }
 
-/// Ends what is recorded in a state folder and deletes the folder; whether there was one.
+/// Stops what a state directory records and deletes the directory. Returns whether there was one.
 fn end(dir: &Path) -> Result<bool> {
     if !dir.exists() {
         return Ok(false);
@@ -67,7 +68,7 @@ fn end(dir: &Path) -> Result<bool> {
     if !dir.join(MARKER).exists() {
         bail!("{} was not made by `cargo xtask up`; look at it and remove it yourself", dir.display());
     }
-    // The stand-in's children end with it.
+    // The children of the node stand-in end with it.
     if node_record(dir).exists() {
         Identity::load(&node_record(dir))?.end(GRACE)?;
     }

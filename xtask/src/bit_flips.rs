@@ -1,4 +1,4 @@
-//! `flips`: the verifier's tests of flipped bits and cut lengths, all of them and not a sample.
+//! `bit-flips`: the verifier's tests of flipped bits and truncations, all of them instead of a sample.
 
 use crate::cargo::cargo;
 use anyhow::{Context, Result, bail, ensure};
@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
 
-/// Kinds of sweep (quote, collateral, its parts) of each of the three quotes, at least one line of counts for each.
+/// The least number of lines with counts: one for each of quote, collateral and its parts, of three quotes.
 const LEAST_SWEEPS: usize = 9;
 
-/// Runs them with optimisation, as many at a time as there are cores, and prints the counts.
+/// Runs the tests with optimisation, as many at a time as there are cores, and prints the counts.
 pub fn run() -> Result<()> {
     let begun = Instant::now();
     let mut test = cargo()
@@ -22,7 +22,7 @@ pub fn run() -> Result<()> {
     let (mut refused, mut identical, mut sweeps) = (0, 0, 0);
     for line in BufReader::new(test.stdout.take().context("no output of the test")?).lines() {
         let line = line?;
-        // The harness may have begun the line.
+        // The test harness may have written the beginning of the line.
         match line.find("flips: ").and_then(|at| line.get(at..)).and_then(counts) {
             Some((what, more_refused, more_identical)) => {
                 println!("{what:<52} {more_refused:>8} refused {more_identical:>7} identical");
@@ -35,11 +35,11 @@ pub fn run() -> Result<()> {
     }
     let status = test.wait()?;
     if !status.success() {
-        bail!("a flipped bit or a cut length was accepted, or something panicked ({status})");
+        bail!("a flipped bit or a truncation was accepted, or a test panicked ({status})");
     }
     ensure!(sweeps >= LEAST_SWEEPS, "only {sweeps} sweeps were made");
     println!(
-        "flips: {}, refused: {refused}, identical verdict and claims: {identical} ({} s)",
+        "bit flips: {}, refused: {refused}, identical verdict and claims: {identical} ({} s)",
         refused + identical,
         begun.elapsed().as_secs()
     );

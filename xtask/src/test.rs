@@ -1,12 +1,13 @@
-//! `test`: all tests and checks, one after the other, each named with its time.
+//! `test`: runs all tests and checks one after the other and reports the time of each.
 
+use crate::cargo::cargo;
+use crate::progress::progress;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead as _, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use tcs_testkit::repository;
 
-/// Everything that must hold. Simulated builds have a target folder of their own.
+/// The steps: name and arguments of cargo. Simulated builds have a target directory of their own.
 const STEPS: [(&str, &[&str]); 10] = [
     ("format", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
@@ -51,22 +52,21 @@ const STEPS: [(&str, &[&str]); 10] = [
     ("demo", &["xtask", "demo"]),
 ];
 
-/// Runs every step, also after one failed, and fails if any did.
+/// Runs every step, even if an earlier one failed, and fails if any of them did.
 pub fn run() -> Result<()> {
     crate::setup::ensure()?;
-    tcs_testkit::ensure_control_plane(crate::progress)?;
-    // Tests compare their results with this program. The first build downloads Go modules: if that failed inside a test,
-    // it would look like a difference between the results.
-    crate::progress("building hack/judge");
-    tcs_testkit::judge::program()?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    tcs_testkit::ensure_control_plane(progress)?;
+    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for
+    // want of them would look like a difference.
+    progress("building hack/go-oracle");
+    tcs_testkit::go_oracle::program()?;
     let mut report = Vec::new();
     let mut failed = 0;
     for (name, arguments) in STEPS {
         eprintln!("\n==== {name}: cargo {}", arguments.join(" "));
         let begun = Instant::now();
-        let mut command = Command::new(&cargo);
-        command.current_dir(repository()).args(arguments);
+        let mut command = cargo();
+        command.args(arguments);
         // SoftHSM2 was made sure of above, so a test that would skip for want of it fails instead.
         command.env("TCS_REQUIRE_SOFTHSM", "1").env("RUSTDOCFLAGS", "-D warnings");
         let (passed, failures) = watched(&mut command, &mut std::io::stdout())
@@ -84,8 +84,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed tests, so that they
-/// can be repeated at the end, where somebody looks first.
+/// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed
+/// tests, so that they can be repeated at the end, where somebody looks first.
 fn watched(command: &mut Command, out: &mut impl Write) -> Result<(bool, Vec<String>)> {
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("no standard output")?;
@@ -109,6 +109,7 @@ fn names_failure(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tcs_testkit::repository;
 
     #[test]
     fn failed_tests_are_repeated_at_the_end() {

@@ -1,10 +1,12 @@
-//! Who may call whom, and which crates may never enter. The list is the one of `docs/architecture.md`.
+//! Which crate may depend on which, and which crates may never be dependencies (`docs/architecture.md`,
+//! "Crates").
 
+use crate::cargo::cargo;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tcs_testkit::repository;
 
-/// Arrows with default features: normal dependencies among our crates.
+/// Normal dependencies among our crates with default features.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tcs-x509", &[]),
     ("tcs-keywrap", &[]),
@@ -20,14 +22,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tcs-sgx-sim", &["tcs-evidence"]),
 ];
 
-/// Further arrows that only a feature opens.
+/// Further dependencies, which are optional and belong to a feature.
 const BY_FEATURE: &[(&str, &str)] =
     &[("tcs-enclave", "tcs-sgx-sim"), ("tcs-enclave", "tcs-pkcs11"), ("tcs-km", "tcs-sgx-sim")];
 
-/// May depend on anything of ours: they are not part of the product.
+/// Packages that are not part of the product and may depend on any of our crates.
 const FREE: &[&str] = &["tcs-testkit", "xtask", "tcs-e2e"];
 
-/// Pure crates know no file, network, clock, thread or async runtime.
+/// Pure crates use no file, network, clock, thread or async runtime.
 const PURE: &[&str] = &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-pem", "tcs-verifier"];
 
 fn metadata() -> Metadata {
@@ -38,18 +40,10 @@ fn members(metadata: &Metadata) -> BTreeMap<String, &Package> {
     metadata.workspace_packages().into_iter().map(|package| (package.name.to_string(), package)).collect()
 }
 
-/// Names of everything in the normal dependency tree of a member, with default features.
+/// The names of all crates in the normal dependency tree of a package, with default features and those given.
 fn normal_tree(package: &str, features: &str) -> BTreeSet<String> {
-    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(repository()).args([
-        "tree",
-        "--package",
-        package,
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-    ]);
+    let mut command = cargo();
+    command.args(["tree", "--package", package, "--edges", "normal", "--prefix", "none"]);
     if !features.is_empty() {
         command.args(["--features", features]);
     }
@@ -58,7 +52,7 @@ fn normal_tree(package: &str, features: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_arrow_is_on_the_list() {
+fn every_dependency_is_on_the_list() {
     let metadata = metadata();
     let members = members(&metadata);
     for (name, package) in &members {

@@ -1,0 +1,6 @@
+//! Where tasks say what they are doing.
+
+/// Writes a line to standard error; standard output is for results.
+pub fn progress(line: &str) {
+    eprintln!("-- {line}");
+}
