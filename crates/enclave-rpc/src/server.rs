@@ -256,7 +256,7 @@ fn take(
 }
 
 fn refused(code: RefusalCode, message: &str) -> Response {
-    Response::Refused(Refusal { code, message: message.to_owned() })
+    Response::Refused(Refusal::new(code, message))
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ fn check_clock(now: i64) -> Result<u64, Refusal> {
 }
 
 fn refuse(code: RefusalCode, message: &str) -> Refusal {
-    Refusal { code, message: message.to_owned() }
+    Refusal::new(code, message)
 }
 
 /// Any text would do as a key; this keeps what cannot be a UID out of logs and maps.

@@ -107,7 +107,8 @@ impl Engine {
         } else {
             format!("{left} more attempts")
         };
-        refuse(refusal.code, &format!("{}; {note}", refusal.message))
+        let message = format!("{}; {note}", refusal.message);
+        Refusal { code: refusal.code, message, offer_ended: left == 0 }
     }
 }
 
@@ -146,10 +147,13 @@ fn formats(names: &[String]) -> Result<Vec<WrapFormat>, Refusal> {
 fn no_offer(reason: NoOffer) -> Refusal {
     match reason {
         NoOffer::Unknown => refuse(RefusalCode::UnknownOffer, "the issuer has no such open offer"),
-        NoOffer::Exhausted => refuse(
-            RefusalCode::OfferExhausted,
-            "the offer is closed after its last attempt: attest and wrap again",
-        ),
+        NoOffer::Exhausted => Refusal {
+            offer_ended: true,
+            ..refuse(
+                RefusalCode::OfferExhausted,
+                "the offer is closed after its last attempt: attest and wrap again",
+            )
+        },
         NoOffer::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
     }
 }
