@@ -1,7 +1,8 @@
 //! Condition types, and how lists of conditions are written and read.
 //!
-//! An issuer's list belongs to the service alone and is a map by type. The list of a `QuoteAttestation` is shared
-//! with people who append to it by JSON Patch, so one type may occur more than once: the last entry of a type is used.
+//! An issuer's list belongs to the service alone and is a map by type. The list of a `QuoteAttestation` is
+//! shared with people who append to it by JSON Patch, so one type may occur more than once: the last entry of
+//! a type is used.
 
 use crate::v1alpha1::{IssuerStatus, QuoteCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -29,11 +30,12 @@ pub fn is_ready(status: &IssuerStatus) -> bool {
     ready_condition(status).is_some_and(|ready| ready.status == "True")
 }
 
-/// Sets a condition in an issuer's list, where it replaces the one of its type. Returns whether the list changed.
+/// Sets a condition in an issuer's list, where it replaces the one of its type. Returns whether the list
+/// changed.
 ///
-/// `lastTransitionTime` changes only when the status does (`docs/conformance.md`, A13). Otherwise the old time stays,
-/// even if the reason, the message or the observed generation is new. An equal condition is no change, so that
-/// nothing is written.
+/// `lastTransitionTime` changes only when the status does (`docs/conformance.md`, A13). Otherwise the old
+/// time stays, even if the reason, the message or the observed generation is new. An equal condition is no
+/// change, so that nothing is written.
 pub fn set(conditions: &mut Vec<Condition>, mut condition: Condition) -> bool {
     let Some(current) = conditions.iter_mut().find(|current| current.type_ == condition.type_) else {
         conditions.push(condition);

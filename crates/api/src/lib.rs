@@ -16,8 +16,8 @@ pub const GROUP: &str = "tcs.intel.com";
 /// The namespace of the service, of its `QuoteAttestation`s and of the key owner's Secrets.
 pub const SERVICE_NAMESPACE: &str = "tcs-issuer";
 
-/// The service's ServiceAccount in [`SERVICE_NAMESPACE`]. The service also uses this name as its field manager
-/// and as the controller name of its Events.
+/// The service's ServiceAccount in [`SERVICE_NAMESPACE`]. The service also uses this name as its field
+/// manager and as the controller name of its Events.
 pub const SERVICE_ACCOUNT: &str = "tcs-issuer";
 
 /// Labels that the service sets on the objects that it creates.
@@ -40,13 +40,13 @@ pub mod labels {
 pub mod annotations {
     /// On an issuer: asks for the next CA before it is due. Any value is allowed; each new value asks once.
     pub const RENEW: &str = "tcs.intel.com/renew";
-    /// On a self-signed issuer whose key was lost: allows the service to make a new CA. The value is the SHA-256
-    /// fingerprint of the old CA certificate in lower-case hex.
+    /// On a self-signed issuer whose key was lost: allows the service to make a new CA. The value is the
+    /// SHA-256 fingerprint of the old CA certificate in lower-case hex.
     pub const NEW_CA: &str = "tcs.intel.com/new-ca";
-    /// On a `CertificateSigningRequest`: the requested lifetime, for example `2160h`. The shorter of this value and
-    /// `spec.expirationSeconds` is used. The annotation is defined by cert-manager.
+    /// On a `CertificateSigningRequest`: the requested lifetime, for example `2160h`. The shorter of this
+    /// value and `spec.expirationSeconds` is used. The annotation is defined by cert-manager.
     pub const REQUEST_DURATION: &str = "experimental.cert-manager.io/request-duration";
-    /// On a `CertificateSigningRequest`: `true` asks for a CA certificate, if `cert sign` is among the usages. The
-    /// annotation is defined by cert-manager.
+    /// On a `CertificateSigningRequest`: `true` asks for a CA certificate, if `cert sign` is among the
+    /// usages. The annotation is defined by cert-manager.
     pub const REQUEST_IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
 }

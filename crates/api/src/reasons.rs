@@ -28,13 +28,13 @@ pub const CA_NOT_YET_VALID: &str = "CANotYetValid";
 pub const CLOCK_UNVERIFIED: &str = "ClockUnverified";
 /// Issuer: this version does not serve such an issuer.
 pub const UNSUPPORTED: &str = "Unsupported";
-/// Issuer: the platform cannot seal a CA key, and the issuer does not allow a key that is lost when the enclave
-/// restarts.
+/// Issuer: the platform cannot seal a CA key, and the issuer does not allow a key that is lost when the
+/// enclave restarts.
 pub const NO_SEALING: &str = "NoSealing";
 /// Issuer: the enclave refuses to make the CA that the spec describes.
 pub const CA_REFUSED: &str = "CARefused";
-/// Issuer and request: the admission policies that limit the service are missing, changed or not in force, so nothing
-/// is served.
+/// Issuer and request: the admission policies that limit the service are missing, changed or not in force, so
+/// nothing is served.
 pub const ADMISSION_POLICY_NOT_ENFORCED: &str = "AdmissionPolicyNotEnforced";
 /// Issuer: no enclave answers.
 pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";

@@ -1,5 +1,5 @@
-//! Sealed CA keys: Secrets in [`SERVICE_NAMESPACE`](crate::SERVICE_NAMESPACE) that only the enclave that sealed
-//! them can open (`docs/protocol.md`, "Sealed CA keys").
+//! Sealed CA keys: Secrets in [`SERVICE_NAMESPACE`](crate::SERVICE_NAMESPACE) that only the enclave that
+//! sealed them can open (`docs/protocol.md`, "Sealed CA keys").
 
 /// Type of such a Secret. The admission policy allows the service to delete no Secret of another type.
 pub const TYPE: &str = "tcs.intel.com/sealed-ca";
@@ -7,8 +7,8 @@ pub const TYPE: &str = "tcs.intel.com/sealed-ca";
 pub const FIELD: &str = "sealed-ca";
 /// Annotation with the SHA-256 fingerprint of the CA certificate, lower-case hex.
 pub const FINGERPRINT: &str = "tcs.intel.com/ca-fingerprint";
-/// Annotation with the generation of the key: the issuer's keys are numbered, because the key of one certificate can
-/// be delivered more than once.
+/// Annotation with the generation of the key: the issuer's keys are numbered, because the key of one
+/// certificate can be delivered more than once.
 pub const GENERATION: &str = "tcs.intel.com/key-generation";
 /// Annotation with the notAfter of the CA certificate, RFC 3339.
 pub const NOT_AFTER: &str = "tcs.intel.com/ca-not-after";

@@ -20,11 +20,11 @@ pub enum SignerName {
 }
 
 impl SignerName {
-    /// Parses `tcsissuer.tcs.intel.com/<namespace>.<name>` or `tcsclusterissuer.tcs.intel.com/<name>`. The kind is
-    /// accepted in the singular and in the plural.
+    /// Parses `tcsissuer.tcs.intel.com/<namespace>.<name>` or `tcsclusterissuer.tcs.intel.com/<name>`. The
+    /// kind is accepted in the singular and in the plural.
     ///
-    /// Returns `None` for the names of all other signers, and for a namespace or name that no object can have. So
-    /// the result can be looked up without further checks.
+    /// Returns `None` for the names of all other signers, and for a namespace or name that no object can
+    /// have. So the result can be looked up without further checks.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (domain, path) = text.split_once('/')?;
@@ -43,7 +43,8 @@ impl SignerName {
     }
 }
 
-/// The signer name of a `TCSIssuer` as the original walk-through spells it: `tcsissuer.tcs.intel.com/<namespace>.<name>`.
+/// The signer name of a `TCSIssuer` as the original walk-through spells it:
+/// `tcsissuer.tcs.intel.com/<namespace>.<name>`.
 #[must_use]
 pub fn signer_name(namespace: &str, name: &str) -> String {
     format!("tcsissuer.{GROUP}/{namespace}.{name}")
@@ -61,7 +62,8 @@ pub fn cluster_signer_name(name: &str) -> String {
     format!("tcsclusterissuer.{GROUP}/{name}")
 }
 
-/// All spellings of a `TCSClusterIssuer`'s signer name that are served, the one of [`cluster_signer_name`] first.
+/// All spellings of a `TCSClusterIssuer`'s signer name that are served, the one of [`cluster_signer_name`]
+/// first.
 #[must_use]
 pub fn cluster_spellings(name: &str) -> [String; 2] {
     [cluster_signer_name(name), format!("tcsclusterissuers.{GROUP}/{name}")]
@@ -78,8 +80,8 @@ pub fn cluster_quote_attestation_name(name: &str) -> String {
 
 /// The name of a `TCSIssuer`'s `QuoteAttestation`: `<namespace>.<name>.tcsissuer.tcs.intel.com`.
 ///
-/// At most 63 + 1 + 63 + 24 = 151 characters: a namespace has at most 63 (DNS-1123 label), and so has an issuer's
-/// name by a rule of the CRD.
+/// At most 63 + 1 + 63 + 24 = 151 characters: a namespace has at most 63 (DNS-1123 label), and so has an
+/// issuer's name by a rule of the CRD.
 #[must_use]
 pub fn quote_attestation_name(namespace: &str, name: &str) -> String {
     format!("{namespace}.{name}.tcsissuer.{GROUP}")

@@ -1,7 +1,8 @@
-//! The service's clock, and the API server's, which the `Date` header of its responses tells (RFC 9110, section 6.6.1).
+//! The service's clock, and the API server's, which the `Date` header of its responses tells (RFC 9110,
+//! section 6.6.1).
 //!
-//! Go's HTTP server, on which every API server is built, sets the header in each response. A reconcile makes calls before it
-//! decides, so that the last known time is only a moment old.
+//! Go's HTTP server, on which every API server is built, sets the header in each response. A reconcile makes
+//! calls before it decides, so that the last known time is only a moment old.
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
@@ -10,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// How far two clocks may differ and still agree: 5 minutes, in seconds. CA certificates are backdated as far.
+/// How far two clocks may differ and still agree: 5 minutes, in seconds. CA certificates are backdated as
+/// far.
 pub const TOLERANCE: i64 = 300;
 
 /// The service's time.
@@ -54,8 +56,8 @@ impl ClockComparison {
         self.agrees().then_some(now)
     }
 
-    /// Why the clock is not trusted, as a clause, or `None` while the clocks agree. The clause is coarse, because it is part
-    /// of conditions, which must not change every second.
+    /// Why the clock is not trusted, as a clause, or `None` while the clocks agree. The clause is coarse,
+    /// because it is part of conditions, which must not change every second.
     #[must_use]
     pub fn doubt(self) -> Option<String> {
         let apart = match self {
@@ -65,7 +67,8 @@ impl ClockComparison {
             }
             Self::Differs(ahead) => ahead,
         };
-        // No limit is a whole number of hours: a clock that is set to another time zone is wrong by whole hours.
+        // No limit is a whole number of hours: a clock that is set to another time zone is wrong by whole
+        // hours.
         let distance = match apart.saturating_abs() {
             ..5_400 => "5 minutes",
             5_400..129_600 => "an hour",
@@ -116,6 +119,7 @@ impl ServerClock {
     }
 
     /// The service's time, if a decision that cannot be undone may rely on it.
+    #[must_use]
     pub fn trusted_now(&self) -> Option<Timestamp> {
         let now = now();
         self.compare(now).trusted(now)

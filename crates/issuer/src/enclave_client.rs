@@ -1,5 +1,5 @@
-//! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that restarts has lost
-//! its keys.
+//! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that
+//! restarts has lost its keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,9 +103,11 @@ impl Connected {
         }
     }
 
-    /// Makes the issuer's offer, or repeats the open one. For an issuer whose CA key is held this works only with `renewal`.
+    /// Makes the issuer's offer, or repeats the open one. For an issuer whose CA key is held this works only
+    /// with `renewal`.
     pub async fn offer(&self, uid: &str, renewal: bool) -> Result<Offer, EnclaveError> {
-        // The fixed nonce of the report_data profile `ctk-v1`: bytes 00 to 1f (docs/protocol.md, "report_data profiles").
+        // The fixed nonce of the report_data profile `ctk-v1`: bytes 00 to 1f (docs/protocol.md, "report_data
+        // profiles").
         let nonce = ByteVec::from((0..32).collect::<Vec<u8>>());
         let begin = BeginProvisioning { issuer_uid: uid.to_owned(), nonce, renewal };
         match self.call(Request::BeginProvisioning(begin)).await? {
@@ -200,7 +202,8 @@ async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connect
                     tracing::warn!("the enclave runs on a SIMULATED platform, which protects nothing");
                 }
                 let client = Arc::clone(&connected.client);
-                // Otherwise the task below would wait for the connection to end, and keep the program from ending.
+                // Otherwise the task below would wait for the connection to end, and keep the program from
+                // ending.
                 let _close = CloseOnDrop(Arc::clone(&client));
                 sender.send_replace(Some(connected));
                 let _ = tokio::task::spawn_blocking(move || client.wait_closed()).await;

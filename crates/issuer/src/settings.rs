@@ -4,8 +4,8 @@ use clap::Parser;
 use std::net::SocketAddr;
 use tcs_enclave_rpc::Endpoint;
 
-/// The controller of the Trusted Certificate Service: watches issuers and certificate requests, asks the enclave, and
-/// writes the results. It holds no key and is trusted with none.
+/// The controller of the Trusted Certificate Service: watches issuers and certificate requests, asks the
+/// enclave, and writes the results. It holds no key and is trusted with none.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcs-issuer", version)]
 pub struct Settings {

@@ -1,21 +1,22 @@
 //! Times as statuses and annotations contain them. Pure.
 //!
-//! The type for Kubernetes' own times (jiff) ends a day before the end of the year 9999. A certificate can be valid until
-//! the last second of that year: 99991231235959Z means that it has no end (RFC 5280, section 4.1.2.5).
+//! The type for Kubernetes' own times (jiff) ends a day before the end of the year 9999. A certificate can be
+//! valid until the last second of that year: 99991231235959Z means that it has no end (RFC 5280, section
+//! 4.1.2.5).
 
 use der::DateTime;
 use std::time::Duration;
 
-/// Formats Unix seconds as RFC 3339 in UTC, for example `9999-12-31T23:59:59Z`. A time outside the years 1970 to 9999 is
-/// formatted as the number itself.
+/// Formats Unix seconds as RFC 3339 in UTC, for example `9999-12-31T23:59:59Z`. A time outside the years 1970
+/// to 9999 is formatted as the number itself.
 pub fn rfc3339(seconds: i64) -> String {
     let time = u64::try_from(seconds).ok().map(Duration::from_secs);
     let time = time.and_then(|time| DateTime::from_unix_duration(time).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// Parses the output of [`rfc3339`] into Unix seconds. Other text gives `None`: such a time must be taken neither for past
-/// nor for future.
+/// Parses the output of [`rfc3339`] into Unix seconds. Other text gives `None`: such a time must be taken
+/// neither for past nor for future.
 pub fn parse(text: &str) -> Option<i64> {
     match text.parse::<DateTime>() {
         Ok(time) => i64::try_from(time.unix_duration().as_secs()).ok(),

@@ -6,8 +6,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Properties of the CA of a self-signed issuer. The defaults are those of the original TCS issuer, except for the key
-/// algorithm.
+/// Properties of the CA of a self-signed issuer. The defaults are those of the original TCS issuer, except
+/// for the key algorithm.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.policy) || !has(self.policy.caDepth) || self.policy.caDepth <= (has(self.maxPathLen) ? self.maxPathLen : 0)")
@@ -69,27 +69,28 @@ pub struct CaSpec {
     #[schemars(range(min = 1, max = 7300))]
     pub lifetime_days: Option<u32>,
 
-    /// Whether the CA gets a new key at its renewal: `Never` (the default) or `Always`. With the same key, everyone who
-    /// trusts the old CA certificate accepts certificates issued under the new one. A new key has to be trusted first.
-    /// Therefore `ca.crt` in the Secret contains both CA certificates before the first certificate under the new key is
-    /// published, and until the old one has expired.
+    /// Whether the CA gets a new key at its renewal: `Never` (the default) or `Always`. With the same key,
+    /// everyone who trusts the old CA certificate accepts certificates issued under the new one. A new key
+    /// has to be trusted first. Therefore `ca.crt` in the Secret contains both CA certificates before the
+    /// first certificate under the new key is published, and until the old one has expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[x_kube(validation = Rule::new("self in ['Never', 'Always']").message("rotationPolicy must be Never or Always"))]
     pub rotation_policy: Option<String>,
 
-    /// How many levels of CAs may exist below this one (pathLenConstraint): 0 by default, which allows certificates of
-    /// workloads only.
+    /// How many levels of CAs may exist below this one (pathLenConstraint): 0 by default, which allows
+    /// certificates of workloads only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 8))]
     pub max_path_len: Option<u8>,
 
-    /// Rules for every certificate of this CA. They are sealed with its key, so that nobody can widen them later.
+    /// Rules for every certificate of this CA. They are sealed with its key, so that nobody can widen them
+    /// later.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
 
-    /// Allows a CA key that is lost when the enclave restarts, on platforms that cannot seal it. Without this setting the
-    /// issuer is not served there.
+    /// Allows a CA key that is lost when the enclave restarts, on platforms that cannot seal it. Without this
+    /// setting the issuer is not served there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_ephemeral: bool,
 }

@@ -31,34 +31,35 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = no_blanks(&["secretName", "selfSign", "ca", "policy", "labels"]))]
 pub struct IssuerSpec {
-    /// Name of the Secret that publishes the CA certificate. Its type is kubernetes.io/tls: `tls.crt` contains the
-    /// issuing CA and its intermediates, `ca.crt` the trust anchors, and `tls.key` is empty. The Secret is written to the
-    /// issuer's namespace. If a Secret of this name exists that does not belong to this issuer, it is not changed, and
-    /// the issuer's Ready condition says so.
+    /// Name of the Secret that publishes the CA certificate. Its type is kubernetes.io/tls: `tls.crt`
+    /// contains the issuing CA and its intermediates, `ca.crt` the trust anchors, and `tls.key` is empty. The
+    /// Secret is written to the issuer's namespace. If a Secret of this name exists that does not belong to
+    /// this issuer, it is not changed, and the issuer's Ready condition says so.
     #[schemars(length(min = 1, max = 253), regex(pattern = super::schema::DNS_SUBDOMAIN))]
     pub secret_name: String,
 
-    /// Whether the service makes a self-signed CA. With `false` it publishes a QuoteAttestation and waits until the key
-    /// owner delivers a CA key. This field cannot be changed.
+    /// Whether the service makes a self-signed CA. With `false` it publishes a QuoteAttestation and waits
+    /// until the key owner delivers a CA key. This field cannot be changed.
     #[serde(default = "yes")]
     #[x_kube(validation = Rule::new("self == oldSelf")
         .message("selfSign cannot be changed: delete the issuer and make a new one"))]
     pub self_sign: bool,
 
-    /// Properties of the CA of a self-signed issuer. They are read when the CA is made. At its renewal `lifetimeDays` and
-    /// `rotationPolicy` are read again, and `keyAlgorithm` if the CA gets a new key.
+    /// Properties of the CA of a self-signed issuer. They are read when the CA is made. At its renewal
+    /// `lifetimeDays` and `rotationPolicy` are read again, and `keyAlgorithm` if the CA gets a new key.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
 
-    /// Rules for the certificates of this issuer. They only narrow the service's baseline policy. They are sent with each
-    /// request, so that a change applies to the next one. The enclave enforces them, but everyone who can change the
-    /// issuer can change them: put rules that must not change into `ca.policy`. A field that is left blank (null) is
-    /// refused, as everywhere in this spec. To have no rules, leave the field out.
+    /// Rules for the certificates of this issuer. They only narrow the service's baseline policy. They are
+    /// sent with each request, so that a change applies to the next one. The enclave enforces them, but
+    /// everyone who can change the issuer can change them: put rules that must not change into `ca.policy`. A
+    /// field that is left blank (null) is refused, as everywhere in this spec. To have no rules, leave the
+    /// field out.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
 
-    /// Labels for the objects that the service creates for this issuer: the Secret with the CA certificate, the Secrets
-    /// with sealed keys and the QuoteAttestation. The service's own labels cannot be set here.
+    /// Labels for the objects that the service creates for this issuer: the Secret with the CA certificate,
+    /// the Secrets with sealed keys and the QuoteAttestation. The service's own labels cannot be set here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub labels: BTreeMap<String, String>,
@@ -99,7 +100,8 @@ pub struct IssuerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaStatus>,
 
-    /// CAs that were replaced and whose certificates may still be valid. Their trust anchors stay in `ca.crt`.
+    /// CAs that were replaced and whose certificates may still be valid. Their trust anchors stay in
+    /// `ca.crt`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub previous_cas: Vec<PreviousCa>,
@@ -185,8 +187,8 @@ fn yes() -> bool {
     true
 }
 
-/// The schema of `labels`. It is bounded, because the API server bounds the cost of rules, and it checks labels as the API
-/// server does. The service's own labels are refused instead of being overwritten silently.
+/// The schema of `labels`. It is bounded, because the API server bounds the cost of rules, and it checks
+/// labels as the API server does. The service's own labels are refused instead of being overwritten silently.
 fn labels_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",

@@ -1,13 +1,13 @@
-//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that cannot be read or
-//! that is not known is an error.
+//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that
+//! cannot be read or that is not known is an error.
 
 use super::schema::{no_blanks, not_null};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Rules for certificates. A list that is left out is no rule. An empty list allows nothing of its kind. A list that is
-/// left blank (null) is refused. If one of the seven lists of names is present, names of a kind without a list are
-/// refused. Other attributes of the subject are not restricted.
+/// Rules for certificates. A list that is left out is no rule. An empty list allows nothing of its kind. A
+/// list that is left blank (null) is refused. If one of the seven lists of names is present, names of a kind
+/// without a list are refused. Other attributes of the subject are not restricted.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames) || has(self.organizations) || has(self.organizationalUnits))")
@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
     "caDepth",
 ]))]
 pub struct PolicySpec {
-    /// Allowed DNS names: `a.example`, `*.a.example` (one label in place of `*`) or `**.a.example` (one or more labels).
+    /// Allowed DNS names: `a.example`, `*.a.example` (one label in place of `*`) or `**.a.example` (one or
+    /// more labels).
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -39,8 +40,8 @@ pub struct PolicySpec {
     )]
     pub dns_names: Option<Vec<String>>,
 
-    /// Allowed URIs, for example `spiffe://td.example/ns/*/sa/web`. `*` stands for one segment of the path, `**` at the
-    /// end for one or more.
+    /// Allowed URIs, for example `spiffe://td.example/ns/*/sa/web`. `*` stands for one segment of the path,
+    /// `**` at the end for one or more.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -72,14 +73,14 @@ pub struct PolicySpec {
     )]
     pub email_addresses: Option<Vec<String>>,
 
-    /// Allowed common names (CN) of the subject, or `*` for any. Without this list a common name must also be one of the
-    /// subject alternative names.
+    /// Allowed common names (CN) of the subject, or `*` for any. Without this list a common name must also be
+    /// one of the subject alternative names.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub common_names: Option<Vec<String>>,
 
-    /// Allowed organizations (O) of the subject, or `*` for any. Kubernetes reads the organizations of a client
-    /// certificate as groups.
+    /// Allowed organizations (O) of the subject, or `*` for any. Kubernetes reads the organizations of a
+    /// client certificate as groups.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub organizations: Option<Vec<String>>,
@@ -102,14 +103,14 @@ pub struct PolicySpec {
     )]
     pub usages: Option<Vec<String>>,
 
-    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). A request for a longer
-    /// lifetime gets this one.
+    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). A request for
+    /// a longer lifetime gets this one.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 600, max = 31_536_000))]
     pub max_lifetime_seconds: Option<u32>,
 
-    /// Allowed algorithms of the certificates' keys: `RSA`, `RSA-3072` (RSA with at least 3072 bits), `ECDSA-P256`,
-    /// `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
+    /// Allowed algorithms of the certificates' keys: `RSA`, `RSA-3072` (RSA with at least 3072 bits),
+    /// `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 16),
@@ -120,12 +121,13 @@ pub struct PolicySpec {
     )]
     pub key_algorithms: Option<Vec<String>>,
 
-    /// How many levels of CAs may exist below the CA: 0 by default, which allows certificates of workloads only. In
-    /// `spec.ca.policy` it allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for requests with the
-    /// usage `cert sign` and the annotation `experimental.cert-manager.io/request-is-ca: "true"`. It is read when the CA
-    /// is made. In `spec.policy` it only lowers that depth. Together with lists of names it allows no CA certificate
-    /// at all, because this service does not check what a subordinate CA signs. `usages` also apply to a subordinate
-    /// CA, because its certificate contains them; `keyAlgorithms` do not.
+    /// How many levels of CAs may exist below the CA: 0 by default, which allows certificates of workloads
+    /// only. In `spec.ca.policy` it allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for
+    /// requests with the usage `cert sign` and the annotation `experimental.cert-manager.io/request-is-ca:
+    /// "true"`. It is read when the CA is made. In `spec.policy` it only lowers that depth. Together with
+    /// lists of names it allows no CA certificate at all, because this service does not check what a
+    /// subordinate CA signs. `usages` also apply to a subordinate CA, because its certificate contains them;
+    /// `keyAlgorithms` do not.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 6))]
     pub ca_depth: Option<u8>,

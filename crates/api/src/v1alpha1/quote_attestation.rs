@@ -1,5 +1,5 @@
-//! `QuoteAttestation`: the union of the schemas that versions of the original TCS issuer called `v1alpha1`, and the
-//! `nonce` of its later version (`docs/protocol.md`, "QuoteAttestation").
+//! `QuoteAttestation`: the union of the schemas that versions of the original TCS issuer called `v1alpha1`,
+//! and the `nonce` of its later version (`docs/protocol.md`, "QuoteAttestation").
 
 // The lint takes two print columns of one priority for a duplicated attribute.
 #![allow(clippy::duplicated_attributes)]
@@ -35,8 +35,8 @@ use std::collections::BTreeMap;
 #[x_kube(validation = Rule::new("(has(self.signerNames) && self.signerNames.size() > 0) || has(self.signerName)")
     .message("one of signerNames and signerName is required"))]
 pub struct QuoteAttestationSpec {
-    /// The attestation quote as base64 text in a byte field: after the base64 of the field is decoded, the value is
-    /// base64 text again.
+    /// The attestation quote as base64 text in a byte field: after the base64 of the field is decoded, the
+    /// value is base64 text again.
     #[schemars(schema_with = "quote_schema")]
     pub quote: ByteString,
 
@@ -50,8 +50,8 @@ pub struct QuoteAttestationSpec {
     #[schemars(length(max = 253))]
     pub service_id: Option<String>,
 
-    /// The public key for which the CA key is to be wrapped: PEM with the label `PUBLIC KEY`, a SubjectPublicKeyInfo
-    /// (RFC 7468, section 13). The report data of the quote contains its hash.
+    /// The public key for which the CA key is to be wrapped: PEM with the label `PUBLIC KEY`, a
+    /// SubjectPublicKeyInfo (RFC 7468, section 13). The report data of the quote contains its hash.
     #[schemars(schema_with = "public_key_schema")]
     pub public_key: ByteString,
 
@@ -66,35 +66,36 @@ pub struct QuoteAttestationSpec {
     #[schemars(length(min = 1, max = 571))]
     pub signer_name: Option<String>,
 
-    /// Name of the Secret in which the CA key is awaited, if the service chooses it. Not set in the manual flow, where the
-    /// key owner names a Secret in the status.
+    /// Name of the Secret in which the CA key is awaited, if the service chooses it. Not set in the manual
+    /// flow, where the key owner names a Secret in the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
 
-    /// What is requested: `QuoteAttestation` (an appraisal of the quote) or `KeyProvisioning` (a CA key). Not set in the
-    /// manual flow.
+    /// What is requested: `QuoteAttestation` (an appraisal of the quote) or `KeyProvisioning` (a CA key). Not
+    /// set in the manual flow.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     #[x_kube(validation = Rule::new("self in ['QuoteAttestation', 'KeyProvisioning']")
         .message("type must be QuoteAttestation or KeyProvisioning"))]
     pub type_: Option<String>,
 
-    /// The nonce in the report data of the quote as base64 text, 32 bytes when decoded. Not set in the manual flow, where
-    /// the nonce is fixed: the bytes 00 01 02 to 1f.
+    /// The nonce in the report data of the quote as base64 text, 32 bytes when decoded. Not set in the manual
+    /// flow, where the nonce is fixed: the bytes 00 01 02 to 1f.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "nonce_schema")]
     pub nonce: Option<ByteString>,
 }
 
-/// The state of the delivery. The conditions `Init` and `KeyAccepted` belong to the service, everything else to the key
-/// owner.
+/// The state of the delivery. The conditions `Init` and `KeyAccepted` belong to the service, everything else
+/// to the key owner.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuoteAttestationStatus {
-    /// Conditions. People append to this list, so the last entry of a type is the one that counts. The service sets
-    /// `Init` when the status can be patched. The key owner sets `CASecretReady` when the Secret exists. The service sets
-    /// `KeyAccepted` to False when it refused a delivery; the reason is a stable code.
+    /// Conditions. People append to this list, so the last entry of a type is the one that counts. The
+    /// service sets `Init` when the status can be patched. The key owner sets `CASecretReady` when the Secret
+    /// exists. The service sets `KeyAccepted` to False when it refused a delivery; the reason is a stable
+    /// code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub conditions: Vec<QuoteCondition>,
@@ -139,19 +140,21 @@ pub struct QuoteCondition {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretEntry {
-    /// Name of the Secret, in the namespace of the QuoteAttestation. Its `tls.key` is the line that `km-wrap` printed. Its
-    /// `tls.crt` is the base64 text of PEM certificates: first the CA certificate, then those above it.
+    /// Name of the Secret, in the namespace of the QuoteAttestation. Its `tls.key` is the line that `km-wrap`
+    /// printed. Its `tls.crt` is the base64 text of PEM certificates: first the CA certificate, then those
+    /// above it.
     #[schemars(length(min = 1, max = 253), regex(pattern = super::schema::DNS_SUBDOMAIN))]
     pub secret_name: String,
 
-    /// How the key is wrapped. Only `KMRA` is served: an AES-256 key encrypted with RSA-OAEP (384 bytes), followed by the
-    /// PKCS#8 of the CA key in AES key wrap with padding (RFC 5649).
+    /// How the key is wrapped. Only `KMRA` is served: an AES-256 key encrypted with RSA-OAEP (384 bytes),
+    /// followed by the PKCS#8 of the CA key in AES key wrap with padding (RFC 5649).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub secret_type: Option<String>,
 }
 
-/// At most 64 KiB of base64. A quote with its certificates has about 5 KiB and is base64 text inside a base64 field.
+/// At most 64 KiB of base64. A quote with its certificates has about 5 KiB and is base64 text inside a base64
+/// field.
 fn quote_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "byte", "minLength": 1, "maxLength": 65536 })
 }

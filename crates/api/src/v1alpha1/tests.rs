@@ -229,8 +229,8 @@ fn review_l3_a_rule_that_is_not_known_makes_the_issuer_unreadable() {
     }
 }
 
-/// The rule that refuses null counts the fields, so it must name all of them. They must be nullable, or the API server
-/// drops null silently.
+/// The rule that refuses null counts the fields, so it must name all of them. They must be nullable, or the
+/// API server drops null silently.
 #[test]
 fn review_l5_the_crds_refuse_blank_fields() {
     for kind in ["TCSIssuer", "TCSClusterIssuer"] {

@@ -11,7 +11,8 @@ const MAX_PAUSE: Duration = Duration::from_mins(1);
 pub struct Backoff(Mutex<HashMap<String, u32>>);
 
 impl Backoff {
-    /// Records a failure and returns the pause before the next try: a second, doubled each time, at most a minute.
+    /// Records a failure and returns the pause before the next try: a second, doubled each time, at most a
+    /// minute.
     pub fn failed(&self, object: &str) -> Duration {
         let Ok(mut failures) = self.0.lock() else { return MAX_PAUSE };
         let count = failures.entry(object.to_owned()).or_default();

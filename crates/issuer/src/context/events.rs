@@ -29,7 +29,8 @@ impl EventPublisher {
         Self(Recorder::new(client, reporter))
     }
 
-    /// Publishes an Event about an object. Events only help people, so an Event that cannot be published fails nothing.
+    /// Publishes an Event about an object. Events only help people, so an Event that cannot be published
+    /// fails nothing.
     pub async fn publish(&self, object: &ObjectReference, text: EventText<'_>) {
         let EventText { warning, reason, action, message } = text;
         let type_ = if warning { EventType::Warning } else { EventType::Normal };

@@ -30,8 +30,8 @@ pub struct Context {
     pub clock: ServerClock,
     /// The enclave.
     pub enclave: EnclaveLink,
-    /// Whether the admission policies that limit the service are in force. Otherwise no certificate is signed, and nothing
-    /// but statuses and Events is written.
+    /// Whether the admission policies that limit the service are in force. Otherwise no certificate is
+    /// signed, and nothing but statuses and Events is written.
     pub admission: AdmissionGate,
     /// Issuers as the watches last saw them.
     pub caches: Caches,

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use tcs_api::v1alpha1::IssuerStatus;
 
-/// Statuses that were written, by issuer UID, until the watch has caught up: a refused delivery must not be tried again
-/// because the watch is a moment behind.
+/// Statuses that were written, by issuer UID, until the watch has caught up: a refused delivery must not be
+/// tried again because the watch is a moment behind.
 #[derive(Default)]
 pub struct StatusCache(Mutex<HashMap<String, (u64, IssuerStatus)>>);
 
 impl StatusCache {
-    /// The newest known status of an issuer: the one of `issuer`, or the one written last if `issuer` is older.
+    /// The newest known status of an issuer: the one of `issuer`, or the one written last if `issuer` is
+    /// older.
     pub fn newest(&self, issuer: &Issuer) -> IssuerStatus {
         let watched = issuer.status().cloned().unwrap_or_default();
         let Ok(mut written) = self.0.lock() else { return watched };

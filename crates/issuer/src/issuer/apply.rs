@@ -16,7 +16,8 @@ use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIss
 
 type Attestations = Api<Guarded<QuoteAttestation>>;
 
-/// Writes everything but the Secrets. `before` is the status, and `attestation` the object, on which the plan is based.
+/// Writes everything but the Secrets. `before` is the status, and `attestation` the object, on which the plan
+/// is based.
 pub async fn write(
     plan: &Plan,
     issuer: &Issuer,
@@ -25,8 +26,8 @@ pub async fn write(
     attestations: &Attestations,
     context: &Context,
 ) -> Result<(), ReconcileError> {
-    // The status of a ready issuer is written before its QuoteAttestation is deleted, so that an observer always finds one of
-    // the two.
+    // The status of a ready issuer is written before its QuoteAttestation is deleted, so that an observer
+    // always finds one of the two.
     let deleting = matches!(plan.attestation, AttestationStep::Delete);
     if deleting {
         write_status(plan, issuer, before, attestation, context).await?;
@@ -35,8 +36,8 @@ pub async fn write(
     if !deleting {
         write_status(plan, issuer, before, attestation, context).await?;
     }
-    // This write may conflict with the key owner's, so it comes last: by then the status records a refused delivery. It is a
-    // PUT of the object that was read. After a conflict the issuer is reconciled again.
+    // This write may conflict with the key owner's, so it comes last: by then the status records a refused
+    // delivery. It is a PUT of the object that was read. After a conflict the issuer is reconciled again.
     if let Some(mut current) = current
         && !plan.attestation_conditions.is_empty()
         && merge_conditions(current.status.get_or_insert_default(), &plan.attestation_conditions)
@@ -47,8 +48,8 @@ pub async fn write(
     Ok(())
 }
 
-/// Creates or replaces the CA certificate Secret. Returns why the API server refused it, if it did. A patch is not used, because
-/// an account that may patch a Secret may read it.
+/// Creates or replaces the CA certificate Secret. Returns why the API server refused it, if it did. A patch
+/// is not used, because an account that may patch a Secret may read it.
 pub async fn write_ca_secret(secret: &Secret, context: &Context) -> Result<Option<String>, kube::Error> {
     let namespace = secret.namespace().unwrap_or_default();
     let secrets: Api<Guarded<Secret>> = Api::namespaced(context.client.clone(), &namespace);
@@ -155,7 +156,8 @@ async fn delete(found: Option<&QuoteAttestation>, api: &Attestations) -> Result<
     deletion::delete(api, &found.name_any(), found.uid()).await
 }
 
-/// Writes the status if it changed. The Events follow at once, because a later reconcile finds nothing new to tell.
+/// Writes the status if it changed. The Events follow at once, because a later reconcile finds nothing new to
+/// tell.
 async fn write_status(
     plan: &Plan,
     issuer: &Issuer,

@@ -1,4 +1,5 @@
-//! Reads a delivery: a Secret with base64 text in `tls.key` and `tls.crt` (`docs/protocol.md`, "Delivery Secret"). Pure.
+//! Reads a delivery: a Secret with base64 text in `tls.key` and `tls.crt` (`docs/protocol.md`, "Delivery
+//! Secret"). Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -78,7 +79,8 @@ pub fn read(secret: &Secret) -> Result<Delivery, DeliveryError> {
     Ok(Delivery { wrapped_key, chain: chain.iter().map(|der| der.to_vec()).collect() })
 }
 
-/// Decodes standard base64 with padding. CR and LF are skipped, as Go's decoder does (`docs/conformance.md`, W-R7).
+/// Decodes standard base64 with padding. CR and LF are skipped, as Go's decoder does (`docs/conformance.md`,
+/// W-R7).
 fn decode_base64(text: &[u8], max: usize) -> Option<Vec<u8>> {
     if text.len() > max.saturating_mul(2) {
         return None;

@@ -24,7 +24,8 @@ pub struct EnclaveSession {
 }
 
 impl EnclaveSession {
-    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored; if there is none, it makes an offer.
+    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored; if there is none, it
+    /// makes an offer.
     pub async fn open(
         connected: Option<Connected>,
         issuer: &Issuer,
@@ -77,7 +78,8 @@ impl EnclaveSession {
         }
     }
 
-    /// Performs a step and records the response. Returns the CA if the enclave made the first one of the issuer.
+    /// Performs a step and records the response. Returns the CA if the enclave made the first one of the
+    /// issuer.
     pub async fn perform(
         &mut self,
         step: EnclaveStep,

@@ -1,7 +1,8 @@
-//! Deletes what belongs to deleted issuers: offers and CA keys in the enclave, `QuoteAttestation`s and sealed keys in the
-//! service's namespace.
+//! Deletes what belongs to deleted issuers: offers and CA keys in the enclave, `QuoteAttestation`s and sealed
+//! keys in the service's namespace.
 //!
-//! Issuers have no finalizer, so they can be deleted while the service is down. What belongs to them is known by their UID.
+//! Issuers have no finalizer, so they can be deleted while the service is down. What belongs to them is known
+//! by their UID.
 
 use super::{deletion, previous_keys};
 use crate::context::Context;
@@ -18,10 +19,11 @@ use std::fmt::Debug;
 use tcs_api::v1alpha1::QuoteAttestation;
 use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
-/// Collects once. Only objects with the service's label are considered: other objects are not the service's to delete.
+/// Collects once. Only objects with the service's label are considered: other objects are not the service's
+/// to delete.
 ///
-/// An issuer that cannot be decoded exists, so what belongs to it stays. A failure for one object does not stop the collection of
-/// others.
+/// An issuer that cannot be decoded exists, so what belongs to it stays. A failure for one object does not
+/// stop the collection of others.
 pub async fn collect(context: &Context) -> Result<(), ReconcileError> {
     if context.admission.refusal().is_some() {
         return Ok(()); // when the policies are in force again, the next collection is enqueued
@@ -87,7 +89,8 @@ async fn collect_secrets(
     let outdated = previous_keys::outdated(listed.iter().map(Resource::meta), trusted);
     let mut outcome = Ok(());
     for secret in listed {
-        // The name decides, not a label that somebody may have removed: a sealed key that is deleted here cannot be recovered.
+        // The name decides, not a label that somebody may have removed: a sealed key that is deleted here
+        // cannot be recovered.
         let name = secret.name_any();
         if sealed::issuer_uid(&name).is_some_and(|uid| !existing.contains(uid)) {
             outcome = outcome.and(delete(secret, secrets, "deleted issuer's sealed key").await);
@@ -101,7 +104,8 @@ async fn collect_secrets(
 /// Only the metadata of objects is read.
 type Metadata<K> = Guarded<PartialObjectMeta<K>>;
 
-/// Whether a `QuoteAttestation` of the service belongs to none of these issuers. That is not known if its label cannot be read.
+/// Whether a `QuoteAttestation` of the service belongs to none of these issuers. That is not known if its
+/// label cannot be read.
 fn is_orphan(attestation: &Metadata<QuoteAttestation>, existing: &HashSet<String>) -> bool {
     match attestation.labels().get(labels::ISSUER_UID) {
         Some(uid) => !existing.contains(uid),
@@ -109,7 +113,8 @@ fn is_orphan(attestation: &Metadata<QuoteAttestation>, existing: &HashSet<String
     }
 }
 
-/// Deletes this object. An object whose UID cannot be read is not deleted, because another one may have its name by now.
+/// Deletes this object. An object whose UID cannot be read is not deleted, because another one may have its
+/// name by now.
 async fn delete<K>(found: &Metadata<K>, api: &Api<Metadata<K>>, what: &str) -> Result<(), ReconcileError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug,

@@ -1,7 +1,7 @@
 //! Sealed keys of replaced CAs. Their Secrets are kept until the CA certificates have expired.
 //!
-//! A CA can be replaced by mistake, or because a clock was wrong. With these Secrets an administrator can restore it
-//! (docs/renewal.md).
+//! A CA can be replaced by mistake, or because a clock was wrong. With these Secrets an administrator can
+//! restore it (docs/renewal.md).
 
 use super::decide::fingerprint;
 use super::sealed_secret::{self, SealedSecret};
@@ -19,8 +19,8 @@ use tcs_enclave_rpc::CaInfo;
 /// Maximum number of them for one issuer: as many as `status.previousCas` holds.
 const MAX_PER_ISSUER: usize = 16;
 
-/// Stores the sealed key of a CA, which replaces the one in `before`. The status in `before` was read together with it. If the
-/// previous key is another CA's, it is stored under a second name first.
+/// Stores the sealed key of a CA, which replaces the one in `before`. The status in `before` was read
+/// together with it. If the previous key is another CA's, it is stored under a second name first.
 pub async fn replace(
     api: &Api<Guarded<Secret>>,
     issuer: &Issuer,
@@ -46,10 +46,12 @@ fn not_after_of(status: &IssuerStatus, fingerprint: &str) -> Option<String> {
     present.chain(previous).find(|(name, _)| *name == fingerprint).map(|(_, end)| end.clone())
 }
 
-/// The names of the Secrets that can be deleted: the CA has expired, or the issuer has too many such Secrets and this one is
-/// among the oldest. `trusted` is the time in Unix seconds, if it is trusted; otherwise no CA has expired.
+/// The names of the Secrets that can be deleted: the CA has expired, or the issuer has too many such Secrets
+/// and this one is among the oldest. `trusted` is the time in Unix seconds, if it is trusted; otherwise no CA
+/// has expired.
 ///
-/// An end that cannot be read is taken for one in the future. A key whose generation cannot be read counts as the oldest.
+/// An end that cannot be read is taken for one in the future. A key whose generation cannot be read counts as
+/// the oldest.
 pub fn outdated<'a>(secrets: impl Iterator<Item = &'a ObjectMeta>, trusted: Option<i64>) -> HashSet<String> {
     let mut outdated = HashSet::new();
     let mut kept: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();

@@ -135,7 +135,8 @@ impl<'a> Reconciliation<'a> {
         Ok(())
     }
 
-    /// Records the first CA before it is published: whatever is lost afterwards, no other CA is made silently.
+    /// Records the first CA before it is published: whatever is lost afterwards, no other CA is made
+    /// silently.
     async fn record_first_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
         if let (false, EnclaveState::Holding(_, ca)) = (self.first_ca_recorded, &self.session.state) {
             let status = record_ca(&self.status, self.issuer, ca, trusted);

@@ -1,7 +1,7 @@
 //! Sealed CA keys: Secrets in the service's namespace, one for each issuer, named by its UID.
 //!
-//! Only the enclave that sealed a blob can open it, and a blob is bound to the issuer's UID. So an account that can write these
-//! Secrets can make an issuer lose its key (`KeyLost`), and nothing else.
+//! Only the enclave that sealed a blob can open it, and a blob is bound to the issuer's UID. So an account
+//! that can write these Secrets can make an issuer lose its key (`KeyLost`), and nothing else.
 
 use super::decide::SealedKey;
 use crate::issuer::Issuer;

@@ -1,6 +1,7 @@
 //! Requests for certificates, and what every request API has in common.
 //!
-//! A request API is a file with an implementation of [`RequestKind`] and one line in the task list of the controller.
+//! A request API is a file with an implementation of [`RequestKind`] and one line in the task list of the
+//! controller.
 
 pub mod csr;
 pub mod queue;
@@ -41,8 +42,9 @@ pub trait RequestKind:
     /// A failure that only a new request can correct.
     fn parse(&self) -> Result<ParsedRequest, Failure>;
 
-    /// The object with its certificate and the intermediates: PEM, leaf first. Everything else stays as
-    /// it was read, in particular the resourceVersion: a PUT of the object can only change the very object that was checked.
+    /// The object with its certificate and the intermediates: PEM, leaf first. Everything else stays as it
+    /// was read, in particular the resourceVersion: a PUT of the object can only change the very object that
+    /// was checked.
     #[must_use]
     fn with_certificate(&self, pem: String) -> Self;
 
@@ -121,7 +123,7 @@ pub struct Wait {
     /// Message of the Event.
     pub message: String,
     /// The issuer, if it must be changed: then the Event is a warning, and is published for the issuer, too.
-    pub blamed_issuer: Option<ObjectReference>,
+    pub blamed_issuer: Option<Box<ObjectReference>>,
 }
 
 impl Wait {

@@ -33,7 +33,8 @@ pub async fn reconcile<K: RequestKind>(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let Triage::Sign(signer) = request.triage() else { return Ok(Action::await_change()) };
-    // The first check of the admission policies enqueues all requests. Before it there is nothing to announce.
+    // The first check of the admission policies enqueues all requests. Before it there is nothing to
+    // announce.
     if context.admission.is_unchecked() {
         return Ok(Action::await_change());
     }
@@ -74,7 +75,7 @@ async fn sign<K: RequestKind>(
     };
     let is_ca = parsed.is_ca;
     match connected.issue(issue_request::<K>(&issuer, parsed)).await {
-        Ok(issued) => Ok(issued_outcome(&issued, is_ca, &issuer, context)),
+        Ok(response) => Ok(issued_outcome(&response, is_ca, &issuer, context)),
         Err(EnclaveError::Refused(refusal)) => Ok(refused_outcome(refusal, &issuer, context)),
         Err(error) => Err(error.into()),
     }
@@ -110,14 +111,14 @@ fn ready_issuer(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> 
     }
 }
 
-/// A certificate under a CA that is not published yet is not published: nobody could verify it. Its Secret is just being
-/// written, and the change of the issuer enqueues the request.
-fn issued_outcome(issued: &Issued, is_ca: bool, issuer: &Issuer, context: &Context) -> Outcome {
-    let fingerprint = &issued.ca_fingerprint;
+/// A certificate under a CA that is not published yet is not published: nobody could verify it. Its Secret is
+/// just being written, and the change of the issuer enqueues the request.
+fn issued_outcome(response: &Issued, is_ca: bool, issuer: &Issuer, context: &Context) -> Outcome {
+    let fingerprint = &response.ca_fingerprint;
     let published = issuer.status().is_some_and(|status| was_published(status, fingerprint))
         || was_published(&context.statuses.newest(issuer), fingerprint);
     if published {
-        return Outcome::Issued { pem: pem::certificates(&issued.chain), is_ca };
+        return Outcome::Issued { pem: pem::certificates(&response.chain), is_ca };
     }
     context.queues.enqueue(issuer);
     Outcome::Retry { after: PUBLICATION_RETRY, wait: None }
@@ -128,10 +129,11 @@ fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outc
         code if is_permanent(code) => Outcome::Permanent(Failure::new(code, refusal.message)),
         // Only a change of the issuer can help, which enqueues the request.
         RefusalCode::PolicyMalformed => Outcome::WaitForIssuer(Wait {
-            blamed_issuer: Some(issuer.reference()),
+            blamed_issuer: Some(Box::new(issuer.reference())),
             ..Wait::new(reasons::POLICY_MALFORMED, format!("spec.policy: {refusal}"))
         }),
-        // The refusal is due to the issuer or is temporary. The issuer is reconciled, and its change enqueues the request.
+        // The refusal is due to the issuer or is temporary. The issuer is reconciled, and its change enqueues
+        // the request.
         _ => {
             context.queues.enqueue(issuer);
             let wait = Some(Wait::for_ready_issuer(refusal.to_string()));
@@ -182,8 +184,8 @@ async fn fail<K: RequestKind>(
     Ok(())
 }
 
-/// Writes the status of the very object that was checked. Returns false if it was changed, replaced or deleted meanwhile: then the
-/// result is discarded, and the watch reports the new state.
+/// Writes the status of the very object that was checked. Returns false if it was changed, replaced or
+/// deleted meanwhile: then the result is discarded, and the watch reports the new state.
 async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, ReconcileError> {
     let object = Guarded::from(object);
     let api = K::api(context.client.clone());

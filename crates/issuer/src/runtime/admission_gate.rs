@@ -1,7 +1,8 @@
 //! The service serves only while the admission policies that limit it are in force.
 //!
-//! The policies are checked at start, whenever one of them changes, and by a slow timer. The timer also notices an API server
-//! that was restarted without its admission plugin. While the policies are not in force, they are checked every few seconds.
+//! The policies are checked at start, whenever one of them changes, and by a slow timer. The timer also
+//! notices an API server that was restarted without its admission plugin. While the policies are not in
+//! force, they are checked every few seconds.
 
 use super::admission_check::{check, url};
 use super::admission_policies::{Expected, PolicyFault};
@@ -86,8 +87,8 @@ impl AdmissionGate {
         matches!(&*self.state.borrow(), State::Unchecked(_))
     }
 
-    /// As [`Self::refusal`], after waiting for the first check for a few seconds: a controller that starts must not set issuers
-    /// to not ready.
+    /// As [`Self::refusal`], after waiting for the first check for a few seconds: a controller that starts
+    /// must not set issuers to not ready.
     pub async fn settled(&self) -> Option<Arc<str>> {
         let mut state = self.state.clone();
         let checked = state.wait_for(|state| !matches!(state, State::Unchecked(_)));
@@ -173,7 +174,8 @@ async fn watch_object(client: Client, object: Expected, changed: Arc<Notify>) {
     }
 }
 
-/// Follows one watch until the API server ends it. Events are read as plain JSON, and their content is ignored.
+/// Follows one watch until the API server ends it. Events are read as plain JSON, and their content is
+/// ignored.
 async fn follow(client: &Client, object: &Expected, changed: &Notify) -> Result<(), kube::Error> {
     let only = WatchParams::default().fields(&format!("metadata.name={}", object.name)).disable_bookmarks();
     let watch = Request::new(url(object.kind)).watch(&only, "").map_err(kube::Error::BuildRequest)?;

@@ -12,9 +12,10 @@ use tower::util::MapResponseLayer;
 
 /// A client with the configuration of the environment: kubeconfig or ServiceAccount.
 ///
-/// Responses are made valid UTF-8, as JSON must be (RFC 8259, section 8.1). In `metadata.managedFields` of built-in kinds
-/// the API server keeps field names byte by byte as a client sent them, and kube refuses a whole list for one byte that is
-/// not UTF-8. The second value is the clock that reads the date of every response.
+/// Responses are made valid UTF-8, as JSON must be (RFC 8259, section 8.1). In `metadata.managedFields` of
+/// built-in kinds the API server keeps field names byte by byte as a client sent them, and kube refuses a
+/// whole list for one byte that is not UTF-8. The second value is the clock that reads the date of every
+/// response.
 pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     let clock = ServerClock::default();

@@ -17,7 +17,8 @@ pub async fn run(mut queue: UnboundedReceiver<()>, context: Arc<Context>) -> any
     while queue.recv().await.is_some() {
         while queue.try_recv().is_ok() {}
         if !context.caches.are_listed() {
-            // An incomplete cache would make existing issuers look deleted. When the list is complete, it is enqueued again.
+            // An incomplete cache would make existing issuers look deleted. When the list is complete, it is
+            // enqueued again.
             continue;
         }
         let Err(error) = collect(&context).await else {

@@ -25,7 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Serves `/healthz` (the process is alive) and `/readyz` (it can serve: the caches are filled and an enclave answers).
+/// Serves `/healthz` (the process is alive) and `/readyz` (it can serve: the caches are filled and an enclave
+/// answers).
 pub async fn serve_probes(
     listener: TcpListener,
     context: Arc<Context>,
@@ -60,8 +61,9 @@ pub async fn serve_metrics(
     serve(listener, Router::new().route("/metrics", get(metrics)), stop).await
 }
 
-/// Serves a router until `stop`. Everyone who reaches the port can connect, so what clients can occupy is bounded: the size and
-/// the time of a request, and the number of connections, of which the oldest is closed for a new one.
+/// Serves a router until `stop`. Everyone who reaches the port can connect, so what clients can occupy is
+/// bounded: the size and the time of a request, and the number of connections, of which the oldest is closed
+/// for a new one.
 async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
     let mut connections: VecDeque<AbortOnDropHandle<()>> = VecDeque::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {

@@ -5,12 +5,12 @@ use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// When kube's client cannot decode a response of the API server, it logs the whole response here as a warning. The response
-/// may contain Secrets.
+/// When kube's client cannot decode a response of the API server, it logs the whole response here as a
+/// warning. The response may contain Secrets.
 const RESPONSES: &str = "kube_client::client";
 
-/// Logs the lines that `filter` allows, such as `info` or `tcs_issuer=debug,kube=warn`. Whatever `filter` says, responses of
-/// the API server are not logged above the level debug.
+/// Logs the lines that `filter` allows, such as `info` or `tcs_issuer=debug,kube=warn`. Whatever `filter`
+/// says, responses of the API server are not logged above the level debug.
 pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

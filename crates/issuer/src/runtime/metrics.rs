@@ -1,5 +1,5 @@
-//! Metrics of the controller in the `OpenMetrics` text format (`docs/conformance.md`, W-D12). Labels are bounded: they are
-//! codes and kinds, never names.
+//! Metrics of the controller in the `OpenMetrics` text format (`docs/conformance.md`, W-D12). Labels are
+//! bounded: they are codes and kinds, never names.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

@@ -20,11 +20,14 @@ use tokio::sync::mpsc::unbounded_channel;
 /// Requests that are reconciled at the same time. The enclave signs them, with one worker per core.
 const CONCURRENCY: u16 = 16;
 
+/// Starts the tasks of a request API.
+type Start = Box<dyn FnOnce(&mut Tasks, &Arc<Context>) + Send>;
+
 /// A request API that is served.
 pub struct RequestApi {
     /// Its open requests.
     pub requests: Arc<dyn OpenRequests>,
-    start: Box<dyn FnOnce(&mut Tasks, &Arc<Context>) + Send>,
+    start: Start,
 }
 
 impl RequestApi {
@@ -56,8 +59,8 @@ impl RequestApi {
     }
 }
 
-/// Keeps the cache of open requests for the service's signers. Requests for other signers and those that need no signature are not
-/// stored.
+/// Keeps the cache of open requests for the service's signers. Requests for other signers and those that need
+/// no signature are not stored.
 async fn watch_requests<K: RequestKind>(
     mut watch: Watch<K>,
     mut writer: Writer<K>,

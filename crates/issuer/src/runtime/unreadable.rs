@@ -24,8 +24,8 @@ struct Record {
 }
 
 impl UnreadableObjects {
-    /// No objects yet. The metrics count the objects of each kind. Each version of an object is sent to `announce`, so that
-    /// its owner is told. While that channel is full, the log alone names the object.
+    /// No objects yet. The metrics count the objects of each kind. Each version of an object is sent to
+    /// `announce`, so that its owner is told. While that channel is full, the log alone names the object.
     #[must_use]
     pub fn new(metrics: &Metrics, announce: Sender<Box<Unreadable>>) -> Self {
         Self { kinds: Mutex::default(), count: metrics.unreadable.clone(), announce }
@@ -39,12 +39,13 @@ impl UnreadableObjects {
         Some(self.lock().get(kind)?.get(&name)?.text.clone())
     }
 
-    /// The UIDs of all objects of these kinds: of those that could be decoded, which `readable` returns, and of the others.
-    /// No object moves from one group to the other during the call.
+    /// The UIDs of all objects of these kinds: of those that could be decoded, which `readable` returns, and
+    /// of the others. No object moves from one group to the other during the call.
     ///
     /// # Errors
     ///
-    /// A sentence about an object whose UID cannot be read: without it nobody knows which objects do not exist.
+    /// A sentence about an object whose UID cannot be read: without it nobody knows which objects do not
+    /// exist.
     pub fn existing(
         &self,
         kinds: &[&str],

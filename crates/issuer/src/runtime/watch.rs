@@ -22,7 +22,8 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 pub enum GuardedEvent<K> {
     /// An event of kube's watcher about an object that could be decoded, or about the list.
     Event(watcher::Event<K>),
-    /// The object was created or changed, and cannot be decoded. An earlier version of it must not be used any longer.
+    /// The object was created or changed, and cannot be decoded. An earlier version of it must not be used
+    /// any longer.
     Unreadable(Box<Unreadable>),
     /// An object that could not be decoded was deleted.
     Deleted(Box<Unreadable>),
@@ -37,8 +38,8 @@ pub struct Watch<K> {
     outdated: Outdated,
 }
 
-/// Which unreadable objects are dropped once the last event is handled. Until then an object that became readable is known in
-/// two places, so that nobody finds it in neither.
+/// Which unreadable objects are dropped once the last event is handled. Until then an object that became
+/// readable is known in two places, so that nobody finds it in neither.
 enum Outdated {
     None,
     One(ObjectName),
@@ -63,8 +64,8 @@ where
         Self { events: events.boxed(), unreadable, kind, listed: BTreeSet::new(), outdated: Outdated::None }
     }
 
-    /// The next event; the previous one counts as handled. `None` if the watch ended, which does not happen by itself. After
-    /// an error, which is logged, the watch continues.
+    /// The next event; the previous one counts as handled. `None` if the watch ended, which does not happen
+    /// by itself. After an error, which is logged, the watch continues.
     pub async fn next(&mut self) -> Option<GuardedEvent<K>> {
         self.handled();
         loop {
@@ -82,8 +83,8 @@ where
         }
     }
 
-    /// Call this after the last event was stored, and before others are notified of it who ask which objects cannot be decoded.
-    /// Returns whether an object that was unreadable no longer is.
+    /// Call this after the last event was stored, and before others are notified of it who ask which objects
+    /// cannot be decoded. Returns whether an object that was unreadable no longer is.
     pub fn handled(&mut self) -> bool {
         let listed = &self.listed;
         match std::mem::replace(&mut self.outdated, Outdated::None) {
@@ -134,8 +135,8 @@ where
     }
 }
 
-/// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because the present
-/// version may allow less.
+/// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because
+/// the present version may allow less.
 pub fn remove_from<K>(writer: &mut Writer<K>, unreadable: &Unreadable)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tcs_api::labels::ISSUER_UID;
 use tcs_api::v1alpha1::QuoteAttestation;
 
-/// Enqueues the issuer whose `QuoteAttestation` was changed or deleted. The name identifies the issuer, because the labels may be
-/// what was changed.
+/// Enqueues the issuer whose `QuoteAttestation` was changed or deleted. The name identifies the issuer,
+/// because the labels may be what was changed.
 pub async fn watch_attestations(
     mut watch: Watch<QuoteAttestation>,
     context: Arc<Context>,
@@ -35,8 +35,8 @@ pub async fn watch_attestations(
     anyhow::bail!("the watch of QuoteAttestations ended")
 }
 
-/// Enqueues the issuers that a changed Secret may concern. Only metadata is watched: the content is read once, when the key owner
-/// names the Secret.
+/// Enqueues the issuers that a changed Secret may concern. Only metadata is watched: the content is read
+/// once, when the key owner names the Secret.
 pub async fn watch_secrets(
     mut watch: Watch<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
@@ -52,8 +52,8 @@ pub async fn watch_secrets(
             GuardedEvent::Event(Event::InitDone) => None,
             GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
         };
-        // The Secret may be the delivery for any of the few issuers that wait for a key. A Secret with a sealed key concerns the
-        // issuer in its label.
+        // The Secret may be the delivery for any of the few issuers that wait for a key. A Secret with a
+        // sealed key concerns the issuer in its label.
         let is_concerned =
             |issuer: &Issuer| issuer.awaits_key() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
         for issuer in context.caches.all_issuers().iter().filter(|issuer| is_concerned(issuer)) {

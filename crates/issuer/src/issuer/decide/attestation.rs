@@ -1,4 +1,5 @@
-//! The `QuoteAttestation` of an offer: what it contains, how it is compared, and the service's conditions in it.
+//! The `QuoteAttestation` of an offer: what it contains, how it is compared, and the service's conditions in
+//! it.
 
 use super::plan::AttestationStep;
 use crate::issuer::Issuer;
@@ -18,7 +19,8 @@ use tcs_enclave_rpc::Offer;
 pub fn build(issuer: &Issuer, offer: &Offer, simulated: bool) -> QuoteAttestation {
     let public_key = tcs_pem::encode("PUBLIC KEY", offer.public_key.as_slice());
     let spec = QuoteAttestationSpec {
-        // The field contains text: the walk-through decodes it once and passes the result, which is base64, to km-attest.
+        // The field contains text: the walk-through decodes it once and passes the result, which is base64,
+        // to km-attest.
         quote: ByteString(STANDARD.encode(offer.evidence.as_slice()).into_bytes()),
         quote_version: Some(quote_version(&offer.evidence_kind).into()),
         service_id: Some("tcs-issuer".into()),
@@ -42,8 +44,8 @@ pub fn build(issuer: &Issuer, offer: &Offer, simulated: bool) -> QuoteAttestatio
     }
 }
 
-/// `spec.quoteVersion` of a kind of evidence. The original TCS issuer published `ECDSA Quote 3` for an SGX quote; other
-/// evidence is named by its kind.
+/// `spec.quoteVersion` of a kind of evidence. The original TCS issuer published `ECDSA Quote 3` for an SGX
+/// quote; other evidence is named by its kind.
 fn quote_version(evidence_kind: &str) -> &str {
     match evidence_kind {
         "sgx-quote-v3" => "ECDSA Quote 3",
@@ -53,9 +55,9 @@ fn quote_version(evidence_kind: &str) -> &str {
 
 /// The step that turns the object found into the wanted one.
 ///
-/// An offer is recognized by its public key and its quote. The status of an object with another key or quote, whoever created
-/// it, is not kept (`docs/conformance.md`, W-S6). If only other fields of an object of this offer were changed, they are
-/// restored, and the key owner's entries stay.
+/// An offer is recognized by its public key and its quote. The status of an object with another key or quote,
+/// whoever created it, is not kept (`docs/conformance.md`, W-S6). If only other fields of an object of this
+/// offer were changed, they are restored, and the key owner's entries stay.
 pub fn compare(found: Option<&QuoteAttestation>, wanted: QuoteAttestation) -> AttestationStep {
     let Some(found) = found else { return AttestationStep::Create(Box::new(wanted)) };
     let same_offer = found.spec.public_key == wanted.spec.public_key && found.spec.quote == wanted.spec.quote;
@@ -110,8 +112,9 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str, now: Timesta
 
 /// Sets the service's conditions in the status. Returns whether the status changed.
 ///
-/// The list is shared with people who send JSON patches, so entries of other types stay unchanged and in their place. The last
-/// entry of a type counts, so that one is updated. A `KeyAccepted` that does not apply any longer is removed.
+/// The list is shared with people who send JSON patches, so entries of other types stay unchanged and in
+/// their place. The last entry of a type counts, so that one is updated. A `KeyAccepted` that does not apply
+/// any longer is removed.
 pub fn merge_conditions(status: &mut QuoteAttestationStatus, wanted: &[QuoteCondition]) -> bool {
     let mut changed = false;
     for condition in wanted {

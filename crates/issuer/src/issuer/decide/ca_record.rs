@@ -7,11 +7,11 @@ use tcs_api::annotations;
 use tcs_api::v1alpha1::{CaStatus, IssuerStatus, PreviousCa};
 use tcs_enclave_rpc::CaInfo;
 
-/// Maximum number of replaced CAs in the status. If more new CAs are made within the lifetime of one, the trust anchors of the
-/// oldest leave the bundle early.
+/// Maximum number of replaced CAs in the status. If more new CAs are made within the lifetime of one, the
+/// trust anchors of the oldest leave the bundle early.
 const MAX_PREVIOUS: usize = 16;
-/// How long a replaced CA stays in the bundle after the notBefore of the next one, in seconds: 7 days. The clock by which the
-/// replaced CA expired may have been wrong, and the API server's too.
+/// How long a replaced CA stays in the bundle after the notBefore of the next one, in seconds: 7 days. The
+/// clock by which the replaced CA expired may have been wrong, and the API server's too.
 const MIN_OVERLAP: i64 = 7 * 86_400;
 /// Number of characters of the annotation's value that the status keeps.
 const MAX_ANNOTATION: usize = 63;
@@ -22,8 +22,8 @@ pub fn fingerprint(ca: &CaInfo) -> String {
     hex::encode(ca.fingerprint.as_slice())
 }
 
-/// The status once this CA is the issuer's present one. The CA that it replaces is recorded, and CAs that have expired are
-/// dropped. `trusted` is the time, if it is trusted; otherwise no CA has expired.
+/// The status once this CA is the issuer's present one. The CA that it replaces is recorded, and CAs that
+/// have expired are dropped. `trusted` is the time, if it is trusted; otherwise no CA has expired.
 #[must_use]
 pub fn record_ca(
     status: &IssuerStatus,
@@ -60,8 +60,8 @@ pub fn record_ca(
     status
 }
 
-/// Whether the CA with this fingerprint (SHA-256, 32 bytes) is or was published according to the status, so that certificates
-/// under it may be published.
+/// Whether the CA with this fingerprint (SHA-256, 32 bytes) is or was published according to the status, so
+/// that certificates under it may be published.
 #[must_use]
 pub fn was_published(status: &IssuerStatus, fingerprint: &[u8]) -> bool {
     let fingerprint = hex::encode(fingerprint);

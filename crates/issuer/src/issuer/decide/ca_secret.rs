@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use tcs_api::v1alpha1::PreviousCa;
 use tcs_enclave_rpc::CaInfo;
 
-/// A Secret of type kubernetes.io/tls. `tls.key` is empty: the key never leaves the enclave, but volume mounts expect the field.
-/// `tls.crt` contains the issuing CA and its intermediates. `ca.crt` contains the trust anchors of this CA first, then those of
-/// the replaced CAs.
+/// A Secret of type kubernetes.io/tls. `tls.key` is empty: the key never leaves the enclave, but volume
+/// mounts expect the field. `tls.crt` contains the issuing CA and its intermediates. `ca.crt` contains the
+/// trust anchors of this CA first, then those of the replaced CAs.
 pub fn build(issuer: &Issuer, ca: &CaInfo, previous: &[PreviousCa]) -> Secret {
     let mut anchors = pem::certificates(&ca.anchors);
     anchors.extend(previous.iter().map(|ca| ca.trust_anchor.as_str()));

@@ -1,8 +1,8 @@
 //! What the service's clock decides.
 //!
-//! The clock alone decides what can be undone: whether an issuer signs now, and whether a refused step is tried again. What cannot
-//! be undone is decided only while the clock agrees with the API server's: making or renewing a CA, removing a trust anchor from
-//! the bundle, and deleting a sealed key.
+//! The clock alone decides what can be undone: whether an issuer signs now, and whether a refused step is
+//! tried again. What cannot be undone is decided only while the clock agrees with the API server's: making or
+//! renewing a CA, removing a trust anchor from the bundle, and deleting a sealed key.
 
 use super::ca_record::fingerprint;
 use crate::clock::ClockComparison;
@@ -39,7 +39,8 @@ impl Validity {
     }
 }
 
-/// The message for a CA that cannot sign at this time. It does not say whether the clock or the CA is at fault.
+/// The message for a CA that cannot sign at this time. It does not say whether the clock or the CA is at
+/// fault.
 pub fn outside_validity(clock: ClockComparison, ca: &CaInfo, validity: Validity) -> Option<String> {
     let (what, side) = match validity {
         Validity::Valid => return None,

@@ -16,7 +16,8 @@ use tcs_api::v1alpha1::CaStatus;
 use tcs_api::{conditions, reasons};
 use tcs_enclave_rpc::{CaInfo, Identity};
 
-/// The service may not watch the namespace of the CA certificate Secret, so the Secret is written again this often.
+/// The service may not watch the namespace of the CA certificate Secret, so the Secret is written again this
+/// often.
 const REAPPLY: Duration = Duration::from_mins(10);
 
 /// The enclave holds this CA.
@@ -46,9 +47,9 @@ pub fn decide(mut planner: Planner<'_>, identity: &Identity, ca: &CaInfo) -> Dec
     if due == Due::Now
         && let NextCa::Offer(offer) = seen.next
     {
-        return renewal::decide(planner, plan, present, offer);
+        return renewal::decide(planner, plan, &present, offer);
     }
-    settled(planner, plan, present, due).into()
+    settled(planner, plan, &present, due).into()
 }
 
 /// What the Ready condition says about the CA.
@@ -71,7 +72,7 @@ fn readiness(planner: &Planner<'_>, ca: &CaInfo, validity: Validity) -> Readines
 }
 
 /// The present CA is held, and nothing is requested from the key owner.
-fn settled(mut planner: Planner<'_>, mut plan: Plan, present: Readiness, due: Due) -> Plan {
+fn settled(mut planner: Planner<'_>, mut plan: Plan, present: &Readiness, due: Due) -> Plan {
     let seen = planner.seen;
     planner.status.offer = None;
     planner.status.refused_delivery = None;
@@ -90,16 +91,17 @@ fn settled(mut planner: Planner<'_>, mut plan: Plan, present: Readiness, due: Du
     plan.attestation =
         if seen.attestation.is_some() { AttestationStep::Delete } else { AttestationStep::Keep };
     let signs = present.signs();
-    let readiness = Readiness { message: format!("{}{failure}", present.message), ..present };
+    let readiness = Readiness { message: format!("{}{failure}", present.message), ..*present };
     if (!signs || !failure.is_empty()) && planner.is_news(readiness.reason, &readiness.message) {
         let reason = if signs { reasons::RENEWAL_FAILED } else { readiness.reason };
         let message = planner.marked(&readiness.message);
         plan.events.push(EventNote { warning: true, reason: reason.into(), message, about: About::Issuer });
     }
-    Plan { status: planner.finish(readiness), ..plan }
+    Plan { status: planner.finish(&readiness), ..plan }
 }
 
-/// The Event for a CA that replaces another one. It is a warning unless the issuer was signing, as in a renewal.
+/// The Event for a CA that replaces another one. It is a warning unless the issuer was signing, as in a
+/// renewal.
 fn replaced(planner: &Planner<'_>, old: &CaStatus, fingerprint: &str) -> Option<EventNote> {
     if old.fingerprint == fingerprint {
         return None;

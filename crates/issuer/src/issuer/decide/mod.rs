@@ -1,7 +1,8 @@
-//! What an issuer needs next. `decide(observed, now)` is a pure function; [`super::reconcile`] carries the decision out.
+//! What an issuer needs next. `decide(observed, now)` is a pure function; [`super::reconcile`] carries the
+//! decision out.
 //!
-//! `docs/architecture.md` describes the life cycle. Decisions are idempotent: the same observation gives the same decision, and
-//! after a plan was carried out the next one changes nothing.
+//! `docs/architecture.md` describes the life cycle. Decisions are idempotent: the same observation gives the
+//! same decision, and after a plan was carried out the next one changes nothing.
 
 mod attestation;
 mod ca_record;
@@ -46,8 +47,8 @@ pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Decision {
 /// Why an issuer is not served, if it is not.
 #[must_use]
 pub fn unsupported(issuer: &Issuer) -> Option<&'static str> {
-    // In this namespace the service may write any Secret, including the key owner's: nothing would protect them from an
-    // issuer's secretName.
+    // In this namespace the service may write any Secret, including the key owner's: nothing would protect
+    // them from an issuer's secretName.
     let in_service_namespace = issuer.namespace() == Some(SERVICE_NAMESPACE);
     in_service_namespace
         .then_some("issuers in the service's own namespace are not served; create it in another namespace")

@@ -14,8 +14,8 @@ pub struct Observed<'a> {
     pub issuer: &'a Issuer,
     /// The newest known status of the issuer, which may be newer than the one in `issuer`.
     pub status: &'a IssuerStatus,
-    /// Why nothing may be signed or written for any issuer, if the admission policies that limit the service are not in
-    /// force.
+    /// Why nothing may be signed or written for any issuer, if the admission policies that limit the service
+    /// are not in force.
     pub withheld: Option<&'a str>,
     /// What the enclave holds for the issuer.
     pub enclave: &'a EnclaveState,

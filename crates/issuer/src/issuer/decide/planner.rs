@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
             Vec::new()
         };
         let readiness = Readiness::not_signing(reason, message.to_owned());
-        Plan { status: self.finish(readiness), events, ..Plan::default() }
+        Plan { status: self.finish(&readiness), events, ..Plan::default() }
     }
 
     /// Whether the reason or the message of the Ready condition is new.
@@ -89,7 +89,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The status with this Ready condition.
-    pub fn finish(mut self, readiness: Readiness) -> IssuerStatus {
+    pub fn finish(mut self, readiness: &Readiness) -> IssuerStatus {
         let condition = Condition {
             type_: conditions::READY.into(),
             status: readiness.status.into(),

@@ -116,8 +116,8 @@ fn attempt(secret: &Secret, offer_id: &str) -> RefusedDelivery {
     }
 }
 
-/// Records the enclave's refusal in the status, so that the delivery is not tried again. A refusal that may pass with time is
-/// not recorded: that delivery is tried again.
+/// Records the enclave's refusal in the status, so that the delivery is not tried again. A refusal that may
+/// pass with time is not recorded: that delivery is tried again.
 fn refused_by_enclave(
     planner: &mut Planner<'_>,
     attempted: RefusedDelivery,
@@ -137,7 +137,8 @@ fn refused(code: &str, message: &str, offer_ended: bool) -> DeliveryOutcome {
     DeliveryOutcome::Refused(refusal_text(code, message, offer_ended))
 }
 
-/// The text of a refusal. If the offer has ended, the enclave's message says that the key must be wrapped for a new one.
+/// The text of a refusal. If the offer has ended, the enclave's message says that the key must be wrapped for
+/// a new one.
 fn refusal_text(code: &str, message: &str, offer_ended: bool) -> Refused {
     let advice = if offer_ended {
         ""

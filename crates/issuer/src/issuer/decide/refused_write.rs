@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tcs_api::{SERVICE_NAMESPACE, reasons, sealed};
 
-/// A Secret of an issuer that was deleted is deleted, too, once the garbage collector has found it. So a refused write is
-/// tried again soon.
+/// A Secret of an issuer that was deleted is deleted, too, once the garbage collector has found it. So a
+/// refused write is tried again soon.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The plan after a refused write. The Secret is not written again, and Ready is False. What the status says about the key
-/// stays.
+/// The plan after a refused write. The Secret is not written again, and Ready is False. What the status says
+/// about the key stays.
 pub fn amend(mut plan: Plan, seen: &Observed<'_>, refused: &RefusedWrite, now: Timestamp) -> Plan {
     (plan.seal, plan.ca_secret) = (false, None);
     let (reason, message) = match refused {
@@ -44,7 +44,8 @@ pub fn amend(mut plan: Plan, seen: &Observed<'_>, refused: &RefusedWrite, now: T
     Plan { status: not_ready.status, requeue: Some(RETRY), ..plan }
 }
 
-/// A CA whose key a restart would lose is not published: what a restart would restore, if anything, stays published.
+/// A CA whose key a restart would lose is not published: what a restart would restore, if anything, stays
+/// published.
 fn withhold_unsealed_ca(plan: &mut Plan, seen: &Observed<'_>) {
     plan.attestation = AttestationStep::Keep;
     if let Some(present) = &seen.status.ca {

@@ -29,8 +29,8 @@ impl SealedKey {
         self.fingerprint == fingerprint(ca) && self.generation == ca.generation
     }
 
-    /// Whether the Secret is as it must be. It may have additional labels, because others may have added them. So a label that
-    /// was removed from the spec stays until the next key is sealed.
+    /// Whether the Secret is as it must be. It may have additional labels, because others may have added
+    /// them. So a label that was removed from the spec stays until the next key is sealed.
     #[must_use]
     pub fn satisfies(&self, wanted: &Self) -> bool {
         self.fingerprint == wanted.fingerprint

@@ -51,8 +51,8 @@ pub fn decide(planner: Planner<'_>, identity: &Identity) -> Decision {
     Decision::Ask(EnclaveStep::Generate(Box::new(request(issuer, planner.now.as_second()))))
 }
 
-/// What to do about a lost key. The enclave refuses a sealed blob that is older than the newest one that it has seen, until it
-/// restarts.
+/// What to do about a lost key. The enclave refuses a sealed blob that is older than the newest one that it
+/// has seen, until it restarts.
 fn after_loss(planner: &Planner<'_>, old: &str) -> String {
     if planner.seen.restore_refusal.is_some_and(|refusal| refusal.code == RefusalCode::SealedBlobOld) {
         return "Restore the newest one, or restart the service to use this one (docs/renewal.md)".into();
@@ -69,7 +69,8 @@ pub fn is_waiting(reason: &str) -> bool {
     [reasons::NO_SEALING, reasons::CA_REFUSED, reasons::CLOCK_UNVERIFIED].contains(&reason)
 }
 
-/// Whether the annotation names the CA that was lost. An annotation that was left from an earlier loss allows nothing.
+/// Whether the annotation names the CA that was lost. An annotation that was left from an earlier loss allows
+/// nothing.
 fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
     issuer.annotation(annotations::NEW_CA) == Some(old)
 }

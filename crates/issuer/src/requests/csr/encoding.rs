@@ -3,13 +3,14 @@
 /// Maximum length of a request as DER, in bytes. The enclave has the same limit.
 const MAX_REQUEST: usize = 1024 * 1024;
 
-/// The DER of a request in PEM. The text must contain exactly one block: an approver sees the first block that *their* reader
-/// finds, and what is signed must be what the approver saw.
+/// The DER of a request in PEM. The text must contain exactly one block: an approver sees the first block
+/// that *their* reader finds, and what is signed must be what the approver saw.
 pub fn read_request(pem: &[u8]) -> Result<Vec<u8>, RequestError> {
     if pem.len() > MAX_REQUEST.saturating_mul(2) {
         return Err(RequestError::TooLong);
     }
-    // The API server and approvers read requests with Go, which finds no boundary directly after a byte order mark.
+    // The API server and approvers read requests with Go, which finds no boundary directly after a byte order
+    // mark.
     if pem.starts_with("\u{feff}".as_bytes()) {
         return Err(RequestError::Pem(tcs_pem::Error::BoundaryMalformed { line: 1 }));
     }
@@ -34,7 +35,8 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    /// The PEM forms in the vectors of `tcs-x509`, with the results of Go. A form that Go does not read is not read here.
+    /// The PEM forms in the vectors of `tcs-x509`, with the results of Go. A form that Go does not read is
+    /// not read here.
     #[test]
     fn requests_come_in_the_pem_forms_that_go_reads() {
         // Go reads these, which have two blocks and headers.

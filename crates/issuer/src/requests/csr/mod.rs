@@ -74,8 +74,8 @@ impl RequestKind for KubernetesCsr {
 
 /// The requested lifetime in seconds: the shorter of cert-manager's annotation and `spec.expirationSeconds`.
 ///
-/// In cert-manager the annotation takes precedence (`docs/conformance.md`, B05). But an annotation can be changed after the
-/// approval, and `kubectl get csr` shows the field.
+/// In cert-manager the annotation takes precedence (`docs/conformance.md`, B05). But an annotation can be
+/// changed after the approval, and `kubectl get csr` shows the field.
 ///
 /// # Errors
 ///
@@ -92,7 +92,8 @@ fn lifetime(request: &KubernetesCsr) -> Result<Option<u64>, String> {
     Ok(Some(field.map_or(seconds, |field| field.min(seconds))))
 }
 
-/// Whether a CA certificate is requested: only cert-manager's annotation can do that (`docs/conformance.md`, B07).
+/// Whether a CA certificate is requested: only cert-manager's annotation can do that (`docs/conformance.md`,
+/// B07).
 fn is_for_ca(request: &KubernetesCsr) -> bool {
     request.annotations().get(annotations::REQUEST_IS_CA).is_some_and(|value| value == "true")
 }

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 /// A [`CertificateSigningRequest`] whose conditions keep their times as text.
 ///
-/// An approver may write any time that Go supports, and the API server keeps it. The type of `k8s_openapi` ends a day before the
-/// end of the year 9999. Text is written back as it was read.
+/// An approver may write any time that Go supports, and the API server keeps it. The type of `k8s_openapi`
+/// ends a day before the end of the year 9999. Text is written back as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct KubernetesCsr {
     /// Its metadata.
@@ -58,9 +58,9 @@ pub struct CsrCondition {
     pub last_transition_time: Option<String>,
 }
 
-/// Whether a time cannot be written. By way of an offset, Go can be given a time that it returns with a year of five digits or
-/// below 0. Such a year is not RFC 3339 (section 5.6), and the API server refuses it. If the field is left out, the API server
-/// keeps the time in the condition of an approval.
+/// Whether a time cannot be written. By way of an offset, Go can be given a time that it returns with a year
+/// of five digits or below 0. Such a year is not RFC 3339 (section 5.6), and the API server refuses it. If
+/// the field is left out, the API server keeps the time in the condition of an approval.
 #[expect(clippy::ref_option, reason = "serde's signature")]
 fn is_unwritable(time: &Option<String>) -> bool {
     let is_year = |text: &str| {

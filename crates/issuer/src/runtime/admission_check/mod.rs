@@ -13,12 +13,12 @@ use tcs_api::SERVICE_NAMESPACE;
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 /// Name of the Secret whose creation is tried as a dry run.
 const PROBE: &str = "tcs-issuer-admission-probe";
-/// How often a check is tried whose failure may be temporary. An API server needs about a second to act on a new policy, and
-/// one that has just started refuses reads until it has loaded the roles.
+/// How often a check is tried whose failure may be temporary. An API server needs about a second to act on a
+/// new policy, and one that has just started refuses reads until it has loaded the roles.
 const MAX_TRIES: u32 = 12;
 
-/// Checks all policies, with `pause` between two tries. The outer result is an error if the API server could not be asked; the
-/// inner one is the result of the check.
+/// Checks all policies, with `pause` between two tries. The outer result is an error if the API server could
+/// not be asked; the inner one is the result of the check.
 pub async fn check(
     client: &Client,
     expected: &[Expected],
@@ -48,8 +48,8 @@ async fn try_once(client: &Client, expected: &[Expected]) -> Result<Result<(), P
     Ok(probe(client).await?.map_or(Ok(()), |answer| Err(PolicyFault::NotEnforced { answer })))
 }
 
-/// The fields that determine what an object checks. All others are skipped, so that the object can be read even if the rest of
-/// its metadata cannot be decoded.
+/// The fields that determine what an object checks. All others are skipped, so that the object can be read
+/// even if the rest of its metadata cannot be decoded.
 #[derive(Deserialize)]
 struct PolicyObject {
     #[serde(default)]
@@ -87,7 +87,8 @@ async fn read(
     }
 }
 
-/// Whether the API server supports such objects: it answers 404 both if it does not and if an object does not exist.
+/// Whether the API server supports such objects: it answers 404 both if it does not and if an object does not
+/// exist.
 async fn are_served(client: &Client) -> Result<bool, kube::Error> {
     match client.list_api_group_resources(API_VERSION).await {
         Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == ObjectKind::Policy.plural())),
@@ -96,8 +97,8 @@ async fn are_served(client: &Client) -> Result<bool, kube::Error> {
     }
 }
 
-/// Tries to create a Secret that the service's account may not create. Returns `None` if the policy refused it, otherwise what
-/// happened.
+/// Tries to create a Secret that the service's account may not create. Returns `None` if the policy refused
+/// it, otherwise what happened.
 async fn probe(client: &Client) -> Result<Option<String>, kube::Error> {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
@@ -109,7 +110,8 @@ async fn probe(client: &Client) -> Result<Option<String>, kube::Error> {
     match client.request::<Value>(create.map_err(kube::Error::BuildRequest)?).await {
         Ok(_) => Ok(Some("it was accepted".to_owned())),
         Err(kube::Error::Api(answer)) if is_from_own_policy(&answer) => Ok(None),
-        // Only these codes answer the write. Others (unauthenticated, too many requests, a server error) do not.
+        // Only these codes answer the write. Others (unauthenticated, too many requests, a server error) do
+        // not.
         Err(kube::Error::Api(answer)) if matches!(answer.code, 400 | 403 | 404 | 409 | 422) => {
             Ok(Some(format!("the answer was: {}", answer.message.chars().take(500).collect::<String>())))
         }

@@ -22,7 +22,8 @@ fn not_found() -> (StatusCode, Value) {
     status(StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
-/// The objects of the manifest, with a time that Rust's types cannot hold, and nested deeper than a JSON parser reads.
+/// The objects of the manifest, with a time that Rust's types cannot hold, and nested deeper than a JSON
+/// parser reads.
 fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
     if method == Method::POST {
         return status(StatusCode::FORBIDDEN, "Forbidden", REFUSAL);

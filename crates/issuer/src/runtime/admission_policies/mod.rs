@@ -1,8 +1,10 @@
-//! The admission policies of `deployment/tcs_issuer.yaml`, and how the policies in the cluster differ from them. Pure.
+//! The admission policies of `deployment/tcs_issuer.yaml`, and how the policies in the cluster differ from
+//! them. Pure.
 //!
-//! RBAC gives the service's account and the key owner's more rights than they need. The policies remove these rights. So the
-//! service compares what the policies check with the manifest of its own version, which is compiled in. Labels and messages may
-//! differ. An unknown field counts as a difference: a field of a later Kubernetes version may narrow what a policy applies to.
+//! RBAC gives the service's account and the key owner's more rights than they need. The policies remove these
+//! rights. So the service compares what the policies check with the manifest of its own version, which is
+//! compiled in. Labels and messages may differ. An unknown field counts as a difference: a field of a later
+//! Kubernetes version may narrow what a policy applies to.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -157,7 +159,8 @@ pub fn compare(expected: &Expected, found: Option<&Value>) -> Result<(), PolicyF
     }
 }
 
-/// The fields of a spec that determine what is checked, with the API server's defaults for fields that are left out.
+/// The fields of a spec that determine what is checked, with the API server's defaults for fields that are
+/// left out.
 fn checked(kind: ObjectKind, mut spec: Value) -> Value {
     drop_nulls(&mut spec);
     let Some(fields) = spec.as_object_mut() else { return spec };

@@ -1,9 +1,10 @@
 //! Objects of the API, each of which is decoded on its own.
 //!
-//! A list is one JSON document: without this module, one object that does not fit its type makes the whole list unreadable.
-//! The API server stores some fields as a client sent them, and our types cannot hold all of their values. The API server
-//! accepts times until the end of the year 9999, and our types until 9999-12-30T22:00:00Z. `metadata.managedFields` can be
-//! nested to any depth. And an object may have been stored while an earlier CRD allowed more.
+//! A list is one JSON document: without this module, one object that does not fit its type makes the whole
+//! list unreadable. The API server stores some fields as a client sent them, and our types cannot hold all of
+//! their values. The API server accepts times until the end of the year 9999, and our types until
+//! 9999-12-30T22:00:00Z. `metadata.managedFields` can be nested to any depth. And an object may have been
+//! stored while an earlier CRD allowed more.
 
 mod tree;
 
@@ -18,8 +19,8 @@ use tree::Tree;
 
 /// An object as the API server returned it, or a description of it if it cannot be decoded.
 ///
-/// Decoding never fails. `metadata.managedFields` is left out: it is not used here, and a PUT without it leaves it unchanged
-/// ([Server-Side Apply]).
+/// Decoding never fails. `metadata.managedFields` is left out: it is not used here, and a PUT without it
+/// leaves it unchanged ([Server-Side Apply]).
 ///
 /// [Server-Side Apply]: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 #[derive(Clone, Debug)]
@@ -35,7 +36,8 @@ pub struct Unreadable {
     pub kind: String,
     /// Name, namespace, UID, resource version and labels, as far as they are text. Nothing else is set.
     pub metadata: ObjectMeta,
-    /// Which field is wrong and how, in at most [`MAX_ERROR`] characters. Never contains the value of the field.
+    /// Which field is wrong and how, in at most [`MAX_ERROR`] characters. Never contains the value of the
+    /// field.
     pub error: String,
 }
 
@@ -185,7 +187,8 @@ fn readable_metadata(object: &Value) -> ObjectMeta {
     }
 }
 
-/// Which field is wrong and how, without its value: `serde` quotes values, and those of a Secret must not be logged.
+/// Which field is wrong and how, without its value: `serde` quotes values, and those of a Secret must not be
+/// logged.
 fn describe(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let expected = |text: &str| text.rsplit_once(", expected ").map(|(_, expected)| expected.to_owned());

@@ -5,11 +5,12 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The depth below which an object is not read. No field of our types is nested so deep, and `serde_json` refuses a whole
-/// document that has 128 levels.
+/// The depth below which an object is not read. No field of our types is nested so deep, and `serde_json`
+/// refuses a whole document that has 128 levels.
 const MAX_DEPTH: u8 = 64;
 
-/// Deserializes an object into a [`Value`] without `metadata.managedFields` and without values that are nested too deep.
+/// Deserializes an object into a [`Value`] without `metadata.managedFields` and without values that are
+/// nested too deep.
 #[derive(Clone, Copy)]
 pub struct Tree {
     depth: u8,

@@ -213,7 +213,7 @@ impl Fixture {
 
 impl Decision {
     /// The delivery, if one is handed to the enclave.
-    pub fn delivery(self) -> Option<Delivery> {
+    pub(super) fn delivery(self) -> Option<Delivery> {
         match self {
             Self::Ask(EnclaveStep::Deliver(delivery)) => Some(delivery),
             _ => None,
@@ -221,7 +221,7 @@ impl Decision {
     }
 
     /// The request for a first CA, if one is made.
-    pub fn generate(self) -> Option<GenerateCa> {
+    pub(super) fn generate(self) -> Option<GenerateCa> {
         match self {
             Self::Ask(EnclaveStep::Generate(request)) => Some(*request),
             _ => None,
@@ -229,7 +229,7 @@ impl Decision {
     }
 
     /// The request for the certificate that follows a self-signed CA, if one is made.
-    pub fn renew(self) -> Option<RenewCa> {
+    pub(super) fn renew(self) -> Option<RenewCa> {
         match self {
             Self::Ask(EnclaveStep::Renew(request)) => Some(request),
             _ => None,
@@ -237,12 +237,12 @@ impl Decision {
     }
 
     /// Whether an offer for the next CA is requested.
-    pub fn is_offer_next(&self) -> bool {
+    pub(super) fn is_offer_next(&self) -> bool {
         matches!(self, Self::Ask(EnclaveStep::OfferNext))
     }
 
     /// Whether the next CA is requested, in either way.
-    pub fn requests_next(&self) -> bool {
+    pub(super) fn requests_next(&self) -> bool {
         matches!(self, Self::Ask(EnclaveStep::OfferNext | EnclaveStep::Renew(_)))
     }
 }

@@ -1,4 +1,5 @@
-//! The key of a published CA is lost: what the issuer reports, and what must happen before another CA is made.
+//! The key of a published CA is lost: what the issuer reports, and what must happen before another CA is
+//! made.
 
 use super::fixture::*;
 use super::*;

@@ -263,7 +263,8 @@ fn a_ca_that_expired_while_it_was_held_can_still_be_replaced() {
     assert!(settled(7, true, 1).decide_at(later).renew().is_some());
 }
 
-/// The API server accepts no more of them, and a status that could not be written would not record the new CA.
+/// The API server accepts no more of them, and a status that could not be written would not record the new
+/// CA.
 #[test]
 fn the_status_records_no_more_previous_cas_than_the_api_allows() {
     let mut fixture = settled(1, true, YEAR);
