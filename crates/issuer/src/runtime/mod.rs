@@ -10,7 +10,7 @@ pub mod guarded;
 pub mod health;
 pub mod log;
 pub mod metrics;
-pub mod request_api;
+pub mod request_tasks;
 pub mod tasks;
 pub mod unreadable;
 pub mod watch;
@@ -38,7 +38,7 @@ use kube::runtime::reflector;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use metrics::Metrics;
-use request_api::RequestApi;
+use request_tasks::RequestTasks;
 use std::sync::Arc;
 use tasks::Tasks;
 use tcs_api::SERVICE_NAMESPACE;
@@ -66,7 +66,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let metrics = TcpListener::bind(metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
 
-    let apis = vec![RequestApi::of::<KubernetesCsr>()];
+    // One entry for each request API that is served.
+    let apis = vec![RequestTasks::of::<KubernetesCsr>()];
     let enclave = EnclaveLink::start(enclave, stop.clone());
     let (context, ends) = connect(enclave, &apis, &stop).await?;
 
@@ -95,7 +96,7 @@ struct Ends {
 /// Connects to the Kubernetes API and makes the context.
 async fn connect(
     enclave: EnclaveLink,
-    apis: &[RequestApi],
+    apis: &[RequestTasks],
     stop: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
     let (client, clock) = client::client().await.context("the Kubernetes API is not configured")?;

@@ -62,7 +62,7 @@ async fn review_l9_policies_that_are_there_and_refuse_are_in_force() {
 }
 
 #[tokio::test]
-async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_policies() {
+async fn review_l9_a_missing_policy_is_distinguished_from_an_api_server_without_policies() {
     let fault = checked(|_, path| is_binding_of_tokens(path).then(not_found)).await.unwrap().unwrap_err();
     assert_eq!(fault, PolicyFault::Missing { kind: ObjectKind::Binding, name: "tcs-issuer-tokens".into() });
     assert!(fault.to_string().contains("kubectl apply -f deployment/tcs_issuer.yaml"), "{fault}");
@@ -82,14 +82,14 @@ async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_polici
 }
 
 #[tokio::test]
-async fn review_l9_what_may_not_be_read_is_not_taken_for_good() {
+async fn review_l9_a_policy_that_may_not_be_read_is_not_in_force() {
     let refused: Answer =
         |_, path| is_binding_of_tokens(path).then(|| status(StatusCode::FORBIDDEN, "Forbidden", "no right"));
     let fault = checked(refused).await.unwrap().unwrap_err();
     assert!(matches!(&fault, PolicyFault::Unreadable { why, .. } if why == "no right"), "{fault}");
 }
 
-/// What it checks cannot be known, which is not the same as that it could not be asked.
+/// Nobody knows what it checks. This differs from an API server that could not be asked.
 #[tokio::test]
 async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
     let unreadable: Answer = |_, path| {
@@ -100,9 +100,9 @@ async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
     assert!(matches!(&fault, PolicyFault::Unreadable { name, .. } if name == "tcs-issuer-tokens"), "{fault}");
 }
 
-/// As an API server answers for a moment after its start, before it has read the roles.
+/// An API server answers in this way after its start, before it has loaded the roles.
 #[tokio::test]
-async fn review_l9_what_is_refused_for_a_moment_is_asked_again() {
+async fn review_l9_a_read_that_is_refused_at_first_is_tried_again() {
     static REFUSED: AtomicU32 = AtomicU32::new(0);
     let starting: Answer = |_, _| {
         (REFUSED.fetch_add(1, Ordering::Relaxed) < 3)
@@ -113,7 +113,7 @@ async fn review_l9_what_is_refused_for_a_moment_is_asked_again() {
 
 #[tokio::test]
 async fn review_l9_a_policy_that_refuses_nothing_is_not_in_force() {
-    for (answer, said) in [
+    for (answer, text) in [
         (
             (|method, _| (method == Method::POST).then(|| (StatusCode::CREATED, json!({})))) as Answer,
             "accepted",
@@ -133,7 +133,7 @@ async fn review_l9_a_policy_that_refuses_nothing_is_not_in_force() {
         ),
     ] {
         let fault = checked(answer).await.unwrap().unwrap_err();
-        assert!(matches!(&fault, PolicyFault::NotEnforced { answer } if answer.contains(said)), "{fault}");
+        assert!(matches!(&fault, PolicyFault::NotEnforced { answer } if answer.contains(text)), "{fault}");
     }
 }
 

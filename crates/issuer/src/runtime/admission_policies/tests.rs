@@ -187,19 +187,22 @@ fn review_l9_what_checks_nothing_may_differ() {
 fn review_l9_a_fault_says_what_was_expected_and_found_and_what_to_do() {
     let (expected, mut object) = stored(ObjectKind::Policy, OWN_POLICY);
     object["spec"]["failurePolicy"] = json!("Ignore");
-    let said = compare(&expected, Some(&object)).unwrap_err().to_string();
+    let message = compare(&expected, Some(&object)).unwrap_err().to_string();
     let wanted = "ValidatingAdmissionPolicy tcs-issuer-secrets was changed: spec.failurePolicy should be `\"Fail\"` and is `\"Ignore\"`. ";
     assert!(
-        said.starts_with(wanted) && said.contains("kubectl apply -f deployment/tcs_issuer.yaml"),
-        "{said}"
+        message.starts_with(wanted) && message.contains("kubectl apply -f deployment/tcs_issuer.yaml"),
+        "{message}"
     );
-    assert!(!said.contains("kubectl delete"), "{said}");
+    assert!(!message.contains("kubectl delete"), "{message}");
 
     // Applying does not take away what somebody else added.
     let (expected, mut object) = stored(ObjectKind::Binding, OWN_POLICY);
     object["spec"]["matchResources"] = json!({ "namespaceSelector": { "matchLabels": { "a": "b" } } });
-    let said = compare(&expected, Some(&object)).unwrap_err().to_string();
-    assert!(said.contains("kubectl delete validatingadmissionpolicybinding tcs-issuer-secrets"), "{said}");
+    let message = compare(&expected, Some(&object)).unwrap_err().to_string();
+    assert!(
+        message.contains("kubectl delete validatingadmissionpolicybinding tcs-issuer-secrets"),
+        "{message}"
+    );
 
     // Of long expressions the part that differs is shown, and no more of it than helps.
     let (_, wanted, found, _) = changed(ObjectKind::Policy, |spec| {

@@ -161,9 +161,9 @@ fn review_m4_a_ca_outside_its_validity_signs_again_when_the_clock_is_correct() {
             assert!(!is_ready(&plan.status));
             assert!(message(&plan).contains(&format!("more than a year {side}")), "{}", message(&plan));
             assert_safe(&plan);
-            let kept = fixture.sealed.take();
+            let sealed = fixture.sealed.take();
             assert_eq!(plan.status.ca, right.ca);
-            (fixture.status, fixture.sealed) = (plan.status, kept);
+            (fixture.status, fixture.sealed) = (plan.status, sealed);
             let later = fixture.plan_at(at(time + 61));
             assert_eq!((&later.status, later.events.len()), (&fixture.status, 0), "reported once");
             fixture.clock = ClockComparison::Agrees;

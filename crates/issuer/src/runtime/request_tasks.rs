@@ -23,15 +23,15 @@ const CONCURRENCY: u16 = 16;
 /// Starts the tasks of a request API.
 type Start = Box<dyn FnOnce(&mut Tasks, &Arc<Context>) + Send>;
 
-/// A request API that is served.
-pub struct RequestApi {
+/// The tasks that serve one request API.
+pub struct RequestTasks {
     /// Its open requests.
     pub requests: Arc<dyn OpenRequests>,
     start: Start,
 }
 
-impl RequestApi {
-    /// The request API of this kind.
+impl RequestTasks {
+    /// The tasks for requests of this kind.
     pub fn of<K: RequestKind>() -> Self {
         let (store, writer) = reflector::store();
         let (queue, queued) = unbounded_channel();
