@@ -106,9 +106,7 @@ impl Connected {
     /// Makes the issuer's offer, or repeats the open one. For an issuer whose CA key is held this works only
     /// with `renewal`.
     pub async fn offer(&self, uid: &str, renewal: bool) -> Result<Offer, EnclaveError> {
-        // The fixed nonce of the report_data profile `ctk-v1`: bytes 00 to 1f (docs/protocol.md, "report_data
-        // profiles").
-        let nonce = ByteVec::from((0..32).collect::<Vec<u8>>());
+        let nonce = ByteVec::from(fixed_nonce());
         let begin = BeginProvisioning { issuer_uid: uid.to_owned(), nonce, renewal };
         match self.call(Request::BeginProvisioning(begin)).await? {
             Response::Offer(offer) => Ok(offer),
@@ -180,6 +178,12 @@ impl Connected {
     }
 }
 
+/// The nonce of the report_data profile `ctk-v1`: bytes 00 to 1f (`docs/protocol.md`, "report_data
+/// profiles").
+fn fixed_nonce() -> Vec<u8> {
+    (0..32).collect()
+}
+
 async fn blocking(client: Arc<Client>, request: Request) -> Result<Response, EnclaveError> {
     tokio::task::spawn_blocking(move || client.call(request, CALL_TIMEOUT))
         .await
@@ -233,5 +237,15 @@ async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
     match blocking(Arc::clone(&client), Request::Identity).await? {
         Response::Identity(identity) => Ok(Connected { client, identity }),
         _ => Err(EnclaveError::Unexpected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_fixed_nonce_counts_from_00_to_1f() {
+        let nonce = super::fixed_nonce();
+        assert_eq!((nonce.len(), nonce.first(), nonce.last()), (32, Some(&0), Some(&0x1f)));
+        assert!(nonce.is_sorted());
     }
 }
