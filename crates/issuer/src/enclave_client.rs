@@ -178,7 +178,7 @@ impl Connected {
     }
 }
 
-/// The nonce of the report_data profile `ctk-v1`: bytes 00 to 1f (`docs/protocol.md`, "report_data
+/// The nonce of the `report_data` profile `ctk-v1`: bytes 00 to 1f (`docs/protocol.md`, "`report_data`
 /// profiles").
 fn fixed_nonce() -> Vec<u8> {
     (0..32).collect()

@@ -33,9 +33,9 @@ pub fn decide(planner: Planner<'_>, identity: &Identity) -> Decision {
         return planner.not_ready(reasons::KEY_LOST, &message).into();
     }
     if !identity.sealing && !issuer.spec().ca.as_ref().is_some_and(|ca| ca.allow_ephemeral) {
-        let message = "the platform cannot seal a CA key, so the key would be lost when the enclave restarts; set \
-                       spec.ca.allowEphemeral: true to accept that, or create a new issuer with selfSign: false and \
-                       deliver a CA key";
+        let message = "the platform cannot seal a CA key, so the key would be lost when the enclave \
+                       restarts; set spec.ca.allowEphemeral: true to accept that, or create a new issuer \
+                       with selfSign: false and deliver a CA key";
         return planner.not_ready(reasons::NO_SEALING, message).into();
     }
     if let Some(refusal) = planner.seen.refusal {
