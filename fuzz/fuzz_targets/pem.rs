@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest as _, Sha256};
 use std::sync::{LazyLock, Mutex};
 use tcs_evidence::QuotePublicKey;
-use tcs_issuer::delivery::read_request;
+use tcs_issuer::requests::csr::read_request;
 use tcs_testkit::go_oracle::GoOracle;
 
 static GO_ORACLE: LazyLock<Mutex<GoOracle>> = LazyLock::new(|| Mutex::new(GoOracle::start().unwrap()));

@@ -1,52 +1,67 @@
-//! Condition types, and how condition lists are written and read.
+//! Condition types, and how lists of conditions are written and read.
 //!
-//! An issuer's list is ours alone, a map by type. A `QuoteAttestation`'s list is shared with people who append to
-//! it by JSON Patch, so a type may stand in it more than once: the last entry of a type is the one that counts.
+//! An issuer's list belongs to the service alone and is a map by type. The list of a `QuoteAttestation` is
+//! shared with people who append to it by JSON Patch, so one type may occur more than once: the last entry of
+//! a type is used.
 
-use crate::v1alpha1::QuoteCondition;
+use crate::v1alpha1::{IssuerStatus, QuoteCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-/// Issuer: it signs. `QuoteAttestation` of a later flow: the key owner's verdict.
+/// Issuer: it signs. `QuoteAttestation`, in a flow that is not served yet: the key owner's result.
 pub const READY: &str = "Ready";
-/// `QuoteAttestation`: the service made the status, so that there is a list to append to.
+/// `QuoteAttestation`: the service has initialized the status, so that there is a list to append to.
 pub const INIT: &str = "Init";
-/// `QuoteAttestation`: the key owner's word that the Secret with the wrapped key is there.
+/// `QuoteAttestation`: the key owner says that the Secret with the wrapped key exists.
 pub const CA_SECRET_READY: &str = "CASecretReady";
-/// `QuoteAttestation`: the key owner's word that the quote was verified.
+/// `QuoteAttestation`: the key owner says that the quote was verified.
 pub const QUOTE_VERIFIED: &str = "QuoteVerified";
-/// `QuoteAttestation`: False when the service refused what was delivered.
+/// `QuoteAttestation`: False when the service refused the delivered key.
 pub const KEY_ACCEPTED: &str = "KeyAccepted";
 
-/// Puts a condition into an issuer's list, in place of one of its type; answers whether anything changed.
+/// The Ready condition of an issuer.
+#[must_use]
+pub fn ready_condition(status: &IssuerStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == READY)
+}
+
+/// Whether the Ready condition of an issuer is True.
+#[must_use]
+pub fn is_ready(status: &IssuerStatus) -> bool {
+    ready_condition(status).is_some_and(|ready| ready.status == "True")
+}
+
+/// Sets a condition in an issuer's list, where it replaces the one of its type. Returns whether the list
+/// changed.
 ///
-/// `lastTransitionTime` changes only when the status does (conformance A13): otherwise the old one stays, also
-/// if reason, message or observed generation are new. An equal condition is no change, so nothing is written.
+/// `lastTransitionTime` changes only when the status does (`docs/conformance.md`, A13). Otherwise the old
+/// time stays, even if the reason, the message or the observed generation is new. An equal condition is no
+/// change, so that nothing is written.
 pub fn set(conditions: &mut Vec<Condition>, mut condition: Condition) -> bool {
-    let Some(have) = conditions.iter_mut().find(|have| have.type_ == condition.type_) else {
+    let Some(current) = conditions.iter_mut().find(|current| current.type_ == condition.type_) else {
         conditions.push(condition);
         return true;
     };
-    if have.status == condition.status {
-        condition.last_transition_time = have.last_transition_time.clone();
+    if current.status == condition.status {
+        condition.last_transition_time = current.last_transition_time.clone();
     }
-    let changed = *have != condition;
-    *have = condition;
+    let changed = *current != condition;
+    *current = condition;
     changed
 }
 
-/// The entry of a type that counts: the last one.
+/// The last entry of a type, which is the one that counts.
 #[must_use]
 pub fn last<'a>(conditions: &'a [QuoteCondition], type_: &str) -> Option<&'a QuoteCondition> {
     conditions.iter().rfind(|condition| condition.type_.as_deref() == Some(type_))
 }
 
-/// Whether the last entry of a type is true, in any letter case: the user's document writes `"true"`.
+/// Whether the last entry of a type is true in any letter case: the original walk-through writes `"true"`.
 #[must_use]
 pub fn is_true(conditions: &[QuoteCondition], type_: &str) -> bool {
     last(conditions, type_).and_then(|condition| condition.status.as_deref()).is_some_and(is_true_any_case)
 }
 
-/// Whether a condition's status is `True`, in any letter case.
+/// Whether the status of a condition is `True` in any letter case.
 #[must_use]
 pub fn is_true_any_case(status: &str) -> bool {
     status.eq_ignore_ascii_case("true")

@@ -2,29 +2,29 @@
 
 use crate::GROUP;
 
-/// The issuer that a signer name names.
+/// The issuer that a signer name refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SignerName {
     /// A `TCSIssuer`.
     Namespaced {
-        /// Its namespace; a namespace has no dots.
+        /// Its namespace, which contains no dots.
         namespace: String,
-        /// Its name, which may have dots.
+        /// Its name, which may contain dots.
         name: String,
     },
     /// A `TCSClusterIssuer`.
     Cluster {
-        /// Its name, which may have dots and is never split (W-R4).
+        /// Its name, which may contain dots and is never split (`docs/conformance.md`, W-R4).
         name: String,
     },
 }
 
 impl SignerName {
-    /// Reads `tcsissuer.tcs.intel.com/<namespace>.<name>` or `tcsclusterissuer.tcs.intel.com/<name>`, the kind in
-    /// the singular or plural.
+    /// Parses `tcsissuer.tcs.intel.com/<namespace>.<name>` or `tcsclusterissuer.tcs.intel.com/<name>`. The
+    /// kind is accepted in the singular and in the plural.
     ///
-    /// Answers `None` for every other signer's name and for a namespace or name that no object can have, so that
-    /// what is read can be looked up as it is.
+    /// Returns `None` for the names of all other signers, and for a namespace or name that no object can
+    /// have. So the result can be looked up without further checks.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (domain, path) = text.split_once('/')?;
@@ -43,7 +43,8 @@ impl SignerName {
     }
 }
 
-/// The signer name of a `TCSIssuer` as the user's document spells it: `tcsissuer.tcs.intel.com/<namespace>.<name>`.
+/// The signer name of a `TCSIssuer` as the original walk-through spells it:
+/// `tcsissuer.tcs.intel.com/<namespace>.<name>`.
 #[must_use]
 pub fn signer_name(namespace: &str, name: &str) -> String {
     format!("tcsissuer.{GROUP}/{namespace}.{name}")
@@ -61,7 +62,8 @@ pub fn cluster_signer_name(name: &str) -> String {
     format!("tcsclusterissuer.{GROUP}/{name}")
 }
 
-/// All spellings of a `TCSClusterIssuer`'s signer name that are served, the one of [`cluster_signer_name`] first.
+/// All spellings of a `TCSClusterIssuer`'s signer name that are served, the one of [`cluster_signer_name`]
+/// first.
 #[must_use]
 pub fn cluster_spellings(name: &str) -> [String; 2] {
     [cluster_signer_name(name), format!("tcsclusterissuers.{GROUP}/{name}")]
@@ -69,7 +71,8 @@ pub fn cluster_spellings(name: &str) -> [String; 2] {
 
 /// The name of a `TCSClusterIssuer`'s `QuoteAttestation`: `<name>.tcsclusterissuer.tcs.intel.com`.
 ///
-/// A `TCSIssuer`'s ends otherwise, so that no two issuers share one (W-S6).
+/// The name of a `TCSIssuer`'s object has another suffix, so that no two issuers share one
+/// (`docs/conformance.md`, W-S6).
 #[must_use]
 pub fn cluster_quote_attestation_name(name: &str) -> String {
     format!("{name}.tcsclusterissuer.{GROUP}")
@@ -77,7 +80,8 @@ pub fn cluster_quote_attestation_name(name: &str) -> String {
 
 /// The name of a `TCSIssuer`'s `QuoteAttestation`: `<namespace>.<name>.tcsissuer.tcs.intel.com`.
 ///
-/// At most 63 + 1 + 63 + 24 = 151 characters, by the limits on namespaces and (CRD) on issuers' names.
+/// At most 63 + 1 + 63 + 24 = 151 characters: a namespace has at most 63 (DNS-1123 label), and so has an
+/// issuer's name by a rule of the CRD.
 #[must_use]
 pub fn quote_attestation_name(namespace: &str, name: &str) -> String {
     format!("{namespace}.{name}.tcsissuer.{GROUP}")
@@ -93,8 +97,8 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A DNS-1123 subdomain as the API server checks objects' names: labels with dots between, 253 characters at most.
-/// A label in it has no length limit of its own.
+/// A DNS-1123 subdomain as the API server checks the names of objects: labels separated by dots, at most 253
+/// characters. A label in it has no length limit of its own.
 fn is_subdomain(text: &str) -> bool {
     let label = |part: &str| {
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';

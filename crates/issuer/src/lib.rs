@@ -1,32 +1,20 @@
 //! The controller of the Trusted Certificate Service.
 //!
-//! Not trusted: it can ask the enclave, never compel it, and whatever it tells the enclave is judged there. Everything that
-//! survives a restart lives in the Kubernetes API. Decisions are pure functions ([`decide`], [`requests`],
-//! [`delivery`]); the rest carries them out.
+//! The controller is not trusted: it can ask the enclave but not compel it, and the enclave checks everything
+//! that it is told. Everything that must survive a restart is kept in the Kubernetes API. Decisions are pure
+//! functions ([`issuer::decide`], [`issuer::delivery`], [`requests`]); the rest carries them out.
 #![forbid(unsafe_code)]
 
-pub mod decide;
-pub mod delivery;
+pub mod clock;
 pub mod issuer;
 pub mod requests;
 pub mod settings;
 
-mod clock;
 mod context;
-mod dealings;
-mod earlier;
-mod enclave;
-mod health;
-
-mod issuers;
-mod metrics;
-mod policy;
-mod run;
+mod enclave_client;
+mod error;
+mod pem;
 mod runtime;
-mod sealed;
-mod signing;
-mod sweep;
 mod time;
 
-pub use run::run;
-pub use runtime::log;
+pub use runtime::{log, run};

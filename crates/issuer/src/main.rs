@@ -1,4 +1,4 @@
-//! `tcs-issuer`: see the library.
+//! `tcs-issuer`: parses the command line and runs the controller.
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
@@ -14,13 +14,13 @@ async fn main() -> anyhow::Result<()> {
     tcs_issuer::log::subscriber(&settings.log, std::io::stderr).context("--log")?.init();
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
+        .map_err(|_| anyhow::anyhow!("another TLS provider is already installed"))?;
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let told = stop.clone();
+    let on_signal = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        told.cancel();
+        on_signal.cancel();
     });
     tcs_issuer::run(settings, stop).await
 }

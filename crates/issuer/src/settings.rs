@@ -1,12 +1,11 @@
 //! Command line of the controller.
 
-use crate::health::parse_address;
 use clap::Parser;
 use std::net::SocketAddr;
 use tcs_enclave_rpc::Endpoint;
 
-/// The controller of the Trusted Certificate Service: watches issuers and certificate requests, asks the enclave, writes
-/// the results. It holds no key and is trusted with none.
+/// The controller of the Trusted Certificate Service: watches issuers and certificate requests, asks the
+/// enclave, and writes the results. It holds no key and is trusted with none.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcs-issuer", version)]
 pub struct Settings {
@@ -22,4 +21,10 @@ pub struct Settings {
     /// Log filter, as in `info` or `tcs_issuer=debug,kube=warn`.
     #[arg(long, env = "TCS_LOG", default_value = "info")]
     pub log: String,
+}
+
+/// Parses a bind address. `:8081` stands for all IPv4 addresses.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| format!("'{text}' is not an address such as :8081 or 127.0.0.1:8081"))
 }

@@ -1,21 +1,23 @@
-//! Points in time as they stand in statuses and annotations. Pure.
+//! Times as statuses and annotations contain them. Pure.
 //!
-//! Kubernetes' own times end with jiff's range, a day before the year 9999 does. Certificates reach to its last second, which RFC 5280
-//! (4.1.2.5) makes the way to say "no end": 99991231235959Z.
+//! The type for Kubernetes' own times (jiff) ends a day before the end of the year 9999. A certificate can be
+//! valid until the last second of that year: 99991231235959Z means that it has no end (RFC 5280, section
+//! 4.1.2.5).
 
 use der::DateTime;
 use std::time::Duration;
 
-/// RFC 3339 in UTC, as in `9999-12-31T23:59:59Z`; the number itself if no year from 1970 to 9999 holds it.
+/// Formats Unix seconds as RFC 3339 in UTC, for example `9999-12-31T23:59:59Z`. A time outside the years 1970
+/// to 9999 is formatted as the number itself.
 pub fn rfc3339(seconds: i64) -> String {
     let time = u64::try_from(seconds).ok().map(Duration::from_secs);
     let time = time.and_then(|time| DateTime::from_unix_duration(time).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// What [`rfc3339`] wrote, in Unix seconds. What nobody here wrote gives `None`, which says nothing about the time: it is neither past nor
-/// to come.
-pub fn read(text: &str) -> Option<i64> {
+/// Parses the output of [`rfc3339`] into Unix seconds. Other text gives `None`: such a time must be taken
+/// neither for past nor for future.
+pub fn parse(text: &str) -> Option<i64> {
     match text.parse::<DateTime>() {
         Ok(time) => i64::try_from(time.unix_duration().as_secs()).ok(),
         Err(_) => text.parse().ok(),
@@ -26,7 +28,7 @@ pub fn read(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// The last second that X.509 can name.
+    /// The last second that X.509 can express.
     const NO_END: i64 = 253_402_300_799;
 
     #[test]
@@ -37,19 +39,19 @@ mod tests {
             (NO_END - 86_400, "9999-12-30T23:59:59Z"),
             (NO_END, "9999-12-31T23:59:59Z"),
         ] {
-            assert_eq!((rfc3339(seconds).as_str(), read(text)), (text, Some(seconds)));
+            assert_eq!((rfc3339(seconds).as_str(), parse(text)), (text, Some(seconds)));
         }
         for seconds in [i64::MIN, -1, NO_END + 1, i64::MAX] {
-            assert_eq!(read(&rfc3339(seconds)), Some(seconds), "the number itself");
+            assert_eq!(parse(&rfc3339(seconds)), Some(seconds), "the number itself");
         }
-        // As the status showed it before.
-        assert_eq!(read("253402300799"), Some(NO_END));
+        // As earlier versions wrote it into the status.
+        assert_eq!(parse("253402300799"), Some(NO_END));
     }
 
     #[test]
     fn review_l1_what_cannot_be_read_is_no_time() {
         for text in ["", "soon", "2026-02-30T00:00:00Z", "2026-01-31 23:59:59", "9".repeat(40).as_str()] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 }

@@ -53,8 +53,6 @@ fn write_tables() -> Result<()> {
         "-p",
         "tcs-km",
         "-p",
-        "tcs-km",
-        "-p",
         "tcs-x509",
         "--test",
         "it",

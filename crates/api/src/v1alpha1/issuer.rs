@@ -1,14 +1,15 @@
-//! `TCSIssuer`, `TCSClusterIssuer`.
+//! `TCSIssuer` and `TCSClusterIssuer`.
 
+use super::ca::{CaSpec, CaStatus, PreviousCa};
+use super::policy::PolicySpec;
+use super::schema::{no_blanks, not_null};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::policy::{PolicySpec, no_blanks, not_null};
-
-/// What an issuer is to be.
+/// Desired state of an issuer.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "tcs.intel.com",
@@ -30,123 +31,41 @@ use super::policy::{PolicySpec, no_blanks, not_null};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = no_blanks(&["secretName", "selfSign", "ca", "policy", "labels"]))]
 pub struct IssuerSpec {
-    /// Name of the Secret that publishes the CA certificate: type kubernetes.io/tls, `tls.crt` the issuing CA
-    /// and its intermediates, `ca.crt` the trust anchor, `tls.key` empty. It is written to the issuer's
-    /// namespace. A Secret of that name that is not this issuer's is left alone, and the issuer says so.
-    #[schemars(length(min = 1, max = 253), regex(pattern = super::DNS_SUBDOMAIN))]
+    /// Name of the Secret that publishes the CA certificate. Its type is kubernetes.io/tls: `tls.crt`
+    /// contains the issuing CA and its intermediates, `ca.crt` the trust anchors, and `tls.key` is empty. The
+    /// Secret is written to the issuer's namespace. If a Secret of this name exists that does not belong to
+    /// this issuer, it is not changed, and the issuer's Ready condition says so.
+    #[schemars(length(min = 1, max = 253), regex(pattern = super::schema::DNS_SUBDOMAIN))]
     pub secret_name: String,
 
-    /// Whether the service makes a self-signed CA of its own. With `false` it waits for a CA key from its owner,
-    /// delivered by way of a QuoteAttestation. It cannot be changed.
+    /// Whether the service makes a self-signed CA. With `false` it publishes a QuoteAttestation and waits
+    /// until the key owner delivers a CA key. This field cannot be changed.
     #[serde(default = "yes")]
     #[x_kube(validation = Rule::new("self == oldSelf")
         .message("selfSign cannot be changed: delete the issuer and make a new one"))]
     pub self_sign: bool,
 
-    /// What the CA of a self-signed issuer is to be. Read when the CA is made; at its renewal `lifetimeDays`, `rotationPolicy` and,
-    /// with a new key, `keyAlgorithm` are read again.
+    /// Properties of the CA of a self-signed issuer. They are read when the CA is made. At its renewal
+    /// `lifetimeDays` and `rotationPolicy` are read again, and `keyAlgorithm` if the CA gets a new key.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
 
-    /// Rules for the certificates of this issuer, beside the service's own, which they only narrow. Sent with each request: a
-    /// change holds from the next one on. The enclave judges by them, but whoever can change the issuer can change them; what must
-    /// not change stands in `ca.policy`. Left blank (null) it is refused, as every field is: to have no rules, leave it out.
+    /// Rules for the certificates of this issuer. They only narrow the service's baseline policy. They are
+    /// sent with each request, so that a change applies to the next one. The enclave enforces them, but
+    /// everyone who can change the issuer can change them: put rules that must not change into `ca.policy`. A
+    /// field that is left blank (null) is refused, as everywhere in this spec. To have no rules, leave the
+    /// field out.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
 
-    /// Labels for what the service makes for this issuer: the Secret with the CA certificate and the
-    /// QuoteAttestation. Labels of the service itself cannot be set.
+    /// Labels for the objects that the service creates for this issuer: the Secret with the CA certificate,
+    /// the Secrets with sealed keys and the QuoteAttestation. The service's own labels cannot be set here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub labels: BTreeMap<String, String>,
 }
 
-/// What the CA of a self-signed issuer is to be. What is left out is as the original made it, except for the key.
-#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.policy) || !has(self.policy.caDepth) || self.policy.caDepth <= (has(self.maxPathLen) ? self.maxPathLen : 0)")
-    .message("policy.caDepth is at most maxPathLen, which is 0 if it is left out"))]
-#[x_kube(validation = no_blanks(&[
-    "commonName",
-    "organizations",
-    "organizationalUnits",
-    "countries",
-    "localities",
-    "provinces",
-    "keyAlgorithm",
-    "lifetimeDays",
-    "rotationPolicy",
-    "maxPathLen",
-    "policy",
-    "allowEphemeral",
-]))]
-pub struct CaSpec {
-    /// Common name (CN) of the CA's subject: `SGX self-signed root certificate authority` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
-    pub common_name: Option<String>,
-
-    /// Organizations (O): `Intel(R) Corporation` by default; an empty list is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
-    pub organizations: Option<Vec<String>>,
-
-    /// Organizational units (OU).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
-    pub organizational_units: Vec<String>,
-
-    /// Countries (C), two letters each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 2, max = 2), regex(pattern = "^[A-Z]{2}$")))]
-    pub countries: Vec<String>,
-
-    /// Localities (L).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
-    pub localities: Vec<String>,
-
-    /// States or provinces (ST).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
-    pub provinces: Vec<String>,
-
-    /// Algorithm of the CA's key: `ECDSA-P256` (the default), `ECDSA-P384`, `RSA-3072` or `Ed25519`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self in ['ECDSA-P256', 'ECDSA-P384', 'RSA-3072', 'Ed25519']")
-        .message("keyAlgorithm must be ECDSA-P256, ECDSA-P384, RSA-3072 or Ed25519"))]
-    pub key_algorithm: Option<String>,
-
-    /// How many days the CA certificate is valid, 1 to 7300: 365 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 7300))]
-    pub lifetime_days: Option<u32>,
-
-    /// Whether the CA gets a new key at its renewal: `Never` (the default) or `Always`. With the same key, whoever trusts the old
-    /// certificate accepts what is issued under the new one. A new key has to be trusted first: the bundle in the Secret holds
-    /// both certificates before the first certificate under the new key is published, and until the old one has ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8))]
-    #[x_kube(validation = Rule::new("self in ['Never', 'Always']").message("rotationPolicy must be Never or Always"))]
-    pub rotation_policy: Option<String>,
-
-    /// How many CAs may stand below this one (pathLenConstraint): 0 by default, which is certificates of workloads only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 8))]
-    pub max_path_len: Option<u8>,
-
-    /// Rules for every certificate of this CA, sealed with its key: nobody can widen them later.
-    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
-    pub policy: Option<PolicySpec>,
-
-    /// Accepts a CA whose key ends with the enclave's process, on platforms that cannot seal it. Without it such an issuer
-    /// is not served.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_ephemeral: bool,
-}
-
-/// What a cluster issuer is to be: the same as an issuer.
+/// Desired state of a cluster issuer, which has the fields of an issuer.
 #[derive(Clone, CustomResource, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "tcs.intel.com",
@@ -167,31 +86,32 @@ pub struct CaSpec {
 #[serde(transparent)]
 pub struct ClusterIssuerSpec(pub IssuerSpec);
 
-/// What is true of an issuer. Written by the service only.
+/// Observed state of an issuer. Only the service writes it.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IssuerStatus {
-    /// `Ready` says whether the issuer signs, and if not, why and what to do.
+    /// `Ready` says whether the issuer signs. If it does not, the message says why and what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
-    /// The CA whose key was accepted last.
+    /// The present CA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaStatus>,
 
-    /// CAs before that one, as long as certificates under them may be valid: their trust anchors stay in `ca.crt`.
+    /// CAs that were replaced and whose certificates may still be valid. Their trust anchors stay in
+    /// `ca.crt`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub previous_cas: Vec<PreviousCa>,
 
-    /// Value of the annotation tcs.intel.com/renew, its first 63 characters, that the present CA has answered.
+    /// The value of the annotation tcs.intel.com/renew that was handled last, its first 63 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub handled_renewal: Option<String>,
 
-    /// Kind of the evidence that the enclave gives, for example `sgx-dcap-v3`.
+    /// Kind of the evidence that the enclave produces, for example `sgx-quote-v3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub evidence: Option<String>,
@@ -201,66 +121,29 @@ pub struct IssuerStatus {
     #[schemars(length(max = 63))]
     pub assurance: Option<String>,
 
-    /// Whether the platform is a simulated one, which protects nothing.
+    /// Whether the platform is simulated. A simulated platform protects nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulated: Option<bool>,
 
-    /// The key pair for which a CA key is awaited.
+    /// The open offer: the enclave's key pair for which a delivery is awaited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferStatus>,
 
-    /// The delivery that was refused last; it is not tried again.
+    /// The delivery that was refused last. It is not tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_delivery: Option<RefusedDelivery>,
 
-    /// Name of the Secret in which the CA certificate was published.
+    /// Name of the Secret that publishes the CA certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
 }
 
-/// A CA, as its certificate says.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CaStatus {
-    /// SHA-256 of the certificate's DER, lower-case hex.
-    #[schemars(length(max = 64))]
-    pub fingerprint: String,
-    /// End of the certificate's validity, RFC 3339.
-    #[schemars(length(max = 63))]
-    pub not_after: String,
-    /// Algorithm of the CA key, for example `rsa-4096`.
-    #[schemars(length(max = 63))]
-    pub key_algorithm: String,
-    /// Format in which the key was delivered, for example `kmra-v1`.
-    #[schemars(length(max = 63))]
-    pub key_format: String,
-    /// Its trust anchor, PEM.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 98304))]
-    pub trust_anchor: String,
-}
-
-/// A CA that another one took the place of.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PreviousCa {
-    /// SHA-256 of the issuing CA certificate's DER, lower-case hex.
-    #[schemars(length(max = 64))]
-    pub fingerprint: String,
-    /// When the last certificate under it has ended, RFC 3339.
-    #[schemars(length(max = 63))]
-    pub not_after: String,
-    /// Its trust anchor, PEM.
-    #[schemars(length(max = 98304))]
-    pub trust_anchor: String,
-}
-
-/// A key pair in the enclave for which a CA key is awaited.
+/// An offer: a key pair of the enclave for which a delivery is awaited.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferStatus {
-    /// The enclave's name for it, lower-case hex.
+    /// The enclave's identifier of the offer, lower-case hex.
     #[schemars(length(max = 128))]
     pub id: String,
     /// Name of the QuoteAttestation, in namespace tcs-issuer, that publishes it.
@@ -272,10 +155,10 @@ pub struct OfferStatus {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusedDelivery {
-    /// Id of the offer that it was for.
+    /// Identifier of the offer that it answers.
     #[schemars(length(max = 128))]
     pub offer: String,
-    /// UID of the Secret that held it.
+    /// UID of the Secret that contained it.
     #[schemars(length(max = 63))]
     pub secret_uid: String,
     /// resourceVersion of that Secret when it was read.
@@ -284,16 +167,16 @@ pub struct RefusedDelivery {
     /// Stable code of the refusal.
     #[schemars(length(max = 63))]
     pub code: String,
-    /// What was said of it.
+    /// The message of the refusal.
     #[serde(default)]
     #[schemars(length(max = 32768))]
     pub message: String,
 }
 
 impl RefusedDelivery {
-    /// Whether both speak of one delivery: the same offer and the same state of the same Secret.
+    /// Whether both describe one delivery: the same offer, and the same Secret in the same version.
     #[must_use]
-    pub fn is_of(&self, other: &Self) -> bool {
+    pub fn is_same_delivery(&self, other: &Self) -> bool {
         self.offer == other.offer
             && self.secret_uid == other.secret_uid
             && self.secret_resource_version == other.secret_resource_version
@@ -304,8 +187,8 @@ fn yes() -> bool {
     true
 }
 
-/// The labels' schema: bounded, so that the rules' cost is, and checked as the API server checks labels. What the
-/// service sets itself is refused instead of being overwritten silently.
+/// The schema of `labels`. It is bounded, because the API server bounds the cost of rules, and it checks
+/// labels as the API server does. The service's own labels are refused instead of being overwritten silently.
 fn labels_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",

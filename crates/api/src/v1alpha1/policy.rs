@@ -1,13 +1,13 @@
-//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost on the way: what cannot be read, or is not known here, is
-//! an error.
+//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that
+//! cannot be read or that is not known is an error.
 
+use super::schema::{no_blanks, not_null};
 use kube::KubeSchema;
-use kube::core::Rule;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-/// Rules for certificates. A list that is left out is no rule, an empty one allows nothing of its kind, and one that is left blank
-/// (null) is refused. As soon as one of the seven lists of names is there, names of kinds without a list are refused. Other
-/// attributes of a subject are free.
+/// Rules for certificates. A list that is left out is no rule. An empty list allows nothing of its kind. A
+/// list that is left blank (null) is refused. If one of the seven lists of names is present, names of a kind
+/// without a list are refused. Other attributes of the subject are not restricted.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames) || has(self.organizations) || has(self.organizationalUnits))")
@@ -26,7 +26,8 @@ use serde::{Deserialize, Deserializer, Serialize};
     "caDepth",
 ]))]
 pub struct PolicySpec {
-    /// DNS names: `a.example`, `*.a.example` (one label before it) or `**.a.example` (one or more).
+    /// Allowed DNS names: `a.example`, `*.a.example` (one label in place of `*`) or `**.a.example` (one or
+    /// more labels).
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -39,7 +40,8 @@ pub struct PolicySpec {
     )]
     pub dns_names: Option<Vec<String>>,
 
-    /// URIs: `spiffe://td.example/ns/*/sa/web`; `*` is one segment of the path, `**` at the end one or more.
+    /// Allowed URIs, for example `spiffe://td.example/ns/*/sa/web`. `*` stands for one segment of the path,
+    /// `**` at the end for one or more.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -50,7 +52,7 @@ pub struct PolicySpec {
     )]
     pub uris: Option<Vec<String>>,
 
-    /// IP addresses: `10.0.0.0/8`, `2001:db8::/32` or one address.
+    /// Allowed IP addresses: `10.0.0.0/8`, `2001:db8::/32` or a single address.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -58,7 +60,7 @@ pub struct PolicySpec {
     )]
     pub ip_ranges: Option<Vec<String>>,
 
-    /// E-mail addresses: `user@a.example`, or `*@` and a pattern of DNS names.
+    /// Allowed e-mail addresses: `user@a.example`, or `*@` followed by a pattern of DNS names.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -71,22 +73,24 @@ pub struct PolicySpec {
     )]
     pub email_addresses: Option<Vec<String>>,
 
-    /// Common names of the subject, or `*` for any. Without this list a common name must stand among the alternative names, too.
+    /// Allowed common names (CN) of the subject, or `*` for any. Without this list a common name must also be
+    /// one of the subject alternative names.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub common_names: Option<Vec<String>>,
 
-    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for any.
+    /// Allowed organizations (O) of the subject, or `*` for any. Kubernetes reads the organizations of a
+    /// client certificate as groups.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub organizations: Option<Vec<String>>,
 
-    /// Organizational units (OU) of the subject, or `*` for any.
+    /// Allowed organizational units (OU) of the subject, or `*` for any.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub organizational_units: Option<Vec<String>>,
 
-    /// Usages by their Kubernetes names, for example `digital signature` and `server auth`.
+    /// Allowed usages by their Kubernetes names, for example `digital signature` and `server auth`.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 32),
@@ -99,13 +103,14 @@ pub struct PolicySpec {
     )]
     pub usages: Option<Vec<String>>,
 
-    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). Whoever asks for more gets this.
+    /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). A request for
+    /// a longer lifetime gets this one.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 600, max = 31_536_000))]
     pub max_lifetime_seconds: Option<u32>,
 
-    /// Algorithms of the certificates' keys: `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`,
-    /// `Ed25519`.
+    /// Allowed algorithms of the certificates' keys: `RSA`, `RSA-3072` (RSA with at least 3072 bits),
+    /// `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 16),
@@ -116,30 +121,14 @@ pub struct PolicySpec {
     )]
     pub key_algorithms: Option<Vec<String>>,
 
-    /// How many levels of CAs may stand below the CA: 0 by default, which is certificates of workloads only. Under `spec.ca.policy` it
-    /// allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for requests with the usage `cert sign` and the annotation
-    /// `experimental.cert-manager.io/request-is-ca: "true"`. It is read when the CA is made. Under `spec.policy` it only lowers that, and
-    /// lists of names there allow no CA certificate at all: what a CA below signs is judged by nobody here. Of the other rules
-    /// `usages` bind it, too, as they stand in its certificate; `keyAlgorithms` do not.
+    /// How many levels of CAs may exist below the CA: 0 by default, which allows certificates of workloads
+    /// only. In `spec.ca.policy` it allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for
+    /// requests with the usage `cert sign` and the annotation `experimental.cert-manager.io/request-is-ca:
+    /// "true"`. It is read when the CA is made. In `spec.policy` it only lowers that depth. Together with
+    /// lists of names it allows no CA certificate at all, because this service does not check what a
+    /// subordinate CA signs. `usages` also apply to a subordinate CA, because its certificate contains them;
+    /// `keyAlgorithms` do not.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 6))]
     pub ca_depth: Option<u8>,
-}
-
-/// A field that is there has a value. Null, which YAML makes of a field that is left blank, could mean a rule or none.
-pub(super) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-/// The rule by which the API server refuses null as the value of one of an object's fields, which are all of `fields`.
-///
-/// These fields must be `nullable`: of fields that are not, the API server drops nulls silently, also when it reads what is stored
-/// (Kubernetes documentation, "Defaulting and Nullable"). In a rule a null is absent like a field that is not there, but the object's
-/// size counts it.
-pub(super) fn no_blanks(fields: &[&str]) -> Rule {
-    let present: Vec<String> = fields.iter().map(|field| format!("(has(self.{field}) ? 1 : 0)")).collect();
-    Rule::new(format!("size(dyn(self)) == {}", present.join(" + ")))
-        .message("a field that is left blank is null, which is no value: leave it out, or write [] for a list that allows nothing")
 }

@@ -180,13 +180,16 @@ fn a_refused_delivery_is_known_by_offer_and_secret() {
         code: "KeyMismatch".into(),
         message: "why".into(),
     };
-    assert!(refused.is_of(&RefusedDelivery { code: String::new(), ..refused.clone() }));
-    assert!(!refused.is_of(&RefusedDelivery { secret_resource_version: "8".into(), ..refused.clone() }));
-    assert!(!refused.is_of(&RefusedDelivery { secret_uid: "v".into(), ..refused.clone() }));
-    assert!(!refused.is_of(&RefusedDelivery { offer: "0b".into(), ..refused.clone() }));
+    assert!(refused.is_same_delivery(&RefusedDelivery { code: String::new(), ..refused.clone() }));
+    assert!(
+        !refused
+            .is_same_delivery(&RefusedDelivery { secret_resource_version: "8".into(), ..refused.clone() })
+    );
+    assert!(!refused.is_same_delivery(&RefusedDelivery { secret_uid: "v".into(), ..refused.clone() }));
+    assert!(!refused.is_same_delivery(&RefusedDelivery { offer: "0b".into(), ..refused.clone() }));
 }
 
-/// What an older CRD let in. `null` is not read as the lack of a rule, of any field: the names are those of the schema.
+/// An older CRD allowed `null`. It is not read as the absence of a rule, in any field of the schema.
 #[test]
 fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
     let schema = schema("TCSIssuer");
@@ -214,7 +217,7 @@ fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
     assert_eq!(read.policy.unwrap().dns_names, Some(Vec::new()));
 }
 
-/// The rule of a newer CRD, which this controller does not know.
+/// A rule of a newer CRD that this controller does not know.
 #[test]
 fn review_l3_a_rule_that_is_not_known_makes_the_issuer_unreadable() {
     for spec in [
@@ -226,7 +229,8 @@ fn review_l3_a_rule_that_is_not_known_makes_the_issuer_unreadable() {
     }
 }
 
-/// The rule that refuses null counts the fields, so it must know all of them; and they must be nullable, or null goes silently.
+/// The rule that refuses null counts the fields, so it must name all of them. They must be nullable, or the
+/// API server drops null silently.
 #[test]
 fn review_l5_the_crds_refuse_blank_fields() {
     for kind in ["TCSIssuer", "TCSClusterIssuer"] {

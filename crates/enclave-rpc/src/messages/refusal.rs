@@ -13,13 +13,17 @@ pub struct Refusal {
     /// What happened and what to do, in one sentence.
     #[n(1)]
     pub message: String,
+    /// Whether the offer has ended, so that the key must be wrapped for a new one. False if the field is absent.
+    #[n(2)]
+    #[cbor(default)]
+    pub offer_ended: bool,
 }
 
 impl Refusal {
-    /// A refusal with this code.
+    /// A refusal with this code that does not end an offer.
     #[must_use]
-    pub fn new(code: RefusalCode, message: &str) -> Self {
-        Self { code, message: message.to_owned() }
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), offer_ended: false }
     }
 }
 

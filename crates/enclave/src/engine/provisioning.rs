@@ -101,7 +101,8 @@ impl Engine {
         } else {
             format!("{left} more attempts")
         };
-        refuse(refusal.code, &format!("{}; {note}", refusal.message))
+        let message = format!("{}; {note}", refusal.message);
+        Refusal { code: refusal.code, message, offer_ended: left == 0 }
     }
 }
 
@@ -158,10 +159,13 @@ fn formats(names: &[String]) -> Result<Vec<WrapFormat>, Refusal> {
 fn no_offer(reason: OfferError) -> Refusal {
     match reason {
         OfferError::Unknown => refuse(RefusalCode::UnknownOffer, "the issuer has no such open offer"),
-        OfferError::Exhausted => refuse(
-            RefusalCode::OfferExhausted,
-            "the offer is closed after its last attempt: attest and wrap again",
-        ),
+        OfferError::Exhausted => Refusal {
+            offer_ended: true,
+            ..refuse(
+                RefusalCode::OfferExhausted,
+                "the offer is closed after its last attempt: attest and wrap again",
+            )
+        },
         OfferError::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
     }
 }

@@ -1,10 +1,11 @@
-//! Whether the service may serve: only while the admission policies that limit it are in force.
+//! The service serves only while the admission policies that limit it are in force.
 //!
-//! They are checked at start, at each change of one of them, and by a slow timer, which also sees an API server that was started without
-//! its admission plugin. While they are not in force, they are checked every few seconds.
+//! The policies are checked at start, whenever one of them changes, and by a slow timer. The timer also
+//! notices an API server that was restarted without its admission plugin. While the policies are not in
+//! force, they are checked every few seconds.
 
 use super::admission_check::{check, url};
-use super::admission_policies::{Expected, Fault};
+use super::admission_policies::{Expected, PolicyFault};
 use futures::TryStreamExt as _;
 use kube::Client;
 use kube::api::{WatchEvent, WatchParams};
@@ -15,26 +16,26 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How long a pass waits for the first check.
+/// How long a reconcile waits for the first check.
 const GRACE: Duration = Duration::from_secs(10);
-/// Between two tries of a write that the policies must refuse.
+/// Pause between two tries of a write that the policies must refuse.
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
 /// How long a check may take.
-const LONGEST_CHECK: Duration = Duration::from_mins(1);
-/// Between two checks when nothing changes.
+const CHECK_TIMEOUT: Duration = Duration::from_mins(1);
+/// Pause between two checks while the policies are in force and do not change.
 const RECHECK: Duration = Duration::from_mins(10);
-/// Between two checks while the policies are not in force: this at first, then twice as long each time.
-const SHORTEST: Duration = Duration::from_millis(500);
-/// And at most this.
-const LONGEST: Duration = Duration::from_secs(5);
+/// First pause between two checks while the policies are not in force. It is doubled each time.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+/// Longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is known of the policies.
+/// What is known about the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing yet, and why.
+    /// They have not been checked yet, and why.
     Unchecked(Arc<str>),
     InForce,
-    /// Why they cannot be relied on, and what to do.
+    /// They are not in force: why, and what to do.
     Broken(Arc<str>),
 }
 
@@ -47,14 +48,14 @@ impl State {
     }
 }
 
-/// What the reconcilers ask before they sign or write; cheap to clone.
+/// The state of the policies. Reconcilers ask it before they sign or write. Cheap to clone.
 #[derive(Clone)]
 pub struct AdmissionGate {
     state: watch::Receiver<State>,
 }
 
 impl AdmissionGate {
-    /// Starts the tasks that check, until `stop`.
+    /// Starts the tasks that check the policies until `stop`.
     #[must_use]
     pub fn start(client: &Client, expected: Vec<Expected>, stop: &CancellationToken) -> Self {
         let (sender, state) =
@@ -74,19 +75,20 @@ impl AdmissionGate {
         Self { state }
     }
 
-    /// Why nothing may be signed or written, if so.
+    /// Why nothing may be signed or written; `None` while the policies are in force.
     #[must_use]
     pub fn refusal(&self) -> Option<Arc<str>> {
         self.state.borrow().refusal()
     }
 
-    /// Whether nothing is known yet: then the refusal is no news for anybody.
+    /// Whether no check was completed yet. Such a refusal is not announced.
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
         matches!(&*self.state.borrow(), State::Unchecked(_))
     }
 
-    /// As [`Self::refusal`], after waiting a little for the first check: a controller that starts must not call issuers unready.
+    /// As [`Self::refusal`], after waiting for the first check for a few seconds: a controller that starts
+    /// must not set issuers to not ready.
     pub async fn settled(&self) -> Option<Arc<str>> {
         let mut state = self.state.clone();
         let checked = state.wait_for(|state| !matches!(state, State::Unchecked(_)));
@@ -94,7 +96,7 @@ impl AdmissionGate {
         self.refusal()
     }
 
-    /// Resolves at the next change; never if the checks have ended.
+    /// Resolves at the next change. Never resolves after the checks have ended.
     pub async fn changed(&mut self) {
         if self.state.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -108,33 +110,33 @@ async fn keep_checked(
     sender: watch::Sender<State>,
     changed: Arc<Notify>,
 ) {
-    let mut pause = SHORTEST;
+    let mut pause = MIN_PAUSE;
     loop {
-        let found = match tokio::time::timeout(LONGEST_CHECK, check(&client, &expected, PROBE_PAUSE)).await {
+        let found = match tokio::time::timeout(CHECK_TIMEOUT, check(&client, &expected, PROBE_PAUSE)).await {
             Ok(found) => found.map_err(|error| error.to_string()),
             Err(_) => Err("the API server did not answer in time".to_owned()),
         };
         if let Err(error) = &found {
             tracing::warn!(
                 error,
-                "the admission policies could not be checked; what was known of them stands"
+                "the admission policies could not be checked; the previous result stays valid"
             );
         }
         sender.send_if_modified(|state| {
             let next = after(state, found);
-            let news = *state != next;
-            if news {
+            let changed = *state != next;
+            if changed {
                 match &next {
                     State::InForce => tracing::info!("the admission policies are in force"),
                     State::Unchecked(why) | State::Broken(why) => tracing::warn!(%why, "nothing is served"),
                 }
             }
             *state = next;
-            news
+            changed
         });
         let in_force = *sender.borrow() == State::InForce;
         let wait = if in_force { RECHECK } else { pause };
-        pause = if in_force { SHORTEST } else { pause.saturating_mul(2).min(LONGEST) };
+        pause = if in_force { MIN_PAUSE } else { pause.saturating_mul(2).min(MAX_PAUSE) };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = changed.notified() => {}
@@ -142,8 +144,8 @@ async fn keep_checked(
     }
 }
 
-/// What is known after a check. One that could not be made says nothing about the policies, so what was known stays.
-fn after(state: &State, found: Result<Result<(), Fault>, String>) -> State {
+/// The state after a check. If a check could not be made, the previous state stays.
+fn after(state: &State, found: Result<Result<(), PolicyFault>, String>) -> State {
     match found {
         Ok(Ok(())) => State::InForce,
         Ok(Err(fault)) => State::Broken(fault.to_string().into()),
@@ -156,15 +158,15 @@ fn after(state: &State, found: Result<Result<(), Fault>, String>) -> State {
     }
 }
 
-/// Any event calls for a check, and so does the end of a watch: what was missed in between is not known.
+/// Any event starts a check, and so does the end of a watch, because changes may have been missed.
 async fn watch_object(client: Client, object: Expected, changed: Arc<Notify>) {
-    let mut pause = SHORTEST;
+    let mut pause = MIN_PAUSE;
     loop {
         match follow(&client, &object, &changed).await {
-            Ok(()) => pause = SHORTEST,
+            Ok(()) => pause = MIN_PAUSE,
             Err(error) => {
                 tracing::debug!(%error, name = object.name, "the watch of an admission policy failed, trying again");
-                pause = pause.saturating_mul(2).min(LONGEST);
+                pause = pause.saturating_mul(2).min(MAX_PAUSE);
             }
         }
         changed.notify_one();
@@ -172,7 +174,8 @@ async fn watch_object(client: Client, object: Expected, changed: Arc<Notify>) {
     }
 }
 
-/// Until the API server ends the watch. Events are read as plain JSON, and not looked at.
+/// Follows one watch until the API server ends it. Events are read as plain JSON, and their content is
+/// ignored.
 async fn follow(client: &Client, object: &Expected, changed: &Notify) -> Result<(), kube::Error> {
     let only = WatchParams::default().fields(&format!("metadata.name={}", object.name)).disable_bookmarks();
     let watch = Request::new(url(object.kind)).watch(&only, "").map_err(kube::Error::BuildRequest)?;
@@ -190,8 +193,8 @@ async fn follow(client: &Client, object: &Expected, changed: &Notify) -> Result<
 mod tests {
     use super::*;
 
-    fn broken() -> Fault {
-        Fault::NotEnforced { answer: "it was accepted".into() }
+    fn broken() -> PolicyFault {
+        PolicyFault::NotEnforced { answer: "it was accepted".into() }
     }
 
     fn unreachable() -> String {
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn review_l9_only_a_check_that_was_made_changes_what_is_known() {
+    fn review_l9_only_a_completed_check_changes_the_state() {
         let unchecked = State::Unchecked("not yet".into());
         for state in [&unchecked, &State::InForce, &State::Broken("why".into())] {
             assert_eq!(after(state, Ok(Ok(()))), State::InForce);

@@ -10,48 +10,49 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower::util::MapResponseLayer;
 
-/// A client as the environment configures it: kubeconfig or ServiceAccount.
+/// A client with the configuration of the environment: kubeconfig or ServiceAccount.
 ///
-/// Its answers are valid UTF-8, as JSON has to be (RFC 8259, section 8.1). The API server keeps names of fields in
-/// `metadata.managedFields` of built-in kinds byte by byte as a client sent them, and kube refuses a whole list for one
-/// byte that is not UTF-8. Beside the client comes the clock that the answers tell.
+/// Responses are made valid UTF-8, as JSON must be (RFC 8259, section 8.1). In `metadata.managedFields` of
+/// built-in kinds the API server keeps field names byte by byte as a client sent them, and kube refuses a
+/// whole list for one byte that is not UTF-8. The second value is the clock that reads the date of every
+/// response.
 pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     let clock = ServerClock::default();
-    let heard = clock.clone();
-    let layer = MapResponseLayer::new(move |answer: Response<Box<DynBody>>| {
-        heard.hear(answer.headers());
-        answer.map(ValidUtf8::of)
+    let observer = clock.clone();
+    let layer = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
+        observer.observe(response.headers());
+        response.map(ValidUtf8::of)
     });
     Ok((ClientBuilder::try_from(config)?.with_layer(&layer).build(), clock))
 }
 
-/// A body with U+FFFD in place of what is not UTF-8.
+/// A body in which U+FFFD replaces bytes that are not UTF-8.
 struct ValidUtf8<B> {
     body: B,
-    /// The beginning of a character that the last frame ended in: at most three bytes.
-    begun: Vec<u8>,
+    /// An incomplete character at the end of the last frame: at most three bytes.
+    partial: Vec<u8>,
 }
 
 impl<B> ValidUtf8<B> {
     fn of(body: B) -> Self {
-        Self { body, begun: Vec::new() }
+        Self { body, partial: Vec::new() }
     }
 
     fn valid(&mut self, data: Bytes) -> Bytes {
-        if self.begun.is_empty() && std::str::from_utf8(&data).is_ok() {
+        if self.partial.is_empty() && std::str::from_utf8(&data).is_ok() {
             return data;
         }
-        let mut bytes = std::mem::take(&mut self.begun);
+        let mut bytes = std::mem::take(&mut self.partial);
         bytes.extend_from_slice(&data);
         let mut valid = String::with_capacity(bytes.len());
         let mut chunks = bytes.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             valid.push_str(chunk.valid());
             let invalid = chunk.invalid();
-            let is_begun = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
-            if chunks.peek().is_none() && is_begun {
-                self.begun = invalid.to_vec();
+            let is_partial = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            if chunks.peek().is_none() && is_partial {
+                self.partial = invalid.to_vec();
             } else if !invalid.is_empty() {
                 valid.push(char::REPLACEMENT_CHARACTER);
             }
@@ -71,9 +72,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ValidUtf8<B> {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None if self.begun.is_empty() => return Poll::Ready(None),
+            None if self.partial.is_empty() => return Poll::Ready(None),
             None => {
-                self.begun.clear();
+                self.partial.clear();
                 let last = Bytes::from_static("\u{fffd}".as_bytes());
                 return Poll::Ready(Some(Ok(Frame::data(last))));
             }
@@ -85,7 +86,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ValidUtf8<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.begun.is_empty() && self.body.is_end_stream()
+        self.partial.is_empty() && self.body.is_end_stream()
     }
 }
 
@@ -117,12 +118,12 @@ mod tests {
         {
             read.extend(frame.unwrap().into_data().unwrap());
         }
-        assert!(body.is_end_stream() || body.begun.is_empty());
+        assert!(body.is_end_stream() || body.partial.is_empty());
         read
     }
 
     #[tokio::test]
-    async fn review_h1_answers_are_valid_utf_8_wherever_they_are_cut() {
+    async fn review_h1_responses_are_valid_utf_8_wherever_they_are_split() {
         let whole = "a\u{e4}\u{20ac}\u{1d11e}z".as_bytes();
         let broken = b"{\"f:\xff\xfe\":\"\xe2\x82\",\"\xf0\x9f\"}\xe2\x82";
         for text in [whole, broken.as_slice()] {

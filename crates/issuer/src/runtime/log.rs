@@ -1,15 +1,16 @@
-//! The log.
+//! The log subscriber.
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Where kube's client writes whole answers of the API server, Secrets among them, as a warning when it cannot decode one.
-const ANSWERS: &str = "kube_client::client";
+/// When kube's client cannot decode a response of the API server, it logs the whole response here as a
+/// warning. The response may contain Secrets.
+const RESPONSES: &str = "kube_client::client";
 
-/// Writes what `filter` lets through, such as `info` or `tcs_issuer=debug,kube=warn`, and never an answer of the API server
-/// above the level debug, whatever `filter` says.
+/// Logs the lines that `filter` allows, such as `info` or `tcs_issuer=debug,kube=warn`. Whatever `filter`
+/// says, responses of the API server are not logged above the level debug.
 pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -19,12 +20,12 @@ where
     Ok(tracing_subscriber::registry()
         .with(lines)
         .with(filter)
-        .with(filter_fn(|line| !may_hold_an_answer(line))))
+        .with(filter_fn(|line| !may_contain_a_response(line))))
 }
 
-/// `tracing`'s levels grow with their verbosity: an error is less than debug.
-fn may_hold_an_answer(line: &Metadata<'_>) -> bool {
-    line.is_event() && line.target() == ANSWERS && *line.level() < Level::DEBUG
+/// The order of `tracing`'s levels is that of their verbosity: an error is less than debug.
+fn may_contain_a_response(line: &Metadata<'_>) -> bool {
+    line.is_event() && line.target() == RESPONSES && *line.level() < Level::DEBUG
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    /// What was written to a log.
+    /// The lines of a log.
     #[derive(Clone, Default)]
     pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -73,7 +74,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn review_h1_answers_of_the_api_server_are_never_logged_above_debug() {
+    fn review_h1_responses_of_the_api_server_are_never_logged_above_debug() {
         let filters =
             ["info", "warn", "debug", "trace", "kube_client=warn", "kube_client::client=trace,info"];
         for filter in filters {

@@ -1,51 +1,48 @@
-//! The one way in which the controller watches a kind, and what it knows of objects that cannot be decoded.
+//! A watch of one kind that no object can stop. The controller watches every kind in this way.
 
-use crate::metrics::{Kind, Metrics};
 use crate::runtime::guarded::{Guarded, Unreadable};
+use crate::runtime::unreadable::{ObjectName, UnreadableObjects};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::Sender;
 
-/// A pause besides the stream's own back-off, which begins anew with every success.
+/// A pause in addition to the back-off of the stream, which starts again after every success.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// What a watch tells.
+/// An event of a watch.
 #[derive(Debug)]
-pub enum Seen<K> {
-    /// What kube's watcher tells, of objects that could be decoded.
+pub enum GuardedEvent<K> {
+    /// An event of kube's watcher about an object that could be decoded, or about the list.
     Event(watcher::Event<K>),
-    /// The object exists, was made or changed, and cannot be decoded. Whatever is kept of an earlier version no longer holds.
+    /// The object was created or changed, and cannot be decoded. An earlier version of it must not be used
+    /// any longer.
     Unreadable(Box<Unreadable>),
-    /// The object could not be decoded, and now it is gone.
-    Gone(Box<Unreadable>),
+    /// An object that could not be decoded was deleted.
+    Deleted(Box<Unreadable>),
 }
 
-/// A watch of one kind that no object can bring to a halt.
+/// A watch of one kind that no object can stop.
 pub struct Watch<K> {
     events: BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>,
     unreadable: Arc<UnreadableObjects>,
     kind: String,
-    listed: BTreeSet<Name>,
-    forget: Forget,
+    listed: BTreeSet<ObjectName>,
+    outdated: Outdated,
 }
 
-/// What is no longer true of the unreadable objects as soon as the last event was handled. Until then an object that became
-/// readable is known in two places, so that nobody ever finds it in none.
-enum Forget {
-    Nothing,
-    One(Name),
+/// Which unreadable objects are dropped once the last event is handled. Until then an object that became
+/// readable is known in two places, so that nobody finds it in neither.
+enum Outdated {
+    None,
+    One(ObjectName),
     NotListed,
 }
 
@@ -53,7 +50,7 @@ impl<K> Watch<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    /// Watches what the `api` reaches. Unreadable objects are kept in `unreadable`.
+    /// Watches the objects that `api` reaches. Objects that cannot be decoded are kept in `unreadable`.
     pub fn new(api: Api<Guarded<K>>, unreadable: Arc<UnreadableObjects>) -> Self {
         Self::of(watcher(api, watcher::Config::default()).default_backoff(), unreadable)
     }
@@ -64,18 +61,18 @@ where
     ) -> Self {
         let kind = K::kind(&()).into_owned();
         unreadable.retain(&kind, |_| true);
-        Self { events: events.boxed(), unreadable, kind, listed: BTreeSet::new(), forget: Forget::Nothing }
+        Self { events: events.boxed(), unreadable, kind, listed: BTreeSet::new(), outdated: Outdated::None }
     }
 
-    /// What happened next; the event before counts as handled. `None` if the watch ended, which it does not by itself. Errors are
-    /// logged and waited out.
-    pub async fn next(&mut self) -> Option<Seen<K>> {
+    /// The next event; the previous one counts as handled. `None` if the watch ended, which does not happen
+    /// by itself. After an error, which is logged, the watch continues.
+    pub async fn next(&mut self) -> Option<GuardedEvent<K>> {
         self.handled();
         loop {
             match self.events.try_next().await {
                 Ok(event) => {
-                    if let Some(seen) = self.sort(event?) {
-                        return Some(seen);
+                    if let Some(event) = self.sort(event?) {
+                        return Some(event);
                     }
                 }
                 Err(error) => {
@@ -86,18 +83,18 @@ where
         }
     }
 
-    /// To be called when the last event is where it belongs, before anybody is told of it who asks whether an object can be read.
-    /// Whether an object was unreadable before and no longer is.
+    /// Call this after the last event was stored, and before others are notified of it who ask which objects
+    /// cannot be decoded. Returns whether an object that was unreadable no longer is.
     pub fn handled(&mut self) -> bool {
         let listed = &self.listed;
-        match std::mem::replace(&mut self.forget, Forget::Nothing) {
-            Forget::Nothing => false,
-            Forget::One(name) => self.unreadable.retain(&self.kind, |known| *known != name),
-            Forget::NotListed => self.unreadable.retain(&self.kind, |known| listed.contains(known)),
+        match std::mem::replace(&mut self.outdated, Outdated::None) {
+            Outdated::None => false,
+            Outdated::One(name) => self.unreadable.retain(&self.kind, |known| *known != name),
+            Outdated::NotListed => self.unreadable.retain(&self.kind, |known| listed.contains(known)),
         }
     }
 
-    fn sort(&mut self, event: watcher::Event<Guarded<K>>) -> Option<Seen<K>> {
+    fn sort(&mut self, event: watcher::Event<Guarded<K>>) -> Option<GuardedEvent<K>> {
         use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
         let event = match event {
             Init => {
@@ -108,157 +105,57 @@ where
                 Ok(object) => InitApply(object),
                 Err(unreadable) => {
                     self.unreadable.add(&unreadable);
-                    self.listed.insert(Name::of(&unreadable.metadata));
+                    self.listed.insert(ObjectName::of(&unreadable.metadata));
                     return None;
                 }
             },
             InitDone => {
-                self.forget = Forget::NotListed;
+                self.outdated = Outdated::NotListed;
                 InitDone
             }
             Apply(object) => match object.read() {
                 Ok(object) => {
-                    self.forget = Forget::One(Name::of(object.meta()));
+                    self.outdated = Outdated::One(ObjectName::of(object.meta()));
                     Apply(object)
                 }
                 Err(unreadable) => {
                     self.unreadable.add(&unreadable);
-                    return Some(Seen::Unreadable(unreadable));
+                    return Some(GuardedEvent::Unreadable(unreadable));
                 }
             },
             Delete(object) => {
-                self.forget = Forget::One(Name::of(object.meta()));
+                self.outdated = Outdated::One(ObjectName::of(object.meta()));
                 match object.read() {
                     Ok(object) => Delete(object),
-                    Err(unreadable) => return Some(Seen::Gone(unreadable)),
+                    Err(unreadable) => return Some(GuardedEvent::Deleted(unreadable)),
                 }
             }
         };
-        Some(Seen::Event(event))
+        Some(GuardedEvent::Event(event))
     }
 }
 
-/// Takes what is kept of an object out of a store. Its earlier version must not be served on: the one that cannot be read
-/// may allow less.
-pub fn remove_from<K>(writer: &mut Writer<K>, unreadable: &Unreadable) -> Option<Arc<K>>
+/// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because
+/// the present version may allow less.
+pub fn remove_from<K>(writer: &mut Writer<K>, unreadable: &Unreadable)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     let mut reference = ObjectRef::new(unreadable.name());
     reference.namespace.clone_from(&unreadable.metadata.namespace);
-    let kept = writer.as_reader().get(&reference)?;
-    writer.apply_watcher_event(&watcher::Event::Delete((*kept).clone()));
-    Some(kept)
-}
-
-/// The unreadable objects of all watched kinds.
-pub struct UnreadableObjects {
-    kinds: Mutex<BTreeMap<String, BTreeMap<Name, Known>>>,
-    count: Family<Kind, Gauge>,
-    announce: Sender<Box<Unreadable>>,
-}
-
-/// What is kept of one; little, because there may be many.
-struct Known {
-    uid: Option<String>,
-    version: Option<String>,
-    text: String,
-}
-
-impl UnreadableObjects {
-    /// None yet; how many there are of each kind is kept in the metrics. Each version of one goes to `announce`, so that its owner is told;
-    /// while that is full, to the log alone.
-    #[must_use]
-    pub fn new(metrics: &Metrics, announce: Sender<Box<Unreadable>>) -> Self {
-        Self { kinds: Mutex::default(), count: metrics.unreadable.clone(), announce }
-    }
-
-    /// Why an object cannot be read, as a sentence that names it, if that is so.
-    #[must_use]
-    pub fn why(&self, kind: &str, namespace: Option<&str>, name: &str) -> Option<String> {
-        let name = Name(namespace.unwrap_or_default().to_owned(), name.to_owned());
-        Some(self.lock().get(kind)?.get(&name)?.text.clone())
-    }
-
-    /// The UIDs of all objects of these kinds: of those that could be decoded, which `readable` tells, and of the others. None becomes
-    /// readable or unreadable meanwhile.
-    ///
-    /// Fails with a sentence about one of which no UID can be read: then nobody can say what does not exist.
-    pub fn existing(
-        &self,
-        kinds: &[&str],
-        readable: impl FnOnce() -> HashSet<String>,
-    ) -> Result<HashSet<String>, String> {
-        let known = self.lock();
-        let mut uids = readable();
-        for (name, unreadable) in kinds.iter().filter_map(|kind| known.get(*kind)).flatten() {
-            match &unreadable.uid {
-                Some(uid) if !uid.is_empty() && !name.1.is_empty() => drop(uids.insert(uid.clone())),
-                _ => return Err(format!("an object has no UID that can be read: {}", unreadable.text)),
-            }
-        }
-        Ok(uids)
-    }
-
-    /// Says so once for each version of the object.
-    fn add(&self, object: &Unreadable) {
-        let (uid, version) = (object.metadata.uid.clone(), object.metadata.resource_version.clone());
-        let known = Known { uid, version, text: object.to_string() };
-        let mut is_news = true;
-        self.change(&object.kind, |all| {
-            let before = all.insert(Name::of(&object.metadata), known);
-            is_news = before.is_none_or(|before| before.version != object.metadata.resource_version);
-        });
-        if is_news {
-            tracing::warn!(
-                uid = object.metadata.uid.as_deref().unwrap_or_default(),
-                version = object.metadata.resource_version.as_deref().unwrap_or_default(),
-                "{object}; it is left out until it changes"
-            );
-            let _ = self.announce.try_send(Box::new(object.clone()));
-        }
-    }
-
-    /// Whether any was dropped.
-    fn retain(&self, kind: &str, keep: impl Fn(&Name) -> bool) -> bool {
-        let mut dropped = false;
-        self.change(kind, |known| {
-            let before = known.len();
-            known.retain(|name, _| keep(name));
-            dropped = known.len() < before;
-        });
-        dropped
-    }
-
-    fn change(&self, kind: &str, change: impl FnOnce(&mut BTreeMap<Name, Known>)) {
-        let mut kinds = self.lock();
-        let known = kinds.entry(kind.to_owned()).or_default();
-        change(known);
-        let count = i64::try_from(known.len()).unwrap_or(i64::MAX);
-        self.count.get_or_create(&Kind { kind: kind.to_owned() }).set(count);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<Name, Known>>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Namespace and name, each empty if there is none or it cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name(String, String);
-
-impl Name {
-    fn of(metadata: &ObjectMeta) -> Self {
-        Self(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    if let Some(stored) = writer.as_reader().get(&reference) {
+        writer.apply_watcher_event(&watcher::Event::Delete((*stored).clone()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::metrics::Metrics;
     use kube::ResourceExt as _;
     use kube::runtime::reflector;
     use serde_json::{Value, json};
+    use std::collections::HashSet;
     use tcs_api::v1alpha1::TCSIssuer;
     use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
 
@@ -284,18 +181,18 @@ mod tests {
         serde_json::from_value(json!({"metadata": 1})).unwrap()
     }
 
-    /// A watch of these events, as one that applies them to a store.
-    struct Followed {
+    /// A watch of given events that are applied to a store.
+    struct Fixture {
         watch: Watch<TCSIssuer>,
         writer: Writer<TCSIssuer>,
         unreadable: Arc<UnreadableObjects>,
         metrics: Metrics,
     }
 
-    impl Followed {
+    impl Fixture {
         fn new(events: Vec<watcher::Event<Guarded<TCSIssuer>>>) -> Self {
             let metrics = Metrics::default();
-            // Nobody listens: what cannot be announced is in the log all the same.
+            // Nobody receives announcements; the log has them all the same.
             let (announce, _) = tokio::sync::mpsc::channel(1);
             let unreadable = Arc::new(UnreadableObjects::new(&metrics, announce));
             let events = futures::stream::iter(events.into_iter().map(Ok));
@@ -303,16 +200,16 @@ mod tests {
             Self { watch, writer: reflector::store().1, unreadable, metrics }
         }
 
-        /// The next that is told, in a word; the store is as after it.
+        /// Applies the next event to the store and names it.
         async fn step(&mut self) -> String {
             match self.watch.next().await {
                 None => "end".into(),
-                Some(Seen::Unreadable(bad)) => {
+                Some(GuardedEvent::Unreadable(bad)) => {
                     remove_from(&mut self.writer, &bad);
                     format!("unreadable {}", bad.name())
                 }
-                Some(Seen::Gone(bad)) => format!("gone {}", bad.name()),
-                Some(Seen::Event(event)) => {
+                Some(GuardedEvent::Deleted(bad)) => format!("deleted {}", bad.name()),
+                Some(GuardedEvent::Event(event)) => {
                     self.writer.apply_watcher_event(&event);
                     event.to_string()
                 }
@@ -350,27 +247,27 @@ mod tests {
     async fn review_h1_a_list_with_unreadable_objects_is_complete_without_them() {
         let again = [Init, InitApply(good("b")), InitApply(bad("c")), InitDone];
         let events = [Init, InitApply(good("a")), InitApply(bad("b")), InitApply(good("c")), InitDone];
-        let mut followed = Followed::new(events.into_iter().chain(again).collect());
-        followed.steps(&["Init", "InitApply(a)", "InitApply(c)", "InitDone"]).await;
-        assert_eq!((followed.stored(), followed.unreadable()), (vec!["a".into(), "c".into()], vec!["b"]));
-        assert_eq!(followed.existing().unwrap(), ["uid-a", "uid-b", "uid-c"]);
-        assert!(followed.metrics.text().contains("tcs_unreadable_objects{kind=\"TCSIssuer\"} 1"));
-        let why = followed.unreadable.why(KIND, Some("ns"), "b").unwrap();
+        let mut fixture = Fixture::new(events.into_iter().chain(again).collect());
+        fixture.steps(&["Init", "InitApply(a)", "InitApply(c)", "InitDone"]).await;
+        assert_eq!((fixture.stored(), fixture.unreadable()), (vec!["a".into(), "c".into()], vec!["b"]));
+        assert_eq!(fixture.existing().unwrap(), ["uid-a", "uid-b", "uid-c"]);
+        assert!(fixture.metrics.text().contains("tcs_unreadable_objects{kind=\"TCSIssuer\"} 1"));
+        let why = fixture.unreadable.why(KIND, Some("ns"), "b").unwrap();
         assert!(why.starts_with("TCSIssuer ns/b cannot be read: spec.secretName"), "{why}");
 
-        // Listed again: of b one knows that it is there at every moment, and of a until the list is complete.
+        // During the second list, b is known at every moment, and a until the list is complete.
         for step in ["Init", "InitApply(b)", "InitDone"] {
-            followed.steps(&[step]).await;
-            let existing = followed.existing().unwrap();
+            fixture.steps(&[step]).await;
+            let existing = fixture.existing().unwrap();
             assert!(existing.iter().any(|uid| uid == "uid-b"), "{step}");
         }
-        followed.steps(&["end"]).await;
-        assert_eq!((followed.stored(), followed.unreadable()), (vec!["b".into()], vec!["c"]));
-        assert_eq!(followed.existing().unwrap(), ["uid-b", "uid-c"]);
+        fixture.steps(&["end"]).await;
+        assert_eq!((fixture.stored(), fixture.unreadable()), (vec!["b".into()], vec!["c"]));
+        assert_eq!(fixture.existing().unwrap(), ["uid-b", "uid-c"]);
     }
 
     #[tokio::test]
-    async fn review_h1_an_object_that_turns_unreadable_is_not_served_on_and_comes_back() {
+    async fn review_h1_an_object_that_becomes_unreadable_is_not_used_and_returns_when_it_is_corrected() {
         let events = vec![
             Init,
             InitDone,
@@ -380,34 +277,34 @@ mod tests {
             Apply(bad("b")),
             Delete(bad("b")),
         ];
-        let mut followed = Followed::new(events);
-        followed.steps(&["Init", "InitDone", "Apply(a)", "unreadable a"]).await;
+        let mut fixture = Fixture::new(events);
+        fixture.steps(&["Init", "InitDone", "Apply(a)", "unreadable a"]).await;
         assert_eq!(
-            (followed.stored(), followed.unreadable()),
+            (fixture.stored(), fixture.unreadable()),
             (vec![], vec!["a"]),
-            "an old policy is not used"
+            "an earlier version is not used"
         );
-        assert_eq!(followed.existing().unwrap(), ["uid-a"]);
-        followed.steps(&["Apply(a)"]).await;
-        assert_eq!(followed.existing().unwrap(), ["uid-a"]);
-        followed.steps(&["unreadable b"]).await;
-        assert_eq!((followed.stored(), followed.unreadable()), (vec!["a".into()], vec!["b"]));
-        followed.steps(&["gone b", "end"]).await;
-        assert_eq!((followed.unreadable(), followed.existing().unwrap()), (vec![], vec!["uid-a".into()]));
-        assert!(followed.metrics.text().contains("tcs_unreadable_objects{kind=\"TCSIssuer\"} 0"));
+        assert_eq!(fixture.existing().unwrap(), ["uid-a"]);
+        fixture.steps(&["Apply(a)"]).await;
+        assert_eq!(fixture.existing().unwrap(), ["uid-a"]);
+        fixture.steps(&["unreadable b"]).await;
+        assert_eq!((fixture.stored(), fixture.unreadable()), (vec!["a".into()], vec!["b"]));
+        fixture.steps(&["deleted b", "end"]).await;
+        assert_eq!((fixture.unreadable(), fixture.existing().unwrap()), (vec![], vec!["uid-a".into()]));
+        assert!(fixture.metrics.text().contains("tcs_unreadable_objects{kind=\"TCSIssuer\"} 0"));
     }
 
     #[tokio::test]
-    async fn review_h1_without_a_uid_nobody_says_what_exists() {
-        let mut followed = Followed::new(vec![Init, InitApply(good("a")), InitApply(nameless()), InitDone]);
-        followed.steps(&["Init", "InitApply(a)", "InitDone"]).await;
-        let error = followed.existing().unwrap_err();
+    async fn review_h1_without_a_uid_nobody_knows_what_exists() {
+        let mut fixture = Fixture::new(vec![Init, InitApply(good("a")), InitApply(nameless()), InitDone]);
+        fixture.steps(&["Init", "InitApply(a)", "InitDone"]).await;
+        let error = fixture.existing().unwrap_err();
         assert!(error.contains("no UID that can be read: TCSIssuer "), "{error}");
-        assert!(followed.unreadable.existing(&["TCSClusterIssuer"], HashSet::new).is_ok());
+        assert!(fixture.unreadable.existing(&["TCSClusterIssuer"], HashSet::new).is_ok());
     }
 
     #[test]
-    fn review_h1_an_unreadable_object_is_told_of_once_for_each_version() {
+    fn review_h1_each_version_of_an_unreadable_object_is_announced_once() {
         let lines = crate::runtime::log::tests::Lines::default();
         let log = crate::runtime::log::subscriber("info", lines.writer()).unwrap();
         let (announce, mut announced) = tokio::sync::mpsc::channel(8);
@@ -423,8 +320,8 @@ mod tests {
             text.lines().all(|line| line.contains("ns/a cannot be read") && line.contains("uid-a")),
             "{text}"
         );
-        let told: Vec<_> = std::iter::from_fn(|| announced.try_recv().ok()).collect();
-        let references: Vec<_> = told.iter().map(|object| object.reference()).collect();
+        let received: Vec<_> = std::iter::from_fn(|| announced.try_recv().ok()).collect();
+        let references: Vec<_> = received.iter().map(|object| object.reference()).collect();
         assert_eq!(references.len(), 2);
         assert_eq!(references[0].kind.as_deref(), Some("TCSIssuer"));
         assert_eq!(

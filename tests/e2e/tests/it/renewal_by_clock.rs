@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::{
     CaSpec, IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
     TCSIssuer,
@@ -24,12 +25,13 @@ use tcs_enclave_rpc::{
     Offer, Refusal, Request, RequestApi, Response,
 };
 use tcs_evidence::Evidence;
-use tcs_issuer::decide::{
-    AttestationStep, ClockSeen, EnclaveSeen, NextSeen, NextStep, Observed, SealedKey, SecretSeen, decide,
-    is_known, is_ready, named_secret, ready_condition,
-};
+use tcs_issuer::clock::ClockComparison;
 use tcs_issuer::issuer::Issuer;
-use tcs_issuer::requests::is_requests_fault;
+use tcs_issuer::issuer::decide::{
+    AttestationStep, Decision, DeliverySecret, EnclaveState, EnclaveStep, NextCa, Observed, Plan, SealedKey,
+    decide, named_secret, was_published,
+};
+use tcs_issuer::requests::is_permanent;
 
 const DAY: i64 = 86_400;
 
@@ -164,85 +166,88 @@ impl World {
             let (held, status) = (self.held(), self.status.clone());
             let first = (held.is_none() && !self.issuer.spec.self_sign).then(|| self.offer(false));
             let named = self.attestation.as_ref().and_then(|attestation| named_secret(attestation, &issuer));
+            let enclave = match (held.clone(), first.clone()) {
+                (Some(ca), _) => EnclaveState::Holding(self.identity.clone(), ca),
+                (None, Some(offer)) => EnclaveState::Offering(self.identity.clone(), offer),
+                (None, None) => EnclaveState::Vacant(self.identity.clone()),
+            };
             let seen = Observed {
                 issuer: &issuer,
                 status: &status,
                 withheld: None,
-                enclave: match (&held, &first) {
-                    (Some(ca), _) => EnclaveSeen::Holding(&self.identity, ca),
-                    (None, Some(offer)) => EnclaveSeen::Offering(&self.identity, offer),
-                    (None, None) => EnclaveSeen::Vacant(&self.identity),
-                },
-                next: next.as_ref().map_or(NextSeen::NotAsked, NextSeen::Offer),
+                enclave: &enclave,
+                next: &next.clone().map_or(NextCa::NotRequested, NextCa::Offer),
                 attestation: self.attestation.as_ref(),
-                secret: match (&self.secret, named) {
-                    (Some(secret), Some(_)) => SecretSeen::Found(secret),
-                    (None, Some(_)) => SecretSeen::Missing,
-                    (_, None) => SecretSeen::NotNamed,
+                secret: &match (self.secret.clone(), named) {
+                    (Some(secret), Some(_)) => DeliverySecret::Found(Box::new(secret)),
+                    (None, Some(_)) => DeliverySecret::Missing,
+                    (_, None) => DeliverySecret::NotNamed,
                 },
                 refusal: refusal.as_ref(),
                 sealed: self.sealed.last().map(|(key, _)| key),
                 restore_refusal: restore_refusal.as_ref(),
-                clock: ClockSeen::of(self.now, self.server.unwrap_or(self.now)),
+                refused_write: None,
+                clock: ClockComparison::of(self.now, self.server.unwrap_or(self.now)),
             };
-            let plan = decide(&seen, Timestamp::from_second(self.now).unwrap());
-            let asked = match (plan.deliver, plan.generate, plan.next) {
-                (Some(delivery), ..) => {
+            let step = match decide(&seen, Timestamp::from_second(self.now).unwrap()) {
+                Decision::Settle(plan) => return self.apply(*plan, &issuer, held.as_ref()),
+                Decision::Ask(step) => step,
+            };
+            let request = match step {
+                EnclaveStep::Deliver(delivery) => {
                     let offer = first.or(next.clone()).unwrap();
-                    Some(Request::CompleteProvisioning(CompleteProvisioning {
+                    Request::CompleteProvisioning(CompleteProvisioning {
                         issuer_uid: "uid".into(),
                         offer_id: offer.offer_id,
                         wrapped_key: delivery.wrapped_key.into(),
                         chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
                         formats: Vec::new(),
                         now: self.now,
-                    }))
+                    })
                 }
-                (_, Some(generate), _) => Some(Request::GenerateCa(generate)),
-                (.., Some(NextStep::Renew(renew))) => Some(Request::RenewCa(renew)),
-                (.., Some(NextStep::Offer)) => {
+                EnclaveStep::Generate(generate) => Request::GenerateCa(*generate),
+                EnclaveStep::Renew(renew) => Request::RenewCa(renew),
+                EnclaveStep::OfferNext => {
                     next = Some(self.offer(true));
                     continue;
                 }
-                (None, None, None) => None,
             };
-            if let Some(request) = asked {
-                match self.engine.handle(request) {
-                    Response::Provisioned(_) => next = None,
-                    Response::Refused(refused) => refusal = Some(refused),
-                    other => panic!("{other:?}"),
-                }
-                // A request that comes right now meets a CA that nobody knows of yet.
-                self.issue(true);
-                continue;
+            match self.engine.handle(request) {
+                Response::Provisioned(_) => next = None,
+                Response::Refused(refused) => refusal = Some(refused),
+                other => panic!("{other:?}"),
             }
-            self.said.extend(plan.notes.into_iter().map(|note| note.message));
-            self.said.extend(ready_condition(&plan.status).map(|ready| ready.message.clone()));
-            if let (true, Some(ca)) = (plan.seal, &held) {
-                self.seal(&issuer, ca);
+            // A request that comes right now meets a CA that is not published yet.
+            self.issue(true);
+        }
+    }
+
+    /// Carries a plan out in the controller's order: the bundle first, then the status, after which certificates may be published.
+    fn apply(&mut self, plan: Plan, issuer: &Issuer, held: Option<&CaInfo>) {
+        self.said.extend(plan.events.into_iter().map(|event| event.message));
+        self.said.extend(ready_condition(&plan.status).map(|ready| ready.message.clone()));
+        if let (true, Some(ca)) = (plan.seal, held) {
+            self.seal(issuer, ca);
+        }
+        if let Some(secret) = plan.ca_secret {
+            let ByteString(bundle) = secret.data.unwrap().remove("ca.crt").unwrap();
+            let before = std::mem::replace(&mut self.bundle, String::from_utf8(bundle).unwrap());
+            if before != self.bundle {
+                self.check();
             }
-            // In the order of the shell: the bundle first, the status that lets certificates be published after it.
-            if let Some(secret) = plan.ca_secret {
-                let ByteString(bundle) = secret.data.unwrap().remove("ca.crt").unwrap();
-                let before = std::mem::replace(&mut self.bundle, String::from_utf8(bundle).unwrap());
-                if before != self.bundle {
-                    self.check();
-                }
-            }
-            match plan.attestation {
-                AttestationStep::Keep => {}
-                AttestationStep::Create(made)
-                | AttestationStep::Restore(made)
-                | AttestationStep::Recreate(made) => self.attestation = Some(*made),
-                AttestationStep::Delete => self.attestation = None,
-            }
-            self.status = plan.status;
-            if let Some(ca) = &self.status.ca
-                && self.fingerprints.last() != Some(&ca.fingerprint)
-            {
-                self.fingerprints.push(ca.fingerprint.clone());
-            }
-            return;
+        }
+        match plan.attestation {
+            AttestationStep::Keep => {}
+            AttestationStep::Create(made)
+            | AttestationStep::Restore(made)
+            | AttestationStep::Recreate(made) => self.attestation = Some(*made),
+            AttestationStep::Delete => self.attestation = None,
+        }
+        self.status = plan.status;
+        if let Some(ca) = &self.status.ca
+            && self.fingerprints.last() != Some(&ca.fingerprint)
+        {
+            self.fingerprints.push(ca.fingerprint.clone());
         }
     }
 
@@ -330,10 +335,10 @@ impl World {
         };
         let issued: Issued = match self.engine.handle(Request::Issue(ask)) {
             Response::Issued(issued) => issued,
-            Response::Refused(refusal) if between && !is_requests_fault(refusal.code) => return,
+            Response::Refused(refusal) if between && !is_permanent(refusal.code) => return,
             other => panic!("at {}: {other:?}", self.now),
         };
-        if !is_known(&self.status, &issued.ca_fingerprint) {
+        if !was_published(&self.status, &issued.ca_fingerprint) {
             assert!(between, "issuing stopped at {}", self.now);
             self.held_back += 1;
             return;

@@ -3,14 +3,15 @@
 
 use crate::renewal_by_clock::{Owner, Pretence, World};
 use rcgen::{CertificateParams, KeyPair};
+use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::CaSpec;
 use tcs_enclave::{Engine, RELEASE_DATE};
 use tcs_enclave_rpc::{
     ByteVec, CaInfo, Handler as _, Issue, Refusal, Request, RequestApi, Response, Restore, Seal, Sealed,
 };
-use tcs_issuer::decide::{SealedKey, is_ready, ready_condition};
 use tcs_issuer::issuer::Issuer;
-use tcs_issuer::requests::is_requests_fault;
+use tcs_issuer::issuer::decide::SealedKey;
+use tcs_issuer::requests::is_permanent;
 
 const DAY: i64 = 86_400;
 const YEAR: i64 = 365 * DAY;
@@ -94,7 +95,7 @@ impl World {
                     self.pass();
                     assert_eq!(self.published(), ca, "{phase}, {wrong}: {:?}", self.said);
                     if let Some(refusal) = self.held().and_then(|_| self.refusal()) {
-                        assert!(!is_requests_fault(refusal.code), "{phase}, {wrong}: {refusal}");
+                        assert!(!is_permanent(refusal.code), "{phase}, {wrong}: {refusal}");
                     }
                 }
                 let before = self.status.clone();
@@ -317,7 +318,7 @@ fn review_m4_clocks_that_are_wrong_together_lose_nothing() {
     world.leaves = leaves;
     world.check();
     assert_eq!((world.sealed.len(), world.sealed[0].0.fingerprint.as_str()), (2, before.as_str()));
-    assert!(!is_requests_fault(world.refusal().unwrap().code));
+    assert!(!is_permanent(world.refusal().unwrap().code));
     // Put back, as docs/renewal.md says.
     let kept = world.sealed.clone();
     world.sealed.truncate(1);

@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the API server says to a request, if it is not what a healthy one says.
+/// The response of the API server to a request, if it differs from that of a healthy one.
 type Answer = fn(&Method, &str) -> Option<(StatusCode, Value)>;
 
 const REFUSAL: &str = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'tcs-issuer-secrets' with binding 'tcs-issuer-secrets' denied request: no";
@@ -22,7 +22,8 @@ fn not_found() -> (StatusCode, Value) {
     status(StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
-/// The manifest's objects, with a time that Rust's types cannot hold, and nested deeper than a JSON parser follows.
+/// The objects of the manifest, with a time that Rust's types cannot hold, and nested deeper than a JSON
+/// parser reads.
 fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
     if method == Method::POST {
         return status(StatusCode::FORBIDDEN, "Forbidden", REFUSAL);
@@ -40,7 +41,7 @@ fn healthy(method: &Method, path: &str) -> (StatusCode, Value) {
     (StatusCode::OK, object.unwrap_or(list))
 }
 
-async fn checked(answer: Answer) -> Result<Result<(), Fault>, kube::Error> {
+async fn checked(answer: Answer) -> Result<Result<(), PolicyFault>, kube::Error> {
     let server = Router::new().fallback(move |method: Method, uri: Uri| {
         let path = Arc::<str>::from(uri.path());
         assert!(method == Method::GET || uri.query() == Some("&dryRun=All"), "{uri}");
@@ -61,9 +62,9 @@ async fn review_l9_policies_that_are_there_and_refuse_are_in_force() {
 }
 
 #[tokio::test]
-async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_policies() {
+async fn review_l9_a_missing_policy_is_distinguished_from_an_api_server_without_policies() {
     let fault = checked(|_, path| is_binding_of_tokens(path).then(not_found)).await.unwrap().unwrap_err();
-    assert_eq!(fault, Fault::Missing { kind: Kind::Binding, name: "tcs-issuer-tokens".into() });
+    assert_eq!(fault, PolicyFault::Missing { kind: ObjectKind::Binding, name: "tcs-issuer-tokens".into() });
     assert!(fault.to_string().contains("kubectl apply -f deployment/tcs_issuer.yaml"), "{fault}");
 
     let group_unknown = |_: &Method, path: &str| path.starts_with("/apis/").then(not_found);
@@ -75,20 +76,20 @@ async fn review_l9_what_is_missing_is_told_from_an_api_server_that_has_no_polici
     };
     for answer in [group_unknown, kind_unknown as Answer] {
         let fault = checked(answer).await.unwrap().unwrap_err();
-        assert_eq!(fault, Fault::Unsupported);
+        assert_eq!(fault, PolicyFault::Unsupported);
         assert!(fault.to_string().contains("Kubernetes 1.30"), "{fault}");
     }
 }
 
 #[tokio::test]
-async fn review_l9_what_may_not_be_read_is_not_taken_for_good() {
+async fn review_l9_a_policy_that_may_not_be_read_is_not_in_force() {
     let refused: Answer =
         |_, path| is_binding_of_tokens(path).then(|| status(StatusCode::FORBIDDEN, "Forbidden", "no right"));
     let fault = checked(refused).await.unwrap().unwrap_err();
-    assert!(matches!(&fault, Fault::Unreadable { why, .. } if why == "no right"), "{fault}");
+    assert!(matches!(&fault, PolicyFault::Unreadable { why, .. } if why == "no right"), "{fault}");
 }
 
-/// What it checks cannot be known, which is not the same as that it could not be asked.
+/// Nobody knows what it checks. This differs from an API server that could not be asked.
 #[tokio::test]
 async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
     let unreadable: Answer = |_, path| {
@@ -96,12 +97,12 @@ async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
             .then(|| (StatusCode::OK, json!({ "metadata": {}, "spec": { "x": NESTED } })))
     };
     let fault = checked(unreadable).await.unwrap().unwrap_err();
-    assert!(matches!(&fault, Fault::Unreadable { name, .. } if name == "tcs-issuer-tokens"), "{fault}");
+    assert!(matches!(&fault, PolicyFault::Unreadable { name, .. } if name == "tcs-issuer-tokens"), "{fault}");
 }
 
-/// As an API server answers for a moment after its start, before it has read the roles.
+/// An API server answers in this way after its start, before it has loaded the roles.
 #[tokio::test]
-async fn review_l9_what_is_refused_for_a_moment_is_asked_again() {
+async fn review_l9_a_read_that_is_refused_at_first_is_tried_again() {
     static REFUSED: AtomicU32 = AtomicU32::new(0);
     let starting: Answer = |_, _| {
         (REFUSED.fetch_add(1, Ordering::Relaxed) < 3)
@@ -112,7 +113,7 @@ async fn review_l9_what_is_refused_for_a_moment_is_asked_again() {
 
 #[tokio::test]
 async fn review_l9_a_policy_that_refuses_nothing_is_not_in_force() {
-    for (answer, said) in [
+    for (answer, text) in [
         (
             (|method, _| (method == Method::POST).then(|| (StatusCode::CREATED, json!({})))) as Answer,
             "accepted",
@@ -132,7 +133,7 @@ async fn review_l9_a_policy_that_refuses_nothing_is_not_in_force() {
         ),
     ] {
         let fault = checked(answer).await.unwrap().unwrap_err();
-        assert!(matches!(&fault, Fault::NotEnforced { answer } if answer.contains(said)), "{fault}");
+        assert!(matches!(&fault, PolicyFault::NotEnforced { answer } if answer.contains(text)), "{fault}");
     }
 }
 

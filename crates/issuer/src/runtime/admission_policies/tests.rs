@@ -1,10 +1,10 @@
 use super::*;
 
 /// The manifest's object as the API server answers it: with defaults, metadata and status.
-fn stored(kind: Kind, name: &str) -> (Expected, Value) {
+fn stored(kind: ObjectKind, name: &str) -> (Expected, Value) {
     let expected = expected().unwrap().into_iter().find(|one| one.kind == kind && one.name == name).unwrap();
     let mut spec = expected.spec.clone();
-    if kind == Kind::Policy {
+    if kind == ObjectKind::Policy {
         let constraints = spec["matchConstraints"].as_object_mut().unwrap();
         constraints.entry("matchPolicy").or_insert(json!("Equivalent"));
         constraints.entry("namespaceSelector").or_insert(json!({}));
@@ -19,12 +19,12 @@ fn stored(kind: Kind, name: &str) -> (Expected, Value) {
 }
 
 /// The field, what should be there, and what is.
-fn changed(kind: Kind, change: impl FnOnce(&mut Value)) -> Option<(String, String, String, bool)> {
+fn changed(kind: ObjectKind, change: impl FnOnce(&mut Value)) -> Option<(String, String, String, bool)> {
     let (expected, mut object) = stored(kind, OWN_POLICY);
     change(&mut object["spec"]);
     match compare(&expected, Some(&object)) {
         Ok(()) => None,
-        Err(Fault::Changed { field, expected, found, superfluous, .. }) => {
+        Err(PolicyFault::Changed { field, expected, found, superfluous, .. }) => {
             Some((field, expected, found, superfluous))
         }
         Err(other) => panic!("{other}"),
@@ -36,14 +36,14 @@ fn review_l9_the_manifest_has_each_policy_with_its_binding() {
     let all = expected().unwrap();
     let names =
         |kind| all.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str()).collect::<Vec<_>>();
-    assert_eq!(names(Kind::Policy), [OWN_POLICY, "tcs-issuer-tokens", "tcs-issuer-sealed-keys"]);
-    assert_eq!(names(Kind::Binding), names(Kind::Policy));
+    assert_eq!(names(ObjectKind::Policy), [OWN_POLICY, "tcs-issuer-tokens", "tcs-issuer-sealed-keys"]);
+    assert_eq!(names(ObjectKind::Binding), names(ObjectKind::Policy));
     for one in &all {
         let (expected, object) = stored(one.kind, &one.name);
         assert_eq!(compare(&expected, Some(&object)), Ok(()), "{}", one.name);
         match one.kind {
-            Kind::Policy => assert_eq!(one.spec["failurePolicy"], "Fail"),
-            Kind::Binding => assert_eq!(
+            ObjectKind::Policy => assert_eq!(one.spec["failurePolicy"], "Fail"),
+            ObjectKind::Binding => assert_eq!(
                 (&one.spec["policyName"], &one.spec["validationActions"]),
                 (&json!(one.name), &json!(["Deny"]))
             ),
@@ -53,12 +53,12 @@ fn review_l9_the_manifest_has_each_policy_with_its_binding() {
 
 #[test]
 fn review_l9_what_is_missing_or_going_is_missing() {
-    let (expected, mut object) = stored(Kind::Policy, OWN_POLICY);
-    let missing = Err(Fault::Missing { kind: Kind::Policy, name: OWN_POLICY.into() });
+    let (expected, mut object) = stored(ObjectKind::Policy, OWN_POLICY);
+    let missing = Err(PolicyFault::Missing { kind: ObjectKind::Policy, name: OWN_POLICY.into() });
     assert_eq!(compare(&expected, None), missing);
     object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     assert_eq!(compare(&expected, Some(&object)), missing);
-    assert!(matches!(compare(&expected, Some(&json!({}))), Err(Fault::Changed { .. })));
+    assert!(matches!(compare(&expected, Some(&json!({}))), Err(PolicyFault::Changed { .. })));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn review_l9_every_change_of_what_a_policy_checks_is_seen_and_named() {
         (|spec| spec["ofALaterVersion"] = json!(true), "spec.ofALaterVersion", true),
     ];
     for (change, field, superfluous) in cases {
-        let (found_field, .., found_superfluous) = changed(Kind::Policy, change).expect(field);
+        let (found_field, .., found_superfluous) = changed(ObjectKind::Policy, change).expect(field);
         assert_eq!((found_field.as_str(), found_superfluous), (field, superfluous));
     }
 }
@@ -158,14 +158,14 @@ fn review_l9_every_way_to_weaken_a_binding_is_seen_and_named() {
         ),
     ];
     for (change, field) in cases {
-        assert_eq!(changed(Kind::Binding, change).expect(field).0, field);
+        assert_eq!(changed(ObjectKind::Binding, change).expect(field).0, field);
     }
 }
 
 #[test]
 fn review_l9_what_checks_nothing_may_differ() {
     assert_eq!(
-        changed(Kind::Policy, |spec| {
+        changed(ObjectKind::Policy, |spec| {
             spec["validations"][0]["message"] = json!("in another language");
             spec["validations"][1]["messageExpression"] = json!("'x'");
             spec["auditAnnotations"] = json!([{ "key": "a", "valueExpression": "'b'" }]);
@@ -174,7 +174,7 @@ fn review_l9_what_checks_nothing_may_differ() {
         None
     );
     assert_eq!(
-        changed(Kind::Binding, |spec| {
+        changed(ObjectKind::Binding, |spec| {
             spec["validationActions"] = json!(["Audit", "Deny"]);
             spec["matchResources"] =
                 json!({ "matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {} });
@@ -185,24 +185,27 @@ fn review_l9_what_checks_nothing_may_differ() {
 
 #[test]
 fn review_l9_a_fault_says_what_was_expected_and_found_and_what_to_do() {
-    let (expected, mut object) = stored(Kind::Policy, OWN_POLICY);
+    let (expected, mut object) = stored(ObjectKind::Policy, OWN_POLICY);
     object["spec"]["failurePolicy"] = json!("Ignore");
-    let said = compare(&expected, Some(&object)).unwrap_err().to_string();
+    let message = compare(&expected, Some(&object)).unwrap_err().to_string();
     let wanted = "ValidatingAdmissionPolicy tcs-issuer-secrets was changed: spec.failurePolicy should be `\"Fail\"` and is `\"Ignore\"`. ";
     assert!(
-        said.starts_with(wanted) && said.contains("kubectl apply -f deployment/tcs_issuer.yaml"),
-        "{said}"
+        message.starts_with(wanted) && message.contains("kubectl apply -f deployment/tcs_issuer.yaml"),
+        "{message}"
     );
-    assert!(!said.contains("kubectl delete"), "{said}");
+    assert!(!message.contains("kubectl delete"), "{message}");
 
     // Applying does not take away what somebody else added.
-    let (expected, mut object) = stored(Kind::Binding, OWN_POLICY);
+    let (expected, mut object) = stored(ObjectKind::Binding, OWN_POLICY);
     object["spec"]["matchResources"] = json!({ "namespaceSelector": { "matchLabels": { "a": "b" } } });
-    let said = compare(&expected, Some(&object)).unwrap_err().to_string();
-    assert!(said.contains("kubectl delete validatingadmissionpolicybinding tcs-issuer-secrets"), "{said}");
+    let message = compare(&expected, Some(&object)).unwrap_err().to_string();
+    assert!(
+        message.contains("kubectl delete validatingadmissionpolicybinding tcs-issuer-secrets"),
+        "{message}"
+    );
 
     // Of long expressions the part that differs is shown, and no more of it than helps.
-    let (_, wanted, found, _) = changed(Kind::Policy, |spec| {
+    let (_, wanted, found, _) = changed(ObjectKind::Policy, |spec| {
         let text = spec["variables"][3]["expression"].as_str().unwrap().replace("== 0", "== 1");
         spec["variables"][3]["expression"] = json!(format!("{text}{}", " ".repeat(10_000)));
     })

@@ -1,0 +1,74 @@
+//! Reasons of conditions and Events. They are stable: users' scripts may compare them.
+
+/// Issuer: it waits for its CA key from the key owner.
+pub const AWAITING_KEY: &str = "AwaitingKey";
+/// Issuer: the delivered CA key was refused.
+pub const KEY_REJECTED: &str = "KeyRejected";
+/// Event: an object that belongs to the issuer exists and cannot be decoded.
+pub const OBJECT_UNREADABLE: &str = "ObjectUnreadable";
+/// Event: the delivered CA key was accepted.
+pub const KEY_ACCEPTED: &str = "KeyAccepted";
+/// Event: the enclave made the CA key of a self-signed issuer.
+pub const CA_GENERATED: &str = "CAGenerated";
+/// Issuer: it signs.
+pub const READY: &str = "Ready";
+/// Issuer: it signs, and the key owner is asked for the next CA.
+pub const RENEWING: &str = "Renewing";
+/// Event: another CA replaced the present one.
+pub const CA_REPLACED: &str = "CAReplaced";
+/// Event: the next CA could not be made or requested. The issuer still signs.
+pub const RENEWAL_FAILED: &str = "RenewalFailed";
+/// Issuer: the enclave no longer holds the CA key of an issuer that was ready.
+pub const KEY_LOST: &str = "KeyLost";
+/// Issuer: the CA certificate has expired.
+pub const CA_EXPIRED: &str = "CAExpired";
+/// Issuer: the CA certificate is not valid yet.
+pub const CA_NOT_YET_VALID: &str = "CANotYetValid";
+/// Issuer: a CA is to be made, and the service's clock does not agree with the API server's.
+pub const CLOCK_UNVERIFIED: &str = "ClockUnverified";
+/// Issuer: this version does not serve such an issuer.
+pub const UNSUPPORTED: &str = "Unsupported";
+/// Issuer: the platform cannot seal a CA key, and the issuer does not allow a key that is lost when the
+/// enclave restarts.
+pub const NO_SEALING: &str = "NoSealing";
+/// Issuer: the enclave refuses to make the CA that the spec describes.
+pub const CA_REFUSED: &str = "CARefused";
+/// Issuer and request: the admission policies that limit the service are missing, changed or not in force, so
+/// nothing is served.
+pub const ADMISSION_POLICY_NOT_ENFORCED: &str = "AdmissionPolicyNotEnforced";
+/// Issuer: no enclave answers.
+pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
+/// Issuer: the platform gives no evidence.
+pub const NO_EVIDENCE: &str = "NoEvidence";
+/// Issuer: the API server refused the Secret with the sealed CA key.
+pub const SEALED_KEY_NOT_KEPT: &str = "SealedKeyNotKept";
+/// Event: the rules of `spec.policy` cannot be read.
+pub const POLICY_MALFORMED: &str = "PolicyMalformed";
+/// Issuer: the Secret named by `spec.secretName` does not belong to this issuer.
+pub const SECRET_CONFLICT: &str = "SecretConflict";
+/// Reason of the conditions that the service sets on a `QuoteAttestation`.
+pub const TCS_RECONCILE: &str = "TCSReconcile";
+
+/// Event on a request: it waits for its issuer to become ready.
+pub const WAITING_FOR_ISSUER_READY: &str = "WaitingForIssuerReady";
+/// Event on a request: its issuer does not exist.
+pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
+/// Event on a request: its issuer exists and cannot be decoded.
+pub const WAITING_FOR_ISSUER_READABLE: &str = "WaitingForIssuerReadable";
+/// Event on a request: its certificate was issued.
+pub const ISSUED: &str = "Issued";
+
+/// Delivery: `secretType` names a type of delivery that is not served.
+pub const SECRET_TYPE_UNSUPPORTED: &str = "SecretTypeUnsupported";
+/// Delivery: the Secret that the key owner named does not exist.
+pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+/// Delivery: the Secret has no `tls.key`.
+pub const MISSING_KEY: &str = "MissingKey";
+/// Delivery: `tls.key` is not base64 text.
+pub const CORRUPT_KEY: &str = "CorruptKey";
+/// Delivery: the Secret has no `tls.crt`.
+pub const MISSING_CERTIFICATE: &str = "MissingCertificate";
+/// Delivery: `tls.crt` is not base64 text of PEM certificates.
+pub const CORRUPT_CERTIFICATE: &str = "CorruptCertificate";
+/// Delivery: `tls.crt` contains more certificates than a chain can have.
+pub const TOO_MANY_CERTIFICATES: &str = "TooManyCertificates";

@@ -1,0 +1,92 @@
+//! What all reconcilers share: the client, the enclave, the watch caches and the queues into the reconcilers.
+
+pub mod announced_waits;
+pub mod backoff;
+pub mod caches;
+pub mod events;
+pub mod queues;
+pub mod status_cache;
+
+use crate::clock::ServerClock;
+use crate::enclave_client::EnclaveLink;
+use crate::issuer::Issuer;
+use crate::runtime::admission_gate::AdmissionGate;
+use crate::runtime::metrics::Metrics;
+use announced_waits::AnnouncedWaits;
+use backoff::Backoff;
+use caches::Caches;
+use events::EventPublisher;
+use kube::Client;
+use queues::{OpenRequests, Queues};
+use status_cache::StatusCache;
+use std::sync::Arc;
+use tcs_api::signer::SignerName;
+
+/// Shared by all reconcilers.
+pub struct Context {
+    /// Client of the API server.
+    pub client: Client,
+    /// The API server's clock.
+    pub clock: ServerClock,
+    /// The enclave.
+    pub enclave: EnclaveLink,
+    /// Whether the admission policies that limit the service are in force. Otherwise no certificate is
+    /// signed, and nothing but statuses and Events is written.
+    pub admission: AdmissionGate,
+    /// Issuers as the watches last saw them.
+    pub caches: Caches,
+    /// The open requests of every request API that is served.
+    pub requests: Vec<Arc<dyn OpenRequests>>,
+    /// The queues into the reconcilers.
+    pub queues: Queues,
+    /// Publishes Events.
+    pub events: EventPublisher,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Statuses that were written and that the watch may not have seen yet.
+    pub statuses: StatusCache,
+    /// Which requests wait for what.
+    pub waits: AnnouncedWaits,
+    /// How often the reconcile of each object failed in a row.
+    pub backoff: Backoff,
+}
+
+impl Context {
+    /// Why the service is not ready, for the readiness probe. Empty if it is ready.
+    pub fn not_ready_because(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if !self.caches.are_listed() {
+            reasons.push("issuers are not listed yet".to_owned());
+        }
+        if !self.requests.iter().all(|requests| requests.are_listed()) {
+            reasons.push("certificate requests are not listed yet".to_owned());
+        }
+        if self.enclave.connected().is_none() {
+            reasons.push("no enclave answers".to_owned());
+        }
+        reasons.extend(self.admission.refusal().map(|why| why.to_string()));
+        reasons
+    }
+
+    /// Enqueues every issuer.
+    pub fn enqueue_all_issuers(&self) {
+        self.caches.all_issuers().iter().for_each(|issuer| self.queues.enqueue(issuer));
+    }
+
+    /// Enqueues the open requests for this issuer, if it signs.
+    pub fn enqueue_requests_for(&self, issuer: &Issuer) {
+        if issuer.signs() {
+            self.enqueue_requests(|signer| issuer.is_named(signer));
+        }
+    }
+
+    /// Enqueues all open requests.
+    pub fn enqueue_all_requests(&self) {
+        self.enqueue_requests(|_| true);
+    }
+
+    /// Enqueues the open requests for these signers.
+    pub fn enqueue_requests(&self, is_one: impl Fn(&SignerName) -> bool) {
+        self.requests.iter().for_each(|requests| requests.enqueue(&is_one));
+    }
+}

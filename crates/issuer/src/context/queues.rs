@@ -1,0 +1,45 @@
+//! The queues into the reconcilers.
+
+use crate::issuer::Issuer;
+use kube::runtime::reflector::ObjectRef;
+use tcs_api::signer::SignerName;
+use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The queues into the reconcilers of issuers and into the garbage collection.
+pub struct Queues {
+    /// Issuers to reconcile.
+    pub issuers: UnboundedSender<ObjectRef<TCSIssuer>>,
+    /// Cluster issuers to reconcile.
+    pub cluster_issuers: UnboundedSender<ObjectRef<TCSClusterIssuer>>,
+    /// Each message asks for one garbage collection.
+    pub garbage_collection: UnboundedSender<()>,
+}
+
+impl Queues {
+    /// Enqueues an issuer. A closed queue means that the program is ending.
+    pub fn enqueue(&self, issuer: &Issuer) {
+        match issuer {
+            Issuer::Namespaced(issuer) => {
+                let _ = self.issuers.send(ObjectRef::from_obj(issuer));
+            }
+            Issuer::Cluster(issuer) => {
+                let _ = self.cluster_issuers.send(ObjectRef::from_obj(issuer));
+            }
+        }
+    }
+
+    /// Asks for a garbage collection.
+    pub fn enqueue_garbage_collection(&self) {
+        let _ = self.garbage_collection.send(());
+    }
+}
+
+/// The open requests of one request API.
+pub trait OpenRequests: Send + Sync {
+    /// Whether the first list of the requests is complete.
+    fn are_listed(&self) -> bool;
+
+    /// Enqueues the open requests whose signer name is one of these.
+    fn enqueue(&self, is_one: &dyn Fn(&SignerName) -> bool);
+}

@@ -1,0 +1,18 @@
+//! Errors of a reconcile.
+
+use crate::enclave_client::EnclaveError;
+use crate::runtime::guarded::Unreadable;
+
+/// Why a reconcile ended early. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The API server refused a call or could not be reached.
+    #[error("the API server: {0}")]
+    Api(#[from] kube::Error),
+    /// A call to the enclave failed.
+    #[error("the enclave: {0}")]
+    Enclave(#[from] EnclaveError),
+    /// An object that the reconcile needs cannot be decoded.
+    #[error(transparent)]
+    Unreadable(#[from] Box<Unreadable>),
+}

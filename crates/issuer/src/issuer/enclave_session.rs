@@ -1,0 +1,180 @@
+//! What one reconcile of an issuer learns from the enclave, and asks of it.
+
+use super::decide::{EnclaveState, EnclaveStep, NextCa};
+use super::delivery::Delivery;
+use super::sealed_secret::SealedSecret;
+use crate::clock::now;
+use crate::context::Context;
+use crate::enclave_client::{Connected, EnclaveError};
+use crate::issuer::Issuer;
+use crate::runtime::metrics::Metrics;
+use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Offer, Refusal, RefusalCode, Restore};
+
+/// The enclave as one reconcile sees it.
+pub struct EnclaveSession {
+    connected: Option<Connected>,
+    /// What the enclave holds for the issuer.
+    pub state: EnclaveState,
+    /// The response to the request for the next CA.
+    pub next: NextCa,
+    /// How the enclave refused the delivery or the CA that it was asked to make.
+    pub refusal: Option<Refusal>,
+    /// Why the enclave refused to restore the sealed key.
+    pub restore_refusal: Option<Refusal>,
+}
+
+impl EnclaveSession {
+    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored; if there is none, it
+    /// makes an offer.
+    pub async fn open(
+        connected: Option<Connected>,
+        issuer: &Issuer,
+        sealed: Option<&SealedSecret>,
+        context: &Context,
+    ) -> Result<Self, EnclaveError> {
+        let mut session = Self {
+            connected: None,
+            state: EnclaveState::Unavailable,
+            next: NextCa::NotRequested,
+            refusal: None,
+            restore_refusal: None,
+        };
+        let Some(connected) = connected else { return Ok(session) };
+        session.state = session.first_state(&connected, issuer, sealed, context).await?;
+        session.connected = Some(connected);
+        Ok(session)
+    }
+
+    async fn first_state(
+        &mut self,
+        connected: &Connected,
+        issuer: &Issuer,
+        sealed: Option<&SealedSecret>,
+        context: &Context,
+    ) -> Result<EnclaveState, EnclaveError> {
+        let (identity, uid) = (connected.identity.clone(), issuer.uid());
+        if let Some(ca) = connected.holdings_of(&uid).await?.and_then(|state| state.ca) {
+            return Ok(EnclaveState::Holding(identity, ca));
+        }
+        if let Some(sealed) = sealed {
+            let blob = ByteVec::from(sealed.blob.clone());
+            let request = Restore { issuer_uid: uid.clone(), blob, now: now().as_second() };
+            match final_refusal(connected.restore(request).await)? {
+                Ok(ca) => {
+                    tracing::info!(issuer = issuer.signer_name(), "CA key restored");
+                    context.enqueue_requests_for(issuer);
+                    return Ok(EnclaveState::Holding(identity, ca));
+                }
+                Err(refusal) => self.restore_refusal = Some(refusal),
+            }
+        }
+        if issuer.spec().self_sign {
+            return Ok(EnclaveState::Vacant(identity));
+        }
+        match connected.offer(&uid, false).await {
+            Ok(offer) => Ok(EnclaveState::Offering(identity, offer)),
+            Err(EnclaveError::Refused(refusal)) => Ok(EnclaveState::Refused(identity, refusal)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Performs a step and records the response. Returns the CA if the enclave made the first one of the
+    /// issuer.
+    pub async fn perform(
+        &mut self,
+        step: EnclaveStep,
+        issuer: &Issuer,
+        context: &Context,
+    ) -> Result<Option<CaInfo>, EnclaveError> {
+        let Some(connected) = self.connected.clone() else { return Err(EnclaveError::Unavailable) };
+        let signer = issuer.signer_name();
+        match step {
+            EnclaveStep::Deliver(delivery) => self.deliver(&connected, issuer, delivery, context).await?,
+            EnclaveStep::Generate(request) => match final_refusal(connected.generate(*request).await)? {
+                Ok(ca) => {
+                    tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA made");
+                    self.hold(&connected, ca.clone());
+                    return Ok(Some(ca));
+                }
+                Err(refusal) => self.refusal = Some(refusal),
+            },
+            EnclaveStep::Renew(request) => match final_refusal(connected.renew(request).await)? {
+                Ok(ca) => {
+                    tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA renewed");
+                    self.hold(&connected, ca);
+                }
+                Err(refusal) => self.next = NextCa::Refused(refusal),
+            },
+            EnclaveStep::OfferNext => {
+                self.next = match final_refusal(connected.offer(&issuer.uid(), true).await)? {
+                    Ok(offer) => NextCa::Offer(offer),
+                    Err(refusal) => NextCa::Refused(refusal),
+                };
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sealed blob of the CA key that is held.
+    pub async fn seal(&self, issuer: &Issuer) -> Result<Vec<u8>, EnclaveError> {
+        let connected = self.connected.as_ref().ok_or(EnclaveError::Unavailable)?;
+        Ok(connected.seal(&issuer.uid()).await?.blob.to_vec())
+    }
+
+    async fn deliver(
+        &mut self,
+        connected: &Connected,
+        issuer: &Issuer,
+        delivery: Delivery,
+        context: &Context,
+    ) -> Result<(), EnclaveError> {
+        let ((EnclaveState::Offering(_, offer), _) | (_, NextCa::Offer(offer))) = (&self.state, &self.next)
+        else {
+            return Err(EnclaveError::Unexpected);
+        };
+        let request = complete_provisioning(issuer, offer, delivery);
+        match final_refusal(connected.deliver(request).await)? {
+            Ok(ca) => {
+                Metrics::count(&context.metrics.accepted, &ca.key_format);
+                tracing::info!(issuer = issuer.signer_name(), format = ca.key_format, "CA key accepted");
+                self.hold(connected, ca);
+            }
+            Err(refusal) => {
+                Metrics::count(&context.metrics.refused, refusal.code.as_str());
+                self.refusal = Some(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, connected: &Connected, ca: CaInfo) {
+        self.state = EnclaveState::Holding(connected.identity.clone(), ca);
+        self.next = NextCa::NotRequested;
+    }
+}
+
+fn complete_provisioning(issuer: &Issuer, offer: &Offer, delivery: Delivery) -> CompleteProvisioning {
+    CompleteProvisioning {
+        issuer_uid: issuer.uid(),
+        offer_id: offer.offer_id.clone(),
+        wrapped_key: ByteVec::from(delivery.wrapped_key),
+        chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
+        formats: Vec::new(),
+        now: now().as_second(),
+    }
+}
+
+/// Separates a refusal that is a result from one after which the reconcile must be made again.
+fn final_refusal<T>(response: Result<T, EnclaveError>) -> Result<Result<T, Refusal>, EnclaveError> {
+    match response {
+        Ok(response) => Ok(Ok(response)),
+        Err(EnclaveError::Refused(refusal)) if !is_temporary(refusal.code) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a refusal says nothing about the request, so that the reconcile is made again.
+fn is_temporary(code: RefusalCode) -> bool {
+    use RefusalCode::{AlreadyProvisioned, Busy, Internal, OfferExhausted, UnknownOffer};
+    matches!(code, AlreadyProvisioned | Busy | Internal | OfferExhausted | UnknownOffer)
+}

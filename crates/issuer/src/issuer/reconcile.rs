@@ -1,0 +1,215 @@
+//! Reconciles issuers: observes, lets [`super::decide`] decide, and carries the decision out.
+
+use super::decide::{
+    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, decide, named_secret,
+    record_ca, unsupported,
+};
+use super::enclave_session::EnclaveSession;
+use super::sealed_secret::SealedSecret;
+use super::{apply, previous_keys, sealed_secret};
+use crate::clock::{ClockComparison, now};
+use crate::context::Context;
+use crate::context::events::EventText;
+use crate::error::ReconcileError;
+use crate::issuer::Issuer;
+use crate::runtime::guarded::Guarded;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::Duration;
+use tcs_api::signer::SignerName;
+use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation};
+use tcs_api::{SERVICE_NAMESPACE, reasons};
+
+/// Reconciles one issuer.
+pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    if issuer.meta().deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let settled = settle(&issuer, &context).await;
+    // If the issuer was deleted meanwhile, what this reconcile made must be deleted, too.
+    let present = SignerName::parse(&issuer.signer_name()).and_then(|signer| context.caches.issuer(&signer));
+    if present.is_none_or(|present| present.uid() != issuer.uid()) {
+        context.queues.enqueue_garbage_collection();
+    }
+    if let Err(ReconcileError::Unreadable(unreadable)) = &settled {
+        let message = format!("{unreadable}; this is tried again until the object is corrected or deleted");
+        let (reason, action) = (reasons::OBJECT_UNREADABLE, "Reconcile");
+        let text = EventText { warning: true, reason, action, message: &message };
+        context.events.publish(&issuer.reference(), text).await;
+    }
+    Ok(settled?.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Decides and acts until a plan is carried out. Returns when to reconcile again.
+async fn settle(issuer: &Issuer, context: &Context) -> Result<Option<Duration>, ReconcileError> {
+    let mut reconciliation = Reconciliation::observe(issuer, context).await?;
+    loop {
+        let now = now();
+        let clock = context.clock.compare(now);
+        match decide(&reconciliation.observed(clock), now) {
+            Decision::Ask(step) => reconciliation.ask(step, clock.trusted(now)).await?,
+            Decision::Settle(plan) => {
+                let requeue = plan.requeue;
+                if reconciliation.carry_out(*plan, clock.trusted(now)).await? {
+                    return Ok(requeue);
+                }
+            }
+        }
+    }
+}
+
+/// One reconcile and what it has observed.
+struct Reconciliation<'a> {
+    issuer: &'a Issuer,
+    context: &'a Context,
+    attestations: Api<Guarded<QuoteAttestation>>,
+    secrets: Api<Guarded<Secret>>,
+    status: IssuerStatus,
+    withheld: Option<Arc<str>>,
+    session: EnclaveSession,
+    sealed: Option<SealedSecret>,
+    attestation: Option<QuoteAttestation>,
+    secret: DeliverySecret,
+    refused_write: Option<RefusedWrite>,
+    /// Whether the first CA is recorded in the status, which happens before anything about it is published.
+    first_ca_recorded: bool,
+    /// Whether a sealed key may have been replaced.
+    sealed_key_replaced: bool,
+}
+
+impl<'a> Reconciliation<'a> {
+    async fn observe(issuer: &'a Issuer, context: &'a Context) -> Result<Self, ReconcileError> {
+        let attestations: Api<Guarded<QuoteAttestation>> =
+            Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+        let secrets: Api<Guarded<Secret>> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
+        let status = context.statuses.newest(issuer);
+        let withheld = context.admission.settled().await;
+        let served = withheld.is_none() && unsupported(issuer).is_none();
+        let connected = if served { context.enclave.settled().await } else { None };
+        let sealed = sealed_secret::find(&secrets, &issuer.uid()).await?;
+        let session = EnclaveSession::open(connected, issuer, sealed.as_ref(), context).await?;
+        let attestation = attestations.get_opt(&issuer.attestation_name()).await?;
+        let attestation = attestation.map(Guarded::read).transpose()?;
+        let secret = read_delivery(attestation.as_ref(), issuer, &secrets).await?;
+        Ok(Self {
+            issuer,
+            context,
+            attestations,
+            secrets,
+            first_ca_recorded: status.ca.is_some(),
+            status,
+            withheld,
+            session,
+            sealed,
+            attestation,
+            secret,
+            refused_write: None,
+            sealed_key_replaced: false,
+        })
+    }
+
+    fn observed(&self, clock: ClockComparison) -> Observed<'_> {
+        Observed {
+            issuer: self.issuer,
+            status: &self.status,
+            withheld: self.withheld.as_deref(),
+            enclave: &self.session.state,
+            next: &self.session.next,
+            attestation: self.attestation.as_ref(),
+            secret: &self.secret,
+            refusal: self.session.refusal.as_ref(),
+            sealed: self.sealed.as_ref().map(|sealed| &sealed.key),
+            restore_refusal: self.session.restore_refusal.as_ref(),
+            refused_write: self.refused_write.as_ref(),
+            clock,
+        }
+    }
+
+    async fn ask(&mut self, step: EnclaveStep, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
+        if self.session.perform(step, self.issuer, self.context).await?.is_some() {
+            self.record_first_ca(trusted).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the first CA before it is published: whatever is lost afterwards, no other CA is made
+    /// silently.
+    async fn record_first_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
+        if let (false, EnclaveState::Holding(_, ca)) = (self.first_ca_recorded, &self.session.state) {
+            let status = record_ca(&self.status, self.issuer, ca, trusted);
+            apply::put_status(&status, self.issuer, self.context).await?;
+            self.first_ca_recorded = true;
+        }
+        Ok(())
+    }
+
+    /// Carries a plan out. Returns false if the API server refused a Secret: then decide again.
+    async fn carry_out(&mut self, plan: Plan, trusted: Option<Timestamp>) -> Result<bool, ReconcileError> {
+        self.record_first_ca(trusted).await?;
+        if plan.seal {
+            self.refused_write = self.store_sealed_key().await?.map(RefusedWrite::SealedKey);
+            self.sealed_key_replaced = true;
+            if self.refused_write.is_some() {
+                return Ok(false);
+            }
+        }
+        if let Some(secret) = &plan.ca_secret {
+            let refused = apply::write_ca_secret(secret, self.context).await?;
+            self.refused_write = refused.map(RefusedWrite::CaCertificate);
+            if self.refused_write.is_some() {
+                return Ok(false);
+            }
+        }
+        apply::write(
+            &plan,
+            self.issuer,
+            &self.status,
+            self.attestation.as_ref(),
+            &self.attestations,
+            self.context,
+        )
+        .await?;
+        if self.sealed_key_replaced || plan.status.previous_cas.len() < self.status.previous_cas.len() {
+            // A CA was replaced or has expired, so sealed keys of earlier CAs may have become superfluous.
+            self.context.queues.enqueue_garbage_collection();
+        }
+        Ok(true)
+    }
+
+    /// Seals the CA key and stores the blob. Returns why the API server refused the Secret, if it did.
+    async fn store_sealed_key(&self) -> Result<Option<String>, ReconcileError> {
+        let EnclaveState::Holding(_, ca) = &self.session.state else { return Ok(None) };
+        let blob = self.session.seal(self.issuer).await?;
+        let before = self.sealed.as_ref().map(|sealed| (sealed, &self.status));
+        let stored = previous_keys::replace(&self.secrets, self.issuer, before, ca, blob).await;
+        let refused = apply::refused_for_good(stored)?;
+        if let Some(why) = &refused
+            && self.sealed.as_ref().is_some_and(|sealed| sealed.key.is_key_of(ca))
+        {
+            // The key is stored already; only the labels of the Secret would have changed.
+            let issuer = self.issuer.signer_name();
+            tracing::warn!(issuer, why, "the labels of the Secret with the sealed key could not be updated");
+            return Ok(None);
+        }
+        Ok(refused)
+    }
+}
+
+/// Reads the Secret that the key owner names in the `QuoteAttestation`.
+async fn read_delivery(
+    attestation: Option<&QuoteAttestation>,
+    issuer: &Issuer,
+    secrets: &Api<Guarded<Secret>>,
+) -> Result<DeliverySecret, ReconcileError> {
+    let Some(name) = attestation.and_then(|attestation| named_secret(attestation, issuer)) else {
+        return Ok(DeliverySecret::NotNamed);
+    };
+    if name.is_empty() {
+        return Ok(DeliverySecret::Missing);
+    }
+    let secret = secrets.get_opt(name).await?.map(Guarded::read).transpose()?;
+    Ok(secret.map_or(DeliverySecret::Missing, |secret| DeliverySecret::Found(Box::new(secret))))
+}

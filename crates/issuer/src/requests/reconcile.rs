@@ -1,0 +1,203 @@
+//! Reconciles requests of every request API. A request costs one write of its status and no reads.
+
+use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
+use crate::clock::now;
+use crate::context::Context;
+use crate::context::events::EventText;
+use crate::enclave_client::EnclaveError;
+use crate::error::ReconcileError;
+use crate::issuer::decide::was_published;
+use crate::issuer::{Issuer, policy};
+use crate::pem;
+use crate::runtime::guarded::Guarded;
+use crate::runtime::metrics::Metrics;
+use kube::ResourceExt as _;
+use kube::api::PostParams;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::Duration;
+use tcs_api::reasons;
+use tcs_api::signer::SignerName;
+use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
+
+/// How soon a request is tried again whose certificate was signed under a CA that is not published yet.
+const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
+/// How soon a request is tried again after a refusal that is not due to the request.
+const REFUSAL_RETRY: Duration = Duration::from_secs(5);
+/// The action in Events.
+const ACTION: &str = "Sign";
+
+/// Reconciles one request.
+pub async fn reconcile<K: RequestKind>(
+    request: Arc<K>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let Triage::Sign(signer) = request.triage() else { return Ok(Action::await_change()) };
+    // The first check of the admission policies enqueues all requests. Before it there is nothing to
+    // announce.
+    if context.admission.is_unchecked() {
+        return Ok(Action::await_change());
+    }
+    match sign(&*request, &signer, &context).await? {
+        Outcome::Issued { pem, is_ca } => publish(&*request, pem, is_ca, &context).await?,
+        Outcome::Permanent(failure) => fail(&*request, &failure, &context).await?,
+        Outcome::WaitForIssuer(wait) => announce(&*request, &wait, &context).await,
+        Outcome::Retry { after, wait } => {
+            if let Some(wait) = wait {
+                announce(&*request, &wait, &context).await;
+            }
+            return Ok(Action::requeue(after));
+        }
+    }
+    Ok(Action::await_change())
+}
+
+/// Lets the enclave sign a request, if everything that is needed is there.
+async fn sign<K: RequestKind>(
+    request: &K,
+    signer: &SignerName,
+    context: &Context,
+) -> Result<Outcome, ReconcileError> {
+    if let Some(why) = context.admission.refusal() {
+        let wait = Wait::new(reasons::ADMISSION_POLICY_NOT_ENFORCED, why.to_string());
+        return Ok(Outcome::WaitForIssuer(wait));
+    }
+    let issuer = match ready_issuer(signer, context) {
+        Ok(issuer) => issuer,
+        Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
+    };
+    let parsed = match request.parse() {
+        Ok(parsed) => parsed,
+        Err(failure) => return Ok(Outcome::Permanent(failure)),
+    };
+    let Some(connected) = context.enclave.connected() else {
+        return Ok(Outcome::WaitForIssuer(Wait::for_ready_issuer("the enclave does not answer")));
+    };
+    let is_ca = parsed.is_ca;
+    match connected.issue(issue_request::<K>(&issuer, parsed)).await {
+        Ok(response) => Ok(issued_outcome(&response, is_ca, &issuer, context)),
+        Err(EnclaveError::Refused(refusal)) => Ok(refused_outcome(refusal, &issuer, context)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn issue_request<K: RequestKind>(issuer: &Issuer, parsed: ParsedRequest) -> Issue {
+    Issue {
+        issuer_uid: issuer.uid(),
+        request: ByteVec::from(parsed.csr),
+        door: K::API,
+        usages: parsed.usages,
+        lifetime: parsed.lifetime,
+        now: now().as_second(),
+        policy: issuer.spec().policy.as_ref().map(policy::message),
+        is_ca: parsed.is_ca,
+    }
+}
+
+/// The issuer of a signer name, if it signs.
+fn ready_issuer(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
+    let what = match signer {
+        SignerName::Namespaced { namespace, name } => format!("TCSIssuer {namespace}/{name}"),
+        SignerName::Cluster { name } => format!("TCSClusterIssuer {name}"),
+    };
+    // This comes first, because the cache may still contain an earlier version of an unreadable issuer.
+    if let Some(message) = context.caches.why_unreadable(signer) {
+        return Err(Wait::new(reasons::WAITING_FOR_ISSUER_READABLE, message));
+    }
+    match context.caches.issuer(signer) {
+        Some(issuer) if issuer.signs() => Ok(issuer),
+        Some(_) => Err(Wait::for_ready_issuer(format!("{what} is not Ready"))),
+        None => Err(Wait::new(reasons::WAITING_FOR_ISSUER_EXIST, format!("there is no {what}"))),
+    }
+}
+
+/// A certificate under a CA that is not published yet is not published: nobody could verify it. Its Secret is
+/// just being written, and the change of the issuer enqueues the request.
+fn issued_outcome(response: &Issued, is_ca: bool, issuer: &Issuer, context: &Context) -> Outcome {
+    let fingerprint = &response.ca_fingerprint;
+    let published = issuer.status().is_some_and(|status| was_published(status, fingerprint))
+        || was_published(&context.statuses.newest(issuer), fingerprint);
+    if published {
+        return Outcome::Issued { pem: pem::certificates(&response.chain), is_ca };
+    }
+    context.queues.enqueue(issuer);
+    Outcome::Retry { after: PUBLICATION_RETRY, wait: None }
+}
+
+fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outcome {
+    match refusal.code {
+        code if is_permanent(code) => Outcome::Permanent(Failure::new(code, refusal.message)),
+        // Only a change of the issuer can help, which enqueues the request.
+        RefusalCode::PolicyMalformed => Outcome::WaitForIssuer(Wait {
+            blamed_issuer: Some(Box::new(issuer.reference())),
+            ..Wait::new(reasons::POLICY_MALFORMED, format!("spec.policy: {refusal}"))
+        }),
+        // The refusal is due to the issuer or is temporary. The issuer is reconciled, and its change enqueues
+        // the request.
+        _ => {
+            context.queues.enqueue(issuer);
+            let wait = Some(Wait::for_ready_issuer(refusal.to_string()));
+            Outcome::Retry { after: REFUSAL_RETRY, wait }
+        }
+    }
+}
+
+/// A request that waits is not changed. One Event tells why it waits.
+async fn announce<K: RequestKind>(request: &K, wait: &Wait, context: &Context) {
+    if !context.waits.start(&request.uid().unwrap_or_default(), wait.reason) {
+        return;
+    }
+    let Wait { reason, message, blamed_issuer } = wait;
+    let text = EventText { warning: blamed_issuer.is_some(), reason, action: ACTION, message };
+    context.events.publish(&request.object_ref(&()), text).await;
+    if let Some(issuer) = blamed_issuer {
+        context.events.publish(issuer, text).await;
+    }
+}
+
+async fn publish<K: RequestKind>(
+    request: &K,
+    pem: String,
+    is_ca: bool,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    if put(request.with_certificate(pem), context).await? {
+        context.metrics.issued.inc();
+        let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };
+        let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
+        context.events.publish(&request.object_ref(&()), text).await;
+    }
+    Ok(())
+}
+
+async fn fail<K: RequestKind>(
+    request: &K,
+    failure: &Failure,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let Failure { reason, message } = failure;
+    if put(request.with_failure(reason, message, now()), context).await? {
+        Metrics::count(&context.metrics.failed, reason);
+        let text = EventText { warning: true, reason, action: ACTION, message };
+        context.events.publish(&request.object_ref(&()), text).await;
+    }
+    Ok(())
+}
+
+/// Writes the status of the very object that was checked. Returns false if it was changed, replaced or
+/// deleted meanwhile: then the result is discarded, and the watch reports the new state.
+async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, ReconcileError> {
+    let object = Guarded::from(object);
+    let api = K::api(context.client.clone());
+    match api.replace_status(&object.name_any(), &PostParams::default(), &object).await {
+        Ok(_) => {
+            context.waits.end(&object.uid().unwrap_or_default());
+            Ok(true)
+        }
+        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
+            context.metrics.discarded.inc();
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Metrics of the controller in the `OpenMetrics` text format (`docs/conformance.md`, W-D12). Labels are
+//! bounded: they are codes and kinds, never names.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Label with a stable code.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CodeLabel {
+    /// The code's text.
+    pub code: String,
+}
+
+/// Label with a watched kind of the Kubernetes API.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct KindLabel {
+    /// The kind's name.
+    pub kind: String,
+}
+
+/// All metrics of the controller.
+pub struct Metrics {
+    registry: Registry,
+    /// Certificates published.
+    pub issued: Counter,
+    /// Certificates that were signed and discarded, because their request had changed.
+    pub discarded: Counter,
+    /// Requests marked Failed, by code.
+    pub failed: Family<CodeLabel, Counter>,
+    /// Deliveries refused, by code.
+    pub refused: Family<CodeLabel, Counter>,
+    /// Deliveries accepted, by wrapped-key format: `kmra-v1` is the legacy format with SHA-1.
+    pub accepted: Family<CodeLabel, Counter>,
+    /// Reconciles that ended in an error.
+    pub errors: Counter,
+    /// Objects that exist and cannot be decoded, by kind.
+    pub unreadable: Family<KindLabel, Gauge>,
+    /// 1 while the enclave is connected.
+    pub enclave_up: Gauge,
+    /// 1 while the admission policies are in force.
+    pub admission_policies_ok: Gauge,
+    /// 1 if the platform of the enclave is simulated.
+    pub simulated: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tcs");
+        let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
+        let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
+        let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
+        let unreadable = Family::default();
+        let admission_policies_ok = Gauge::default();
+        registry.register("certificates_issued", "Certificates published", issued.clone());
+        registry.register(
+            "certificates_discarded",
+            "Certificates signed for a request that had changed",
+            discarded.clone(),
+        );
+        registry.register("requests_failed", "Requests marked Failed, by code", failed.clone());
+        registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
+        registry.register(
+            "deliveries_accepted",
+            "CA key deliveries accepted, by wrap format",
+            accepted.clone(),
+        );
+        registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
+        registry.register(
+            "unreadable_objects",
+            "Objects that exist and cannot be decoded, by kind",
+            unreadable.clone(),
+        );
+        registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register(
+            "admission_policies_ok",
+            "1 while the admission policies that limit the service are in force",
+            admission_policies_ok.clone(),
+        );
+        registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
+        Self {
+            registry,
+            issued,
+            discarded,
+            failed,
+            refused,
+            accepted,
+            errors,
+            unreadable,
+            enclave_up,
+            admission_policies_ok,
+            simulated,
+        }
+    }
+}
+
+impl Metrics {
+    /// Increments the counter of a code.
+    pub fn count(family: &Family<CodeLabel, Counter>, code: &str) {
+        family.get_or_create(&CodeLabel { code: code.to_owned() }).inc();
+    }
+
+    /// The metrics in the text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

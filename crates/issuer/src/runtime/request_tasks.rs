@@ -1,0 +1,105 @@
+//! Serves one request API: its cache, its watch and its reconciler.
+
+use crate::context::Context;
+use crate::context::caches::Listed;
+use crate::context::queues::OpenRequests;
+use crate::requests::queue::RequestQueue;
+use crate::requests::{RequestKind, Triage, reconcile};
+use crate::runtime::controller;
+use crate::runtime::tasks::Tasks;
+use crate::runtime::watch::{GuardedEvent, Watch, remove_from};
+use futures::FutureExt as _;
+use kube::ResourceExt as _;
+use kube::runtime::reflector;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use std::sync::Arc;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Requests that are reconciled at the same time. The enclave signs them, with one worker per core.
+const CONCURRENCY: u16 = 16;
+
+/// Starts the tasks of a request API.
+type Start = Box<dyn FnOnce(&mut Tasks, &Arc<Context>) + Send>;
+
+/// The tasks that serve one request API.
+pub struct RequestTasks {
+    /// Its open requests.
+    pub requests: Arc<dyn OpenRequests>,
+    start: Start,
+}
+
+impl RequestTasks {
+    /// The tasks for requests of this kind.
+    pub fn of<K: RequestKind>() -> Self {
+        let (store, writer) = reflector::store();
+        let (queue, queued) = unbounded_channel();
+        let requests = Arc::new(RequestQueue::<K> { store, queue, listed: Listed::default() });
+        let watched = Arc::clone(&requests);
+        let start = move |tasks: &mut Tasks, context: &Arc<Context>| {
+            let unreadable = Arc::clone(&context.caches.unreadable);
+            let watch = Watch::new(K::api(context.client.clone()), unreadable);
+            let store = watched.store.clone();
+            tasks.spawn(watch_requests(watch, writer, watched, Arc::clone(context)));
+            tasks.spawn(controller::run(
+                queued,
+                store,
+                CONCURRENCY,
+                Arc::clone(context),
+                |request, context| reconcile::reconcile(request, context).boxed(),
+            ));
+        };
+        Self { requests, start: Box::new(start) }
+    }
+
+    /// Starts its tasks.
+    pub fn start(self, tasks: &mut Tasks, context: &Arc<Context>) {
+        (self.start)(tasks, context);
+    }
+}
+
+/// Keeps the cache of open requests for the service's signers. Requests for other signers and those that need
+/// no signature are not stored.
+async fn watch_requests<K: RequestKind>(
+    mut watch: Watch<K>,
+    mut writer: Writer<K>,
+    requests: Arc<RequestQueue<K>>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    while let Some(event) = watch.next().await {
+        let event = match event {
+            GuardedEvent::Event(event) => event,
+            GuardedEvent::Unreadable(unreadable) | GuardedEvent::Deleted(unreadable) => {
+                context.waits.end(unreadable.metadata.uid.as_deref().unwrap_or_default());
+                remove_from(&mut writer, &unreadable);
+                continue;
+            }
+        };
+        match event {
+            Event::Apply(request) if request.triage() == Triage::Ignore => {
+                context.waits.end(&request.uid().unwrap_or_default());
+                writer.apply_watcher_event(&Event::Delete(request));
+            }
+            Event::InitApply(request) if request.triage() == Triage::Ignore => {}
+            Event::Apply(request) => {
+                let reference = ObjectRef::from_obj(&request);
+                writer.apply_watcher_event(&Event::Apply(request));
+                requests.enqueue_one(reference);
+            }
+            Event::Delete(request) => {
+                context.waits.end(&request.uid().unwrap_or_default());
+                writer.apply_watcher_event(&Event::Delete(request));
+            }
+            event => {
+                let is_complete = matches!(event, Event::InitDone);
+                writer.apply_watcher_event(&event);
+                if is_complete {
+                    requests.listed.set();
+                    requests.enqueue(&|_| true);
+                }
+            }
+        }
+    }
+    anyhow::bail!("the watch of {} ended", K::kind(&()))
+}

@@ -1,0 +1,64 @@
+//! Watches the objects in the service's namespace that belong to issuers.
+
+use crate::context::Context;
+use crate::issuer::Issuer;
+use crate::runtime::watch::{GuardedEvent, Watch};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Event;
+use std::sync::Arc;
+use tcs_api::labels::ISSUER_UID;
+use tcs_api::v1alpha1::QuoteAttestation;
+
+/// Enqueues the issuer whose `QuoteAttestation` was changed or deleted. The name identifies the issuer,
+/// because the labels may be what was changed.
+pub async fn watch_attestations(
+    mut watch: Watch<QuoteAttestation>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    while let Some(event) = watch.next().await {
+        let name = match event {
+            GuardedEvent::Event(Event::Apply(object) | Event::Delete(object)) => object.name_any(),
+            GuardedEvent::Unreadable(object) | GuardedEvent::Deleted(object) => object.name().to_owned(),
+            GuardedEvent::Event(Event::InitDone) => {
+                context.enqueue_all_issuers();
+                continue;
+            }
+            GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
+        };
+        let issuers = context.caches.all_issuers();
+        if let Some(issuer) = issuers.iter().find(|issuer| issuer.attestation_name() == name) {
+            context.queues.enqueue(issuer);
+        }
+    }
+    anyhow::bail!("the watch of QuoteAttestations ended")
+}
+
+/// Enqueues the issuers that a changed Secret may concern. Only metadata is watched: the content is read
+/// once, when the key owner names the Secret.
+pub async fn watch_secrets(
+    mut watch: Watch<PartialObjectMeta<Secret>>,
+    context: Arc<Context>,
+) -> anyhow::Result<()> {
+    while let Some(event) = watch.next().await {
+        let uid = match event {
+            GuardedEvent::Event(Event::Apply(secret) | Event::Delete(secret)) => {
+                secret.labels().get(ISSUER_UID).cloned()
+            }
+            GuardedEvent::Unreadable(secret) | GuardedEvent::Deleted(secret) => {
+                secret.metadata.labels.and_then(|labels| labels.get(ISSUER_UID).cloned())
+            }
+            GuardedEvent::Event(Event::InitDone) => None,
+            GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
+        };
+        // The Secret may be the delivery for any of the few issuers that wait for a key. A Secret with a
+        // sealed key concerns the issuer in its label.
+        let is_concerned =
+            |issuer: &Issuer| issuer.awaits_key() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
+        for issuer in context.caches.all_issuers().iter().filter(|issuer| is_concerned(issuer)) {
+            context.queues.enqueue(issuer);
+        }
+    }
+    anyhow::bail!("the watch of Secrets ended")
+}
