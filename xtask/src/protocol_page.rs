@@ -15,11 +15,11 @@ fn spaced(bytes: &[u8]) -> String {
 
 /// The number of a code on the wire: an integer of CBOR (RFC 8949, section 3.1).
 fn number(code: RefusalCode) -> u8 {
-    let refused = Response::Refused(Refusal { code, message: String::new() });
+    let refused = Response::Refused(Refusal::new(code, ""));
     let frame = codec::encode(1, &refused).unwrap();
-    // The variant 6, its one field, and in it the code and the message.
+    // The variant 6, its one field, and in it code, message and `offer_ended`.
     let (variant, code) = frame[BEFORE_MESSAGE..].split_at(4);
-    assert_eq!(variant, [0x82, 6, 0x81, 0x82]);
+    assert_eq!(variant, [0x82, 6, 0x81, 0x83]);
     if code[0] == 0x18 { code[1] } else { code[0] }
 }
 

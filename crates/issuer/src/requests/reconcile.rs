@@ -85,7 +85,7 @@ fn issue_request<K: RequestKind>(issuer: &Issuer, parsed: ParsedRequest) -> Issu
     Issue {
         issuer_uid: issuer.uid(),
         request: ByteVec::from(parsed.csr),
-        door: K::API,
+        request_api: K::API,
         usages: parsed.usages,
         lifetime: parsed.lifetime,
         now: now().as_second(),
