@@ -2,17 +2,10 @@
 
 use crate::progress::progress;
 use anyhow::{Context, Result, bail};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
-use tcs_testkit::{cache_folder, repository};
-
-/// A call of cargo in the repository, of the same cargo that runs this task.
-pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    command.current_dir(repository());
-    command
-}
+use tcs_testkit::cache_folder;
+pub use tcs_testkit::cargo;
 
 /// Runs a command; the error names `what` failed.
 pub fn run(command: &mut Command, what: &str) -> Result<()> {

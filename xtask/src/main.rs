@@ -26,6 +26,8 @@ mod sizes;
 mod sources;
 mod test;
 mod up;
+#[cfg(test)]
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

@@ -13,8 +13,8 @@
 //!   the
 //!   base64 lines, are ignored; so are blank lines.
 //! - `-----BEGIN` or `-----END` anywhere but at the beginning of a line, with anything else on the line,
-//!   without its
-//!   counterpart or inside another block is an error, and so are headers (RFC 1421) and base64 that is not canonical.
+//!   without its counterpart or inside another block is an error, and so are headers (RFC 1421) and base64
+//!   that is not canonical.
 //!
 //! Pure: bytes in, values out. Decoded bytes are wiped when they are dropped, because they may be a private
 //! key.

@@ -1,14 +1,12 @@
 //! The control plane's programs: found, or built from published Go modules.
 
+use crate::process::{Program, Supervised, tail, wait_for};
+use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, anyhow, bail};
-
-use crate::process::{Program, Supervised, tail, wait_for};
 
 /// The convention of the field for a folder with etcd, kube-apiserver and kubectl.
 const OVERRIDE: &str = "KUBEBUILDER_ASSETS";
@@ -108,7 +106,8 @@ fn module_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/controlplane")
 }
 
-/// Where programs are kept that this repository needs and builds once: `$XDG_CACHE_HOME/tcs` (`~/.cache/tcs`).
+/// Where programs are kept that this repository needs and builds once: `$XDG_CACHE_HOME/tcs`
+/// (`~/.cache/tcs`).
 pub fn cache_folder() -> Result<PathBuf> {
     cache_folder_from(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
 }

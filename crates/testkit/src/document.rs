@@ -1,15 +1,14 @@
 //! Runs the shell blocks of a Markdown page, so that the page cannot drift from what works.
 
+use anyhow::{Result, bail};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
-
 /// The shell blocks of a page, in order: what a reader would type.
 ///
-/// Blocks fenced as `sh` count. Where lines of a block begin with `$ `, those are the commands and the others what
-/// they print, as pages commonly show it.
+/// Blocks fenced as `sh` count. Where lines of a block begin with `$ `, those are the commands and the others
+/// what they print, as pages commonly show it.
 #[must_use]
 pub fn shell_blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
@@ -34,8 +33,8 @@ fn commands(lines: &[&str]) -> String {
     if typed.is_empty() { lines.join("\n") } else { typed.join("\n") }
 }
 
-/// Runs blocks in one bash, each shown first as a person would type it. `shell` is bash with its environment; a block
-/// that fails ends the run.
+/// Runs blocks in one bash, each shown first as a person would type it. `shell` is bash with its environment;
+/// a block that fails ends the run.
 pub fn run(blocks: &[String], mut shell: Command, scratch: &Path) -> Result<()> {
     std::fs::create_dir_all(scratch)?;
     let mut script = String::from("set -euo pipefail\n");

@@ -1,5 +1,5 @@
-//! Parts of `docs/` that follow from the code. Tests compare them; `cargo xtask generate` runs the same tests with
-//! `TCS_GENERATE` in the environment, and then they write them.
+//! Parts of `docs/` that follow from the code. Tests compare them; `cargo xtask generate` runs the same tests
+//! with `TCS_GENERATE` in the environment, and then they write them.
 
 use crate::repository;
 use anyhow::{Context as _, Result, ensure};
@@ -8,8 +8,8 @@ use std::sync::Mutex;
 /// Tests run in threads, and each rewrites its own part of a page.
 static PAGES: Mutex<()> = Mutex::new(());
 
-/// Compares a part of a page with its text, or writes it. The part stands between the lines `<!-- begin NAME -->` and
-/// `<!-- end NAME -->`.
+/// Compares a part of a page with its text, or writes it. The part stands between the lines `<!-- begin NAME
+/// -->` and `<!-- end NAME -->`.
 pub fn section(page: &str, name: &str, text: &str) -> Result<()> {
     let _guard = PAGES.lock();
     let path = repository().join("docs").join(page);

@@ -1,13 +1,11 @@
 //! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates and PEM texts.
 
+use crate::programs::repository;
+use anyhow::{Context, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
-
-use anyhow::{Context, Result, bail};
-
-use crate::programs::repository;
 
 /// How often a build is tried.
 const BUILDS: u32 = 3;

@@ -1,17 +1,15 @@
 //! kubeconfig files and the ServiceAccount tokens behind them.
 
+use crate::pki::{KeyedCertificate, Pki};
+use crate::private_file;
+use crate::process::run;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
-
-use crate::pki::{KeyedCertificate, Pki};
-use crate::private_file;
-use crate::process::run;
 
 /// How long a ServiceAccount token is asked to live.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(1);

@@ -36,5 +36,5 @@ pub mod stack;
 pub use assets::{Assets, cache_folder, ensure_control_plane};
 pub use control_plane::ControlPlane;
 pub use pccs::Pccs;
-pub use programs::{Programs, repository};
+pub use programs::{Programs, cargo, repository};
 pub use stack::Stack;

@@ -1,6 +1,8 @@
-//! A PCCS of our own for tests: serves the collateral of a simulated platform, and fails in every way a real one can.
+//! A PCCS (Intel's caching service for collateral) for tests. It serves the collateral of a simulated
+//! platform, and fails in every way in which a real one can fail.
 //!
-//! Version 4 of the API (quote-verification reference, section 7), one request per connection, on loopback.
+//! It implements version 4 of the API of Intel's Provisioning Certification Service, with one request per
+//! connection, on loopback.
 
 use anyhow::{Context as _, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

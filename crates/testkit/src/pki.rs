@@ -4,15 +4,13 @@
 //! CA of its own: it lets in whoever holds a client certificate of its CA, and
 //! the cluster's CA also signs certificates for requests that users make.
 
-use std::path::{Path, PathBuf};
-
+use crate::private_file;
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     IsCa, KeyPair, KeyUsagePurpose,
 };
-
-use crate::private_file;
+use std::path::{Path, PathBuf};
 
 /// A certificate and its private key, as PEM files.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,11 +1,10 @@
 //! Files that only their owner may read and that nobody sees half-written.
 
+use anyhow::{Context, Result};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use anyhow::{Context, Result};
 
 /// Puts `contents` in place of the file at `path`, readable by its owner only.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {

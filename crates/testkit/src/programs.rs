@@ -1,16 +1,22 @@
 //! Our own programs, built with the feature `simulation` into a target folder of their own.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The packages that a simulated stack consists of.
 const PACKAGES: [&str; 4] = ["tcs-issuer", "tcs-enclave", "tcs-km", "tcs-sgx-sim"];
 
 /// Simulated builds stay out of the ordinary target folder, so that no ordinary build can pick one up.
 const TARGET: &str = "target/simulation";
+
+/// A call of cargo in the repository, of the same cargo that runs this process, if one does.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository());
+    command
+}
 
 /// The programs of a simulated stack.
 #[derive(Clone, Debug)]
@@ -21,9 +27,8 @@ pub struct Programs {
 impl Programs {
     /// Builds them, or finds that they are up to date. Cargo's own output goes to standard error.
     pub fn build() -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.current_dir(repository()).arg("build").arg("--quiet").args(["--target-dir", TARGET]);
+        let mut command = cargo();
+        command.arg("build").arg("--quiet").args(["--target-dir", TARGET]);
         for package in PACKAGES {
             command.args(["--package", package]);
         }
@@ -35,8 +40,8 @@ impl Programs {
         Ok(Self { dir: repository().join(TARGET).join("debug") })
     }
 
-    /// Copies (by hard link where possible) the programs into a folder, so that a later build does not replace the
-    /// files under a running stack.
+    /// Copies (by hard link where possible) the programs into a folder, so that a later build does not
+    /// replace the files under a running stack.
     pub fn pin_into(&self, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         for name in ["tcs-issuer", "tcs-enclave", "km-attest", "km-wrap", "tcs-sgx-sim"] {

@@ -1,19 +1,17 @@
-//! Everything that the user's document needs around it: control plane, stand-in for the node, simulated platform,
-//! SoftHSM2 token, tools on the PATH, and an environment file that leads to them.
-
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-
-use anyhow::{Context, Result, bail};
+//! Everything that the user's document needs around it: control plane, stand-in for the node, simulated
+//! platform, SoftHSM2 token, tools on the PATH, and an environment file that leads to them.
 
 use crate::control_plane::ControlPlane;
 use crate::node::{NodeStandIn, Settings};
 use crate::process::{Lifetime, run};
 use crate::programs::{Programs, repository};
 use crate::{Assets, ensure_control_plane};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
 
 /// The token of the user's document.
 const TOKEN: &str = "SgxOperator";

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 /// The components with more than one node of the graph with nodes `0..nodes`, each in ascending order.
-pub fn components(nodes: usize, arrows: impl Iterator<Item = (usize, usize)>) -> Vec<BTreeSet<usize>> {
-    let arrows: Vec<(usize, usize)> = arrows.collect();
-    let reachable: Vec<BTreeSet<usize>> = (0..nodes).map(|node| reachable(node, &arrows)).collect();
+pub fn components(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Vec<BTreeSet<usize>> {
+    let edges: Vec<(usize, usize)> = edges.collect();
+    let reachable: Vec<BTreeSet<usize>> = (0..nodes).map(|node| reachable(node, &edges)).collect();
     let reaches = |from: usize, to: usize| reachable.get(from).is_some_and(|nodes| nodes.contains(&to));
     let mut found: BTreeSet<BTreeSet<usize>> = BTreeSet::new();
     for node in 0..nodes {
@@ -14,12 +14,12 @@ pub fn components(nodes: usize, arrows: impl Iterator<Item = (usize, usize)>) ->
     found.into_iter().filter(|component| component.len() > 1).collect()
 }
 
-fn reachable(from: usize, arrows: &[(usize, usize)]) -> BTreeSet<usize> {
+fn reachable(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
     let mut seen = BTreeSet::new();
     let mut next = vec![from];
     while let Some(node) = next.pop() {
         next.extend(
-            arrows.iter().filter(|(from, _)| *from == node).map(|(_, to)| *to).filter(|to| seen.insert(*to)),
+            edges.iter().filter(|(from, _)| *from == node).map(|(_, to)| *to).filter(|to| seen.insert(*to)),
         );
     }
     seen

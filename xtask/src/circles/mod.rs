@@ -1,7 +1,7 @@
 //! `circles`: files of one crate that import each other, directly or through others.
 //!
-//! Files are nodes. An arrow is a path in code that names an item of another file of the same crate. A
-//! re-export is followed to the file that defines the item and is no arrow itself; neither is `mod name;`.
+//! Files are nodes. An edge is a path in code that names an item of another file of the same crate. A
+//! re-export is followed to the file that defines the item and is no edge itself; neither is `mod name;`.
 //! Code for tests does not count. Methods are not seen, because that needs types.
 
 mod cfg_test;
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 /// Why one file needs another: lines of the file, each with the path in it.
 type Reasons = BTreeSet<(usize, String)>;
 
-/// Files that form a circle, and the arrows among them.
+/// Files that form a circle, and the edges among them.
 pub struct Circle {
     files: Vec<PathBuf>,
-    arrows: BTreeMap<(PathBuf, PathBuf), Reasons>,
+    edges: BTreeMap<(PathBuf, PathBuf), Reasons>,
 }
 
 /// Prints every circle of a checkout and fails if there is one.
@@ -88,18 +88,18 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The circles of one crate, which begins with the given file.
 fn circles_of(crate_root: &Path) -> Result<Vec<Circle>> {
     let modules = CrateModules::load(crate_root)?;
-    let mut arrows: BTreeMap<(FileId, FileId), Reasons> = BTreeMap::new();
+    let mut edges: BTreeMap<(FileId, FileId), Reasons> = BTreeMap::new();
     for reference in &modules.references {
         for to in names::files_of(&modules, reference) {
             let from = modules.file_of(reference.module);
             if from != to {
-                arrows.entry((from, to)).or_default().insert((reference.line, reference.text()));
+                edges.entry((from, to)).or_default().insert((reference.line, reference.text()));
             }
         }
     }
     let path = |file: FileId| modules.files.get(file).cloned().unwrap_or_default();
-    let circles = components(modules.files.len(), arrows.keys().copied()).into_iter().map(|files| Circle {
-        arrows: arrows
+    let circles = components(modules.files.len(), edges.keys().copied()).into_iter().map(|files| Circle {
+        edges: edges
             .iter()
             .filter(|((from, to), _)| files.contains(from) && files.contains(to))
             .map(|((from, to), reasons)| ((path(*from), path(*to)), reasons.clone()))
@@ -115,7 +115,7 @@ impl Circle {
         let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let mut lines = vec![format!("circle of {} files:", self.files.len())];
         lines.extend(self.files.iter().map(|file| format!("  {}", name(file))));
-        for ((from, to), reasons) in &self.arrows {
+        for ((from, to), reasons) in &self.edges {
             lines.push(format!("    {} -> {}", name(from), name(to)));
             lines.extend(reasons.iter().map(|(line, path)| format!("      {line}: {path}")));
         }

@@ -13,7 +13,8 @@ pub struct Refusal {
     /// What happened and what to do, in one sentence.
     #[n(1)]
     pub message: String,
-    /// Whether the offer has ended, so that the key must be wrapped for a new one. False if the field is absent.
+    /// Whether the offer has ended, so that the key must be wrapped for a new one. False if the field is
+    /// absent.
     #[n(2)]
     #[cbor(default)]
     pub offer_ended: bool,

@@ -1,4 +1,4 @@
-use super::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
+use super::tee_platform::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
 use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};

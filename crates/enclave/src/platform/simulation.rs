@@ -1,4 +1,4 @@
-use super::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
+use super::tee_platform::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
 use crate::Error;
 use aws_lc_rs::{digest, hkdf};
 use std::fs::File;

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
-use tcs_enclave_rpc::{RequestApi, RefusalCode};
+use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 /// A request API by which certificates are requested.
 pub trait RequestKind:

@@ -1,10 +1,8 @@
 //! Command lines of the control plane's programs.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
-
 use crate::pki::Pki;
+use anyhow::{Context, Result};
+use std::path::Path;
 
 /// The controllers that work without nodes and that tests or users of the service rely on.
 const CONTROLLERS: [&str; 9] = [

@@ -1,14 +1,12 @@
 //! Translates a container of a pod into a local program.
 
+use super::settings::Settings;
+use crate::process::Program;
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, bail};
-use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
-
-use super::Settings;
-use crate::process::Program;
 
 /// Where the in-cluster client looks for its token.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

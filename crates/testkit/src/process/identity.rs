@@ -1,14 +1,12 @@
 //! Naming a process so that a recycled process id is never signalled.
 
+use super::wait::wait_for;
+use crate::private_file;
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, PidfdFlags, Signal};
-
-use crate::private_file;
-use crate::process::wait_for;
 
 /// How long the kernel may take to remove a process that was sent SIGKILL.
 const REMOVAL: Duration = Duration::from_secs(10);

@@ -5,11 +5,10 @@
 //! before the process does, so children are started by a thread that lives as
 //! long as the process.
 
+use anyhow::{Context, Result};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
-
-use anyhow::{Context, Result};
 
 struct Request {
     command: Command,

@@ -6,25 +6,12 @@ use rcgen::IsCa;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
 use tcs_x509::{CertificateProfile, CertificateRequest, End, Lifetimes, Usage, issue, limits};
 use x509_cert::der::Decode as _;
 
-/// Tests run in threads, and each rewrites its own part of a file.
-static FILE: Mutex<()> = Mutex::new(());
-
 /// Compares a part of a page with its text; with `TCS_GENERATE` in the environment writes it.
 pub fn section(page: &str, name: &str, text: &str) {
-    let _guard = FILE.lock();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
-    let found = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-    let (from, until) = (found.find(&begin).unwrap() + begin.len(), found.find(&end).unwrap());
-    if std::env::var_os("TCS_GENERATE").is_some() {
-        std::fs::write(&path, format!("{}\n{text}\n{}", &found[..from], &found[until..])).unwrap();
-    } else {
-        assert_eq!(found[from..until].trim(), text.trim(), "docs/{page}, {name}: run cargo xtask generate");
-    }
+    tcs_testkit::generated_docs::section(page, name, text).unwrap();
 }
 
 /// B9: from a certificate with everything that the profile knows.

@@ -34,7 +34,7 @@ fn folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/csr")
 }
 
-/// The PEM body without judging the PEM form: decoding PEM is the controller's.
+/// The PEM body. The form of the PEM text is not checked, because the controller decodes PEM.
 fn der(pem: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(pem).into_owned();
     let begin = text.find("-----BEGIN CERTIFICATE REQUEST-----")?;

@@ -54,7 +54,8 @@ fn review_l3_an_unknown_field_is_refused_and_the_connection_stays() {
     frame.extend(&body);
     let length = u32::try_from(frame.len() - 4).unwrap();
     frame[..4].copy_from_slice(&length.to_be_bytes());
-    // A server that took the request would carry it out at once, and the test would say so instead of waiting.
+    // A server that took the request would carry it out at once, and the test would say so instead of
+    // waiting.
     server.gate.send(()).unwrap();
     stream.write_all(&frame).unwrap();
     let answer = codec::read(&mut stream, WAIT).unwrap().unwrap();

@@ -13,7 +13,7 @@ use k8s_openapi::ByteString;
 use kube::{Api, Client, ResourceExt as _};
 use tcs_api::annotations;
 use tcs_api::signer::SignerName;
-use tcs_enclave_rpc::{RequestApi, RefusalCode};
+use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 impl RequestKind for KubernetesCsr {
     const API: RequestApi = RequestApi::KubernetesCsr;

@@ -1,4 +1,4 @@
-//! Single-bit flips, truncations and garbage. `TCS_FLIPS=full` (`cargo xtask flips`) flips every bit and
+//! Single-bit flips, truncations and garbage. `TCS_FLIPS=full` (`cargo xtask bit-flips`) flips every bit and
 //! cuts at every length; otherwise a sample of them is taken.
 
 mod hostile;

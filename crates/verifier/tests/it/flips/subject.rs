@@ -71,7 +71,7 @@ impl Subject {
             }
             flipped[bit / 8] ^= 1 << (bit % 8);
         }
-        // `cargo xtask flips` reads this line.
+        // `cargo xtask bit-flips` reads this line.
         println!("flips: {} {what}: {refused} refused, {identical} identical", self.name);
         assert!(wrong.is_empty(), "{}: expected {:#?}\n{wrong}", self.name, self.sound.claims());
         assert!(refused > 0, "{} {what}: not one flip was refused", self.name);

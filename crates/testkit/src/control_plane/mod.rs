@@ -2,18 +2,16 @@
 
 mod arguments;
 
+use crate::assets::Assets;
+use crate::kubeconfig::{self, Renewal};
+use crate::pki::Pki;
+use crate::process::{Identity, Lifetime, Program, Supervised, run, wait_for};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-
-use crate::assets::Assets;
-use crate::kubeconfig::{self, Renewal};
-use crate::pki::Pki;
-use crate::process::{Identity, Lifetime, Program, Supervised, run, wait_for};
 
 /// How long each program may take until it serves.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -52,7 +50,8 @@ impl ControlPlane {
         Self::start_as(dir, assets, Lifetime::WithParent, free_ports)
     }
 
-    /// Starts a control plane in `dir` that runs on after this process, until [`ControlPlane::stop_recorded`].
+    /// Starts a control plane in `dir` that runs on after this process, until
+    /// [`ControlPlane::stop_recorded`].
     ///
     /// The returned value, like one from [`ControlPlane::attach`], does not end it.
     pub fn start_detached(dir: &Path, assets: &Assets) -> Result<Self> {

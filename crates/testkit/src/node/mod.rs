@@ -4,25 +4,25 @@
 //! replacement is printed to the log.
 
 mod container;
+mod settings;
 
+use crate::ControlPlane;
+use crate::process::{Signal, Supervised};
+use crate::programs::Programs;
+use anyhow::{Context, Result};
+pub use container::Replacements;
+use futures::TryStreamExt as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Config};
+pub use settings::Settings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result};
-use futures::TryStreamExt as _;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client, Config};
-
-use crate::ControlPlane;
-use crate::process::{Signal, Supervised};
-use crate::programs::Programs;
-pub use container::Replacements;
 
 const NAMESPACE: &str = "tcs-issuer";
 const DEPLOYMENT: &str = "tcs-issuer";
@@ -33,17 +33,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A child that ran this long starts its back-off anew.
 const STEADY: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// What the stand-in needs to know.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Folder for logs, volumes and the kubeconfig of the account.
-    pub dir: PathBuf,
-    /// Our programs, in place of the images.
-    pub programs: Programs,
-    /// The simulated platform's folder, in place of SGX.
-    pub platform: PathBuf,
-}
 
 /// A running stand-in; ends its children when dropped.
 pub struct NodeStandIn {

@@ -2,7 +2,11 @@
 
 mod identity;
 mod spawner;
+mod wait;
 
+use anyhow::{Context, Result, anyhow, bail};
+pub use identity::Identity;
+pub use rustix::process::Signal;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -10,17 +14,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, anyhow, bail};
-pub use rustix::process::Signal;
-
-pub use identity::Identity;
+pub use wait::wait_for;
 
 /// How long a child that is dropped may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Pause between two looks at a condition.
-const POLL: Duration = Duration::from_millis(20);
 
 /// How much of a log an error message quotes.
 const QUOTED_LOG: u64 = 2_000;
@@ -280,25 +277,6 @@ impl Drop for Supervised {
         if self.owned {
             let _ = self.end(GRACE);
         }
-    }
-}
-
-/// Looks at a condition until it holds, it cannot hold any more, or `limit` has passed.
-///
-/// `probe` answers `Some` when it holds, `None` for "not yet", and an error
-/// when waiting longer is pointless. `what` completes "waiting for …".
-pub fn wait_for<T>(limit: Duration, what: &str, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let start = Instant::now();
-    loop {
-        // Read before the probe: a slow probe must not end the wait without its own verdict.
-        let elapsed = start.elapsed();
-        if let Some(value) = probe().with_context(|| format!("waiting for {what}"))? {
-            return Ok(value);
-        }
-        if elapsed >= limit {
-            bail!("waited {:.1} s in vain for {what}", limit.as_secs_f64());
-        }
-        std::thread::sleep(POLL);
     }
 }
 
