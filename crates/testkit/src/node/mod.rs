@@ -8,7 +8,6 @@ mod settings;
 
 use crate::ControlPlane;
 use crate::process::{Signal, Supervised};
-use crate::programs::Programs;
 use anyhow::{Context, Result};
 pub use container::Replacements;
 use futures::TryStreamExt as _;
