@@ -46,6 +46,7 @@ fn citation(text: &str) -> Option<String> {
     let cites = match (first, second) {
         (_, "reference,") => DOCUMENTS.contains(&document),
         ("reference,", _) => second == "section" && is_number(third) || is_number(second),
+        ("crypto-and-x509", _) => is_number(second),
         ("design," | "design", "section") => true,
         // Lists of requirements and issues that are not public.
         ("acceptance" | "Acceptance", _) => is_number(second) && second.contains('.'),
@@ -78,6 +79,7 @@ fn citations_are_found() {
         "//! The wire (provisioning-protocol reference, section 1).",
         "/// (Gramine; platform reference,\n/// section 3)",
         "// crypto-and-x509 reference, 4.3",
+        "// as CTK does (crypto-and-x509 1.1).",
         "//! design, section 5",
         "//! Acceptance 2.4: bit flips.",
         "// as issue 14 says",

@@ -9,7 +9,7 @@ use tcs_testkit::repository;
 const CARGO_MUTANTS: &str = "27.1.0";
 
 /// The files that decide whether evidence is accepted.
-const FILES: [&str; 20] = [
+const FILES: [&str; 21] = [
     "crates/verifier/src/appraisal.rs",
     "crates/verifier/src/certificate.rs",
     "crates/verifier/src/checks.rs",
@@ -27,6 +27,7 @@ const FILES: [&str; 20] = [
     "crates/verifier/src/tcb_level.rs",
     "crates/verifier/src/trust_anchor.rs",
     "crates/verifier/src/validity.rs",
+    "crates/evidence/src/error.rs",
     "crates/evidence/src/evidence.rs",
     "crates/evidence/src/quote/*.rs",
     "crates/evidence/src/report_data*.rs",

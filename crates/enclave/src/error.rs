@@ -2,17 +2,19 @@
 
 use std::io;
 
-/// The names of all platforms, built in or not.
-const PLATFORMS: &str = "gramine, simulation";
-
 /// Everything that can fail in this crate outside of requests. A request that fails is refused with a
 /// [`tcs_enclave_rpc::RefusalCode`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No platform has this name.
-    #[error("platform `{0}` is not known; this program knows: {known}", known = PLATFORMS)]
-    PlatformUnknown(String),
+    #[error("platform `{name}` is not known; this program knows: {known}")]
+    PlatformUnknown {
+        /// The name.
+        name: String,
+        /// All platforms, built in or not.
+        known: &'static str,
+    },
     /// The platform exists, but this build leaves it out.
     #[error("platform `{0}` is not in this build; it needs the cargo feature `{0}`")]
     PlatformNotBuilt(&'static str),
@@ -48,7 +50,7 @@ impl Error {
         use Error::{PlatformFolderMissing, PlatformFolderUnused, PlatformNotBuilt, PlatformUnknown};
         matches!(
             self,
-            PlatformUnknown(_) | PlatformNotBuilt(_) | PlatformFolderMissing(_) | PlatformFolderUnused(_)
+            PlatformUnknown { .. } | PlatformNotBuilt(_) | PlatformFolderMissing(_) | PlatformFolderUnused(_)
         )
     }
 
@@ -56,7 +58,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::PlatformUnknown(_) => "PlatformUnknown",
+            Self::PlatformUnknown { .. } => "PlatformUnknown",
             Self::PlatformNotBuilt(_) => "PlatformNotBuilt",
             Self::PlatformFolderMissing(_) => "PlatformFolderMissing",
             Self::PlatformFolderUnused(_) => "PlatformFolderUnused",

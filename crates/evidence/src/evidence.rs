@@ -17,6 +17,11 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// The kind of an SGX quote of version 3: [`Self::kind`].
+    pub const SGX_QUOTE_V3: &'static str = "sgx-quote-v3";
+    /// The kind of a TDX quote: [`Self::kind`].
+    pub const TDX_QUOTE: &'static str = "tdx-quote";
+
     /// Takes a raw quote as the kind that its header names, and checks its layout as [`Quote::parse`] does.
     ///
     /// Zero bytes after a TDX quote are removed first, because quote generation services fill their buffer
@@ -45,8 +50,8 @@ impl Evidence {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::SgxQuote(_) => "sgx-quote-v3",
-            Self::TdxQuote(_) => "tdx-quote",
+            Self::SgxQuote(_) => Self::SGX_QUOTE_V3,
+            Self::TdxQuote(_) => Self::TDX_QUOTE,
         }
     }
 

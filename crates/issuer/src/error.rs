@@ -12,6 +12,9 @@ pub enum ReconcileError {
     /// A call to the enclave failed.
     #[error("the enclave: {0}")]
     Enclave(#[from] EnclaveError),
+    /// A CA could not be recorded in the status of its issuer, so nothing of it may be published.
+    #[error("the CA could not be recorded in the status: the issuer was changed or deleted meanwhile")]
+    CaNotRecorded,
     /// An object that the reconcile needs cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Box<Unreadable>),

@@ -3,8 +3,7 @@
 //! A wrapped key is `C1 ‖ C2` without header, version or hash name:
 //!
 //! - `C1`, 384 bytes: RSAES-OAEP (RFC 8017, empty label, MGF1 with the same hash) of a fresh 32-byte AES key,
-//!   for the RSA-3072 key of the
-//!   quote;
+//!   for the RSA-3072 key of the quote;
 //! - `C2`: AES-256-KWP (RFC 5649) of the CA key's PKCS#8 DER under that key.
 //!
 //! The two [`WrapFormat`]s differ in the hash of OAEP only. The layout is that of the PKCS#11 mechanism

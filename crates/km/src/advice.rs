@@ -99,7 +99,7 @@ pub fn for_refusal(refusal: &Error) -> &'static str {
             "do not wrap a key for it, unless machines of this family are yours: then add it to [platform] \
              fmspcs"
         }
-        // The quote is not genuine, or the refusal is one that this function does not know yet.
+        // The evidence is not genuine. A refusal that this version does not know is treated in the same way.
         _ => "do not wrap a key for it",
     }
 }

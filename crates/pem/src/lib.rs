@@ -10,8 +10,7 @@
 //! - Text outside the blocks is ignored, in any encoding, as long as it holds no boundary.
 //! - A UTF-8 byte order mark may stand at the very beginning.
 //! - Lines end in LF or CR LF and have any length. Blanks and tabs at the end of a boundary, and anywhere in
-//!   the
-//!   base64 lines, are ignored; so are blank lines.
+//!   the base64 lines, are ignored; so are blank lines.
 //! - `-----BEGIN` or `-----END` anywhere but at the beginning of a line, with anything else on the line,
 //!   without its counterpart or inside another block is an error, and so are headers (RFC 1421) and base64
 //!   that is not canonical.

@@ -8,8 +8,8 @@
 //! | Path | What |
 //! |---|---|
 //! | `public/root.der`, `public/root.pem` | the root certificate, for key owners |
-//! | `public/collateral.json` | TCB info, QE identity, both CRLs and their issuer chains (SGX), for key owners |
-//! | `private/` (mode 0700) | every key (PKCS #8), the certificates (PEM), the sealing secret, the [`Options`] (JSON) |
+//! | `public/collateral.json` | TCB info, QE identity, both CRLs, their issuer chains (SGX), for key owners |
+//! | `private/` (mode 0700) | keys (PKCS #8), certificates (PEM), the sealing secret, [`Options`] (JSON) |
 //!
 //! What a platform *is* stands in [`Options`], what collateral *says* in [`CollateralOptions`], what is
 //! *quoted* in [`Enclave`] and [`Td`], and how a quote is *malformed* in [`QuoteShape`]; each `Default` is

@@ -233,4 +233,20 @@ mod tests {
         }
         assert_eq!(TcbStatus::named("uptodate"), None);
     }
+
+    /// docs/verification.md lists the sentences and names, which km-attest prints.
+    #[test]
+    fn sentences_and_names_of_results_are_those_of_the_page() {
+        let page = include_str!("../../../docs/verification.md");
+        for status in TcbStatus::ALL {
+            let printed = if status.result().is_terminal() { "none" } else { status.text() };
+            let row = format!("| `{}` | {:#06x} | ", status.result().name(), status.result().value());
+            let row = page.lines().find(|line| line.contains(&row)).unwrap();
+            assert!(row.starts_with(&format!("| {} | ", status.intel_name())), "{row}");
+            assert!(row.contains(&format!(" | {printed} | ")), "{row}");
+        }
+        assert_eq!(TcbStatus::Revoked.text(), "The platform is revoked.");
+        assert_eq!(QvResult::InvalidSignature.name(), "SGX_QL_QV_RESULT_INVALID_SIGNATURE");
+        assert_eq!(QvResult::Unspecified.name(), "SGX_QL_QV_RESULT_UNSPECIFIED");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Files are nodes. An edge is a path in code that names an item of another file of the same crate. A
 //! re-export is followed to the file that defines the item and is no edge itself; neither is `mod name;`.
-//! Code for tests does not count. Methods are not seen, because that needs types.
+//! Code for tests does not count. Methods are not seen, because that needs types; neither are paths in the
+//! strings of attributes and in `pub(…) use`.
 
 mod cfg_test;
 mod components;

@@ -121,6 +121,50 @@ mod tests {
         }
     }
 
+    /// The ids that texts cite as `docs/conformance.md, B05` (or with the name in backquotes).
+    #[test]
+    fn every_id_that_is_cited_has_a_rule() {
+        let rules: Vec<RuleId> =
+            rules().unwrap().group.iter().flat_map(|group| &group.rule).map(|r| r.id).collect();
+        let mut cited = 0;
+        for source in sources(&tcs_testkit::repository(), &["rs"]).unwrap() {
+            for id in cited_ids(&source.text) {
+                assert!(rules.contains(&id), "{} cites {id}, which has no rule", source.path.display());
+                cited += 1;
+            }
+        }
+        assert!(cited > 20, "the citations are not found: {cited}");
+    }
+
+    /// After the name of the page, as far as words are ids, `to` or `and`.
+    fn cited_ids(text: &str) -> Vec<RuleId> {
+        let words = text.split(|c: char| c.is_whitespace() || "`(),;.:".contains(c));
+        let mut words = words.filter(|word| !["", "//", "///", "//!"].contains(word)).peekable();
+        let mut ids = Vec::new();
+        while let Some(word) = words.next() {
+            if word != "docs/conformance" {
+                continue;
+            }
+            words.next_if_eq(&"md");
+            while let Some(word) = words.next_if(|word| is_id(word) || ["to", "and"].contains(word)) {
+                ids.extend(RuleId::try_from(word.to_owned()).ok());
+            }
+        }
+        ids
+    }
+
+    fn is_id(word: &str) -> bool {
+        RuleId::try_from(word.to_owned()).is_ok()
+    }
+
+    #[test]
+    fn cited_ids_are_found() {
+        let ids = |text: &str| cited_ids(text).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(ids("/// Refused (`docs/conformance.md`,\n/// Q1, Q3 and W-S6). It"), "Q1 Q3 W-S6");
+        assert_eq!(ids("// see docs/conformance.md, B05 to B08."), "B05 B08");
+        assert_eq!(ids("// docs/protocol.md, B05"), "");
+    }
+
     #[test]
     fn rules_and_sources_are_cells_of_a_table() {
         for Rule { id, sentence, source } in rules().unwrap().group.into_iter().flat_map(|group| group.rule) {

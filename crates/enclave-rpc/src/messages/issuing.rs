@@ -55,7 +55,7 @@ pub enum RequestApi {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Issued {
     /// The certificate first, then its intermediates, DER. Never a self-signed root (docs/conformance.md,
-    /// B04).
+    /// A18).
     #[n(0)]
     pub chain: Vec<ByteVec>,
     /// Start of the certificate's validity, Unix seconds.

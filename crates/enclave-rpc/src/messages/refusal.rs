@@ -13,7 +13,7 @@ pub struct Refusal {
     /// What happened and what to do, in one sentence.
     #[n(1)]
     pub message: String,
-    /// Whether the offer has ended, so that the key must be wrapped for a new one. False if the field is
+    /// Whether this closed the offer, or the offer was closed after its last refused delivery, so that the key must be wrapped for a new one. False if the field is
     /// absent.
     #[n(2)]
     #[cbor(default)]
@@ -54,7 +54,7 @@ refusal_codes! {
     0 MalformedMessage,
     /// The work queue is full; ask again later.
     1 Busy,
-    /// An error inside the enclave; nothing of the request was done.
+    /// An error inside the enclave. The request changed nothing, except that a delivery may have cost an attempt.
     2 Internal,
     /// The enclave holds its largest number of issuers.
     3 TooManyIssuers,
@@ -81,7 +81,7 @@ refusal_codes! {
     18 KeyMismatch,
     /// A delivered certificate cannot be parsed.
     19 CertificateMalformed,
-    /// The first delivered certificate is not a CA certificate.
+    /// A delivered certificate is not a CA certificate.
     20 CertificateNotCa,
     /// The CA certificate (or one above it) has expired.
     21 CertificateExpired,

@@ -55,7 +55,7 @@ impl Connections {
     }
 
     /// Admits a client. If there is no room, it takes the place of the oldest one that never sent a request,
-    /// or else of the one that has been silent longest, as long as that has no request in flight.
+    /// or else of the one that has been silent longest among those without a request in flight.
     pub(super) fn admit(&self, stream: Stream) -> Option<Arc<Connection>> {
         let mut state = lock(&self.state);
         if state.closed {

@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn software_keys_are_of_these_algorithms() {
+        let generates = |algorithm| match SoftwareKeys.generate_ca_key(algorithm) {
+            Err(KeyError::Unsupported) => false,
+            generated => generated.is_ok(),
+        };
+        for algorithm in
+            [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa { bits: 3072 }, KeyAlgorithm::Ed25519]
+        {
+            assert!(generates(algorithm), "{algorithm:?}");
+        }
+        for algorithm in
+            [KeyAlgorithm::P521, KeyAlgorithm::Rsa { bits: 2048 }, KeyAlgorithm::Rsa { bits: 4096 }]
+        {
+            assert!(!generates(algorithm), "{algorithm:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_pkcs8_is_malformed_and_other_algorithms_are_unsupported() {
         let good =
             EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap().to_pkcs8v1().unwrap();

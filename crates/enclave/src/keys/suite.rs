@@ -17,7 +17,6 @@ pub(crate) fn run(provider: &dyn KeyProvider) {
     every_kind_of_ca_key_is_unwrapped_signs_and_is_restored(provider);
     what_cannot_be_unwrapped_is_refused_by_its_reason(provider);
     generated_ca_keys_sign_and_are_restored(provider);
-    keys_of_other_algorithms_are_unsupported(provider);
 }
 
 fn quote_keys_are_new_each_time(provider: &dyn KeyProvider) {
@@ -65,17 +64,14 @@ fn generated_ca_keys_sign_and_are_restored(provider: &dyn KeyProvider) {
         (KeyAlgorithm::Rsa { bits: 3072 }, rsa),
         (KeyAlgorithm::Ed25519, &signature::ED25519),
     ] {
-        let key = provider.generate_ca_key(algorithm).ok().unwrap();
+        // A token need not have every algorithm.
+        let key = match provider.generate_ca_key(algorithm) {
+            Err(KeyError::Unsupported) => continue,
+            generated => generated.ok().unwrap(),
+        };
         signs_and_is_restored(provider, &*key, verify);
         let other = provider.generate_ca_key(algorithm).ok().unwrap();
         assert_ne!(key.spki().unwrap(), other.spki().unwrap(), "{algorithm:?}");
-    }
-}
-
-fn keys_of_other_algorithms_are_unsupported(provider: &dyn KeyProvider) {
-    for algorithm in [KeyAlgorithm::P521, KeyAlgorithm::Rsa { bits: 2048 }, KeyAlgorithm::Rsa { bits: 4096 }]
-    {
-        assert!(matches!(provider.generate_ca_key(algorithm), Err(KeyError::Unsupported)), "{algorithm:?}");
     }
 }
 

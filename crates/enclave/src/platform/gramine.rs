@@ -1,4 +1,4 @@
-use super::tee_platform::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
+use super::tee_platform::{Assurance, SealingKey, TeePlatform};
 use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl TeePlatform for Gramine {
     }
 
     fn evidence_kind(&self) -> &'static str {
-        SGX_QUOTE_V3
+        Evidence::SGX_QUOTE_V3
     }
 
     fn assurance(&self) -> Assurance {

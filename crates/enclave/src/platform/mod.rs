@@ -14,6 +14,9 @@ pub use gramine::Gramine;
 pub use simulation::Simulation;
 pub use tee_platform::{Assurance, SealingKey, TeePlatform};
 
+/// The names of all platforms, built in or not.
+const PLATFORMS: &str = "gramine, simulation";
+
 /// What the command line says about platforms. Each option belongs to one platform, and the others refuse it.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformOptions {
@@ -27,7 +30,7 @@ pub fn open(name: &str, options: &PlatformOptions) -> Result<Box<dyn TeePlatform
         ("gramine", None) => Ok(Box::new(Gramine::new())),
         ("gramine", Some(_)) => Err(Error::PlatformFolderUnused("gramine")),
         ("simulation", folder) => open_simulation(folder.as_deref()),
-        (other, _) => Err(Error::PlatformUnknown(other.to_owned())),
+        (other, _) => Err(Error::PlatformUnknown { name: other.to_owned(), known: PLATFORMS }),
     }
 }
 

@@ -1,4 +1,4 @@
-use super::tee_platform::{Assurance, SGX_QUOTE_V3, SealingKey, TeePlatform};
+use super::tee_platform::{Assurance, SealingKey, TeePlatform};
 use crate::Error;
 use aws_lc_rs::{digest, hkdf};
 use std::fs::File;
@@ -35,7 +35,7 @@ impl TeePlatform for Simulation {
     }
 
     fn evidence_kind(&self) -> &'static str {
-        SGX_QUOTE_V3
+        Evidence::SGX_QUOTE_V3
     }
 
     fn assurance(&self) -> Assurance {

@@ -4,9 +4,6 @@ use crate::Error;
 use tcs_evidence::Evidence;
 use zeroize::Zeroizing;
 
-/// [`Evidence::kind`] of an SGX quote of version 3.
-pub(super) const SGX_QUOTE_V3: &str = "sgx-quote-v3";
-
 /// A trusted execution environment, as far as the engine needs one.
 pub trait TeePlatform: Send + Sync {
     /// The platform's name on the command line.

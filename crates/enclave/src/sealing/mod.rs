@@ -91,7 +91,7 @@ struct Header<'a> {
 #[derive(Encode, Decode)]
 struct Plain<'a> {
     #[b(0)]
-    pkcs8: &'a ByteSlice,
+    key_record: &'a ByteSlice,
     #[b(1)]
     #[cbor(decode_with = "certificates")]
     chain: Vec<&'a ByteSlice>,
@@ -136,7 +136,7 @@ impl Sealer {
         contents: &Contents<'_>,
     ) -> Result<Vec<u8>, Error> {
         let plain = Plain {
-            pkcs8: contents.key.into(),
+            key_record: contents.key.into(),
             chain: contents.chain.iter().map(|der| (*der).into()).collect(),
             key_format: contents.key_format,
             rules: contents.rules.clone(),
@@ -218,7 +218,7 @@ impl Unsealed {
     pub(crate) fn contents(&self) -> Option<Contents<'_>> {
         let plain: Plain<'_> = decode(&self.plain)?;
         let chain = plain.chain.into_iter().map(|der| &**der).collect();
-        Some(Contents { key: plain.pkcs8, chain, key_format: plain.key_format, rules: plain.rules })
+        Some(Contents { key: plain.key_record, chain, key_format: plain.key_format, rules: plain.rules })
     }
 }
 

@@ -79,12 +79,13 @@ pub fn refused_for_good<T>(answer: Result<T, kube::Error>) -> Result<Option<Stri
     }
 }
 
-/// Writes the status of an issuer by server-side apply.
+/// Writes the status of an issuer by server-side apply. Returns whether it was written: not if the issuer was
+/// deleted or replaced, or others changed it all the time.
 pub async fn put_status(
     status: &IssuerStatus,
     issuer: &Issuer,
     context: &Context,
-) -> Result<(), kube::Error> {
+) -> Result<bool, kube::Error> {
     let reference = issuer.reference();
     let body = json!({
         "apiVersion": reference.api_version,
@@ -111,11 +112,11 @@ pub async fn put_status(
     match answer {
         Ok(Ok(answer)) => {
             context.statuses.record(&answer);
-            Ok(())
+            Ok(true)
         }
         // The status was written. The watch reports that the object cannot be decoded.
-        Ok(Err(_)) => Ok(()),
-        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+        Ok(Err(_)) => Ok(true),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -24,8 +24,8 @@ pub struct EnclaveSession {
 }
 
 impl EnclaveSession {
-    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored; if there is none, it
-    /// makes an offer.
+    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored. If there is none, or the
+    /// enclave refuses it, an issuer that is not self-signed gets an offer.
     pub async fn open(
         connected: Option<Connected>,
         issuer: &Issuer,
@@ -78,14 +78,13 @@ impl EnclaveSession {
         }
     }
 
-    /// Performs a step and records the response. Returns the CA if the enclave made the first one of the
-    /// issuer.
+    /// Performs a step and keeps the response.
     pub async fn perform(
         &mut self,
         step: EnclaveStep,
         issuer: &Issuer,
         context: &Context,
-    ) -> Result<Option<CaInfo>, EnclaveError> {
+    ) -> Result<(), EnclaveError> {
         let Some(connected) = self.connected.clone() else { return Err(EnclaveError::Unavailable) };
         let signer = issuer.signer_name();
         match step {
@@ -93,8 +92,7 @@ impl EnclaveSession {
             EnclaveStep::Generate(request) => match final_refusal(connected.generate(*request).await)? {
                 Ok(ca) => {
                     tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA made");
-                    self.hold(&connected, ca.clone());
-                    return Ok(Some(ca));
+                    self.hold(&connected, ca);
                 }
                 Err(refusal) => self.refusal = Some(refusal),
             },
@@ -112,7 +110,7 @@ impl EnclaveSession {
                 };
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The sealed blob of the CA key that is held.

@@ -50,7 +50,7 @@ fn not_after_of(status: &IssuerStatus, fingerprint: &str) -> Option<String> {
 /// and this one is among the oldest. `trusted` is the time in Unix seconds, if it is trusted; otherwise no CA
 /// has expired.
 ///
-/// An end that cannot be read is taken for one in the future. A key whose generation cannot be read counts as
+/// A CA whose end cannot be read is not taken for expired. A key whose generation cannot be read counts as
 /// the oldest.
 pub fn outdated<'a>(secrets: impl Iterator<Item = &'a ObjectMeta>, trusted: Option<i64>) -> HashSet<String> {
     let mut outdated = HashSet::new();

@@ -74,8 +74,8 @@ struct Reconciliation<'a> {
     attestation: Option<QuoteAttestation>,
     secret: DeliverySecret,
     refused_write: Option<RefusedWrite>,
-    /// Whether the first CA is recorded in the status, which happens before anything about it is published.
-    first_ca_recorded: bool,
+    /// Whether the status names a CA. The first one is recorded before anything of it is published.
+    ca_recorded: bool,
     /// Whether a sealed key may have been replaced.
     sealed_key_replaced: bool,
 }
@@ -99,7 +99,7 @@ impl<'a> Reconciliation<'a> {
             context,
             attestations,
             secrets,
-            first_ca_recorded: status.ca.is_some(),
+            ca_recorded: status.ca.is_some(),
             status,
             withheld,
             session,
@@ -129,26 +129,35 @@ impl<'a> Reconciliation<'a> {
     }
 
     async fn ask(&mut self, step: EnclaveStep, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
-        if self.session.perform(step, self.issuer, self.context).await?.is_some() {
-            self.record_first_ca(trusted).await?;
+        // What the API server refused concerned the CA of before this step.
+        self.refused_write = None;
+        let generates = matches!(step, EnclaveStep::Generate(_));
+        self.session.perform(step, self.issuer, self.context).await?;
+        if generates && matches!(self.session.state, EnclaveState::Holding(..)) {
+            self.record_ca(trusted).await?;
         }
         Ok(())
     }
 
-    /// Records the first CA before it is published: whatever is lost afterwards, no other CA is made
-    /// silently.
-    async fn record_first_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
-        if let (false, EnclaveState::Holding(_, ca)) = (self.first_ca_recorded, &self.session.state) {
+    /// Records a CA that the enclave made, also one in place of a lost one, before it is published: whatever is
+    /// lost afterwards, no other CA is made silently (`docs/conformance.md`, W-D2).
+    async fn record_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
+        if let EnclaveState::Holding(_, ca) = &self.session.state {
             let status = record_ca(&self.status, self.issuer, ca, trusted);
-            apply::put_status(&status, self.issuer, self.context).await?;
-            self.first_ca_recorded = true;
+            if !apply::put_status(&status, self.issuer, self.context).await? {
+                return Err(ReconcileError::CaNotRecorded);
+            }
+            self.ca_recorded = true;
         }
         Ok(())
     }
 
     /// Carries a plan out. Returns false if the API server refused a Secret: then decide again.
     async fn carry_out(&mut self, plan: Plan, trusted: Option<Timestamp>) -> Result<bool, ReconcileError> {
-        self.record_first_ca(trusted).await?;
+        // A reconcile that had the CA made may have ended before it recorded it.
+        if !self.ca_recorded {
+            self.record_ca(trusted).await?;
+        }
         if plan.seal {
             self.refused_write = self.store_sealed_key().await?.map(RefusedWrite::SealedKey);
             self.sealed_key_replaced = true;

@@ -43,6 +43,7 @@ use std::sync::Arc;
 use tasks::Tasks;
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
+use tcs_enclave_rpc::Endpoint;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +59,7 @@ const MAX_ANNOUNCED: usize = 64;
 ///
 /// # Errors
 ///
-/// If an address cannot be bound, the Kubernetes API is not configured, or a task ends early.
+/// If an address cannot be bound, the configuration of the Kubernetes API is missing or broken, or a task ends early.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // The binary sets up the log. A new setting does not compile until it is named here.
     let Settings { enclave, health_bind_address, metrics_bind_address, log: _ } = settings;
@@ -68,7 +69,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
 
     // One entry for each request API that is served.
     let apis = vec![RequestTasks::of::<KubernetesCsr>()];
-    let enclave = EnclaveLink::start(enclave, stop.clone());
     let (context, ends) = connect(enclave, &apis, &stop).await?;
 
     let mut tasks = Tasks::new(stop.clone());
@@ -93,13 +93,14 @@ struct Ends {
     unreadable: Receiver<Box<Unreadable>>,
 }
 
-/// Connects to the Kubernetes API and makes the context.
+/// Connects to the Kubernetes API, begins to connect to the enclave, and makes the context.
 async fn connect(
-    enclave: EnclaveLink,
+    enclave: Endpoint,
     apis: &[RequestTasks],
     stop: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let (client, clock) = client::client().await.context("the Kubernetes API is not configured")?;
+    let (client, clock) = client::client().await.context("the configuration of the Kubernetes API is missing or broken")?;
+    let enclave = EnclaveLink::start(enclave, stop.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, stop);
     let (issuers, issuer_writer) = reflector::store();

@@ -133,7 +133,7 @@ fn every_fault_of_a_wrapped_key_is_the_same_refusal() {
         AesKek::new(&AES_128, &[7; 16]).unwrap().wrap_with_padding(&p256_pkcs8(), &mut aes128).unwrap();
     assert_eq!(refusal(&[&oaep(SHA256, &[7; 16], None), &*aes128].concat()), Error::WrappedKeyInvalid);
 
-    // A default of Java, refused as CTK does (crypto-and-x509 1.1).
+    // The default of Java's providers: OAEP with SHA-256, and MGF1 with SHA-1.
     let mixed = hex::decode(include_str!("../data/oaep-sha256-mgf1-sha1.hex").trim()).unwrap();
     assert_eq!(refusal(&[&mixed, c2].concat()), Error::WrappedKeyInvalid);
     let label = [&oaep(SHA256, &[7; 32], Some(b"label")), c2].concat();

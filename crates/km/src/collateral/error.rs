@@ -81,10 +81,8 @@ pub enum Error {
 pub enum FetchError {
     /// The service does not know the platform (404, 410).
     NotFound,
-    /// Any other HTTP status than 200.
+    /// Any other HTTP status than 200. A redirect is one; it is not followed.
     Status(u16),
-    /// A redirect, which is not followed.
-    Redirect,
     /// No answer in time.
     Timeout,
     /// No connection.
@@ -112,7 +110,7 @@ impl Error {
             Self::QcnlInsecure { .. } => "QcnlInsecure",
             Self::Fetch { kind, .. } => match kind {
                 FetchError::NotFound => "CollateralNotFound",
-                FetchError::Status(_) | FetchError::Redirect => "CollateralServerError",
+                FetchError::Status(_) => "CollateralServerError",
                 FetchError::Timeout => "CollateralTimeout",
                 FetchError::Connect => "CollateralConnect",
                 FetchError::Tls => "CollateralTls",
@@ -165,7 +163,7 @@ impl Error {
                 FetchError::NotFound => {
                     offline!("register the platform with this service, or ask another one")
                 }
-                FetchError::Status(_) | FetchError::Redirect => offline!("ask whoever runs the service"),
+                FetchError::Status(_) => offline!("ask whoever runs the service"),
                 FetchError::Timeout => {
                     offline!("check the network and the proxy, or give more timeout_seconds")
                 }

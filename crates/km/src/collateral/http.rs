@@ -137,7 +137,6 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
         | ureq::Error::InvalidProxyUrl => FetchError::Connect,
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => FetchError::Tls,
         ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,
-        ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => FetchError::Redirect,
         ureq::Error::Io(cause) => match cause.kind() {
             _ if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
                 FetchError::Tls

@@ -104,8 +104,8 @@ fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Res
 }
 
 /// A header that carries a PEM chain, percent-encoded.
-fn chain(answer: &Response, names: &[&str]) -> Result<String, String> {
-    let header = names.iter().find_map(|name| answer.headers.get(*name));
+fn chain(response: &Response, names: &[&str]) -> Result<String, String> {
+    let header = names.iter().find_map(|name| response.headers.get(*name));
     let header = header.ok_or_else(|| format!("the header {} is missing", names.first().unwrap_or(&"")))?;
     let text = header.to_str().ok().and_then(|text| percent_decode_str(text).decode_utf8().ok());
     text.map(std::borrow::Cow::into_owned)

@@ -68,6 +68,18 @@ fn every_refusal() -> Vec<Error> {
     ]
 }
 
+/// A new refusal needs advice of its own: only these say that the evidence is not genuine.
+#[test]
+fn every_refusal_has_advice() {
+    let general = advice::for_refusal(&Error::SignatureInvalid(String::new()));
+    let with_it: Vec<&str> = every_refusal()
+        .iter()
+        .filter(|error| advice::for_refusal(error) == general)
+        .map(|error| error.code())
+        .collect();
+    assert_eq!(with_it, ["SignatureInvalid", "QuotingEnclaveRefused", "TrustDomainRefused", "QuoteRefused"]);
+}
+
 #[test]
 fn the_table_of_refusals_is_that_of_the_code() {
     let mut table = String::from("| Code | Exit | Message | What to do |\n|---|---|---|---|\n");

@@ -7,21 +7,21 @@ use tcs_sgx_sim::{
     CollateralOptions, IsvTcbLevel, TcbLevel, Td, TdVersion, TdxModule, TdxModuleIdentity, Tee,
 };
 
-fn judge_td(td: &Td, options: &CollateralOptions) -> Result<QuoteClaims, String> {
+fn appraise_td(td: &Td, options: &CollateralOptions) -> Result<QuoteClaims, String> {
     let platform = healthy();
     let collateral = platform.collateral(NOW, Tee::Tdx, options).unwrap();
     appraise(&platform, &platform.td_quote(td).unwrap(), &collateral)
 }
 
 fn plain(td: &Td) -> Result<QuoteClaims, String> {
-    judge_td(td, &CollateralOptions::default())
+    appraise_td(td, &CollateralOptions::default())
 }
 
 fn with_identity(change: impl FnOnce(&mut TdxModuleIdentity)) -> Result<QuoteClaims, String> {
     let mut identity = TdxModuleIdentity::default();
     change(&mut identity);
     let tdx_module_identities = vec![identity];
-    judge_td(&Td::default(), &CollateralOptions { tdx_module_identities, ..CollateralOptions::default() })
+    appraise_td(&Td::default(), &CollateralOptions { tdx_module_identities, ..CollateralOptions::default() })
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_module_of_version_0() {
             tdx_module_identities: Vec::new(),
             ..CollateralOptions::default()
         };
-        judge_td(&td, &options)
+        appraise_td(&td, &options)
     };
     let module = TdxModule::default();
     status(appraised([4, 0, 6], Some(module.clone())), TcbStatus::UpToDate, &[]);
@@ -154,7 +154,7 @@ fn relaunch_is_advised() {
         let mut td = Td { version, ..Td::default() };
         td.tee_tcb_svn2[2] = 7;
         let tcb_levels = Some(vec![newer, older]);
-        judge_td(&td, &CollateralOptions { tcb_levels, ..CollateralOptions::default() })
+        appraise_td(&td, &CollateralOptions { tcb_levels, ..CollateralOptions::default() })
     };
     for version in [TdVersion::V5Td15, TdVersion::V5Td15Ex] {
         for (current, old, expected) in [

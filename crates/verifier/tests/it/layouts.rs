@@ -28,7 +28,7 @@ fn the_true_length_of_an_sgx_quote_is_found_behind_padding() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_named() {
+fn what_cannot_be_appraised_is_named() {
     let error = |version: u8, tee: u8| {
         let mut quote = read("dcap-qvl/sgx_quote");
         (quote[0], quote[4]) = (version, tee);

@@ -160,7 +160,7 @@ fn policy_accepted_advisories() {
 }
 
 #[test]
-fn policy_out_of_date_needs_a_floor_of_the_date() {
+fn policy_out_of_date_needs_a_minimum_date() {
     let fixture = with_status("OutOfDate", &[]);
     let appraise = |min_tcb_date| {
         let accepted_statuses = vec![TcbStatus::UpToDate, TcbStatus::OutOfDate];
@@ -215,7 +215,7 @@ fn policy_status_of_the_quoting_enclave() {
 }
 
 #[test]
-fn policy_an_old_quoting_enclave_is_held_to_the_same_floor() {
+fn policy_an_old_quoting_enclave_is_held_to_the_same_minimum() {
     let level = IsvTcbLevel {
         status: "OutOfDate".into(),
         date: "2023-01-01T00:00:00Z".into(),

@@ -91,7 +91,7 @@ impl<C> State<C> {
         tables.reservations.remove(issuer);
         let before = tables.set_ca(issuer, ca, generation);
         drop(tables);
-        self.offer_ended.notify_all();
+        self.reservation_ended.notify_all();
         // A key that is no longer used is wiped here, outside the lock.
         drop(before);
         Ok(generation)
@@ -113,7 +113,7 @@ impl<C> State<C> {
         tables.reservations.remove(issuer);
         tables.set_ca(issuer, ca, generation);
         drop(tables);
-        self.offer_ended.notify_all();
+        self.reservation_ended.notify_all();
         Ok(generation)
     }
 }

@@ -17,14 +17,14 @@ const MAX_ISSUERS: usize = 1024;
 /// Most issuers whose newest generation is remembered, destroyed ones among them.
 const MAX_REMEMBERED: usize = 1 << 16;
 
-/// Refused deliveries after which an offer is closed (docs/protocol.md, "Delivery Secret").
+/// Refused deliveries after which an offer is closed (docs/protocol.md, "QuoteAttestation").
 pub(super) const MAX_ATTEMPTS: u32 = 16;
 
 /// What is held, by issuer UID. `C` is a CA with its key.
 pub(super) struct State<C> {
     tables: Mutex<Tables<C>>,
     /// An offer was made, or will not be made.
-    offer_ended: Condvar,
+    reservation_ended: Condvar,
 }
 
 struct Tables<C> {
@@ -71,7 +71,7 @@ impl<C> State<C> {
             last_reservation: 0,
             newest: HashMap::new(),
         };
-        Self { tables: Mutex::new(tables), offer_ended: Condvar::new() }
+        Self { tables: Mutex::new(tables), reservation_ended: Condvar::new() }
     }
 
     /// Forgets everything of an issuer, also an offer that is being made.
@@ -80,7 +80,7 @@ impl<C> State<C> {
         let forgotten = tables.issuers.remove(issuer);
         tables.reservations.remove(issuer);
         drop(tables);
-        self.offer_ended.notify_all();
+        self.reservation_ended.notify_all();
         // Keys are wiped here, outside the lock.
         drop(forgotten);
     }

@@ -47,7 +47,7 @@ impl<C> State<C> {
             if !tables.reservations.contains_key(issuer) {
                 break;
             }
-            tables = self.offer_ended.wait(tables).unwrap_or_else(PoisonError::into_inner);
+            tables = self.reservation_ended.wait(tables).unwrap_or_else(PoisonError::into_inner);
         }
         if tables.is_full_for(issuer) {
             return BeginOffer::Full;
@@ -110,7 +110,7 @@ impl<C> Drop for OfferReservation<'_, C> {
             tables.reservations.remove(&self.issuer);
         }
         drop(tables);
-        self.state.offer_ended.notify_all();
+        self.state.reservation_ended.notify_all();
     }
 }
 

@@ -207,9 +207,8 @@ impl HostileController {
         }
     }
 
-    /// Another issuer's offer, a key that was wrapped for it, a chain that has nothing to do with
+    /// Another issuer's offer, a key that was wrapped for it, and a chain that has nothing to do with either.
     fn deliver(&mut self, bits: &mut Bits) {
-        // it.
         if let Some((owner, offer)) = self.offers.first() {
             let ca = TestCa::new();
             let delivery = CompleteProvisioning { issuer_uid: bits.uid(), ..ca.delivery(owner, offer) };

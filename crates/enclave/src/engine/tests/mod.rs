@@ -21,7 +21,7 @@ use tcs_enclave_rpc::{
     ServerHandle, ServerOptions,
 };
 
-/// the engine behind a real server, called by a real client.
+/// The engine behind a real server, called by a real client.
 pub struct Served {
     pub client: Client,
     handle: ServerHandle,
@@ -83,7 +83,7 @@ fn an_issuer_lives_from_offer_to_certificate_to_destruction() {
     assert_eq!(enclave.health(None).issuers[0].ca, None);
 
     let issued = enclave.issue(issue("uid", csr(|_| {}))).unwrap();
-    assert_eq!(issued.chain.len(), 1, "B4: no self-signed root");
+    assert_eq!(issued.chain.len(), 1, "no self-signed root");
     assert_eq!(issued.not_after, NOW + 3600);
     assert!(openssl_accepts(&issued.chain.iter().map(|der| der.as_slice()).collect::<Vec<_>>(), &ca.chain));
     assert!(!openssl_accepts(&[issued.chain[0].as_slice()], &TestCa::new().chain));

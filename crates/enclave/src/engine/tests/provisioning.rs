@@ -150,8 +150,10 @@ fn the_sixteenth_refused_delivery_closes_the_offer() {
         let refusal = engine.deliver(bad.clone()).unwrap_err();
         assert_eq!(refusal.code, RefusalCode::WrappedKeyInvalid);
         assert_eq!(refusal.message.contains("the offer is closed"), attempt == 16, "{attempt}: {refusal}");
+        assert_eq!(refusal.offer_ended, attempt == 16, "{attempt}");
     }
-    assert_eq!(code(&engine, good), RefusalCode::OfferExhausted);
+    let refusal = engine.deliver(good).unwrap_err();
+    assert_eq!((refusal.code, refusal.offer_ended), (RefusalCode::OfferExhausted, true));
     assert!(engine.health(None).issuers.is_empty());
     let next = engine.begin("uid").unwrap();
     assert_ne!((&next.offer_id, &next.public_key), (&offer.offer_id, &offer.public_key));

@@ -43,7 +43,7 @@ pub fn record_ca(
         let CaStatus { fingerprint, not_after, trust_anchor, .. } = old;
         status.previous_cas.insert(0, PreviousCa { fingerprint, not_after, trust_anchor });
     }
-    // An end that cannot be read is taken for one in the future.
+    // A CA whose end cannot be read is not taken for expired.
     let stays_until = ca.not_before.saturating_add(MIN_OVERLAP);
     let expired = |old: &PreviousCa| {
         let ends = time::parse(&old.not_after).map(|end| end.max(stays_until));

@@ -63,8 +63,8 @@ pub enum NextCa {
     Refused(Refusal),
 }
 
-/// The Secret of a delivery.
-#[derive(Clone, Debug)]
+/// The Secret of a delivery. It has no `Debug`: the key owner may name any Secret of the namespace.
+#[derive(Clone)]
 pub enum DeliverySecret {
     /// The key owner has not named a Secret.
     NotNamed,

@@ -25,11 +25,21 @@ fn a_new_issuer_gets_an_attestation_encoded_as_in_the_walk_through() {
     assert!(made.spec.public_key.0.starts_with(b"-----BEGIN PUBLIC KEY-----\n"));
     assert_eq!(made.spec.signer_names, [SIGNER]);
     assert_eq!(made.spec.nonce, None);
+    assert_eq!(made.spec.quote_version.as_deref(), Some("ECDSA Quote 3"));
     assert_eq!(plan.attestation_conditions[0].type_.as_deref(), Some("Init"));
     assert!(
         made.metadata.owner_references.is_none(),
-        "the garbage collector deletes an object with an owner in another namespace"
+        "Kubernetes' garbage collector deletes an object with an owner in another namespace"
     );
+}
+
+#[test]
+fn other_evidence_is_published_under_the_name_of_its_kind() {
+    let mut fixture = Fixture::offering(1);
+    let EnclaveState::Offering(_, offer) = &mut fixture.enclave else { panic!() };
+    offer.evidence_kind = "tdx-quote".into();
+    let AttestationStep::Create(made) = fixture.plan().attestation else { panic!() };
+    assert_eq!(made.spec.quote_version.as_deref(), Some("tdx-quote"));
 }
 
 #[test]
