@@ -240,7 +240,8 @@ mod tests {
         let page = include_str!("../../../docs/verification.md");
         for status in TcbStatus::ALL {
             let printed = if status.result().is_terminal() { "none" } else { status.text() };
-            let row = format!("| `{}` | {:#06x} | ", status.result().name(), status.result().value());
+            let value = format!("0x{:04X}", status.result().value());
+            let row = format!("| `{}` | {value} | ", status.result().name());
             let row = page.lines().find(|line| line.contains(&row)).unwrap();
             assert!(row.starts_with(&format!("| {} | ", status.intel_name())), "{row}");
             assert!(row.contains(&format!(" | {printed} | ")), "{row}");

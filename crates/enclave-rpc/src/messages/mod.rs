@@ -105,8 +105,8 @@ pub enum Response {
     /// Answer to [`Request::Health`].
     #[n(5)]
     Health(#[n(0)] HealthReport),
-    /// The request was refused. It changed nothing, except that a delivery costs an attempt from the moment at
-    /// which the enclave begins to unwrap the key; the last attempt closes the offer.
+    /// The request was refused. It changed nothing, except that a delivery costs an attempt from the moment
+    /// at which the enclave begins to unwrap the key; the last attempt closes the offer.
     #[n(6)]
     Refused(#[n(0)] Refusal),
     /// Answer to [`Request::Seal`].

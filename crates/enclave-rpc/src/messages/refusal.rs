@@ -13,8 +13,8 @@ pub struct Refusal {
     /// What happened and what to do, in one sentence.
     #[n(1)]
     pub message: String,
-    /// Whether this closed the offer, or the offer was closed after its last refused delivery, so that the key must be wrapped for a new one. False if the field is
-    /// absent.
+    /// Whether this closed the offer, or the offer was closed after its last refused delivery, so that the
+    /// key must be wrapped for a new one. False if the field is absent.
     #[n(2)]
     #[cbor(default)]
     pub offer_ended: bool,
@@ -54,7 +54,8 @@ refusal_codes! {
     0 MalformedMessage,
     /// The work queue is full; ask again later.
     1 Busy,
-    /// An error inside the enclave. The request changed nothing, except that a delivery may have cost an attempt.
+    /// An error inside the enclave. The request changed nothing, except that a delivery may have cost an
+    /// attempt.
     2 Internal,
     /// The enclave holds its largest number of issuers.
     3 TooManyIssuers,

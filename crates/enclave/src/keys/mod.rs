@@ -1,8 +1,8 @@
 //! Where keys live: the seam between the engine and what holds private keys.
 //!
-//! A private key is never handed out, except as the record that is sealed. A [`QuoteKey`] unwraps a delivered key itself and answers with a
-//! [`CaSigner`]; a `CaSigner` signs itself. So a PKCS#11 token, whose keys cannot be read, is a
-//! [`KeyProvider`] like the software one.
+//! A private key is never handed out, except as the record that is sealed. A [`QuoteKey`] unwraps a delivered
+//! key itself and answers with a [`CaSigner`]; a `CaSigner` signs itself. So a PKCS#11 token, whose keys
+//! cannot be read, is a [`KeyProvider`] like the software one.
 
 mod software;
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub struct EnclaveSession {
 }
 
 impl EnclaveSession {
-    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored. If there is none, or the
-    /// enclave refuses it, an issuer that is not self-signed gets an offer.
+    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored. If there is none, or
+    /// the enclave refuses it, an issuer that is not self-signed gets an offer.
     pub async fn open(
         connected: Option<Connected>,
         issuer: &Issuer,

@@ -139,8 +139,8 @@ impl<'a> Reconciliation<'a> {
         Ok(())
     }
 
-    /// Records a CA that the enclave made, also one in place of a lost one, before it is published: whatever is
-    /// lost afterwards, no other CA is made silently (`docs/conformance.md`, W-D2).
+    /// Records a CA that the enclave made, also one in place of a lost one, before it is published: whatever
+    /// is lost afterwards, no other CA is made silently (`docs/conformance.md`, W-D2).
     async fn record_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
         if let EnclaveState::Holding(_, ca) = &self.session.state {
             let status = record_ca(&self.status, self.issuer, ca, trusted);

@@ -59,7 +59,8 @@ const MAX_ANNOUNCED: usize = 64;
 ///
 /// # Errors
 ///
-/// If an address cannot be bound, the configuration of the Kubernetes API is missing or broken, or a task ends early.
+/// If an address cannot be bound, the configuration of the Kubernetes API is missing or broken, or a task
+/// ends early.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // The binary sets up the log. A new setting does not compile until it is named here.
     let Settings { enclave, health_bind_address, metrics_bind_address, log: _ } = settings;
@@ -99,7 +100,8 @@ async fn connect(
     apis: &[RequestTasks],
     stop: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let (client, clock) = client::client().await.context("the configuration of the Kubernetes API is missing or broken")?;
+    let (client, clock) =
+        client::client().await.context("the configuration of the Kubernetes API is missing or broken")?;
     let enclave = EnclaveLink::start(enclave, stop.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, stop);

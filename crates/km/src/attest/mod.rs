@@ -43,9 +43,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
 
 /// The call of the original km-attest: public key, quote, enclave identity.
 ///
-/// The first of the four output lines reports the binding, the others the rest. A line is printed only
-/// if its check and all before it passed. The key that was verified is named by its SHA-256 on standard error, so that the next step can be
-/// bound to it.
+/// The first of the four output lines reports the binding, the others the rest. A line is printed only if its
+/// check and all before it passed. The key that was verified is named by its SHA-256 on standard error, so
+/// that the next step can be bound to it.
 fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     let (Some(pubkey), Some(quote)) = (&args.pubkey, &args.quote) else {
         return Err(Error::Usage("--pubkey and --quote are needed"));

@@ -25,7 +25,8 @@ pub fn build(issuer: &Issuer, ca: &CaInfo, previous: &[PreviousCa]) -> Secret {
             name: Some(issuer.spec().secret_name.clone()),
             namespace: Some(issuer.publication_namespace().into()),
             labels: Some(issuer.all_labels()),
-            // Kubernetes' garbage collector deletes the Secret: the service may not delete Secrets in this namespace.
+            // Kubernetes' garbage collector deletes the Secret: the service may not delete Secrets in this
+            // namespace.
             owner_references: Some(vec![issuer.owner()]),
             ..ObjectMeta::default()
         },

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tcs_api::{SERVICE_NAMESPACE, reasons, sealed};
 
-/// A Secret of an issuer that was deleted is deleted, too, once Kubernetes' garbage collector has found it. So a
-/// refused write is tried again soon.
+/// A Secret of an issuer that was deleted is deleted, too, once Kubernetes' garbage collector has found it.
+/// So a refused write is tried again soon.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The plan after a refused write. The Secret is not written again, and Ready is False. If the sealed key could
-/// not be written, the status keeps the CA that it names, because a restart would restore that one.
+/// The plan after a refused write. The Secret is not written again, and Ready is False. If the sealed key
+/// could not be written, the status keeps the CA that it names, because a restart would restore that one.
 pub fn amend(mut plan: Plan, seen: &Observed<'_>, refused: &RefusedWrite, now: Timestamp) -> Plan {
     (plan.seal, plan.ca_secret) = (false, None);
     let (reason, message) = match refused {

@@ -36,8 +36,7 @@ fn a_new_issuer_gets_an_attestation_encoded_as_in_the_walk_through() {
 #[test]
 fn other_evidence_is_published_under_the_name_of_its_kind() {
     let mut fixture = Fixture::offering(1);
-    let EnclaveState::Offering(_, offer) = &mut fixture.enclave else { panic!() };
-    offer.evidence_kind = "tdx-quote".into();
+    fixture.offer.as_mut().unwrap().evidence_kind = "tdx-quote".into();
     let AttestationStep::Create(made) = fixture.plan().attestation else { panic!() };
     assert_eq!(made.spec.quote_version.as_deref(), Some("tdx-quote"));
 }
