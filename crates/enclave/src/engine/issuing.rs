@@ -1,4 +1,4 @@
-//! From a certificate request to a certificate.
+//! Issues a certificate for a certificate request.
 
 use super::Engine;
 use super::checks::{check_uid, parse_policy, serial};
@@ -49,7 +49,7 @@ fn profile(request_api: RequestApi) -> Result<CertificateProfile, Refusal> {
     }
 }
 
-/// The issuing CA and those above it, never a self-signed root (docs/conformance.md, B04).
+/// The issuing CA and those above it, never a self-signed root (docs/conformance.md, A18).
 fn intermediates(ca: &IssuingCa) -> impl Iterator<Item = ByteVec> {
     ca.chain.chain().filter(|above| !above.is_self_issued()).map(|above| above.der().to_vec().into())
 }

@@ -48,9 +48,9 @@ fn not_after_of(status: &IssuerStatus, fingerprint: &str) -> Option<String> {
 
 /// The names of the Secrets that can be deleted: the CA has expired, or the issuer has too many such Secrets
 /// and this one is among the oldest. `trusted` is the time in Unix seconds, if it is trusted; otherwise no CA
-/// has expired.
+/// counts as expired.
 ///
-/// An end that cannot be read is taken for one in the future. A key whose generation cannot be read counts as
+/// An end that cannot be read counts as one in the future. A key whose generation cannot be read counts as
 /// the oldest.
 pub fn outdated<'a>(secrets: impl Iterator<Item = &'a ObjectMeta>, trusted: Option<i64>) -> HashSet<String> {
     let mut outdated = HashSet::new();

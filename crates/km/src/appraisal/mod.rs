@@ -1,7 +1,7 @@
 //! Appraisal of evidence by a key owner's policy (RFC 9334, section 8): policy file, collateral,
 //! verification, roll-back.
 //!
-//! The library behind the tools. It prints nothing and knows no command line; warnings for people are
+//! This is the library behind the tools. It prints nothing and knows no command line; warnings for people are
 //! returned as values.
 
 mod appraiser;
