@@ -11,7 +11,7 @@ pub enum Error {
     /// The request's key or signature is too weak, or of an unsupported algorithm.
     #[error("the certificate request's key or signature is not supported: {0}")]
     RequestKeyUnsupported(&'static str),
-    /// A CA certificate is requested, in the request or beside it, and may not be issued.
+    /// A CA certificate is requested, in the PKCS#10 request or in the Kubernetes object, and may not be issued.
     #[error("a CA certificate is requested: {0}")]
     RequestForCa(&'static str),
     /// A name of a usage is not one that Kubernetes knows.
@@ -20,7 +20,7 @@ pub enum Error {
     /// Certificate or CRL signing was requested.
     #[error("'cert sign' and 'crl sign' are for CA certificates only; request the certificate without them")]
     UsageForbidden,
-    /// The key usages or basic constraints in the request are not those that are requested beside it.
+    /// The key usages or basic constraints in the PKCS#10 request contradict the Kubernetes object.
     #[error("the key usages or basic constraints in the request contradict its spec")]
     ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.

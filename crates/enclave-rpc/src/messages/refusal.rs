@@ -128,7 +128,7 @@ refusal_codes! {
     51 PolicyRefused,
     /// The rules of a policy cannot be read.
     52 PolicyMalformed,
-    /// Extensions of the request contradict what is requested beside it.
+    /// Extensions of the PKCS#10 request contradict the Kubernetes object.
     53 ExtensionMismatch,
     /// The CA expires before the shortest lifetime that the request API allows.
     54 CaEndsSoon,

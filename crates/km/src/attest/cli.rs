@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "NONCE", value_parser = crate::nonce::parse)]
     pub(super) nonce: Option<[u8; 32]>,
 
-    /// Write the verified public key (PEM, for km-wrap --pubkey) to this file, which must not exist yet. Nothing
-    /// is written if a check fails.
+    /// Write the verified public key (PEM, for km-wrap --pubkey) to this file, which must not exist yet.
+    /// Nothing is written if a check fails.
     #[arg(long, value_name = "FILE")]
     pub(super) out_pubkey: Option<PathBuf>,
 
@@ -142,8 +142,8 @@ pub(super) enum Command {
 
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Write a policy that pins the identity and the platform of an existing quote. Compare the values with the
-    /// published values of the release before you rely on them.
+    /// Write a policy that pins the identity and the platform of an existing quote. Compare the values with
+    /// the published values of the release before you rely on them.
     New {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -157,8 +157,8 @@ pub(super) enum PolicyCommand {
 
 #[derive(Subcommand)]
 pub(super) enum CollateralCommand {
-    /// Fetch the collateral for the platform of a quote into a file, for a machine without a network. Nothing is
-    /// verified.
+    /// Fetch the collateral for the platform of a quote into a file, for a machine without a network. Nothing
+    /// is verified.
     Fetch {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]

@@ -62,7 +62,7 @@ impl IssuanceRequest<'_> {
         self.is_ca.then(|| self.request.key().key_id())
     }
 
-    /// Refuses a request that contradicts what is requested beside it.
+    /// Refuses a PKCS#10 request that contradicts the other parameters.
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`.
     pub(super) fn check_consistent(&self) -> Result<(), Error> {
