@@ -11,7 +11,7 @@ pub enum Error {
     /// The request's key or signature is too weak, or of an unsupported algorithm.
     #[error("the certificate request's key or signature is not supported: {0}")]
     RequestKeyUnsupported(&'static str),
-    /// A CA certificate is requested, in the PKCS#10 request or in the Kubernetes object, and may not be issued.
+    /// A CA certificate is requested, in the PKCS#10 request or outside of it, and may not be issued.
     #[error("a CA certificate is requested: {0}")]
     RequestForCa(&'static str),
     /// A name of a usage is not one that Kubernetes knows.
