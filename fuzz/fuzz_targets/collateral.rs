@@ -1,5 +1,5 @@
-//! Collateral as JSON; behind a byte `0` or `1`, the TCB info's or the QE identity's text in JSON that is
-//! sound.
+//! Collateral as JSON. After a first byte `0` or `1`: the text of the TCB info or of the QE identity, in JSON
+//! that is valid otherwise.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! CRLs as DER, in collateral that is sound: first as the root CA's, then as the PCK CA's.
+//! CRLs as DER, in collateral that is valid otherwise: first as that of the root CA, then as that of the PCK
+//! CA.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

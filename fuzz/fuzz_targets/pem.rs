@@ -26,14 +26,14 @@ fuzz_target!(|data: &[u8]| {
     if blocks.is_empty() {
         return;
     }
-    // Go finds no boundary behind a byte order mark; openssl does, and nothing else.
+    // Go finds no boundary after a byte order mark; openssl does, and finds nothing else.
     let text = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
     let found = GO_ORACLE.lock().unwrap().pem(text).unwrap();
     assert_eq!(found.len(), blocks.len());
     for (block, (label, hash)) in blocks.iter().zip(&found) {
         assert_eq!(block.label.replace(',', ";"), *label);
         if label == "PUBLIC KEY" {
-            // Of a key Go says how it would write it; ours has one encoding only.
+            // Go returns how it would write the key; ours has one encoding only.
             if let Ok(key) = QuotePublicKey::from_der(&block.der) {
                 assert_eq!(sha256(key.der()), *hash);
             }

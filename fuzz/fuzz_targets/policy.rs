@@ -1,4 +1,4 @@
-//! The policy file of km-attest: what is wrong is said on one line.
+//! The policy file of km-attest: mistakes are reported on one line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Certificate requests, DER: what is accepted is copied byte for byte, and what is built of it passes the
-//! check of the final bytes.
+//! Certificate requests, DER: names and keys of accepted requests are copied byte for byte, and the
+//! certificates that are built pass the check of the final bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

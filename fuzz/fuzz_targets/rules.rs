@@ -1,5 +1,5 @@
-//! Rules of a policy, one a line, the list by its first byte; requests with every kind of name are checked by
-//! those that can be read.
+//! Rules of a policy, one on each line, with the list named by its first byte. The rules that can be read are
+//! applied to requests with every kind of name.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or that of the
-//! genuine.
+//! What the fuzz targets share: genuine evidence, and the rule that a verdict is a refusal or the verdict on
+//! the genuine evidence.
 #![forbid(unsafe_code)]
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Genuine {
     pub evidence: Evidence,
     pub json: Value,
     pub collateral: Collateral,
-    /// Inside the window of the collateral.
+    /// A time within the validity of the collateral.
     pub now: i64,
 }
 
@@ -61,7 +61,7 @@ impl Genuine {
         self.check_collateral_like(json, |_, _| {});
     }
 
-    /// As [`Self::check_collateral`], but a CRL of Intel's of another day brings its own number and dates.
+    /// As [`Self::check_collateral`], but another genuine CRL of Intel's has its own number and dates.
     pub fn check_crl(&self, json: &[u8]) {
         self.check_collateral_like(json, |expected, found| {
             expected.root_ca_crl_number = found.root_ca_crl_number;
@@ -100,7 +100,7 @@ impl Genuine {
     }
 }
 
-/// A time at which the enclave works.
+/// A time at which the enclave accepts requests.
 pub const NOW: i64 = tcs_enclave::RELEASE_DATE + 86_400;
 
 /// An enclave that can seal and holds one CA, of issuer `held`.
@@ -125,7 +125,7 @@ fn ca() -> tcs_enclave_rpc::GenerateCa {
     }
 }
 
-/// A CA below which others may stand, and the policy that says so.
+/// A CA that may have CAs below it, and the policy that allows them.
 pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|| {
     use tcs_enclave_rpc::{GenerateCa, Handler as _, Request, Response};
     let generate = GenerateCa { issuer_uid: "deep".into(), path_length: None, ..ca() };
@@ -135,7 +135,7 @@ pub static CA: LazyLock<(tcs_x509::CaChain, tcs_x509::Policy)> = LazyLock::new(|
     (chain, tcs_x509::Policy::new(&rules).unwrap())
 });
 
-/// The parameters of an issuance by [`CA`] that says nothing else.
+/// The parameters of an issuance by [`CA`], with defaults for everything else.
 pub fn params(request: &tcs_x509::CertificateRequest) -> tcs_x509::IssuanceRequest<'_> {
     tcs_x509::IssuanceRequest {
         profile: tcs_x509::CertificateProfile::KubernetesCsr,

@@ -1,4 +1,4 @@
-//! `bench`: measurements. Limits are set on ratios within one run, never on times.
+//! `bench`: measurements. Limits apply to ratios within one run, never to times.
 
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
@@ -6,13 +6,13 @@ use anyhow::Result;
 /// What can be measured.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Subject {
-    /// One verification of a quote against nine bare ECDSA P-256 verifications, and its memory
+    /// Compare one verification of a quote with nine bare ECDSA P-256 verifications, and measure its memory
     Verifier,
-    /// Issuing a certificate in the enclave against its bare primitives, and its allocations
+    /// Compare issuing a certificate in the enclave with the bare primitives, and count its allocations
     Issue,
 }
 
-/// Measures; fails if a limit is exceeded.
+/// Runs a benchmark, and fails if a limit is exceeded.
 pub fn run(subject: Subject) -> Result<()> {
     match subject {
         Subject::Verifier => run_command(

@@ -1,4 +1,4 @@
-//! `bit-flips`: the verifier's tests of flipped bits and truncations, all of them instead of a sample.
+//! `bit-flips`: the verifier's tests of flipped bits and truncations, with all of them instead of a sample.
 
 use crate::cargo::cargo;
 use anyhow::{Context, Result, bail, ensure};
@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
 
-/// The least number of lines with counts: one for each of quote, collateral and its parts, of three quotes.
+/// The minimum number of lines with counts: one for each of quote, collateral and its parts, of three quotes.
 const LEAST_SWEEPS: usize = 9;
 
 /// Runs the tests with optimisation, as many at a time as there are cores, and prints the counts.

@@ -1,4 +1,4 @@
-//! Cargo, and tools that cargo installs.
+//! Calls cargo, and installs tools with it.
 
 use crate::progress::progress;
 use anyhow::{Context, Result, bail};

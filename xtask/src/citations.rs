@@ -21,7 +21,7 @@ fn citations(text: &str) -> Vec<(usize, String)> {
     let lines: Vec<&str> = text.lines().map(without_comment_marks).collect();
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
-        // A citation may go on in the next line of a comment.
+        // A citation may continue in the next line of a comment.
         let both = format!("{line} {}", lines.get(index + 1).copied().unwrap_or_default());
         let begins =
             |at: &usize| both[..*at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());

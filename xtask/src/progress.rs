@@ -1,4 +1,4 @@
-//! Where tasks say what they are doing.
+//! Progress messages of tasks.
 
 /// Writes a line to standard error; standard output is for results.
 pub fn progress(line: &str) {

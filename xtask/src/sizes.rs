@@ -5,11 +5,11 @@ use proc_macro2::Span;
 use syn::visit::{self, Visit};
 use syn::{Block, ImplItemFn, ItemFn, Signature, TraitItemFn};
 
-/// Nine in ten files have at most so many lines.
+/// Nine in ten files have at most this many lines.
 const P90_FILE: usize = 300;
-/// A longer file says at its top why it is so long: `//! … over 500 lines because …`.
+/// A longer file says at its top why it is long: `//! … over 500 lines because …`.
 const LONGEST_FILE: usize = 500;
-/// Ninety-nine in a hundred functions have at most so many lines.
+/// Ninety-nine in a hundred functions have at most this many lines.
 const P99_FUNCTION: usize = 60;
 const LONGEST_FUNCTION: usize = 100;
 /// As `max_width` in rustfmt.toml, which does not format comments.

@@ -6,12 +6,12 @@ use std::process::Command;
 
 /// A file of the repository.
 pub struct Source {
-    /// From the root of the checkout.
+    /// Its path from the root of the checkout.
     pub path: PathBuf,
     pub text: String,
 }
 
-/// The files whose names have one of these endings: those that git tracks, and new ones that it does not
+/// The files whose names have one of these extensions: those that git tracks, and new ones that it does not
 /// ignore.
 pub fn sources(root: &Path, endings: &[&str]) -> Result<Vec<Source>> {
     let mut git = Command::new("git");

@@ -56,8 +56,8 @@ const STEPS: [(&str, &[&str]); 10] = [
 pub fn run() -> Result<()> {
     crate::setup::ensure()?;
     tcs_testkit::ensure_control_plane(progress)?;
-    // Many tests compare with it. Its modules come from the network the first time, and a test that fails for
-    // want of them would look like a difference.
+    // Many tests compare with it. Its modules come from the network the first time. Without them, a test
+    // would fail as if the results differed.
     progress("building hack/go-oracle");
     tcs_testkit::go_oracle::program()?;
     let mut report = Vec::new();
@@ -67,7 +67,7 @@ pub fn run() -> Result<()> {
         let begun = Instant::now();
         let mut command = cargo();
         command.args(arguments);
-        // SoftHSM2 was made sure of above, so a test that would skip for want of it fails instead.
+        // SoftHSM2 was installed above, so a test that would skip without it fails instead.
         command.env("TCS_REQUIRE_SOFTHSM", "1").env("RUSTDOCFLAGS", "-D warnings");
         let (passed, failures) = watched(&mut command, &mut std::io::stdout())
             .with_context(|| format!("run cargo {}", arguments.join(" ")))?;
@@ -85,7 +85,7 @@ pub fn run() -> Result<()> {
 }
 
 /// Runs a command and passes on what it prints. Returns whether it succeeded and the lines that name failed
-/// tests, so that they can be repeated at the end, where somebody looks first.
+/// tests, so that these can be repeated at the end, where people look first.
 fn watched(command: &mut Command, out: &mut impl Write) -> Result<(bool, Vec<String>)> {
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("no standard output")?;

@@ -3,7 +3,7 @@
 
 use crate::sources::{Source, sources};
 
-/// The words, in lower case. `judge` and its forms are found by their beginning.
+/// The words, in lower case. `judge` and words with the same stem are found by their beginning.
 const WORDS: [&str; 8] = ["dealings", "lasting", "door", "doors", "floor", "floors", "bed", "beds"];
 const BEGINNINGS: [&str; 1] = ["judg"];
 

@@ -36,9 +36,10 @@ pub mod labels {
     pub const SIMULATED: &str = "tcs.intel.com/simulated";
 }
 
-/// Annotations that users set to ask the service for something.
+/// Annotations by which users request something from the service.
 pub mod annotations {
-    /// On an issuer: asks for the next CA before it is due. Any value is allowed; each new value asks once.
+    /// On an issuer: requests the next CA before it is due. Any value is allowed; each new value requests one
+    /// renewal.
     pub const RENEW: &str = "tcs.intel.com/renew";
     /// On a self-signed issuer whose key was lost: allows the service to make a new CA. The value is the
     /// SHA-256 fingerprint of the old CA certificate in lower-case hex.
@@ -46,7 +47,7 @@ pub mod annotations {
     /// On a `CertificateSigningRequest`: the requested lifetime, for example `2160h`. The shorter of this
     /// value and `spec.expirationSeconds` is used. The annotation is defined by cert-manager.
     pub const REQUEST_DURATION: &str = "experimental.cert-manager.io/request-duration";
-    /// On a `CertificateSigningRequest`: `true` asks for a CA certificate, if `cert sign` is among the
+    /// On a `CertificateSigningRequest`: `true` requests a CA certificate, if `cert sign` is among the
     /// usages. The annotation is defined by cert-manager.
     pub const REQUEST_IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
 }

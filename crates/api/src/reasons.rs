@@ -12,9 +12,9 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
 pub const CA_GENERATED: &str = "CAGenerated";
 /// Issuer: it signs.
 pub const READY: &str = "Ready";
-/// Issuer: it signs, and the key owner is asked for the next CA.
+/// Issuer: it signs, and the next CA is requested from the key owner.
 pub const RENEWING: &str = "Renewing";
-/// Event: another CA replaced the present one.
+/// Event: another CA replaced the current one.
 pub const CA_REPLACED: &str = "CAReplaced";
 /// Event: the next CA could not be made or requested. The issuer still signs.
 pub const RENEWAL_FAILED: &str = "RenewalFailed";
@@ -38,7 +38,7 @@ pub const CA_REFUSED: &str = "CARefused";
 pub const ADMISSION_POLICY_NOT_ENFORCED: &str = "AdmissionPolicyNotEnforced";
 /// Issuer: no enclave answers.
 pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
-/// Issuer: the platform gives no evidence.
+/// Issuer: the platform makes no evidence.
 pub const NO_EVIDENCE: &str = "NoEvidence";
 /// Issuer: the API server refused the Secret with the sealed CA key.
 pub const SEALED_KEY_NOT_KEPT: &str = "SealedKeyNotKept";

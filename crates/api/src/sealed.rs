@@ -16,7 +16,7 @@ pub const NOT_AFTER: &str = "tcs.intel.com/ca-not-after";
 /// The prefix of the names of such Secrets.
 const PREFIX: &str = "tcs-sealed-";
 
-/// Name of the Secret with an issuer's present CA key: `tcs-sealed-<uid>`.
+/// Name of the Secret with the key of an issuer's current CA: `tcs-sealed-<uid>`.
 #[must_use]
 pub fn name(issuer_uid: &str) -> String {
     format!("{PREFIX}{issuer_uid}")

@@ -16,14 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection to the enclave. Share it by reference or `Arc`; calls from many threads are in flight
 /// together.
 ///
-/// It never reconnects by itself: an enclave that went away may have lost its keys, and the owner of the
-/// client must learn that ([`wait_closed`](Self::wait_closed)).
+/// It never reconnects by itself: an enclave that restarted may have lost its keys, and the owner of the
+/// client must notice that ([`wait_closed`](Self::wait_closed)).
 pub struct Client {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// A response that is still to come. Dropping it gives it up; the enclave may still carry the request out.
+/// A response that has not arrived yet. Dropping it discards the response; the enclave may still carry out
+/// the request.
 pub struct PendingResponse {
     shared: Arc<Shared>,
     id: u64,
@@ -31,7 +32,7 @@ pub struct PendingResponse {
 }
 
 impl PendingResponse {
-    /// Waits for it; fails as [`Client::call`] does.
+    /// Waits for the response. Fails as [`Client::call`] does.
     pub fn wait(self, timeout: Duration) -> Result<Response, ClientError> {
         self.receiver.recv_timeout(timeout).map_err(|error| match error {
             RecvTimeoutError::Disconnected => ClientError::Disconnected,
@@ -53,13 +54,13 @@ struct Shared {
     /// Held while a request is written, so that frames do not mix.
     writer: Mutex<()>,
     last_id: AtomicU64,
-    /// Who waits for which response; `None` once the connection has ended.
+    /// The callers that wait for responses; `None` once the connection has ended.
     waiting: Mutex<Option<HashMap<u64, SyncSender<Response>>>>,
     closed: Condvar,
 }
 
 impl Client {
-    /// Connects. `timeout` bounds the connecting, not the later calls.
+    /// Connects. `timeout` limits the connecting, not the later calls.
     pub fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<Self, ClientError> {
         let stream = Stream::connect(endpoint, timeout)?;
         stream.set_timeouts(Some(PATIENCE), Some(PATIENCE))?;
@@ -78,10 +79,10 @@ impl Client {
         Ok(Self { shared, reader: Some(reader) })
     }
 
-    /// Sends a request and waits for the response; a refusal is a response.
+    /// Sends a request and waits for the response. A refusal is a response, too.
     ///
-    /// [`ClientError::Disconnected`] as soon as the connection ends; [`ClientError::Timeout`] after
-    /// `timeout`, when the enclave may still carry the request out.
+    /// Fails with [`ClientError::Disconnected`] as soon as the connection ends, and with
+    /// [`ClientError::Timeout`] after `timeout`; the enclave may still carry out the request then.
     pub fn call(&self, request: Request, timeout: Duration) -> Result<Response, ClientError> {
         let pending = self.send(&request)?;
         drop(request);
@@ -101,14 +102,14 @@ impl Client {
         self.shared.waiting().is_none()
     }
 
-    /// Waits until the connection has ended, by either side.
+    /// Waits until either side ends the connection.
     pub fn wait_closed(&self) {
         let waiting = self.shared.waiting();
         let wait = self.shared.closed.wait_while(waiting, |waiting| waiting.is_some());
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Ends the connection; calls in flight fail with [`ClientError::Disconnected`].
+    /// Ends the connection. Calls in flight fail with [`ClientError::Disconnected`].
     pub fn close(&self) {
         self.shared.close();
     }
@@ -130,7 +131,7 @@ impl Shared {
         self.waiting().as_mut().ok_or(ClientError::Disconnected)?.insert(id, sender);
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if (&self.stream).write_all(&frame).is_err() {
-            // Part of the frame may have been sent: nothing sensible can follow it.
+            // Part of the frame may have been sent, so nothing else can be sent on this connection.
             self.close();
             return Err(ClientError::Disconnected);
         }
@@ -143,7 +144,7 @@ impl Shared {
             let Ok(response) = codec::decode(&frame.body) else { return };
             let sender = self.waiting().as_mut().and_then(|waiting| waiting.remove(&frame.id));
             if let Some(sender) = sender {
-                // Its caller may just have given up.
+                // Its caller may have given up just now.
                 let _ = sender.try_send(response);
             }
         }

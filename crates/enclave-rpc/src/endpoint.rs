@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// Where the enclave listens. As text: `unix:/path`, `/path`, or a numeric loopback address with port.
 ///
-/// TCP is for platforms whose Unix sockets do not reach the host, such as Gramine. The RPC has no
-/// authentication of its own, so any address other than loopback is refused, here and again at bind and
+/// TCP is for platforms whose Unix sockets cannot be reached from the host, such as Gramine. The RPC has no
+/// authentication of its own, so any address other than loopback is refused here, and again at bind and
 /// connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -65,7 +65,7 @@ impl Listener {
         }
     }
 
-    /// Where clients find this listener: with the port that the kernel chose, if it was to choose one.
+    /// Where clients find this listener, with the port that the kernel chose if port 0 was given.
     pub(crate) fn reachable_at(&self, requested: &Endpoint) -> Result<Endpoint, Error> {
         match self {
             Self::Unix(_) => Ok(requested.clone()),
@@ -84,7 +84,7 @@ impl Listener {
         }
     }
 
-    /// Makes a blocked [`accept`](Self::accept) return an error, now and from now on (Linux semantics).
+    /// Makes a blocked [`accept`](Self::accept), and every later one, return an error (Linux semantics).
     pub(crate) fn close(&self) {
         let fd = match self {
             Self::Unix(listener) => listener.as_fd(),
@@ -121,7 +121,7 @@ impl Stream {
         }
     }
 
-    /// Ends both directions; whoever reads or writes elsewhere notices.
+    /// Ends both directions. Other threads that read or write on the connection get an error or its end.
     pub(crate) fn close(&self) {
         let _ = match self {
             Self::Unix(stream) => stream.shutdown(Shutdown::Both),
@@ -129,7 +129,7 @@ impl Stream {
         };
     }
 
-    /// Writes what fits into the socket's buffer now, and says how much that was.
+    /// Writes what fits into the socket's buffer now, and returns how much that was.
     pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         use rustix::io::Errno;
         use rustix::net::{SendFlags, send};
@@ -181,9 +181,10 @@ fn require_loopback(address: SocketAddr) -> Result<(), Error> {
     if address.ip().is_loopback() { Ok(()) } else { Err(Error::EndpointNotLoopback(address)) }
 }
 
-/// Binds a socket that was never open to anyone else: it is made in a directory of mode 0700, set to 0600,
-/// then moved to its place. (The umask would do, too, but belongs to every thread of the process.) The socket
-/// file of a dead process is replaced; one that answers is not, and neither is a file of another kind.
+/// Binds a socket that was never accessible to anyone else: it is made in a directory of mode 0700, set to
+/// mode 0600, and then moved to its place. (The umask would do this as well, but it belongs to every thread
+/// of the process.) The socket file of a dead process is replaced. A socket that answers is not, and neither
+/// is a file of another kind.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     require_free(path)?;
@@ -213,7 +214,7 @@ fn require_free(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is not a socket"));
     }
     match connect_unix(path, Duration::from_secs(1)) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket")),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(error),
     }

@@ -28,9 +28,9 @@ pub enum Error {
     /// The message in a frame cannot be decoded.
     #[error("a message cannot be decoded")]
     MessageMalformed,
-    /// The message in a frame holds something that this version does not know, and that may be a rule.
+    /// The message in a frame contains something that this version does not know, and that may be a rule.
     #[error(
-        "the request holds a field that this version of the enclave does not know: run a controller and an enclave of the same version"
+        "the request contains a field that this version of the enclave does not know: run a controller and an enclave of the same version"
     )]
     MessageNotKnown,
     /// The other side began a frame and did not finish it in time.
@@ -39,7 +39,7 @@ pub enum Error {
     /// The connection has ended.
     #[error("the connection to the enclave has ended")]
     Disconnected,
-    /// No answer came in time; the request may still be carried out.
+    /// No response came in time. The request may still be carried out.
     #[error("the enclave did not answer in time")]
     Timeout,
 }

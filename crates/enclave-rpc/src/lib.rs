@@ -17,5 +17,5 @@ pub use messages::*;
 pub use minicbor::bytes::ByteVec;
 pub use server::{Handler, Server, ServerHandle, ServerOptions};
 
-/// What a [`Client`] fails with.
+/// The error of a [`Client`].
 pub type ClientError = Error;

@@ -1,6 +1,6 @@
-//! `cargo xtask bench issue`: a whole issuance in the enclave's engine against its bare primitives (verify
-//! the request, sign, verify the certificate) by the same library with the same keys. Times depend on the
-//! machine, so only ratios within one run are compared. Exits with 1 if a bound is missed.
+//! `cargo xtask bench issue`: compares a whole issuance in the enclave's engine with its bare primitives
+//! (verify the request, sign, verify the certificate), by the same library and with the same keys. Times
+//! depend on the machine, so only ratios within one run are compared. Exits with 1 if a limit is exceeded.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -29,18 +29,18 @@ use tcs_keywrap::WrapFormat;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::request::CertReq;
 
-/// An issuance takes at most this many times its primitives, with a P-256 and an RSA-3072 CA.
+/// Maximum ratio of an issuance to its primitives, with a P-256 and an RSA-3072 CA.
 const MAX_P256: f64 = 1.25;
 const MAX_RSA: f64 = 1.06;
-/// Two threads gain at least this much of what the bare loop gains.
+/// Two threads must achieve at least this share of the speed-up of the bare loop.
 const MIN_GAIN: f64 = 0.95;
-/// Over the socket at least this much of what the same threads do in process.
+/// Over the socket, at least this share of the throughput of the same threads in process.
 const MIN_RPC: f64 = 0.8;
 const IN_FLIGHT: usize = 32;
 const NOW: i64 = RELEASE_DATE + 86_400;
 const DISTINCT: usize = 64;
 
-/// Counts allocations while it is asked to.
+/// Counts allocations while counting is enabled.
 struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -54,7 +54,7 @@ fn count(size: usize) {
     }
 }
 
-// SAFETY: everything is handed to the system's allocator unchanged.
+// SAFETY: everything is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -77,7 +77,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A platform whose evidence says nothing.
+/// A platform whose evidence is empty.
 struct Nowhere;
 
 impl TeePlatform for Nowhere {
@@ -98,8 +98,8 @@ impl TeePlatform for Nowhere {
     }
 }
 
-/// The bare primitives of one issuance, with the subject's CA key and requests, over messages of the lengths
-/// that they have. A request's key is new to whoever verifies it, the CA's is known.
+/// The bare primitives of one issuance, with the CA key and the requests of the subject, over messages of the
+/// same lengths. The key of a request is new to its verifier, and that of the CA is known.
 struct Bare {
     requests: Vec<BareRequest>,
     next: AtomicUsize,
@@ -109,7 +109,7 @@ struct Bare {
     random: SystemRandom,
 }
 
-/// Key, what was signed, and its signature.
+/// Key, signed message and signature.
 type BareRequest = (UnparsedPublicKey<Vec<u8>>, Vec<u8>, Vec<u8>);
 
 enum BareKey {
@@ -213,7 +213,7 @@ impl Subject {
         issued(&self.engine.handle(black_box(self.request())));
     }
 
-    /// How long what is signed is.
+    /// The length of the signed part.
     fn tbs_length(&self) -> usize {
         let Response::Issued(issued) = self.engine.handle(self.request()) else { panic!() };
         let leaf = x509_cert::Certificate::from_der(&issued.chain[0]).unwrap();
@@ -227,7 +227,7 @@ fn issued(response: &Response) {
 
 type Work<'a> = &'a (dyn Fn() + Sync);
 
-/// Runs in a second, of `threads` that each run `work` so many times.
+/// Runs in a second, of `threads` threads that each run `work` this many times.
 fn rate(work: Work<'_>, repeat: u32, threads: usize) -> f64 {
     let barrier = Barrier::new(threads + 1);
     let elapsed = std::thread::scope(|scope| {
@@ -253,7 +253,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Medians over rounds in which the contenders take turns.
+/// Medians of rounds in which the contenders alternate.
 fn rates<const N: usize>(
     work: [Work<'_>; N],
     repeat: u32,
@@ -266,8 +266,8 @@ fn rates<const N: usize>(
     (0..rounds).map(|_| std::array::from_fn(|at| rate(work[at], repeat, threads[at]))).collect()
 }
 
-/// As [`rates`] with one thread each, and that the same for all: threads of their own could each stay on a
-/// core of its own, and one core be slower than the other.
+/// As [`rates`] with one thread, which is the same for all contenders: threads of their own could each stay
+/// on one core, and one core may be slower than the other.
 fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec<[f64; N]> {
     let rate = |work: Work<'_>| {
         let begun = Instant::now();
@@ -279,7 +279,7 @@ fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec
     }
     let round = |round: usize| {
         let mut rates = [0.0; N];
-        // Nobody is always first.
+        // No contender is always first.
         for turn in 0..N {
             let at = (turn + round) % N;
             rates[at] = rate(work[at]);
@@ -289,7 +289,7 @@ fn turns<const N: usize>(work: [Work<'_>; N], repeat: u32, rounds: usize) -> Vec
     (0..rounds).map(round).collect()
 }
 
-/// Bounds that were missed.
+/// The limits that were exceeded.
 struct Report(u32);
 
 impl Report {
@@ -310,7 +310,7 @@ impl Report {
         self.line("issued", &format!("{:.0}/s", of(1)), "", true);
         let ratio = median(one.iter().map(|[bare, issue]| bare / issue).collect());
         self.line("issue / bare", &format!("{ratio:.3}"), &format!("at most {bound}"), ratio <= bound);
-        // What both gain, from rates that were taken beside each other.
+        // The speed-up of both, from rates that were measured together.
         let two = rates([bare_work, issue_work], repeat, 61, [2, 2]);
         let both = |at: usize| median(two.iter().map(|round| round[at]).collect());
         let relative = ratio * median(two.iter().map(|[bare, issue]| issue / bare).collect());
@@ -332,7 +332,7 @@ impl Report {
         self.over_the_socket(&subject, repeat);
     }
 
-    /// As many workers as the in-process contender has threads, and the client's side on the same cores.
+    /// As many workers as the in-process contender has threads, and the client on the same cores.
     fn over_the_socket(&mut self, subject: &Subject, repeat: u32) {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::bind(&Endpoint::Unix(dir.path().join("s"))).unwrap();

@@ -8,7 +8,7 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// No platform has this name.
-    #[error("platform `{name}` is not known; this program knows: {known}")]
+    #[error("platform `{name}` is unknown; this program supports: {known}")]
     PlatformUnknown {
         /// The name.
         name: String,
@@ -18,10 +18,10 @@ pub enum Error {
     /// The platform exists, but this build leaves it out.
     #[error("platform `{0}` is not in this build; it needs the cargo feature `{0}`")]
     PlatformNotBuilt(&'static str),
-    /// The platform's folder was not named.
-    #[error("platform `{0}` needs a folder: give --platform-dir")]
+    /// The directory of the platform was not named.
+    #[error("platform `{0}` needs a directory: give --platform-dir")]
     PlatformFolderMissing(&'static str),
-    /// A platform folder was named for a platform that has none.
+    /// A platform directory was named for a platform that has none.
     #[error("platform `{0}` takes no --platform-dir")]
     PlatformFolderUnused(&'static str),
     /// The platform cannot be reached or read.
@@ -32,10 +32,10 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The simulated platform's folder is not usable, or it made no quote.
+    /// The directory of the simulated platform cannot be used, or the platform made no quote.
     #[error("the simulated platform failed: {0}")]
     Simulation(String),
-    /// The platform's evidence is not what it should be.
+    /// The evidence of the platform is not as expected.
     #[error("the platform's evidence is unusable: {0}")]
     EvidenceUnusable(&'static str),
     /// A primitive of the cryptographic library failed.

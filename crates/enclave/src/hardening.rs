@@ -1,6 +1,7 @@
-//! Takes the process out of reach of other programs of its machine, as far as the system allows.
+//! Protects the process from other programs on its machine, as far as the system allows.
 //!
-//! In a real TEE this is a second line; on the simulated platform it is the only one, and weak.
+//! In a real TEE this is a second line of defence. On the simulated platform it is the only one, and a weak
+//! one.
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -9,10 +10,10 @@ use std::fs;
 /// `CAP_IPC_LOCK` in the `CapEff` mask of `/proc/self/status` (capabilities(7)).
 const CAP_IPC_LOCK: u32 = 14;
 
-/// Makes the process not dumpable (so not traceable by its own user), forbids core files and keeps memory out
-/// of swap.
+/// Makes the process not dumpable (so that its own user cannot trace it), forbids core files and keeps memory
+/// out of swap.
 ///
-/// Returns what the system did not allow, for the log; nothing of it is a reason not to start.
+/// Returns what the system did not allow, for the log. None of it prevents the start.
 #[must_use]
 pub fn harden() -> Vec<String> {
     let mut missing = Vec::new();
@@ -22,10 +23,10 @@ pub fn harden() -> Vec<String> {
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
         missing.push(format!("core files stay possible: {error}"));
     }
-    // Under a finite limit the lock itself may succeed and a later allocation fail, which would end the
+    // With a finite limit, the lock itself may succeed and a later allocation fail, which would end the
     // process.
     if may_lock_all() {
-        // Pages are locked as they are touched: the untouched rest of stacks and arenas costs nothing.
+        // Pages are locked when they are touched, so the untouched rest of stacks and arenas costs nothing.
         let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
         if let Err(error) = mlockall(flags) {
             missing.push(format!("memory may be swapped out: {error}"));

@@ -22,15 +22,15 @@ pub fn log(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "tcs-enclave: {line}");
 }
 
-/// Version of the program; names a build that can simulate.
+/// Version of the program. A build that can simulate says so.
 #[cfg(feature = "simulation")]
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+simulation");
-/// Version of the program; names a build that can simulate.
+/// Version of the program. A build that can simulate says so.
 #[cfg(not(feature = "simulation"))]
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Release date of this version, Unix seconds (2026-11-01). Raised with each release.
+/// Release date of this version, Unix seconds (2026-11-01). It is raised with each release.
 ///
-/// Time comes from the untrusted side. No certificate is issued and no CA is accepted for a time before this.
-/// That a clock can run ahead is a limit that SECURITY.md names.
+/// Time comes from the untrusted side. No certificate is issued and no CA is accepted for a time before this
+/// date. A clock that is ahead is not detected; SECURITY.md names this limit.
 pub const RELEASE_DATE: i64 = 1_793_491_200;

@@ -1,4 +1,4 @@
-//! The enclave's program: reads its command line, hardens itself, serves.
+//! The program of the enclave: parses its command line, hardens the process, and serves.
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
@@ -11,20 +11,20 @@ use tcs_enclave::platform::{self, Assurance, PlatformOptions};
 use tcs_enclave::{Engine, VERSION, hardening};
 use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerOptions};
 
-/// The trusted side of the Trusted Certificate Service: holds CA keys, checks certificate requests, signs.
+/// The enclave of the Trusted Certificate Service: it holds CA keys, checks certificate requests and signs.
 #[derive(Parser)]
 #[command(name = "tcs-enclave", version = VERSION)]
 struct Arguments {
     /// Where to listen: `unix:/path` or a loopback address such as `127.0.0.1:7443`.
     #[arg(long)]
     listen: Endpoint,
-    /// The platform that this program runs on; there is no default.
+    /// Platform that this program runs on. There is no default.
     #[arg(long)]
     platform: String,
-    /// Folder of the simulated platform.
+    /// Directory of the simulated platform.
     #[arg(long)]
     platform_dir: Option<PathBuf>,
-    /// Threads that answer requests; one a core by default.
+    /// Number of threads that answer requests. Default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
 }

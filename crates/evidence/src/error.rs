@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not an SGX quote of version 3 nor a TDX quote of version 4 or 5, or a length in it does not fit.
+    /// It is neither an SGX quote of version 3 nor a TDX quote of version 4 or 5, or a length in it does not
+    /// fit.
     #[error("not a quote that can be verified: {0}")]
     QuoteMalformed(&'static str),
 }

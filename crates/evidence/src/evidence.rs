@@ -25,7 +25,8 @@ impl Evidence {
     /// Takes a raw quote as the kind that its header names, and checks its layout as [`Quote::parse`] does.
     ///
     /// Zero bytes after a TDX quote are removed first, because quote generation services fill their buffer
-    /// with them; a genuine quote of the verifier's tests has them. Any other byte there is refused.
+    /// with them; one of the genuine quotes in the verifier's tests has them. Any other byte there is
+    /// refused.
     pub fn from_quote(mut bytes: Vec<u8>) -> Result<Self, Error> {
         if let Some(length) = TdxQuote::true_length(&bytes)
             && bytes.get(length..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
@@ -82,7 +83,7 @@ mod tests {
         assert!(Evidence::SgxQuote(tdx.clone()).quote().is_err());
         assert!(Evidence::TdxQuote(sgx.clone()).quote().is_err());
         assert_eq!(Evidence::TdxQuote(tdx.clone()).bytes(), tdx);
-        // Q16: only zeros may stand behind a TDX quote, and nothing behind one of SGX.
+        // Q16: only zeros may follow a TDX quote, and nothing may follow one of SGX.
         assert_eq!(Evidence::from_quote([&*tdx, &[0; 70]].concat()), Ok(Evidence::TdxQuote(tdx.clone())));
         assert!(Evidence::from_quote([&*tdx, &[0; 70], &[1]].concat()).is_err());
         assert!(Evidence::from_quote([&*sgx, &[0]].concat()).is_err());

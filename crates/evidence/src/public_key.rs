@@ -7,22 +7,22 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 /// rsaEncryption, RFC 8017, appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// What stands before the modulus in the one encoding that is accepted: the headers of
-/// `SubjectPublicKeyInfo`, the algorithm rsaEncryption with NULL parameters (RFC 3279, section 2.3.1), and
-/// the headers of `RSAPublicKey`.
+/// The bytes before the modulus in the only encoding that is accepted: the headers of `SubjectPublicKeyInfo`,
+/// the algorithm rsaEncryption with NULL parameters (RFC 3279, section 2.3.1), and the headers of
+/// `RSAPublicKey`.
 const BEFORE_MODULUS: [u8; 33] = [
     0x30, 0x82, 0x01, 0xa2, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
     0x05, 0x00, 0x03, 0x82, 0x01, 0x8f, 0x00, 0x30, 0x82, 0x01, 0x8a, 0x02, 0x82, 0x01, 0x81, 0x00,
 ];
-/// What stands after the modulus: the exponent 65537.
+/// The bytes after the modulus: the exponent 65537.
 const AFTER_MODULUS: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
 
 /// The public key of a quote: RSA with a modulus of exactly 3072 bits and the exponent 65537.
 ///
-/// No other key can be made into one, and every key has exactly one encoding. So the key that was verified is
-/// the key for which a CA key is wrapped, whichever program looks at its bytes, and exponent and modulus can
-/// be told apart in the concatenation that `report_data` hashes (`docs/protocol.md`, "The public key of an
-/// offer").
+/// No other key can be represented, and every key has exactly one encoding. So the key that was verified is
+/// the key for which a CA key is wrapped, whichever program reads its bytes, and the boundary between
+/// exponent and modulus in the concatenation that `report_data` hashes is unambiguous (`docs/protocol.md`,
+/// "The public key of an offer").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotePublicKey {
     modulus: [u8; Self::MODULUS_LEN],
@@ -35,7 +35,7 @@ impl QuotePublicKey {
     /// The exponent, big-endian.
     pub const EXPONENT: [u8; 3] = [0x01, 0x00, 0x01];
 
-    /// Reads a `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7) in DER, with nothing behind it.
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7) in DER. Nothing may follow it.
     pub fn from_der(spki: &[u8]) -> Result<Self, PublicKeyError> {
         let info = SubjectPublicKeyInfoRef::from_der(spki)
             .map_err(|_| PublicKeyError::Malformed("it is not a SubjectPublicKeyInfo in DER"))?;
@@ -44,7 +44,7 @@ impl QuotePublicKey {
         }
         let key = info.subject_public_key.as_bytes().unwrap_or_default();
         let (modulus, exponent) =
-            rsa_numbers(key).map_err(|_| PublicKeyError::Malformed("it holds no RSA key"))?;
+            rsa_numbers(key).map_err(|_| PublicKeyError::Malformed("it contains no RSA key"))?;
         let modulus = modulus.as_bytes();
         let top = modulus.first().copied().unwrap_or_default();
         let bits = modulus.len().saturating_mul(8).saturating_sub(top.leading_zeros() as usize);
@@ -88,21 +88,21 @@ impl QuotePublicKey {
     }
 }
 
-/// Why a public key is none that a quote binds.
+/// Why a public key is not one that a quote binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublicKeyError {
-    /// It cannot be read, or is not in its one encoding.
+    /// It cannot be read, or does not have its only accepted encoding.
     #[error("the public key is malformed: {0}")]
     Malformed(&'static str),
-    /// It is weaker than the protocol demands.
-    #[error("the public key is RSA-{bits}; RSA-3072 is needed")]
+    /// It is weaker than the protocol requires.
+    #[error("the public key is RSA-{bits}; RSA-3072 is required")]
     TooSmall {
         /// Length of the modulus in bits.
         bits: usize,
     },
     /// It is a key of another kind.
-    #[error("the public key is not supported: {0}; RSA-3072 with the exponent 65537 is needed")]
+    #[error("the public key is not supported: {0}; RSA-3072 with the exponent 65537 is required")]
     Unsupported(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! The profiles of `report_data`: what binds the public key of an offer to a quote (`docs/protocol.md`,
+//! The profiles of `report_data`: how a quote binds the public key of an offer (`docs/protocol.md`,
 //! "`report_data` profiles").
 
 use crate::public_key::QuotePublicKey;
@@ -53,8 +53,8 @@ pub(crate) mod tests {
         assert_ne!(ctk_v1(&key, &other), data);
     }
 
-    /// Another split of the bytes that are hashed is another key with the same hash: an exponent that takes
-    /// the first bytes of the modulus leaves a modulus that is as short as one likes.
+    /// Another split of the bytes that are hashed is another key with the same hash: an exponent that
+    /// includes the first bytes of the modulus leaves a modulus that can be arbitrarily short.
     #[test]
     fn review_m1_no_other_split_of_the_concatenation_is_a_key() {
         let good = spki();

@@ -1,8 +1,8 @@
-//! The service's clock, and the API server's, which the `Date` header of its responses tells (RFC 9110,
-//! section 6.6.1).
+//! The service's clock, and that of the API server, which sends its time in the `Date` header of each
+//! response (RFC 9110, section 6.6.1).
 //!
 //! Go's HTTP server, on which every API server is built, sets the header in each response. A reconcile makes
-//! calls before it decides, so that the last known time is only a moment old.
+//! calls before it decides, so the last known time is only a moment old.
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// How far two clocks may differ and still agree: 5 minutes, in seconds. CA certificates are backdated as
-/// far.
+/// How far two clocks may differ and still agree, in seconds: 5 minutes. CA certificates are backdated by the
+/// same time.
 pub const TOLERANCE: i64 = 300;
 
 /// The service's time.
@@ -81,18 +81,18 @@ impl ClockComparison {
     }
 }
 
-/// The time that the API server told last. Cheap to clone.
+/// The last time that the API server sent. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct ServerClock(Arc<State>);
 
 #[derive(Default)]
 struct State {
     last: Mutex<Option<ServerTime>>,
-    /// Whether the log says that the clocks differ.
+    /// Whether the log already says that the clocks differ.
     logged: AtomicBool,
 }
 
-/// A time that the API server told, and when. `Instant` is a clock that is never set.
+/// A time that the API server sent, and when it arrived. `Instant` is a clock that is never set.
 #[derive(Clone, Copy)]
 struct ServerTime {
     unix_seconds: i64,

@@ -60,7 +60,7 @@ impl EnclaveLink {
         Self { state }
     }
 
-    /// The present connection.
+    /// The current connection.
     #[must_use]
     pub fn connected(&self) -> Option<Connected> {
         self.state.borrow().clone()

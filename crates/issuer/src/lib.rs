@@ -1,8 +1,9 @@
 //! The controller of the Trusted Certificate Service.
 //!
-//! The controller is not trusted: it can ask the enclave but not compel it, and the enclave checks everything
-//! that it is told. Everything that must survive a restart is kept in the Kubernetes API. Decisions are pure
-//! functions ([`issuer::decide`], [`issuer::delivery`], [`requests`]); the rest carries them out.
+//! The controller is not trusted: it can make requests to the enclave but cannot compel it, and the enclave
+//! checks everything that it is told. Everything that must survive a restart is kept in the Kubernetes API.
+//! Decisions are pure functions ([`issuer::decide`], [`issuer::delivery`], [`requests`]); the rest carries
+//! them out.
 #![forbid(unsafe_code)]
 
 pub mod clock;

@@ -4,8 +4,8 @@ use clap::Parser;
 use std::net::SocketAddr;
 use tcs_enclave_rpc::Endpoint;
 
-/// The controller of the Trusted Certificate Service: watches issuers and certificate requests, asks the
-/// enclave, and writes the results. It holds no key and is trusted with none.
+/// The controller of the Trusted Certificate Service: it watches issuers and certificate requests, sends
+/// requests to the enclave and writes the results. It never holds a CA key.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcs-issuer", version)]
 pub struct Settings {
@@ -18,7 +18,7 @@ pub struct Settings {
     /// Address of `/metrics`.
     #[arg(long, default_value = ":8080", value_parser = parse_address)]
     pub metrics_bind_address: SocketAddr,
-    /// Log filter, as in `info` or `tcs_issuer=debug,kube=warn`.
+    /// Log filter, for example `info` or `tcs_issuer=debug,kube=warn`.
     #[arg(long, env = "TCS_LOG", default_value = "info")]
     pub log: String,
 }

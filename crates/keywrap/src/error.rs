@@ -3,13 +3,13 @@
 use crate::WrapFormat;
 use crate::layout::{MAX_LEN, MIN_LEN, OAEP_LEN};
 
-/// Why a key was not wrapped or unwrapped. Texts never carry key material.
+/// Why a key was not wrapped or unwrapped. Texts contain no key material.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The wrapped key has an impossible length.
     #[error(
-        "the wrapped key has {len} bytes; {MIN_LEN} to {MAX_LEN} are possible, in blocks of 8 after the first {OAEP_LEN}"
+        "the wrapped key has {len} bytes; it must have {MIN_LEN} to {MAX_LEN}, and those after the first {OAEP_LEN} in blocks of 8"
     )]
     WrappedKeyLength {
         /// Its length in bytes.
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("the wrapped key does not open with the key of this quote")]
     WrappedKeyInvalid,
     /// The wrapped key opens, but only in a format that is not allowed.
-    #[error("the key was wrapped as {format}, which the setting of allowed wrap formats forbids")]
+    #[error("the key was wrapped as {format}, which the list of accepted formats does not contain")]
     WrapFormatForbidden {
         /// The format in which it opened.
         format: WrapFormat,
@@ -37,11 +37,11 @@ pub enum Error {
         /// Why.
         what: &'static str,
     },
-    /// The quote's public key is not an RSA key in DER, or cannot encrypt.
-    #[error("the public key is not a sound RSA key")]
+    /// The public key of the quote is not an RSA key in DER, or cannot encrypt.
+    #[error("the public key is not a valid RSA key")]
     PublicKeyMalformed,
-    /// The quote's public key has another size than the formats need.
-    #[error("the public key is RSA-{bits}; RSA-3072 is needed")]
+    /// The public key of the quote does not have the size that the formats need.
+    #[error("the public key is RSA-{bits}; RSA-3072 is required")]
     PublicKeyUnsupported {
         /// Length of the modulus in bits.
         bits: usize,
@@ -49,13 +49,13 @@ pub enum Error {
     /// No wrap format has this name.
     #[error("unknown wrap format; kmra-v1-sha256 and kmra-v1 are known")]
     UnknownFormat,
-    /// The cryptographic library failed, which it does not with valid input.
+    /// The cryptographic library failed. With valid input it does not.
     #[error("the cryptographic library failed")]
     Internal,
 }
 
 impl Error {
-    /// The stable name of the case, as it stands in conditions, Events and metrics.
+    /// The stable name of the case, as it appears in conditions, Events and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

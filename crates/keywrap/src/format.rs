@@ -8,7 +8,7 @@ use core::fmt;
 pub enum WrapFormat {
     /// `kmra-v1-sha256`: OAEP with SHA-256. Preferred.
     KmraV1Sha256,
-    /// `kmra-v1`: OAEP with SHA-1, all that SoftHSM2 and KMRA know. Legacy; may be forbidden.
+    /// `kmra-v1`: OAEP with SHA-1, the only one that SoftHSM2 and KMRA support. Legacy; may be forbidden.
     KmraV1,
 }
 

@@ -1,4 +1,4 @@
-//! Formats by their names. They stand apart because errors name formats, too.
+//! The names of the formats. They are in a file of their own because errors name formats, too.
 
 use crate::{Error, WrapFormat};
 use core::str::FromStr;

@@ -1,12 +1,10 @@
-//! Wrapped CA keys in the formats of KMRA, both directions (docs/protocol.md, "Wrapped keys").
+//! Wraps and unwraps CA keys in the formats of KMRA (docs/protocol.md, "Wrapped keys").
 //!
-//! A wrapped key is `C1 ‖ C2` without header, version or hash name:
+//! A wrapped key is `C1 ‖ C2` without header, version or hash name: `C1`, 384 bytes, is RSAES-OAEP (RFC 8017,
+//! empty label, MGF1 with the same hash) of a fresh 32-byte AES key, for the RSA-3072 key of the quote. `C2`
+//! is AES-256-KWP (RFC 5649) of the CA key's PKCS#8 DER under that AES key.
 //!
-//! - `C1`, 384 bytes: RSAES-OAEP (RFC 8017, empty label, MGF1 with the same hash) of a fresh 32-byte AES key,
-//!   for the RSA-3072 key of the quote;
-//! - `C2`: AES-256-KWP (RFC 5649) of the CA key's PKCS#8 DER under that key.
-//!
-//! The two [`WrapFormat`]s differ in the hash of OAEP only. The layout is that of the PKCS#11 mechanism
+//! The two [`WrapFormat`]s differ only in the hash of OAEP. The layout is that of the PKCS#11 mechanism
 //! `CKM_RSA_AES_KEY_WRAP`. Neither format is authenticated: anyone can wrap a key.
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 
 use tcs_verifier::{Error, TcbStatus};
 
-/// What to do about a TCB status, in a few words.
+/// What to do about a TCB status, in a short clause.
 #[must_use]
 pub fn for_status(status: TcbStatus) -> &'static str {
     match status {
@@ -40,7 +40,7 @@ pub fn for_status(status: TcbStatus) -> &'static str {
     }
 }
 
-/// What to do about a refusal, in a few words.
+/// What to do about a refusal, in a short clause.
 #[must_use]
 pub fn for_refusal(refusal: &Error) -> &'static str {
     match refusal {
@@ -61,7 +61,7 @@ pub fn for_refusal(refusal: &Error) -> &'static str {
             "do not wrap a key for it: have the machine updated; Intel supports no level this old"
         }
         Error::BindingMismatch => {
-            "fetch key and quote again from the same QuoteAttestation; if it stays, someone has changed one \
+            "fetch key and quote again from the same QuoteAttestation; if this fails again, someone has changed one \
              of them"
         }
         Error::CollateralMalformed(_) | Error::CollateralMismatch(_) => {
@@ -78,7 +78,7 @@ pub fn for_refusal(refusal: &Error) -> &'static str {
         }
         Error::NoIdentityConfigured => {
             "name the enclave that you trust in the policy file (--policy): [[identity]] mrenclave = \
-             \"HEX\"; km-attest policy new --from-quote writes one to compare"
+             \"HEX\"; km-attest policy new --from-quote writes one that you can compare"
         }
         Error::IdentityMismatch(_) => {
             "do not wrap a key for it, unless the release's published values say that it is this one: then \

@@ -9,20 +9,20 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: done.
     Success,
-    /// 1: anything that no other class names.
+    /// 1: any error that no other class names.
     Other,
     /// 2: wrong options.
     Usage,
-    /// 3: refused by verification: the evidence is not genuine, not bound to the key, or under an untrusted
+    /// 3: refused by verification: the evidence is not genuine, does not bind the key, or has an untrusted
     /// root.
     Verification,
-    /// 4: refused by policy: another enclave identity than configured, or none configured.
+    /// 4: refused by policy: the identity is not configured, or another rule does not accept the evidence.
     Policy,
-    /// 5: collateral (certificates, revocation lists, TCB info) could not be had.
+    /// 5: collateral (certificates, revocation lists, TCB info) cannot be obtained or used.
     Collateral,
-    /// 6: the PKCS#11 module, its token or the PIN.
+    /// 6: the PKCS#11 module, its token or the PIN cannot be used.
     Token,
-    /// 7: a key file that is not what it should be.
+    /// 7: a key file cannot be used.
     KeyInput,
 }
 

@@ -4,7 +4,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Makes the process not dumpable, so that neither a debugger nor a core file can read its memory.
 ///
-/// A system that refuses this is no reason to end: the key is in a file of the same user.
+/// If the system refuses this, the program continues: the key is in a file of the same user anyway.
 pub fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });

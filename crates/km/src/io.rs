@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::exit::Exit;
 
-/// Where results and messages go, and what time it is.
+/// Where results and messages are written, and what time it is.
 pub struct Io<'a> {
-    /// Name of the tool; begins every message.
+    /// Name of the tool, with which every message begins.
     pub tool: &'static str,
     /// Unix seconds.
     pub now: i64,
@@ -32,11 +32,11 @@ impl Io<'_> {
     }
 }
 
-/// Most characters of a text that reaches a terminal.
+/// Maximum number of characters of a text that reaches a terminal.
 const LONGEST_TEXT: usize = 1_000;
 
 /// Texts from files, names and services are untrusted. Control and formatting characters are replaced before
-/// they reach a terminal, and the text is cut off at a length that cannot hide what stands before it.
+/// they reach a terminal, and a long text is cut, so that it cannot hide what precedes it.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
@@ -48,11 +48,11 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Writes the one line of a refusal to standard error and gives the exit status of its class.
+/// Writes the one line of a refusal to standard error and returns the exit status of its class.
 #[must_use]
 pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
     let line = format!("{tool}: error[{code}]: {}; {advice}", printable(message));
-    // If standard error is closed, the exit status still tells.
+    // Even if standard error is closed, the exit status reports the refusal.
     let _ = writeln!(std::io::stderr(), "{line}");
     exit.into()
 }

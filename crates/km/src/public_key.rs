@@ -1,15 +1,15 @@
-//! The public key of a quote, as a PEM file: the one reader for every tool.
+//! The public key of a quote as a PEM file. This is the only reader, for every tool.
 
 use crate::exit::Exit;
 use crate::files::{read_limited, write_new};
 use std::path::{Path, PathBuf};
 use tcs_evidence::{PublicKeyError, QuotePublicKey};
 
-/// Longest file that is read, in bytes.
+/// Maximum length of a file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 const LABEL: &str = "PUBLIC KEY";
 
-/// Why a file holds no public key of a quote.
+/// Why a file contains no public key of a quote.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,11 +18,11 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// It is not the PEM of one public key.
-    #[error("{} holds no public key that can be used: {cause}", path.display())]
+    #[error("{} contains no usable public key: {cause}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum Cause {
     /// It is not one PEM block `PUBLIC KEY`.
     #[error(transparent)]
     Pem(#[from] tcs_pem::Error),
-    /// The block is not a key of the one kind that quotes bind.
+    /// The block is not a key of the kind that quotes bind.
     #[error(transparent)]
     Key(#[from] PublicKeyError),
 }
@@ -66,7 +66,7 @@ impl Error {
         match self {
             Self::Unreadable { .. } => "give --pubkey a file that you may read",
             Self::Malformed { .. } => {
-                "give --pubkey the PEM key out of spec.publicKey of the QuoteAttestation, with exactly one \
+                "give --pubkey the PEM key from spec.publicKey of the QuoteAttestation, with exactly one \
                  PEM block in the file"
             }
         }

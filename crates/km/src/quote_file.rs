@@ -1,4 +1,4 @@
-//! A quote as a file: the one reader for every tool.
+//! A quote as a file. This is the only reader, for every tool.
 
 use crate::exit::Exit;
 use crate::files::read_limited;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use tcs_evidence::{Evidence, MAX_QUOTE};
 
-/// Why a file holds no quote.
+/// Why a file contains no quote.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,11 +16,11 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// It is neither base64 nor a quote.
-    #[error("{} holds no quote: {found}", path.display())]
+    #[error("{} contains no quote: {found}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,8 @@ impl Error {
     }
 }
 
-/// Base64 text (line ends are ignored) or raw bytes; those begin with a version below 32, which no text does.
+/// Reads base64 text (line ends are ignored) or raw bytes. Raw bytes begin with a version below 32, which no
+/// text does.
 pub fn read(path: &Path) -> Result<Evidence, Error> {
     // Base64 with line ends is less than twice as long as what it encodes.
     let limit = u64::try_from(MAX_QUOTE).unwrap_or(u64::MAX).saturating_mul(2);

@@ -4,38 +4,38 @@ use crate::limits::MAX_BLOCKS;
 
 /// Why a PEM text was refused. Lines are counted from 1.
 ///
-/// Texts carry labels, which have at most [`crate::MAX_LABEL`] printable ASCII characters, and nothing else
-/// of what was read.
+/// Texts contain labels, which have at most [`crate::MAX_LABEL`] printable ASCII characters, and nothing else
+/// of the input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no block.
-    #[error("it holds no PEM block (-----BEGIN …-----)")]
+    #[error("it contains no PEM block (-----BEGIN …-----)")]
     NoBlock,
-    /// There are several blocks where one is expected.
-    #[error("it holds {found} PEM blocks of this kind, and one is expected")]
+    /// There are several blocks, and exactly one is expected.
+    #[error("it contains {found} PEM blocks of this kind, but exactly one is expected")]
     SeveralBlocks {
-        /// How many.
+        /// The number of blocks.
         found: usize,
     },
     /// There are more blocks than any file of this kind has.
-    #[error("it holds more than {MAX_BLOCKS} PEM blocks")]
+    #[error("it contains more than {MAX_BLOCKS} PEM blocks")]
     TooManyBlocks,
     /// The block is of another kind.
-    #[error("it holds a PEM block {found:?}, and {expected:?} is expected")]
+    #[error("it contains a PEM block {found:?}, but {expected:?} is expected")]
     LabelUnexpected {
         /// The label that was found.
         found: String,
         /// The label that was expected.
         expected: String,
     },
-    /// A boundary does not stand alone on its line, or is not formed as RFC 7468 says.
-    #[error("line {line}: a PEM boundary must begin its line and stand alone on it")]
+    /// A boundary is not alone on its line, or does not have the form of RFC 7468.
+    #[error("line {line}: a PEM boundary must be alone on its line")]
     BoundaryMalformed {
         /// Its line.
         line: usize,
     },
-    /// A boundary stands inside a block, or ends a block that was not begun.
+    /// A boundary is inside a block, or ends a block that was not begun.
     #[error("line {line}: this PEM boundary does not match the one before it")]
     BoundaryMismatch {
         /// Its line.
@@ -47,7 +47,7 @@ pub enum Error {
         /// Where it begins.
         line: usize,
     },
-    /// A line inside a block is not base64, or has a header.
+    /// A line inside a block is not base64, or is a header.
     #[error("line {line}: neither base64 nor a PEM boundary")]
     LineMalformed {
         /// The line.

@@ -1,4 +1,4 @@
-//! PEM (RFC 7468): the one reader of the product, and its one writer.
+//! PEM (RFC 7468): the only reader of the product, and its only writer.
 //!
 //! Every PEM text that somebody else wrote is read here: certificate requests, certificates, public and
 //! private keys. If two readers find different blocks in one text, one key can be verified and another one be
@@ -7,8 +7,8 @@
 //! not agree, because a reader that does not accept them finds nothing in their place: Go finds no boundary
 //! after a byte order mark, and openssl refuses a block with a blank line in it. The rules:
 //!
-//! - Text outside the blocks is ignored, in any encoding, as long as it holds no boundary.
-//! - A UTF-8 byte order mark may stand at the very beginning.
+//! - Text outside the blocks is ignored, in any encoding, as long as it contains no boundary.
+//! - The text may begin with a UTF-8 byte order mark.
 //! - Lines end in LF or CR LF and have any length. Blanks and tabs at the end of a boundary, and anywhere in
 //!   the base64 lines, are ignored; so are blank lines.
 //! - `-----BEGIN` or `-----END` anywhere but at the beginning of a line, with anything else on the line,
@@ -74,8 +74,8 @@ pub fn all(text: &[u8], label: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
     found.into_iter().map(der).collect()
 }
 
-/// The only private key of a text. Blocks of other kinds may stand beside it: `openssl ecparam -genkey`
-/// writes the curve first, and certificates are often kept in the same file.
+/// The only private key of a text. There may be blocks of other kinds: `openssl ecparam -genkey` writes the
+/// curve first, and certificates are often kept in the same file.
 ///
 /// Encrypted keys are refused with [`Error::Encrypted`].
 pub fn private_key(text: &[u8]) -> Result<PrivateKey, Error> {

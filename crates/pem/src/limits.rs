@@ -1,6 +1,6 @@
-//! Bounds of what is read.
+//! Limits of what is read.
 
-/// Most blocks that are read from one text.
+/// Maximum number of blocks that are read from one text.
 pub const MAX_BLOCKS: usize = 64;
-/// Longest label of a block, in bytes.
+/// Maximum length of the label of a block, in bytes.
 pub const MAX_LABEL: usize = 64;

@@ -1,4 +1,4 @@
-//! From lines to blocks.
+//! Finds the blocks in the lines of a text.
 
 use crate::Error;
 use crate::limits::{MAX_BLOCKS, MAX_LABEL};
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// One block of a PEM text.
 pub struct Block {
-    /// What stands between `-----BEGIN ` and `-----`.
+    /// The text between `-----BEGIN ` and `-----`.
     pub label: String,
     /// The decoded contents, at least one byte.
     pub der: Zeroizing<Vec<u8>>,
@@ -67,7 +67,7 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
 }
 
 impl Open<'_> {
-    /// Appends a line of base64. Blanks and tabs are skipped wherever they stand, as by openssl and Go.
+    /// Appends a line of base64. Blanks and tabs are skipped anywhere, as openssl and Go do.
     fn take(&mut self, content: &[u8], line: usize) -> Result<(), Error> {
         if content.starts_with(b"Proc-Type:") && holds(content, b"ENCRYPTED") {
             return Err(Error::Encrypted);
@@ -91,8 +91,8 @@ impl Open<'_> {
     }
 }
 
-/// The kind of a line. A line that holds a boundary without being one is refused: openssl cuts long lines and
-/// ignores control characters, which Go does not, so each finds boundaries that the other does not see.
+/// The kind of a line. A line that contains a boundary without being one is refused: openssl cuts long lines
+/// and ignores control characters, and Go does not, so each finds boundaries that the other does not see.
 fn classify(content: &[u8], line: usize) -> Result<Line<'_>, Error> {
     let content = trim_end(content);
     if !holds(content, BEGIN) && !holds(content, END) {

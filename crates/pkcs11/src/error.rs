@@ -3,7 +3,7 @@
 use cryptoki::error::{Error as Cryptoki, RvError};
 use std::path::PathBuf;
 
-/// What can go wrong with a token. Texts carry neither PINs nor key material.
+/// What can go wrong with a token. Texts contain neither PINs nor key material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,7 +12,7 @@ pub enum Error {
     ModuleUnavailable {
         /// Path as given.
         path: PathBuf,
-        /// What the loader or the library said.
+        /// The error of the loader or the library.
         cause: String,
     },
     /// No token has this label.
@@ -20,7 +20,7 @@ pub enum Error {
     TokenNotFound {
         /// The label that was looked for.
         label: String,
-        /// The labels that are there.
+        /// The labels that exist.
         found: Vec<String>,
     },
     /// More than one token has this label.
@@ -29,17 +29,17 @@ pub enum Error {
         /// The label.
         label: String,
     },
-    /// A token with this label exists already.
-    #[error("a token with the label {label:?} exists already")]
+    /// A token with this label already exists.
+    #[error("a token with the label {label:?} already exists")]
     TokenExists {
         /// The label.
         label: String,
     },
-    /// No slot takes a new token.
+    /// No slot is free for a new token.
     #[error("the module has no slot with an uninitialised token")]
     NoFreeSlot,
-    /// The label cannot stand in a token: 1 to 32 bytes are possible.
-    #[error("a token label has 1 to 32 bytes")]
+    /// The label is not possible: it must have 1 to 32 bytes.
+    #[error("a token label must have 1 to 32 bytes")]
     LabelInvalid,
     /// The PIN is wrong. One attempt was made.
     #[error("the token {label:?} refused the PIN")]
@@ -52,11 +52,12 @@ pub enum Error {
     PinUnusable {
         /// The token.
         label: String,
-        /// What the token said.
+        /// The answer of the token.
         cause: String,
     },
-    /// This process is logged in already. Tokens answer so even to a wrong PIN, so it is no success.
-    #[error("this process is logged in to the token {label:?} already")]
+    /// This process is already logged in. Tokens give this answer even to a wrong PIN, so it is not a
+    /// success.
+    #[error("this process is already logged in to the token {label:?}")]
     AlreadyLoggedIn {
         /// The token.
         label: String,
@@ -74,10 +75,10 @@ pub enum Error {
         cause: String,
     },
     /// The private key is not an unencrypted PKCS#8 structure of its algorithm.
-    #[error("the private key is not a sound, unencrypted PKCS#8 structure")]
+    #[error("the private key is not a valid, unencrypted PKCS#8 structure")]
     PrivateKeyMalformed,
     /// Tokens cannot wrap a key of this kind.
-    #[error("tokens cannot wrap {what}; RSA, P-256, P-384 and P-521 are possible")]
+    #[error("tokens cannot wrap {what}; RSA, P-256, P-384 and P-521 are supported")]
     PrivateKeyUnsupported {
         /// The kind by name.
         what: &'static str,
@@ -112,7 +113,7 @@ impl From<Cryptoki> for Error {
     }
 }
 
-/// The call and its answer in a few words: the library's own texts are paragraphs of the standard.
+/// The call and its answer in a few words, because the library's own texts are paragraphs of the standard.
 pub(crate) fn describe(error: &Cryptoki) -> String {
     match error {
         Cryptoki::Pkcs11(answer, function) => format!("C_{function:?} answered {answer:?}"),

@@ -35,7 +35,7 @@ pub(crate) fn public_key(modulus: &[u8; MODULUS_LEN], exponent: &[u8]) -> Vec<At
     ]
 }
 
-/// A private key that may be wrapped. Its components are wiped at the end.
+/// A private key that can be wrapped. Its components are wiped when it is dropped.
 pub(crate) struct PrivateKey(Vec<Attribute>);
 
 impl PrivateKey {
@@ -45,7 +45,7 @@ impl PrivateKey {
             RSA => rsa_components(key).map_err(|_| Error::PrivateKeyMalformed)?,
             EC => ec_components(&algorithm, key)?,
             ED25519 => return Err(Error::PrivateKeyUnsupported { what: "an Ed25519 key" }),
-            _ => return Err(Error::PrivateKeyUnsupported { what: "a key of this algorithm" }),
+            _ => return Err(Error::PrivateKeyUnsupported { what: "keys of this algorithm" }),
         };
         let mut key = Self(components);
         key.0.extend([
@@ -121,11 +121,11 @@ fn rsa_components(key: &[u8]) -> der::Result<Vec<Attribute>> {
     Ok(components)
 }
 
-/// `ECPrivateKey`, RFC 5915 section 3; the curve stands in the algorithm.
+/// `ECPrivateKey`, RFC 5915 section 3. The algorithm names the curve.
 fn ec_components(algorithm: &AlgorithmIdentifierRef<'_>, key: &[u8]) -> Result<Vec<Attribute>, Error> {
     let curve = algorithm.parameters_oid().map_err(|_| Error::PrivateKeyMalformed)?;
     if !CURVES.contains(&curve) {
-        return Err(Error::PrivateKeyUnsupported { what: "an EC key on another curve" });
+        return Err(Error::PrivateKeyUnsupported { what: "EC keys on other curves" });
     }
     let parse = || {
         let mut reader = SliceReader::new(key)?;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// A library stays loaded until the process ends. Dropping the last handle of `cryptoki` would unload it
 /// without `C_Finalize`, while its threads and exit handlers are still in the process. Loading the same path
-/// again gives the same library.
+/// again returns the same library.
 #[derive(Clone)]
 pub struct Module {
     context: Pkcs11,
@@ -25,9 +25,8 @@ static LOADED: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
 impl Module {
     /// Loads and initialises the library at `path`.
     ///
-    /// This runs the library's code in this process. [`Error::ModuleUnavailable`]
-    /// if it cannot be loaded or its `C_Initialize` fails (SoftHSM2: a missing
-    /// `SOFTHSM2_CONF` or token directory).
+    /// This runs the library's code in this process. Fails with [`Error::ModuleUnavailable`] if the library
+    /// cannot be loaded or its `C_Initialize` fails (SoftHSM2: a missing `SOFTHSM2_CONF` or token directory).
     pub fn load(path: &Path) -> Result<Self, Error> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = loaded.get(path) {
@@ -37,7 +36,7 @@ impl Module {
         let context = Pkcs11::new(path).map_err(unavailable)?;
         match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Err(error) if !matches!(answer(&error), Some(RvError::CryptokiAlreadyInitialized)) => {
-                // Not even a library that did not start is unloaded; see above.
+                // A library that did not start is not unloaded either, for the reason above.
                 core::mem::forget(context);
                 Err(unavailable(error))
             }

@@ -47,7 +47,7 @@ impl Token {
         let c1 = self.wrap(&Mechanism::RsaPkcsOaep(oaep), &quote_key, &kek)?;
         if c1.len() != MODULUS_LEN || !c2.len().is_multiple_of(8) {
             return Err(Error::TokenFailed {
-                cause: "C_WrapKey gave a wrapped key of a wrong length".to_owned(),
+                cause: "C_WrapKey returned a wrapped key of a wrong length".to_owned(),
             });
         }
         Ok([c1, c2].concat())
@@ -74,12 +74,12 @@ impl Token {
 
 impl Drop for Token {
     fn drop(&mut self) {
-        // Closing the session is enough for SoftHSM2. A token that is gone cannot be told anything.
+        // Closing the session is enough for SoftHSM2. If the token was removed, nothing can be sent to it.
         let _ = self.session.logout();
     }
 }
 
-/// An object of the session, destroyed at the end of the scope also when a later step fails.
+/// An object of the session, which is destroyed at the end of the scope even if a later step fails.
 struct SessionObject<'a> {
     session: &'a Session,
     handle: ObjectHandle,
@@ -87,7 +87,7 @@ struct SessionObject<'a> {
 
 impl Drop for SessionObject<'_> {
     fn drop(&mut self) {
-        // What cannot be destroyed ends with its session.
+        // An object that cannot be destroyed ends with its session.
         let _ = self.session.destroy_object(self.handle);
     }
 }

@@ -17,7 +17,7 @@ pub const PCK_CA: u64 = 2;
 pub const PCK: u64 = 3;
 pub const TCB_SIGNER: u64 = 4;
 
-/// The certificates, in PEM but for the root's second form.
+/// The certificates in PEM, and the root certificate also in DER.
 pub struct Certificates {
     pub root_der: Vec<u8>,
     pub root: String,
@@ -94,7 +94,7 @@ pub fn crl(
     Ok(list.signed_by(&issuer)?.der().to_vec())
 }
 
-/// Those of an end entity.
+/// The extensions of an end entity.
 fn parameters(
     names: Names,
     common_name: &str,

@@ -1,4 +1,4 @@
-//! Instants relative to a `now` that the caller gives.
+//! Instants relative to a `now` that the caller passes.
 
 use crate::error::Error;
 use time::{Duration, OffsetDateTime};
@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 /// A day in seconds.
 pub const DAY: i64 = 86_400;
 
-/// `now` and some seconds more or fewer.
+/// `now` plus a number of seconds, which may be negative.
 fn instant(now: i64, seconds: i64) -> Result<OffsetDateTime, Error> {
     let now = OffsetDateTime::from_unix_timestamp(now).map_err(|_| Error::Time)?;
     now.checked_add(Duration::seconds(seconds)).ok_or(Error::Time)

@@ -17,17 +17,17 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a platform in a new folder
+    /// Make a platform in a new directory
     Init(Init),
     /// Print new collateral for a platform, JSON as dcap-qvl reads it
     Collateral(NewCollateral),
-    /// Make a quote over a debug enclave or a trust domain under debug
+    /// Make a quote of a debug enclave or of a trust domain in debug mode
     Quote(NewQuote),
 }
 
 #[derive(Args)]
 struct Init {
-    /// The folder
+    /// The directory
     dir: PathBuf,
     /// The platform's family, 6 bytes in hex [default: 00606A000000]
     #[arg(long, value_parser = bytes::<6>)]
@@ -48,15 +48,15 @@ struct Init {
 
 #[derive(Args)]
 struct NewCollateral {
-    /// The platform's folder
+    /// Directory of the platform
     dir: PathBuf,
     /// Which kind of environment it is for
     #[arg(long, default_value = "sgx")]
     tee: CollateralTee,
-    /// Days that it is valid; a negative number makes expired collateral
+    /// Number of days for which it is valid; a negative number makes expired collateral
     #[arg(long, default_value_t = 30, allow_negative_numbers = true)]
     days: i64,
-    /// TCB status of the platform [default: the one it was made with]
+    /// TCB status of the platform [default: the status with which it was made]
     #[arg(long)]
     tcb_status: Option<String>,
     /// An advisory that `--tcb-status` is for; may be repeated
@@ -75,7 +75,7 @@ struct NewCollateral {
 
 #[derive(Args)]
 struct NewQuote {
-    /// The platform's folder
+    /// Directory of the platform
     dir: PathBuf,
     /// What is quoted, and in which version
     #[arg(long, default_value = "sgx")]
@@ -122,7 +122,7 @@ enum Revocable {
 }
 
 impl Arguments {
-    /// Does what was asked. `now`: Unix seconds.
+    /// Runs the command. `now`: Unix seconds.
     pub fn run(self, now: i64) -> anyhow::Result<()> {
         match self.command {
             Command::Init(init) => init.run(now),
@@ -207,7 +207,7 @@ impl NewQuote {
     }
 }
 
-/// So many bytes from hex.
+/// This many bytes from hex.
 fn bytes<const LEN: usize>(text: &str) -> Result<[u8; LEN], String> {
     let mut bytes = [0; LEN];
     hex::decode_to_slice(text, &mut bytes).map_err(|error| format!("{LEN} bytes in hex: {error}"))?;

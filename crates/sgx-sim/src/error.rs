@@ -7,8 +7,8 @@ pub enum Error {
     /// A file could not be written or read.
     #[error("{0}: {1}")]
     File(String, std::io::Error),
-    /// The folder already holds something.
-    #[error("{0} is not empty; a platform is made in a new folder")]
+    /// The directory is not empty.
+    #[error("{0} is not empty; a platform is made in a new directory")]
     NotEmpty(String),
     /// A certificate or CRL could not be made.
     #[error("certificates: {0}")]
@@ -16,7 +16,7 @@ pub enum Error {
     /// A structure could not be encoded.
     #[error("ASN.1: {0}")]
     Encoding(#[from] der::Error),
-    /// `private/platform.json` is not what was written.
+    /// `private/platform.json` does not contain what this program wrote.
     #[error("private/platform.json: {0}")]
     Description(serde_json::Error),
     /// A key could not be made, read or used.
@@ -25,7 +25,7 @@ pub enum Error {
     /// A time cannot be represented.
     #[error("a time cannot be represented")]
     Time,
-    /// Something does not fit its length field.
+    /// Something is too long for its length field.
     #[error("something is too long for its length field")]
     TooLong,
 }

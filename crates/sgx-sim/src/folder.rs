@@ -1,4 +1,4 @@
-//! A platform as a folder.
+//! A platform as a directory.
 
 use crate::certificates::Certificates;
 use crate::error::Error;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// Length of the sealing secret in bytes.
 const SEALING_SECRET: usize = 32;
 
-/// Makes the folders, which must be absent or empty.
+/// Makes the directories, which must not exist or be empty.
 pub fn prepare(dir: &Path) -> Result<(), Error> {
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::NotEmpty(dir.display().to_string()));
@@ -26,7 +26,7 @@ pub fn prepare(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes everything but the collateral. Private files have mode 0600 in a folder of mode 0700.
+/// Writes everything but the collateral. Private files have mode 0600 in a directory of mode 0700.
 pub fn write(dir: &Path, platform: &PlatformParts) -> Result<(), Error> {
     let private = dir.join("private");
     let Certificates { root_der, root, pck_ca, pck, tcb_signer } = &platform.certificates;
@@ -59,7 +59,7 @@ pub fn write_public(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
 pub fn read(dir: &Path) -> Result<PlatformParts, Error> {
     let private = dir.join("private");
     let sealing_secret = read_file(&private.join("sealing-secret"))?;
-    // A shorter one, for example of an interrupted `create`, would make weak sealing keys without a word.
+    // A shorter one, for example of an interrupted `create`, would silently make weak sealing keys.
     if sealing_secret.len() != SEALING_SECRET {
         return Err(Error::Key);
     }

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use zeroize::Zeroizing;
 
-/// Everything of a platform that signs.
+/// All keys of a platform that sign.
 pub struct Keys {
     pub root: Key,
     pub pck_ca: Key,

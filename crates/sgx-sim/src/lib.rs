@@ -1,9 +1,9 @@
 //! A simulated SGX and TDX platform: a root, a PCK chain, quoting enclaves, CRLs, TCB info, QE identities and
 //! quotes that an ordinary DCAP verifier accepts under that root and under no other. **It protects nothing**,
-//! and says so in every name it may choose; quotes carry the debug bit and `SIMULATION NOT A TEE` in the
-//! header unless a test asks otherwise (the latter always).
+//! and says so in every name that it may choose. Quotes always carry `SIMULATION NOT A TEE` in the header,
+//! and the debug bit unless a test requests otherwise.
 //!
-//! A platform is a folder, made once by [`Platform::create`]:
+//! A platform is a directory, made once by [`Platform::create`]:
 //!
 //! | Path | What |
 //! |---|---|
@@ -11,12 +11,11 @@
 //! | `public/collateral.json` | TCB info, QE identity, both CRLs, their issuer chains (SGX), for key owners |
 //! | `private/` (mode 0700) | keys (PKCS #8), certificates (PEM), the sealing secret, [`Options`] (JSON) |
 //!
-//! What a platform *is* stands in [`Options`], what collateral *says* in [`CollateralOptions`], what is
-//! *quoted* in [`Enclave`] and [`Td`], and how a quote is *malformed* in [`QuoteShape`]; each `Default` is
-//! healthy.
+//! [`Options`] determine the platform, [`CollateralOptions`] the collateral, [`Enclave`] and [`Td`] what is
+//! quoted, and [`QuoteShape`] how a quote is malformed. The `Default` of each is valid.
 //!
 //! Byte layouts are those of Intel's headers `sgx_quote_3.h` to `sgx_quote_5.h` and of the Intel SGX PCK
-//! Certificate and CRL Profile Specification. What marks a simulated platform is in `docs/conformance.md`.
+//! Certificate and CRL Profile Specification.
 #![forbid(unsafe_code)]
 
 mod certificates;

@@ -1,6 +1,6 @@
-//! Distinguished names and CRL distribution points. Phrases that a verifier looks for stay in both kinds (PCK
-//! leaf, TCB signer, the words Platform and Processor); in honest ones all else, and O and OU everywhere,
-//! says what this is.
+//! Distinguished names and CRL distribution points. Phrases that a verifier looks for are in both kinds (PCK
+//! leaf, TCB signer, the words Platform and Processor). In the honest kind all other words say that this is a
+//! simulation; O and OU say so in both kinds.
 
 use crate::options::{Names, PckCa};
 use rcgen::string::PrintableString;
@@ -48,12 +48,13 @@ impl Names {
         subject
     }
 
-    /// Where certificates that the root issued (itself too) say their CRL is. Nothing serves a simulated one.
+    /// The CRL distribution point of certificates that the root issued, including its own. No server exists
+    /// for that of a simulated one.
     pub(crate) fn root_crl_points(self) -> Vec<CrlDistributionPoint> {
         self.points("https://certificates.trustedservices.intel.com/IntelSGXRootCA.der")
     }
 
-    /// Where a PCK certificate says its CRL is.
+    /// The CRL distribution point of a PCK certificate.
     pub(crate) fn pck_crl_points(self, ca: PckCa) -> Vec<CrlDistributionPoint> {
         self.points(match ca {
             PckCa::Platform => {

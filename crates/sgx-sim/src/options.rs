@@ -1,4 +1,4 @@
-//! What is burned into a platform and written into its certificates.
+//! The properties of a platform, which are also in its certificates.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub enum PckCa {
     Processor,
 }
 
-/// What a platform is, burned in when it is made. `Default`: a healthy and honest platform.
+/// The properties of a platform, fixed when it is made. `Default`: a valid and honest platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -41,11 +41,11 @@ pub struct Options {
     pub ppid: [u8; 16],
     /// Platform instance id, with [`PckCa::Platform`] only: ASCII `SIMULATED-PIID`, two zero bytes.
     pub platform_instance: [u8; 16],
-    /// Packages may be added; with [`PckCa::Platform`] only. False.
+    /// Packages may be added, with [`PckCa::Platform`] only: false.
     pub dynamic_platform: bool,
-    /// Intel's registration service keeps the platform's root keys; with [`PckCa::Platform`] only. False.
+    /// Intel's registration service keeps the platform's root keys, with [`PckCa::Platform`] only: false.
     pub cached_keys: bool,
-    /// Simultaneous multithreading is on; with [`PckCa::Platform`] only. False.
+    /// Simultaneous multithreading is on, with [`PckCa::Platform`] only: false.
     pub smt_enabled: bool,
     /// SGX type: 0 Standard, 1 Scalable (the default), 2 Scalable with integrity. Below 128.
     pub sgx_type: u8,
@@ -53,7 +53,7 @@ pub struct Options {
     /// bytes.
     pub cpu_svn: [u8; 16],
     /// The SVNs of the 16 TCB components in the PCK certificate (OID suffixes 2.1 to 2.16): those of the
-    /// default CPUSVN. A sound platform has the same bytes here and in `cpu_svn`, so change both.
+    /// default CPUSVN. A genuine platform has the same bytes here and in `cpu_svn`, so change both.
     pub components: [u8; 16],
     /// PCESVN: 13.
     pub pce_svn: u16,

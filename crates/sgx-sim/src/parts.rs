@@ -1,4 +1,4 @@
-//! What a platform consists of.
+//! The parts of a platform.
 
 use crate::certificates::Certificates;
 use crate::key::Keys;
@@ -14,7 +14,7 @@ pub struct PlatformParts {
 }
 
 impl PlatformParts {
-    /// What a quote carries: PCK certificate, PCK CA, root, in PEM.
+    /// The certificates in a quote: PCK certificate, PCK CA, root, in PEM.
     pub fn pck_chain(&self) -> String {
         self.certificates.pck.clone() + &self.certificates.pck_crl_chain()
     }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The convention of the field for a folder with etcd, kube-apiserver and kubectl.
+/// The usual name of the variable for a directory with etcd, kube-apiserver and kubectl.
 const OVERRIDE: &str = "KUBEBUILDER_ASSETS";
 
-/// Longer than any build takes; a hung download ends some time.
+/// Longer than any build takes, so that a hung download ends at some time.
 const BUILD_LIMIT: Duration = Duration::from_hours(1);
 
-/// How often a build that takes minutes says that it goes on.
+/// How often a build that takes minutes reports that it continues.
 const REMINDER: Duration = Duration::from_mins(1);
 
 /// Where the programs of a control plane are.
@@ -32,12 +32,11 @@ pub struct Assets {
     pub kubectl: PathBuf,
 }
 
-/// Finds the control plane's programs, and builds those that are missing.
+/// Finds the programs of the control plane, and builds those that are missing.
 ///
-/// A folder named by `KUBEBUILDER_ASSETS` wins. Otherwise they are built from
-/// `hack/controlplane` into `$XDG_CACHE_HOME/tcs/controlplane` (`~/.cache/…`),
-/// once per version, which takes about eight minutes on two cores. `progress`
-/// receives lines for the user.
+/// A directory named by `KUBEBUILDER_ASSETS` takes precedence. Otherwise they are built from
+/// `hack/controlplane` into `$XDG_CACHE_HOME/tcs/controlplane` (`~/.cache/…`), once for each version, which
+/// takes about eight minutes on two cores. `progress` receives lines for the user.
 pub fn ensure_control_plane(mut progress: impl FnMut(&str)) -> Result<Assets> {
     match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
         Some(folder) => from_folder(Path::new(&folder), &mut progress),
@@ -91,7 +90,7 @@ fn from_cache(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<Assets> {
         programs.each_ref().map(|program| folder.join(program.name));
     let missing = |program: &&GoProgram<'_>| !folder.join(program.name).is_file();
 
-    // A program appears by a rename when it is whole, so a complete folder needs no lock.
+    // A program appears by a rename when it is complete, so a complete directory needs no lock.
     if programs.iter().any(|program| missing(&program)) {
         let _lock = lock(&folder, progress)?;
         for program in programs.iter().filter(missing) {
@@ -101,13 +100,13 @@ fn from_cache(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<Assets> {
     Ok(Assets { etcd, kube_apiserver, kube_controller_manager: Some(kube_controller_manager), kubectl })
 }
 
-/// The Go module in this repository. testkit is never installed, so the path it was built at holds.
+/// The Go module in this repository. testkit is never installed, so the path at which it was built still
+/// exists.
 fn module_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/controlplane")
 }
 
-/// Where programs are kept that this repository needs and builds once: `$XDG_CACHE_HOME/tcs`
-/// (`~/.cache/tcs`).
+/// Where programs are kept that this repository builds once: `$XDG_CACHE_HOME/tcs` (`~/.cache/tcs`).
 pub fn cache_folder() -> Result<PathBuf> {
     cache_folder_from(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
 }
@@ -193,7 +192,7 @@ impl<'a> GoProgram<'a> {
             .arg(&unfinished)
             .arg(package)
             .directory(module)
-            // The user's own settings could select another module, or a vendor folder.
+            // The user's own settings could select another module, or a vendor directory.
             .env("GOFLAGS", "")
             .env("GOWORK", "off")
             .env("CGO_ENABLED", "0")

@@ -1,21 +1,21 @@
-//! Runs the shell blocks of a Markdown page, so that the page cannot drift from what works.
+//! Runs the shell blocks of a Markdown page, so that the page always matches what works.
 
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The shell blocks of a page, in order: what a reader would type.
+/// The shell blocks of a page, in order, as a reader would type them.
 ///
-/// Blocks fenced as `sh` count. Where lines of a block begin with `$ `, those are the commands and the others
-/// what they print, as pages commonly show it.
+/// Blocks fenced as `sh` count. If lines of a block begin with `$ `, those are the commands and the others
+/// are their output, as pages commonly show it.
 #[must_use]
 pub fn shell_blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut open: Option<Vec<&str>> = None;
     for line in page.lines() {
         match &mut open {
-            // The user's document closes one block with four backticks.
+            // The original walk-through closes one block with four backticks.
             Some(lines) if line.starts_with("```") => {
                 blocks.push(commands(lines));
                 open = None;
@@ -33,8 +33,8 @@ fn commands(lines: &[&str]) -> String {
     if typed.is_empty() { lines.join("\n") } else { typed.join("\n") }
 }
 
-/// Runs blocks in one bash, each shown first as a person would type it. `shell` is bash with its environment;
-/// a block that fails ends the run.
+/// Runs blocks in one bash, and shows each first as a person would type it. `shell` is bash with its
+/// environment. A block that fails ends the run.
 pub fn run(blocks: &[String], mut shell: Command, scratch: &Path) -> Result<()> {
     std::fs::create_dir_all(scratch)?;
     let mut script = String::from("set -euo pipefail\n");

@@ -1,5 +1,5 @@
-//! Parts of `docs/` that follow from the code. Tests compare them; `cargo xtask generate` runs the same tests
-//! with `TCS_GENERATE` in the environment, and then they write them.
+//! Parts of `docs/` that are generated from the code. Tests compare them. `cargo xtask generate` runs the
+//! same tests with `TCS_GENERATE` in the environment, and then they write them.
 
 use crate::repository;
 use anyhow::{Context as _, Result, ensure};

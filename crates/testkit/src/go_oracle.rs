@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 /// How often a build is tried.
 const BUILDS: u32 = 3;
 
-/// Builds the program, or finds that it is up to date.
+/// Builds the program if it is not up to date.
 pub fn program() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
@@ -31,7 +31,7 @@ pub fn program() -> Result<PathBuf> {
     BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
 }
 
-/// A running oracle. It answers one question after the other, and ends when this value is dropped.
+/// A running oracle. It answers one question after the other, and stops when this value is dropped.
 #[derive(Debug)]
 pub struct GoOracle {
     child: Child,
@@ -48,8 +48,9 @@ impl GoOracle {
         Ok(Self { child, input, output })
     }
 
-    /// Go's blocks of a PEM text, in their order: label and SHA-256 (hex) of the contents. A `PUBLIC KEY` is
-    /// named by what Go writes for the key that it found in it; `unreadable` if it found none.
+    /// Go's blocks of a PEM text, in their order: label and SHA-256 (hex) of the contents. For a `PUBLIC KEY`
+    /// it is the SHA-256 of what Go writes for the key that it found in the block, or `unreadable` if it
+    /// found none.
     pub fn pem(&mut self, text: &[u8]) -> Result<Vec<(String, String)>> {
         let line = self.ask(b'P', text)?;
         let block =

@@ -11,13 +11,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a ServiceAccount token is asked to live.
+/// The lifetime that is requested for ServiceAccount tokens.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Tokens are renewed at half their lifetime, and what is left is for trying again.
+/// Tokens are renewed at half of their lifetime, so that time is left to try again.
 const PACE: Pace = Pace { renew: Duration::from_mins(30), retry: Duration::from_secs(5) };
 
-/// kubectl with a kubeconfig, and with nothing of the user's own configuration.
+/// kubectl with a kubeconfig, and without any of the user's own configuration.
 #[must_use]
 pub fn kubectl(program: &Path, kubeconfig: &Path) -> Command {
     let mut command = Command::new(program);
@@ -29,9 +29,9 @@ pub fn kubectl(program: &Path, kubeconfig: &Path) -> Command {
     command
 }
 
-/// Asks for a new token (`kubectl create token`, the TokenRequest API) and puts it in place of `token_file`.
+/// Requests a new token (`kubectl create token`, the TokenRequest API) and replaces `token_file` with it.
 ///
-/// The token lives for [`TOKEN_LIFETIME`]; a supervisor does well to renew it at half of that.
+/// The token is valid for [`TOKEN_LIFETIME`]. Whoever supervises it should renew it at half of that time.
 pub fn renew_token(
     kubectl_program: &Path,
     admin_kubeconfig: &Path,
@@ -87,7 +87,7 @@ fn write(path: &Path, server: &str, pki: &Pki, namespace: &str, user: &Value) ->
     private_file::replace(path, serde_json::to_string_pretty(&config)?.as_bytes())
 }
 
-/// The API server's URL in a kubeconfig that was written here.
+/// The API server's URL in a kubeconfig that this module wrote.
 pub(crate) fn server(path: &Path) -> Result<String> {
     let read = || -> Result<Option<String>> {
         let config: Value = serde_json::from_slice(&std::fs::read(path)?)?;
@@ -101,7 +101,7 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not valid text", path.display()))
 }
 
-/// Renews ServiceAccount tokens on a thread of its own for as long as it lives.
+/// Renews ServiceAccount tokens on a thread of its own for as long as it exists.
 #[derive(Debug)]
 pub(crate) struct Renewal {
     shared: Arc<Shared>,
@@ -214,7 +214,7 @@ impl Shared {
         }
     }
 
-    /// Renews one token; answers when to do so again.
+    /// Renews one token. Returns when to do so again.
     fn renew(&self, token: &Token) -> Instant {
         let Token { namespace, name, file, .. } = token;
         match renew_token(&self.kubectl, &self.admin_kubeconfig, namespace, name, file) {

@@ -1,9 +1,8 @@
 //! A real control plane for tests, the demo and `cargo xtask up`.
 //!
-//! [`ensure_control_plane`] finds or builds etcd, kube-apiserver,
-//! kube-controller-manager and kubectl; [`ControlPlane::start`] runs them on
-//! loopback with certificates of their own. What it starts ends with the
-//! value, and also with the process, however that dies.
+//! [`ensure_control_plane`] finds or builds etcd, kube-apiserver, kube-controller-manager and kubectl;
+//! [`ControlPlane::start`] runs them on loopback with certificates of their own. What it starts stops with
+//! the value, and also with the process, however that ends.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -15,8 +14,8 @@
 //! # }
 //! ```
 //!
-//! Every call blocks and none needs an async runtime, so all of them may be
-//! used inside one (from `spawn_blocking`, or where blocking is fine).
+//! Every call blocks and none needs an async runtime, so all of them may be used inside one (from
+//! `spawn_blocking`, or where blocking is allowed).
 #![forbid(unsafe_code)]
 
 pub mod assets;

@@ -18,38 +18,38 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tcs_sgx_sim::Collateral;
 
-/// Longest request, in bytes.
+/// Maximum length of a request, in bytes.
 const MAX_REQUEST: usize = 64 * 1024;
-/// Nobody waits longer than this for a peer, so that a test that went wrong ends.
+/// Nobody waits longer than this for a peer, so that a failed test ends.
 const DEADLINE: Duration = Duration::from_secs(45);
 
-/// What a PCCS does wrong.
+/// What the PCCS does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
-    /// Answers this status, to every request.
+    /// Answers every request with this status.
     Status(u16),
-    /// Answers 503 to so many requests, and properly after that.
+    /// Answers this many requests with 503, and properly after that.
     Busy(usize),
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Slow,
     /// Ends the connection in the middle of the body.
     CutOff,
-    /// Answers an HTML page, as a captive portal would.
+    /// Answers with an HTML page, as a captive portal would.
     WrongJson,
-    /// Sends the client elsewhere.
+    /// Redirects the client.
     Redirect,
-    /// Answers 2 MiB.
+    /// Answers with 2 MiB.
     TooLong,
-    /// Leaves out the headers with the issuers' chains.
+    /// Leaves out the headers with the chains of the issuers.
     NoChains,
 }
 
-/// A request that came in.
+/// A request that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Path and query, or what a client tells a proxy.
+    /// Path and query, or the target that a client names to a proxy.
     pub target: String,
     /// The whole head.
     pub head: String,
@@ -63,7 +63,7 @@ struct Shared {
     tls: Option<Arc<ServerConfig>>,
 }
 
-/// A running PCCS. Ends with the value.
+/// A running PCCS, which stops when this value is dropped.
 pub struct Pccs {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -77,7 +77,7 @@ impl Pccs {
         Self::start(collateral, None)
     }
 
-    /// With TLS, by a CA of its own.
+    /// With TLS and its own CA.
     pub fn https(collateral: Collateral) -> Result<Self> {
         let (config, ca) = tls()?;
         Self::start(collateral, Some((config, ca)))
@@ -106,13 +106,13 @@ impl Pccs {
         format!("{scheme}://{}", self.address)
     }
 
-    /// PEM certificate of the CA of its own; empty without TLS.
+    /// PEM certificate of its own CA; empty without TLS.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         self.ca.as_deref().unwrap_or_default()
     }
 
-    /// From now on.
+    /// Sets the failure from now on.
     pub fn fail(&self, fault: Fault) {
         *locked(&self.shared.fault) = fault;
     }
@@ -122,7 +122,7 @@ impl Pccs {
         *locked(&self.shared.collateral) = collateral;
     }
 
-    /// Everything that was asked so far.
+    /// All requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         locked(&self.shared.requests).clone()
@@ -151,7 +151,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let shared = Arc::clone(shared);
         if let Ok(stream) = stream {
-            // A client that went away is its own affair.
+            // It does not matter if the client is gone.
             std::thread::spawn(move || drop(connection(stream, &shared)));
         }
     }

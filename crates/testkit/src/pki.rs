@@ -1,8 +1,7 @@
 //! The control plane's own keys and certificates.
 //!
-//! They are made anew for every start and never leave its folder. etcd has a
-//! CA of its own: it lets in whoever holds a client certificate of its CA, and
-//! the cluster's CA also signs certificates for requests that users make.
+//! They are made for every start and never leave its directory. etcd has a CA of its own: it accepts every
+//! client certificate of its CA, and the cluster's CA also signs certificates for requests that users make.
 
 use crate::private_file;
 use anyhow::{Context, Result};
@@ -66,7 +65,7 @@ impl Pki {
         }
     }
 
-    /// Makes a new PKI in `dir`, in place of an earlier one.
+    /// Makes a new PKI in `dir`, which replaces an earlier one.
     pub fn create(dir: &Path) -> Result<Self> {
         let pki = Self::at(dir);
         pki.write().context("make the control plane's certificates")?;
@@ -94,7 +93,7 @@ impl Pki {
         issue(&ca, &self.controller_manager, controller_manager, None, &[], &client)?;
 
         let etcd_ca = authority("etcd", &self.etcd_ca)?;
-        // etcd also calls itself, as a client, with its serving certificate.
+        // etcd also connects to itself as a client, with its serving certificate.
         let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         issue(&etcd_ca, &self.etcd, "etcd", None, &local, &both)?;
         issue(&etcd_ca, &self.etcd_client, "kube-apiserver", None, &[], &client)?;
@@ -133,7 +132,7 @@ fn issue(
     private_file::replace(&files.key, key.serialize_pem().as_bytes())
 }
 
-/// The validity stays rcgen's (1975 to 4096): these keys die with their folder.
+/// The validity stays that of rcgen (1975 to 4096), because these keys are deleted with their directory.
 fn parameters(common_name: &str, organization: Option<&str>, names: &[&str]) -> Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names)?;

@@ -6,9 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Puts `contents` in place of the file at `path`, readable by its owner only.
+/// Replaces the file at `path` with one that contains `contents` and is readable by its owner only.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {
-    // One fixed name would let two writers rename each other's half-written file.
+    // With one fixed name, two writers could rename each other's incomplete file.
     static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 

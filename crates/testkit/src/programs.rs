@@ -1,4 +1,4 @@
-//! Our own programs, built with the feature `simulation` into a target folder of their own.
+//! Our own programs, built with the feature `simulation` into a target directory of their own.
 
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,10 +8,10 @@ use std::process::Command;
 /// The packages that a simulated stack consists of.
 const PACKAGES: [&str; 4] = ["tcs-issuer", "tcs-enclave", "tcs-km", "tcs-sgx-sim"];
 
-/// Simulated builds stay out of the ordinary target folder, so that no ordinary build can pick one up.
+/// Simulated builds are kept out of the ordinary target directory, so that no ordinary build can use one.
 const TARGET: &str = "target/simulation";
 
-/// A call of cargo in the repository, of the same cargo that runs this process, if one does.
+/// A call of cargo in the repository. If cargo runs this process, the same cargo is called.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository());
@@ -25,7 +25,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds them, or finds that they are up to date. Cargo's own output goes to standard error.
+    /// Builds them if they are not up to date. Cargo's own output goes to standard error.
     pub fn build() -> Result<Self> {
         let mut command = cargo();
         command.arg("build").arg("--quiet").args(["--target-dir", TARGET]);
@@ -40,8 +40,8 @@ impl Programs {
         Ok(Self { dir: repository().join(TARGET).join("debug") })
     }
 
-    /// Copies (by hard link where possible) the programs into a folder, so that a later build does not
-    /// replace the files under a running stack.
+    /// Copies (by hard link where possible) the programs into a directory, so that a later build does not
+    /// replace the files of a running stack.
     pub fn pin_into(&self, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         for name in ["tcs-issuer", "tcs-enclave", "km-attest", "km-wrap", "tcs-sgx-sim"] {
@@ -53,7 +53,7 @@ impl Programs {
         Ok(Self::at(dir))
     }
 
-    /// Programs that lie in `dir`.
+    /// The programs in `dir`.
     #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }

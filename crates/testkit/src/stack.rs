@@ -1,5 +1,5 @@
-//! Everything that the user's document needs around it: control plane, stand-in for the node, simulated
-//! platform, SoftHSM2 token, tools on the PATH, and an environment file that leads to them.
+//! Everything that the walk-through needs: control plane, stand-in for the node, simulated platform, SoftHSM2
+//! token, tools on the PATH, and an environment file that refers to them.
 
 use crate::control_plane::ControlPlane;
 use crate::node::{NodeStandIn, Settings};
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// The token of the user's document.
+/// The token of the walk-through.
 const TOKEN: &str = "SgxOperator";
-/// The PIN of the user's document: public, for a token that holds nothing.
+/// The PIN of the walk-through. It is public; the token contains nothing.
 const PIN: &str = "123456789";
-/// The module's path in the user's document.
+/// The path of the module in the walk-through.
 const MODULE: &str = "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so";
 
-/// A folder with everything of one stack.
+/// A directory with everything that belongs to one stack.
 #[derive(Clone, Debug)]
 pub struct Layout {
     dir: PathBuf,
@@ -33,31 +33,31 @@ impl Layout {
         Self { dir: dir.to_owned() }
     }
 
-    /// The control plane's folder.
+    /// The directory of the control plane.
     #[must_use]
     pub fn cluster(&self) -> PathBuf {
         self.dir.join("cluster")
     }
 
-    /// The simulated platform's folder; only its part `public` is for key owners.
+    /// The directory of the simulated platform. Only its part `public` is for key owners.
     #[must_use]
     pub fn platform(&self) -> PathBuf {
         self.dir.join("platform")
     }
 
-    /// Programs as they were when the stack started.
+    /// The programs as they were when the stack started.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
         self.dir.join("programs")
     }
 
-    /// Folder for the PATH.
+    /// Directory for the PATH.
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.dir.join("bin")
     }
 
-    /// The stand-in's folder.
+    /// The directory of the stand-in.
     #[must_use]
     pub fn node(&self) -> PathBuf {
         self.dir.join("node")
@@ -87,7 +87,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Builds what is missing, starts the control plane in `dir` and lays out the rest.
+    /// Builds what is missing, starts the control plane in `dir` and sets up the rest.
     pub fn start(dir: &Path, lifetime: Lifetime, mut progress: impl FnMut(&str)) -> Result<Self> {
         if !Path::new(MODULE).is_file() {
             bail!("there is no {MODULE}; install the Debian package softhsm2 (apt-get install softhsm2)");
@@ -120,13 +120,13 @@ impl Stack {
         NodeStandIn::start(Arc::clone(&self.cluster), self.node_settings())
     }
 
-    /// What a stand-in in another process needs.
+    /// The settings of a stand-in in another process.
     #[must_use]
     pub fn node_settings(&self) -> Settings {
         node_settings(&self.layout)
     }
 
-    /// A bash that has read the environment file, in the repository's root.
+    /// A bash that has read the environment file, in the root of the repository.
     #[must_use]
     pub fn shell(&self) -> Command {
         let mut shell = Command::new("bash");
@@ -144,7 +144,7 @@ impl Stack {
             tokens.display()
         );
         fs::write(self.softhsm_conf(), settings)?;
-        // The PIN is the document's, public; the security officer's is never used again.
+        // The PIN is the public one of the walk-through; that of the security officer is never used again.
         let so_pin = hex::encode(rand_bytes()?);
         let mut command = Command::new("softhsm2-util");
         command.args(["--init-token", "--free", "--label", TOKEN, "--pin", PIN, "--so-pin", &so_pin]);
@@ -160,7 +160,8 @@ impl Stack {
         self.layout.key_owner().join("km-attest.toml")
     }
 
-    /// The key owner gets the platform's public part only, and the measurement of the file that is started.
+    /// The key owner gets only the public part of the platform, and the measurement of the file that is
+    /// started.
     fn write_attest_settings(&self) -> Result<()> {
         let (public, owner) = (self.layout.platform().join("public"), self.layout.key_owner());
         for file in ["root.der", "collateral.json"] {
@@ -185,7 +186,7 @@ impl Stack {
         for name in ["km-attest", "km-wrap"] {
             symlink(self.programs.path(name), bin.join(name))?;
         }
-        // Keeps PATH and SOFTHSM2_CONF; for root, or without sudo, it just runs the command.
+        // Keeps PATH and SOFTHSM2_CONF. For root, or without sudo, it just runs the command.
         let sudo = "#!/bin/sh\nreal=$(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin command -v sudo)\n\
                     if [ \"$(id -u)\" = 0 ] || [ -z \"$real\" ]; then exec \"$@\"; fi\n\
                     exec \"$real\" env \"PATH=$PATH\" \"SOFTHSM2_CONF=$SOFTHSM2_CONF\" \"$@\"\n";
@@ -208,7 +209,7 @@ impl Stack {
     }
 }
 
-/// What a stand-in for the node needs, from the layout alone.
+/// The settings of a stand-in for the node, from the layout alone.
 #[must_use]
 pub fn node_settings(layout: &Layout) -> Settings {
     Settings { dir: layout.node(), programs: Programs::at(&layout.programs()), platform: layout.platform() }

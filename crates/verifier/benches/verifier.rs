@@ -1,6 +1,6 @@
-//! Run by `cargo xtask bench verifier`: a whole verification against nine bare verifications of ECDSA on
-//! P-256 by the same library, over messages of the same lengths. Times depend on the machine, so that only
-//! ratios within one run are compared with bounds. Exits with 1 if a bound is missed.
+//! `cargo xtask bench verifier`: compares a whole verification with nine bare verifications of ECDSA on
+//! P-256, by the same library, over messages of the same lengths. Times depend on the machine, so only ratios
+//! within one run are compared with limits. Exits with 1 if a limit is exceeded.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -24,24 +24,23 @@ use tcs_verifier::{
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 
-/// A verification with all checks takes at most this many times the bare loop.
+/// Maximum ratio of a verification with all checks to the bare loop.
 const MAX_RATIO: f64 = 1.3;
-/// Two threads gain at least this much of what the bare loop gains.
+/// Two threads must achieve at least this share of the speed-up of the bare loop.
 const MIN_GAIN: f64 = 0.95;
-/// Most heap that one verification takes.
+/// Maximum heap of one verification, in bytes.
 const MAX_VERIFY: usize = 256 * 1024;
-/// Most heap that reading and verifying takes, whatever the collateral is.
+/// Maximum heap for reading and verifying any collateral, in bytes.
 const MAX_HOSTILE: usize = 32 * 1024 * 1024;
 const ROUNDS: usize = 61;
 /// Runs of one contender in a round.
 const REPEAT: u32 = 24;
-/// The same where two threads are compared with one: long enough that the system has given each thread its
-/// core.
+/// The same when two threads are compared with one: long enough for the system to give each thread its core.
 const LONG_REPEAT: u32 = 160;
-/// Rounds of these.
+/// Number of these rounds.
 const LONG_ROUNDS: usize = 41;
 
-/// Counts the heap while it is asked to; else it costs one read of a flag, so that threads do not wait for
+/// Counts the heap while counting is enabled. Otherwise it only reads a flag, so that threads do not wait for
 /// each other.
 struct Counting;
 
@@ -56,7 +55,7 @@ fn count(change: isize) {
     }
 }
 
-// SAFETY: everything is handed to the system's allocator unchanged.
+// SAFETY: everything is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size().cast_signed());
@@ -71,7 +70,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both blocks may be there at the same time.
+        // Both blocks may exist at the same time.
         count(size.cast_signed());
         // SAFETY: the caller's promise.
         let moved = unsafe { System.realloc(pointer, layout, size) };
@@ -83,7 +82,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Most heap that is held at a time while `work` runs, in bytes.
+/// The maximum heap while `work` runs, in bytes.
 fn peak(work: impl FnOnce()) -> usize {
     NOW.store(0, Relaxed);
     PEAK.store(0, Relaxed);
@@ -140,7 +139,7 @@ impl Subject {
         subject
     }
 
-    /// Asks for everything that a policy can ask of this kind of workload.
+    /// A policy with every requirement that is possible for this kind of workload.
     fn policy(evidence: &Evidence, collateral: &Collateral, now: i64) -> Policy {
         let verdict = verify(evidence, collateral, &TrustAnchor::intel(), &Policy::default(), now);
         let claims = verdict.claims().unwrap();
@@ -239,7 +238,7 @@ fn encoded(part: &impl Encode) -> usize {
 
 type Work<'a> = &'a (dyn Fn() + Sync);
 
-/// Time of one run of `work`, of a row of them.
+/// Time of one run of `work`, from several runs in a row.
 fn time(work: Work<'_>, repeat: u32) -> Duration {
     let begun = Instant::now();
     for _ in 0..repeat {
@@ -273,7 +272,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Bounds that were missed.
+/// The limits that were exceeded.
 struct Report(u32);
 
 impl Report {
@@ -335,7 +334,7 @@ impl Report {
         self.line("heap, reading the collateral", &kib(used), "", true);
     }
 
-    /// Memory for collateral made to cost much.
+    /// Memory for collateral that is made to be expensive.
     fn hostile(&mut self, subject: &Subject) {
         println!("collateral of {} made to cost much", kib(MAX_COLLATERAL));
         for (what, json) in hostile(&subject.json) {
@@ -360,7 +359,7 @@ fn kib(bytes: usize) -> String {
     format!("{} KiB", bytes.div_ceil(1024))
 }
 
-/// Collateral that fills the limit with as many small things as fit.
+/// Collateral that fills the maximum length with as many small elements as possible.
 fn hostile(json: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let sound: Value = serde_json::from_slice(json).unwrap();
     let with = |member: &str, value: String| {
@@ -395,7 +394,8 @@ fn hostile(json: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The PCK CA's CRL, its list of revoked certificates replaced by one of as many entries as `room` holds.
+/// The PCK CA's CRL, with its list of revoked certificates replaced by one with as many entries as `room` can
+/// hold.
 fn long_crl(sound: &Value, room: usize) -> Vec<u8> {
     let der = hex::decode(sound["pck_crl"].as_str().unwrap()).unwrap();
     let mut list: CertificateList = CertificateList::from_der(&der).unwrap();

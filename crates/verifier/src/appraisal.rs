@@ -1,4 +1,4 @@
-//! The order of the checks, and what comes out of them.
+//! Makes the checks in their order and collects the result.
 
 use crate::certificate::PckCa;
 use crate::checks::{Check, CheckId, Record};
@@ -81,7 +81,7 @@ pub fn verify(
     now: i64,
 ) -> Verdict {
     let mut record = Record::new();
-    // A clock before 1970 is before every validity period.
+    // If the clock is before 1970, nothing is valid.
     let now = u64::try_from(now).unwrap_or(0);
     let (claims, outcome) = match authenticate(evidence, collateral, trust, now, &mut record) {
         Ok(claims) => {
@@ -101,7 +101,7 @@ pub fn verify(
 ///
 /// This says nothing about the quote that contains `report_data`.
 pub fn check_binding(report_data: &[u8; 64], key: &QuotePublicKey, nonce: &[u8; 32]) -> Result<(), Error> {
-    // All public: no constant-time comparison needed.
+    // All values are public, so no constant-time comparison is needed.
     if report_data::ctk_v1(key, nonce) == *report_data { Ok(()) } else { Err(Error::BindingMismatch) }
 }
 

@@ -1,4 +1,4 @@
-//! The list of checks. Each has a stable name, and a verdict tells for each whether it was made and how it
+//! The list of checks. Each has a stable name, and a verdict shows for each whether it was made and how it
 //! ended.
 
 use crate::Error;

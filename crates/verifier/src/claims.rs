@@ -1,4 +1,4 @@
-//! What a verified quote says.
+//! The claims of a verified quote.
 
 use crate::certificate::PckCa;
 use crate::status::TcbStatus;
@@ -90,7 +90,7 @@ pub struct Enclave {
     pub isv_svn: u16,
     /// ATTRIBUTES: flags (8 bytes, little-endian) and XFRM (8 bytes).
     pub attributes: [u8; 16],
-    /// MISCSELECT, as it lies in the report (little-endian).
+    /// MISCSELECT, in the byte order of the report (little-endian).
     pub misc_select: [u8; 4],
     /// CONFIGID (KSS).
     pub config_id: [u8; 64],
@@ -147,9 +147,9 @@ pub struct TrustDomain {
     pub mr_owner_config: [u8; 48],
     /// MRSEAM: measurement of the TDX module.
     pub mr_seam: [u8; 48],
-    /// `TDATTRIBUTES`, as they lie in the report (little-endian).
+    /// `TDATTRIBUTES`, in the byte order of the report (little-endian).
     pub td_attributes: [u8; 8],
-    /// XFAM, as it lies in the report (little-endian).
+    /// XFAM, in the byte order of the report (little-endian).
     pub xfam: [u8; 8],
     /// SVNs of TDX module and platform at launch.
     pub tee_tcb_svn: [u8; 16],

@@ -130,11 +130,11 @@ fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
     let list: CertificateList =
         CertificateList::from_der(crl).map_err(|error| malformed(&error.to_string()))?;
     let list = list.tbs_cert_list;
-    let next = list.next_update.ok_or_else(|| malformed("it names no end"))?;
+    let next = list.next_update.ok_or_else(|| malformed("it has no nextUpdate"))?;
     let number = list.crl_extensions.iter().flatten().find(|extension| extension.extn_id == CRL_NUMBER);
     let number = number.ok_or_else(|| malformed("it has no number"))?;
-    let number = u32::from_der(number.extn_value.as_bytes())
-        .map_err(|_| malformed("its number is not one below 2^32"))?;
+    let number =
+        u32::from_der(number.extn_value.as_bytes()).map_err(|_| malformed("its number is not below 2^32"))?;
     let validity = Validity {
         not_before: list.this_update.to_unix_duration().as_secs(),
         // webpki takes a CRL as expired at its nextUpdate. Certificates and Intel's texts are valid in their

@@ -1,5 +1,5 @@
-//! Adapter to dcap-qvl: its primitives on aws-lc-rs, so that there is no second cryptographic library beside
-//! ours, its reader of certificates, and stable codes for its refusals.
+//! Adapter to dcap-qvl. It supplies primitives on aws-lc-rs, so that there is no second cryptographic
+//! library, and a reader of certificates, and it gives the library's refusals stable codes.
 
 use crate::Error;
 use crate::certificate::RawCertificate;
@@ -13,14 +13,14 @@ use dcap_qvl::verify::{QuoteVerifier, VerifiedReport};
 use der::Decode;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-/// The longest text of dcap-qvl that is repeated in an error, in characters: enough for the library's own
-/// sentences, and too short for a sentence that somebody else has put into them.
+/// Maximum length of a text of dcap-qvl that is repeated in an error, in characters: enough for the library's
+/// own sentences, and too short for a sentence that somebody else has put into them.
 const MAX_TEXT: usize = 160;
 
 /// Verifies signatures, revocation, quoting enclave and TCB level at the instant `now` (Unix seconds).
 ///
-/// The claims of dcap-qvl are not used: to compute them it reads both CRLs once more, which costs as much as
-/// a signature. An error comes with the check that it belongs to.
+/// The claims of dcap-qvl are not used: to compute them it reads both CRLs a second time, which costs as much
+/// as a signature. An error is returned with the check to which it belongs.
 pub fn verify(
     quote: &[u8],
     collateral: &Collateral,
@@ -83,7 +83,7 @@ impl X509Codec for CertificateCodec {
 }
 
 impl ParsedCert for RawCertificate<'_> {
-    /// Only used where dcap-qvl fetches collateral itself.
+    /// Used only if dcap-qvl fetches collateral itself.
     fn pck_ca(&self) -> Option<PckCa> {
         None
     }
@@ -105,7 +105,7 @@ fn failed_check(error: &Error) -> CheckId {
     }
 }
 
-/// Makes an error of dcap-qvl's text.
+/// Makes an error from dcap-qvl's text.
 type ToError = fn(String) -> Error;
 
 /// Words of dcap-qvl's texts, and the error that each stands for. The first row with a match decides.

@@ -7,7 +7,7 @@ use crate::status::{QvResult, TcbStatus};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
-    /// The evidence is not genuine, not bound to the key, or stands under an untrusted root.
+    /// The evidence is not genuine, does not bind the key, or has an untrusted root.
     Verification,
     /// The evidence is genuine, but the policy does not accept it.
     Policy,
@@ -25,28 +25,28 @@ pub enum Error {
     /// The quote's chain, or the collateral's, does not end in the trusted root.
     #[error("{0} does not end in the trusted root certificate")]
     UntrustedRoot(&'static str),
-    /// The root certificate given as simulated cannot be one.
+    /// The certificate that was given as a simulated root cannot be used as one.
     #[error("the simulated root certificate cannot be used: {0}")]
     TrustRootUnusable(&'static str),
     /// The platform, its TCB level, the quoting enclave or a CA is revoked. Never overridable.
     #[error("revoked: {0}")]
     Revoked(String),
-    /// A signature or a hash that ties the quote together is wrong.
+    /// A signature, or a hash that connects the parts of the quote, is wrong.
     #[error("a signature is wrong: {0}")]
     SignatureInvalid(String),
     /// The enclave or trust domain runs in debug mode: its host can read its memory.
-    #[error("the {} is in debug mode, its host can read its secrets", .0)]
+    #[error("the {} is in debug mode; its host can read its secrets", .0)]
     DebugEnclave(&'static str),
     /// The quoting enclave is not Intel's, too old, or in debug mode.
     #[error("the quoting enclave is refused: {0}")]
     QuotingEnclaveRefused(String),
     /// The platform is below every level of the TCB info.
-    #[error("the platform is at no level that Intel's TCB info knows: {0}")]
+    #[error("the platform matches no level of Intel's TCB info: {0}")]
     TcbLevelNotSupported(String),
     /// A property of the trust domain or its TDX module that no policy can accept.
     #[error("the trust domain is refused: {0}")]
     TrustDomainRefused(String),
-    /// Any other check of the quote.
+    /// Any other check of the quote failed.
     #[error("the quote was refused: {0}")]
     QuoteRefused(String),
     /// `report_data` is not that of the public key and nonce.
@@ -56,10 +56,10 @@ pub enum Error {
     /// The collateral cannot be read, or is not in Intel's form.
     #[error("the collateral cannot be used: {0}")]
     CollateralMalformed(String),
-    /// Collateral of another platform.
+    /// The collateral is for another platform.
     #[error("the collateral is not that of the quote's platform: {0}")]
     CollateralMismatch(String),
-    /// A part of the collateral or of a chain is past its end.
+    /// A part of the collateral or of a chain has expired.
     #[error("{what} has expired: it was valid until {}, it is appraised at {}", date(*until), date(*now))]
     CollateralExpired {
         /// Which part.
@@ -89,19 +89,19 @@ pub enum Error {
         advisory_ids: Vec<String>,
     },
     /// The TCB level is older than the minimum date of the policy.
-    #[error("the TCB level of {what} is of {}, the policy asks for {} or later", date(*found), date(*least))]
+    #[error("the TCB level of {what} is of {}, the policy requires {} or later", date(*found), date(*least))]
     TcbDateTooOld {
-        /// Whose level.
+        /// Whose level it is.
         what: &'static str,
         /// Its date, Unix seconds.
         found: u64,
         /// The minimum date of the policy, Unix seconds.
         least: u64,
     },
-    /// The collateral is of an older TCB evaluation than the policy asks for.
-    #[error("the collateral's TCB evaluation number is {found}, the policy asks for {least} or higher")]
+    /// The TCB evaluation of the collateral is older than the policy requires.
+    #[error("the collateral's TCB evaluation number is {found}, the policy requires {least} or higher")]
     EvaluationNumberTooLow {
-        /// That of the collateral.
+        /// The number of the collateral.
         found: u32,
         /// The minimum of the policy.
         least: u32,
@@ -110,10 +110,10 @@ pub enum Error {
     #[error("no enclave identity is configured")]
     NoIdentityConfigured,
     /// The enclave or trust domain is none of those that the policy names.
-    #[error("another identity than configured: {0}")]
+    #[error("the identity is not one of those configured: {0}")]
     IdentityMismatch(String),
     /// Attributes that the policy does not accept.
-    #[error("{what} {found} is refused, the policy asks for {expected}")]
+    #[error("{what} {found} is refused, the policy requires {expected}")]
     AttributesRefused {
         /// Which field.
         what: &'static str,
@@ -123,18 +123,18 @@ pub enum Error {
         expected: String,
     },
     /// A TDX module that the policy does not name.
-    #[error("another TDX module than configured: MRSEAM {0}")]
+    #[error("the TDX module is not one of those configured: MRSEAM {0}")]
     TdModuleRefused(String),
     /// A machine that the policy does not name.
     #[error("unknown platform: PPID {ppid}, platform instance {}", .instance.as_deref().unwrap_or("none"))]
     PlatformUnknown {
-        /// Hex.
+        /// PPID, hex.
         ppid: String,
-        /// Hex.
+        /// Platform instance, hex.
         instance: Option<String>,
     },
     /// A family of platforms that the policy does not name.
-    #[error("another FMSPC than configured: {0}")]
+    #[error("the FMSPC is not one of those configured: {0}")]
     FmspcRefused(String),
 }
 

@@ -1,4 +1,4 @@
-//! Reading a quote without verifying it.
+//! Reads a quote without verifying it.
 
 use crate::Error;
 use crate::certificate::{ParsedCertificate, PckCa, read_chain};
@@ -9,7 +9,7 @@ use der::Decode;
 use tcs_evidence::{Evidence, Quote};
 use x509_cert::Certificate;
 
-/// What a quote says of itself. **Nothing of it is verified**: anybody can write a quote that says this.
+/// The contents of a quote. **Nothing is verified**: anybody can write a quote with these contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// Version of the layout.
@@ -18,7 +18,7 @@ pub struct Inspection {
     pub attestation_key_type: u16,
     /// Vendor of the quoting enclave.
     pub qe_vendor_id: [u8; 16],
-    /// What the quoting enclave wrote for itself.
+    /// Data that the quoting enclave wrote for its own use.
     pub user_data: [u8; 20],
     /// What made the quote.
     pub workload: Workload,
@@ -41,9 +41,9 @@ pub struct CertificateSummary {
     pub issuer: String,
     /// Serial number, hex.
     pub serial_number: String,
-    /// First second, Unix time.
+    /// First second of the validity, Unix time.
     pub not_before: u64,
-    /// Last second, Unix time.
+    /// Last second of the validity, Unix time.
     pub not_after: u64,
 }
 

@@ -1,8 +1,8 @@
-//! Appraisal of attestation evidence (RFC 9334): evidence, collateral, trust root, policy and time in; a
-//! verdict out.
+//! Appraisal of attestation evidence (RFC 9334): from evidence, collateral, trust anchor, policy and time to
+//! a verdict.
 //!
-//! Pure: no file, network, clock or environment. The cryptographic verification is dcap-qvl's, on aws-lc-rs;
-//! the checks that Intel's own library makes beyond it are in this crate (`docs/verification.md`;
+//! Pure: no file, network, clock or environment. dcap-qvl does the cryptographic verification, on aws-lc-rs.
+//! The checks that Intel's own library makes in addition are in this crate (`docs/verification.md`;
 //! `docs/conformance.md`, Q1 to Q16).
 #![forbid(unsafe_code)]
 

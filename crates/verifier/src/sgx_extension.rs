@@ -19,7 +19,7 @@ const CONFIGURATION: u8 = 7;
 const PCE_SVN: u8 = 17;
 const CPU_SVN: u8 = 18;
 
-/// What the extension says.
+/// The contents of the extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SgxExtension {
     pub ppid: [u8; 16],
@@ -36,7 +36,7 @@ pub struct SgxExtension {
     pub smt_enabled: Option<bool>,
 }
 
-/// Members by the last arc of their OIDs, 1 to 18; none occurs twice.
+/// Members by the last arc of their OIDs, 1 to 18. None occurs twice.
 struct Members<'a>([Option<AnyRef<'a>>; 19]);
 
 impl SgxExtension {
@@ -67,7 +67,7 @@ impl SgxExtension {
             Some(value) => Some(octets(value)?),
             None => None,
         };
-        // ENUMERATED of one byte.
+        // An ENUMERATED of one byte.
         let [sgx_type] = all.get(SGX_TYPE).filter(|value| value.header().tag() == Tag::Enumerated)?.value()
         else {
             return None;
@@ -116,8 +116,8 @@ impl SgxExtension {
 }
 
 impl<'a> Members<'a> {
-    /// Reads `SEQUENCE OF SEQUENCE { OID, value }`. `inside`: the arc of the member that holds them, below
-    /// [`SGX`].
+    /// Reads `SEQUENCE OF SEQUENCE { OID, value }`. `inside` is the arc of the member that contains them,
+    /// below [`SGX`].
     fn read(inside: &[u8], sequence: AnyRef<'a>) -> Option<Self> {
         let mut members = [None; 19];
         let mut reader = SliceReader::new(sequence.value()).ok()?;

@@ -3,9 +3,9 @@
 /// The state of a platform or of its quoting enclave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcbStatus {
-    /// The latest level.
+    /// The platform is at the latest level.
     UpToDate,
-    /// The latest level, but enclaves must be hardened against the advisories.
+    /// The platform is at the latest level, but enclaves must be hardened against the advisories.
     SwHardeningNeeded,
     /// The platform's configuration must be changed.
     ConfigurationNeeded,
@@ -15,7 +15,7 @@ pub enum TcbStatus {
     OutOfDate,
     /// The platform must be patched and its configuration changed.
     OutOfDateConfigurationNeeded,
-    /// TDX: the TD was launched on an older level, the platform is up to date now.
+    /// TDX: the TD was launched on an older level, but the platform is up to date now.
     TdRelaunchAdvised,
     /// TDX: as above, and the platform's configuration must be changed.
     TdRelaunchAdvisedConfigurationNeeded,
@@ -25,7 +25,7 @@ pub enum TcbStatus {
 }
 
 impl TcbStatus {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 9] = [
         Self::UpToDate,
         Self::SwHardeningNeeded,
@@ -81,7 +81,7 @@ impl TcbStatus {
         matches!(self, Self::OutOfDate | Self::OutOfDateConfigurationNeeded)
     }
 
-    /// Whether enclaves must be hardened by software against the advisories that the level names.
+    /// Whether enclaves must be hardened in software against the advisories that the level names.
     pub(crate) fn needs_hardening(self) -> bool {
         matches!(self, Self::SwHardeningNeeded | Self::ConfigurationAndSwHardeningNeeded)
     }

@@ -91,7 +91,7 @@ mod tests {
         ] {
             assert!(!is(status, names, false), "{names:?}");
         }
-        // A module's level may make the status worse and adds its advisories behind.
+        // The level of a module may make the status worse, and its advisories follow those of the platform.
         assert!(is(TcbStatus::UpToDate, &["A"], true) && is(TcbStatus::UpToDate, &[], true));
         assert!(!is(TcbStatus::OutOfDate, &["B"], true) && !is(TcbStatus::OutOfDate, &["A", "B", "C"], true));
     }

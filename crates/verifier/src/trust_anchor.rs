@@ -42,8 +42,8 @@ impl AnchorCertificate {
 }
 
 impl TrustAnchor {
-    /// Intel's production root: the only one for real use. Debug enclaves are refused under it, whatever the
-    /// policy.
+    /// Intel's production root, the only one for real use. Debug enclaves are refused under it, whatever the
+    /// policy says.
     #[must_use]
     pub fn intel() -> Self {
         Self {
@@ -57,7 +57,7 @@ impl TrustAnchor {
     /// under it.
     ///
     /// This crate has no feature for it, so that there is only one verifier. A program calls this only in
-    /// builds with its feature `simulation`, and only if two settings ask for it. A certificate with Intel's
+    /// builds with its feature `simulation`, and only if two settings enable it. A certificate with Intel's
     /// key is refused, because debug enclaves would otherwise be accepted under Intel's root.
     pub fn simulated(certificate: &[u8]) -> Result<Self, Error> {
         let parsed =

@@ -1,4 +1,4 @@
-//! Periods in which certificates and collateral are valid.
+//! Validity periods of certificates and collateral.
 
 use crate::Error;
 use der::DateTime;

@@ -1,4 +1,4 @@
-//! Reading X.509 v3 certificates and to-be-signed certificates (RFC 5280, section 4.1).
+//! Reads X.509 v3 certificates and to-be-signed certificates (RFC 5280, section 4.1).
 
 use crate::encode::context_tag;
 use crate::extension::{self, Extension};
@@ -7,10 +7,10 @@ use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, UintRef, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag};
 use spki::AlgorithmIdentifierRef;
 
-/// Longest certificate accepted, in bytes.
+/// Maximum length of a certificate, in bytes.
 pub const MAX_CERTIFICATE: usize = 64 * 1024;
 
-/// A certificate and what it was signed over.
+/// A certificate and the bytes that its signature covers.
 pub struct Certificate<'a> {
     pub tbs_raw: &'a [u8],
     pub tbs: TbsCertificate<'a>,
@@ -88,7 +88,8 @@ fn read_tbs<'a>(inner: &mut SliceReader<'a>) -> der::Result<(TbsCertificate<'a>,
         Ok::<_, der::Error>(Validity { not_before: time(times)?, not_after: time(times)? })
     })?;
     let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
-    // Unique identifiers ([1], [2]) have no use, and no certificate has them. They are refused, not skipped.
+    // Unique identifiers ([1], [2]) have no use, and no certificate has them. They are refused instead of
+    // being skipped.
     let extensions = AnyRef::decode(inner)?;
     extensions.header().tag().assert_eq(context_tag(3))?;
     let extensions = extensions.value();

@@ -1,4 +1,4 @@
-//! Putting DER values together.
+//! Encodes DER values.
 
 use crate::Error;
 use crate::validity::Validity;
@@ -44,7 +44,7 @@ pub fn validity(validity: Validity) -> Result<Vec<u8>, Error> {
     sequence(&[&time(validity.not_before)?, &time(validity.not_after)?])
 }
 
-/// `UTCTime` until 2049, `GeneralizedTime` from 2050; Unix seconds.
+/// `UTCTime` until 2049, `GeneralizedTime` from 2050. The input is in Unix seconds.
 fn time(seconds: i64) -> Result<Vec<u8>, Error> {
     let since_1970 = Duration::from_secs(u64::try_from(seconds).map_err(|_| Error::Encoding)?);
     let when = DateTime::from_unix_duration(since_1970).map_err(|_| Error::Encoding)?;

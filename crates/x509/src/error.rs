@@ -1,27 +1,27 @@
-/// Why something was refused. Texts carry no bytes of the input.
+/// Why something was refused. Texts contain no bytes of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request is not a PKCS#10 request in DER, or holds something contradictory.
+    /// The request is not a PKCS#10 request in DER, or contradicts itself.
     #[error("the certificate request cannot be read: {0}")]
     RequestMalformed(&'static str),
-    /// The request is not signed by its own key.
-    #[error("the certificate request is not signed by the key that it holds")]
+    /// The request is not signed with its own key.
+    #[error("the certificate request is not signed with the key that it contains")]
     RequestSignatureInvalid,
     /// The request's key or signature is too weak, or of an unsupported algorithm.
     #[error("the certificate request's key or signature is not supported: {0}")]
     RequestKeyUnsupported(&'static str),
-    /// A CA certificate is requested, in the request or beside it, and may not be issued.
-    #[error("a CA certificate is asked for: {0}")]
+    /// A CA certificate is requested, in the PKCS#10 request or outside of it, and may not be issued.
+    #[error("a CA certificate is requested: {0}")]
     RequestForCa(&'static str),
     /// A name of a usage is not one that Kubernetes knows.
-    #[error("a usage is not known")]
+    #[error("a usage is unknown")]
     UsageUnknown,
     /// Certificate or CRL signing was requested.
-    #[error("'cert sign' and 'crl sign' are for CA certificates only; ask without them")]
+    #[error("'cert sign' and 'crl sign' are for CA certificates only; request the certificate without them")]
     UsageForbidden,
-    /// The key usages or basic constraints in the request are not those that are requested beside it.
-    #[error("the request's own key usages or basic constraints are not those of its spec")]
+    /// The key usages or basic constraints in the PKCS#10 request contradict the Kubernetes object.
+    #[error("the key usages or basic constraints in the request contradict its spec")]
     ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.
     #[error("the requested identity is refused: {0}")]
@@ -30,36 +30,36 @@ pub enum Error {
     #[error("the policy cannot be read: {0}")]
     PolicyMalformed(&'static str),
     /// A rule of a policy does not allow it.
-    #[error("the issuer's policy does not allow it (rule: {0})")]
+    #[error("the policy of the issuer does not allow this certificate (rule: {0})")]
     PolicyRefused(&'static str),
-    /// The lifetime cannot be met.
-    #[error("the requested lifetime is too short: at least 600 seconds, an hour for pods")]
+    /// The requested lifetime cannot be granted.
+    #[error("the requested lifetime is too short; the minimum is 600 seconds, or one hour for pods")]
     LifetimeInvalid,
-    /// A self-signed CA would live too short or too long.
-    #[error("a CA lives from one hour to 20 years, and not beyond the year 9999")]
+    /// The lifetime of a self-signed CA would be too short or too long.
+    #[error("the lifetime of a CA must be one hour to 20 years, and its end not beyond the year 9999")]
     CaLifetimeInvalid,
     /// The CA's validity has ended.
-    #[error("the CA certificate has ended")]
+    #[error("the CA certificate has expired")]
     CaExpired,
     /// The CA's validity ends before the shortest lifetime of the profile.
-    #[error("the CA certificate ends too soon for the shortest lifetime")]
+    #[error("the CA certificate expires before the shortest allowed lifetime would end")]
     CaEndsSoon,
-    /// The clock is before the CA's start or this release.
-    #[error("the clock is before the CA certificate's start or before this release")]
+    /// The clock is before the start of the CA or before this release.
+    #[error("the clock is before the start of the CA certificate or before this release")]
     ClockTooEarly,
     /// A CA certificate cannot be read.
     #[error("a CA certificate cannot be read: {0}")]
     CertificateMalformed(&'static str),
-    /// The certificate is not a CA's.
+    /// The certificate is not a CA certificate.
     #[error("the certificate is not a CA certificate: {0}")]
     CertificateNotCa(&'static str),
-    /// A CA certificate has ended.
-    #[error("a CA certificate has ended")]
+    /// A CA certificate has expired.
+    #[error("a CA certificate has expired")]
     CertificateExpired,
     /// A CA certificate is not valid yet.
     #[error("a CA certificate is not valid yet")]
     CertificateNotYetValid,
-    /// A CA certificate holds something that is not supported.
+    /// A CA certificate contains something that is not supported.
     #[error("a CA certificate is not supported: {0}")]
     CertificateUnsupported(&'static str),
     /// The certificates do not form one chain.

@@ -1,4 +1,4 @@
-//! X.509 extensions as they stand in requests and certificates.
+//! X.509 extensions of requests and certificates.
 
 use crate::{Error, encode};
 use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
@@ -17,7 +17,7 @@ pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 pub const KEY_CERT_SIGN: u8 = 5;
 pub const CRL_SIGN: u8 = 6;
 
-/// Most extensions: more than any certificate or request in practice has.
+/// Maximum number of extensions: more than any certificate or request has in practice.
 pub const MAX_EXTENSIONS: usize = 64;
 
 /// One extension.
@@ -92,7 +92,7 @@ pub fn object_id(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> 
 fn one<'a>(reader: &mut SliceReader<'a>) -> der::Result<Extension<'a>> {
     reader.sequence(|inner| {
         let id = object_id(inner)?;
-        // An explicit FALSE is not DER, but common enough to be accepted everywhere.
+        // An explicit FALSE is not DER, but it is so common that all readers accept it.
         let critical = if Tag::peek(inner)? == Tag::Boolean { bool::decode(inner)? } else { false };
         let value = <&OctetStringRef>::decode(inner)?.as_bytes();
         Ok(Extension { id, critical, value })
@@ -156,7 +156,7 @@ pub fn key_usage(value: &[u8]) -> der::Result<Vec<u8>> {
     Ok((0u8..).zip(bits.bits().take(16)).filter_map(|(number, set)| set.then_some(number)).collect())
 }
 
-/// The identifiers of `extKeyUsage`, each once, sorted.
+/// The identifiers of `extKeyUsage`, without duplicates, sorted.
 pub fn extended_key_usage(value: &[u8]) -> der::Result<Vec<ObjectIdentifier>> {
     let mut reader = SliceReader::new(value)?;
     let mut all = Vec::new();

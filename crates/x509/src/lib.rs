@@ -1,9 +1,9 @@
-//! Certificate requests in, certificates out: parsing of PKCS#10 requests with proof of possession,
+//! From certificate requests to certificates: parsing of PKCS#10 requests with proof of possession,
 //! certificate profiles, the check of the final to-be-signed certificate, self-signed CAs, and checks of CA
 //! certificates and chains. Pure: bytes and `now` come in, values come out.
 //!
 //! The order of an issuance ([`issue`]): parse and verify the request, build the to-be-signed certificate,
-//! check that (parsed anew), sign it, put both together, verify the signature with the CA certificate's key.
+//! parse and check it, sign it, assemble both, verify the signature with the key of the CA certificate.
 //! Subject, subject alternative names and public key are copied byte for byte.
 //!
 //! The rules follow RFC 5280 and RFC 2986. docs/conformance.md lists them with their sources.
@@ -40,7 +40,7 @@ pub use signer::Signer;
 pub use usage::Usage;
 pub use validity::{BACKDATE, LONGEST_LIFETIME, SHORTEST_LIFETIME};
 
-/// Limits of the baseline policy: more is refused.
+/// Limits of the baseline policy. Anything beyond them is refused.
 pub mod limits {
     pub use crate::extension::MAX_EXTENSIONS;
     pub use crate::issuance::MAX_TBS;

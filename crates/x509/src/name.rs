@@ -14,16 +14,16 @@ pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.1
 pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
-/// Longest subject, in bytes: longer than any name in practice.
+/// Maximum length of a subject, in bytes: longer than any name in practice.
 pub const MAX_SUBJECT: usize = 16 * 1024;
-/// Most attributes of a subject.
+/// Maximum number of attributes of a subject.
 pub const MAX_ATTRIBUTES: usize = 128;
 /// Kubernetes gives a meaning to identities with these prefixes, so no workload may have one. `system:` is
 /// reserved by its authenticators for built-in users and groups (Kubernetes documentation, "Using RBAC
 /// Authorization"). `kubeadm:` belongs to kubeadm, which binds the group `kubeadm:cluster-admins` to
 /// cluster-admin (Kubernetes documentation, "Implementation details" of kubeadm).
 const RESERVED_PREFIXES: [&str; 2] = ["system:", "kubeadm:"];
-/// The reason for refusing them.
+/// The reason why they are refused.
 pub const RESERVED: &str = "names that begin with 'system:' or 'kubeadm:' are reserved for Kubernetes";
 
 /// Whether a raw name is empty.
@@ -55,7 +55,7 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     }
     for (_, text) in attribute_values(raw)? {
         if text.contains('\0') {
-            return Err(Error::IdentityForbidden("the subject holds a NUL character"));
+            return Err(Error::IdentityForbidden("the subject contains a NUL character"));
         }
         if is_reserved(&text) {
             return Err(Error::IdentityForbidden(RESERVED));
@@ -64,7 +64,7 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a subject holds an e-mail address (1.2.840.113549.1.9.1), or cannot be read.
+/// Whether a subject contains an e-mail address (1.2.840.113549.1.9.1), or cannot be read.
 pub fn has_email_address(raw: &[u8]) -> bool {
     attribute_values(raw).is_ok_and(|all| all.iter().any(|(id, _)| *id == EMAIL_ADDRESS))
         || attribute_values(raw).is_err()
@@ -102,14 +102,14 @@ fn sets(raw: &[u8]) -> Result<Rdns, Error> {
             let mut values = Vec::new();
             let mut attributes = SliceReader::new(set.value())?;
             if attributes.is_finished() {
-                fault = Some("the subject holds an empty set");
+                fault = Some("the subject contains an empty set");
             }
             while !attributes.is_finished() {
                 let (id, value) = attributes
                     .sequence(|pair| Ok::<_, der::Error>((object_id(pair)?, AnyRef::decode(pair)?)))?;
                 match text_of(value) {
                     Some(text) => values.push((id, text)),
-                    None => fault = Some("the subject holds a value that is no valid string"),
+                    None => fault = Some("the subject contains a value that is not a valid string"),
                 }
                 count = count.saturating_add(1);
                 if count > MAX_ATTRIBUTES {
@@ -142,12 +142,12 @@ fn text_of(value: AnyRef<'_>) -> Option<String> {
     }
 }
 
-/// Go accepts `*` and `&` in a `PrintableString`, because existing certificates hold them.
+/// Go accepts `*` and `&` in a `PrintableString`, because existing certificates contain them.
 fn is_printable(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&byte)
 }
 
-/// UTF-16 without surrogates and without the characters that are none.
+/// UTF-16 without surrogates and noncharacters.
 fn bmp(bytes: &[u8]) -> Option<String> {
     if !bytes.len().is_multiple_of(2) {
         return None;

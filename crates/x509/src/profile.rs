@@ -1,4 +1,5 @@
-//! Certificate profiles: what differs between the Kubernetes APIs through which certificates are requested.
+//! Certificate profiles: the differences between the Kubernetes APIs through which certificates are
+//! requested.
 
 use crate::validity::{BACKDATE, LONGEST_LIFETIME, SHORTEST_LIFETIME};
 
@@ -24,23 +25,23 @@ pub struct Lifetimes {
     pub shortest: u64,
     /// The lifetime if none is requested.
     pub default: u64,
-    /// A longer lifetime is cut to this one.
+    /// A longer lifetime is shortened to this one.
     pub longest: u64,
-    /// Certificates begin this long before now, for clocks that are late.
+    /// Certificates begin this long before now, for the sake of clocks that are behind.
     pub backdate: i64,
-    /// How the end follows from the lifetime.
+    /// How the end is computed from the lifetime.
     pub end: End,
-    /// If the CA's end cuts the validity to less than this, no certificate is issued.
+    /// If the end of the CA shortens the validity to less than this, no certificate is issued.
     pub least: i64,
 }
 
-/// How the end of a certificate follows from its lifetime.
+/// How the end of a certificate is computed from its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The start, which may be back-dated, plus the lifetime.
+    /// The start, which may be backdated, plus the lifetime.
     FromStart,
-    /// Now plus the lifetime. From the lifetime `long` on, it is earlier by as much as the start is
-    /// back-dated.
+    /// Now plus the lifetime. For lifetimes of `long` or more, it is earlier by the time by which the start
+    /// is backdated.
     FromNow {
         /// Seconds.
         long: i64,
@@ -65,7 +66,7 @@ impl CertificateProfile {
             Self::KubernetesCsr => csr,
             // cert-manager's conformance suite compares notAfter - notBefore with the requested duration.
             Self::CertManager => Lifetimes { backdate: 0, end: End::FromStart, ..csr },
-            // The API server wants notBefore within five minutes of its own clock, and compares the whole
+            // The API server requires notBefore within five minutes of its own clock, and compares the whole
             // validity with maxExpirationSeconds.
             Self::PodCertificate => Lifetimes {
                 shortest: 3600,
@@ -79,7 +80,7 @@ impl CertificateProfile {
     }
 
     /// When the next certificate should be requested: for pods after two thirds of the validity. The API
-    /// server wants it ten minutes or more from both ends (docs/conformance.md, D02), which an hour, the
+    /// server requires it ten minutes or more from both ends (docs/conformance.md, D02), which an hour, the
     /// shortest lifetime, ensures.
     pub(crate) fn begin_refresh(self, not_before: i64, not_after: i64) -> Option<i64> {
         let third = not_after.saturating_sub(not_before) / 3;

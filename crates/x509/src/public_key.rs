@@ -1,4 +1,4 @@
-//! Public keys: which are supported, and the verification of their signatures by aws-lc-rs.
+//! Public keys: which ones are supported, and the verification of their signatures by aws-lc-rs.
 
 use crate::algorithm::{
     EC, ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, ED25519, KeyAlgorithm, MGF1, P256, P384, P521, RSA,
@@ -15,9 +15,9 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Why a key or signature was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// Cannot be read.
+    /// It cannot be read.
     Malformed(&'static str),
-    /// Can be read, and is too weak or of an unsupported algorithm.
+    /// It can be read, but it is too weak or its algorithm is not supported.
     Unsupported(&'static str),
     /// The signature does not verify.
     Signature,
@@ -29,7 +29,8 @@ pub struct PublicKey {
     algorithm: KeyAlgorithm,
     /// `RSAPublicKey`, the uncompressed point, or the 32 bytes of an Edwards point.
     key: Vec<u8>,
-    /// Ready for signatures with the algorithm that such a CA key uses: one key verifies every certificate.
+    /// Prepared for signatures with the algorithm that such a CA key uses, because one key verifies every
+    /// certificate.
     parsed: ParsedPublicKey,
 }
 
@@ -51,9 +52,14 @@ impl PublicKey {
             EC => ec(&info.algorithm, key)?,
             ED25519 if info.algorithm.parameters.is_none() && key.len() == 32 => KeyAlgorithm::Ed25519,
             ED25519 => return Err(KeyError::Malformed("the Ed25519 key cannot be read")),
-            _ => return Err(KeyError::Unsupported("keys are RSA, ECDSA (P-256, P-384, P-521) or Ed25519")),
+            _ => {
+                return Err(KeyError::Unsupported(
+                    "the key must be RSA, ECDSA (P-256, P-384, P-521) or Ed25519",
+                ));
+            }
         };
-        // aws-lc-rs checks what needs arithmetic: that a point is on its curve, that RSA numbers can be.
+        // aws-lc-rs checks what needs arithmetic: that a point is on its curve, and that RSA numbers are
+        // possible.
         let parsed = ParsedPublicKey::new(algorithm.verification(), key);
         let parsed = parsed.map_err(|_| KeyError::Malformed("the public key is not valid"))?;
         Ok(Self { algorithm, key: key.to_vec(), parsed })
@@ -74,7 +80,7 @@ impl PublicKey {
         self.parsed.verify_sig(message, signature).map_err(|_| KeyError::Signature)
     }
 
-    /// Verifies a signature with the algorithm named beside it.
+    /// Verifies a signature with the given algorithm.
     pub fn verify_with(
         &self,
         algorithm: &AlgorithmIdentifierRef<'_>,
@@ -90,8 +96,8 @@ impl PublicKey {
         }
     }
 
-    /// The family must fit the key; the hash is free among SHA-256, 384 and 512. `None`: it is the one that
-    /// such a CA key uses.
+    /// The family must fit the key; the hash may be SHA-256, SHA-384 or SHA-512. `None` if the algorithm is
+    /// the one that such a CA key uses.
     fn other_verification(
         &self,
         algorithm: &AlgorithmIdentifierRef<'_>,
@@ -99,7 +105,7 @@ impl PublicKey {
         let wrong =
             KeyError::Unsupported("the signature algorithm is not supported, or does not fit the key");
         let plain = algorithm.parameters.is_none();
-        // RFC 4055 wants NULL; some writers leave it out.
+        // RFC 4055 requires NULL; some writers omit it.
         let null = algorithm.parameters.is_none_or(der::AnyRef::is_null);
         match (self.algorithm, algorithm.oid) {
             (KeyAlgorithm::P256, ECDSA_SHA256)
@@ -144,9 +150,9 @@ fn rsa(algorithm: &AlgorithmIdentifierRef<'_>, key: &[u8]) -> Result<KeyAlgorith
     let first = modulus.first().copied().unwrap_or(0);
     let bits = (modulus.len() * 8).saturating_sub(first.leading_zeros() as usize);
     if !RSA_BITS.contains(&bits) {
-        return Err(KeyError::Unsupported("RSA keys have 2048 to 8192 bits"));
+        return Err(KeyError::Unsupported("an RSA key must have 2048 to 8192 bits"));
     }
-    let wrong = KeyError::Unsupported("the RSA exponent is odd, at least 65537 and below 2^31");
+    let wrong = KeyError::Unsupported("the RSA exponent must be odd, at least 65537 and below 2^31");
     let exponent = match exponent.as_bytes() {
         bytes if bytes.len() <= 4 => bytes.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte)),
         _ => return Err(wrong),
@@ -164,10 +170,10 @@ fn ec(algorithm: &AlgorithmIdentifierRef<'_>, key: &[u8]) -> Result<KeyAlgorithm
         P256 => (KeyAlgorithm::P256, 65),
         P384 => (KeyAlgorithm::P384, 97),
         P521 => (KeyAlgorithm::P521, 133),
-        _ => return Err(KeyError::Unsupported("curves are P-256, P-384 and P-521")),
+        _ => return Err(KeyError::Unsupported("the curve must be P-256, P-384 or P-521")),
     };
     if key.len() != length || key.first() != Some(&4) {
-        return Err(KeyError::Malformed("the point is not uncompressed"));
+        return Err(KeyError::Malformed("the point must be uncompressed"));
     }
     Ok(curve)
 }
@@ -185,7 +191,8 @@ struct PssParameters<'a> {
     trailer: Option<u8>,
 }
 
-/// The mask's hash is the hash, the salt is as long as it; the defaults (SHA-1) are not supported.
+/// The hash of the mask must be the hash of the signature, and the salt must have its length. The defaults
+/// (SHA-1) are not supported.
 fn pss(algorithm: &AlgorithmIdentifierRef<'_>) -> Option<&'static dyn VerificationAlgorithm> {
     let parameters: PssParameters<'_> = algorithm.parameters?.decode_as().ok()?;
     let (hash, mask) = (parameters.hash?, parameters.mask?);
@@ -228,7 +235,7 @@ mod tests {
 
     #[test]
     fn rsa_keys_have_2048_to_8192_bits() {
-        let length = KeyError::Unsupported("RSA keys have 2048 to 8192 bits");
+        let length = KeyError::Unsupported("an RSA key must have 2048 to 8192 bits");
         for bits in [2048, 2049, 8191, 8192] {
             assert_eq!(rsa_key(bits, 65537).unwrap().algorithm(), KeyAlgorithm::Rsa { bits });
         }
@@ -239,7 +246,7 @@ mod tests {
 
     #[test]
     fn rsa_exponents_are_odd_from_65537_to_below_2_to_the_31() {
-        let wrong = KeyError::Unsupported("the RSA exponent is odd, at least 65537 and below 2^31");
+        let wrong = KeyError::Unsupported("the RSA exponent must be odd, at least 65537 and below 2^31");
         for exponent in [65537, 65539, 0x7fff_ffff] {
             assert!(rsa_key(2048, exponent).is_ok(), "{exponent}");
         }

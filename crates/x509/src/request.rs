@@ -8,7 +8,7 @@ use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag};
 use spki::AlgorithmIdentifierRef;
 
-/// Longest request accepted, in bytes.
+/// Maximum length of a request, in bytes.
 pub const MAX_REQUEST: usize = 1024 * 1024;
 
 /// `extensionRequest`, PKCS#9.
@@ -20,7 +20,7 @@ const ATTRIBUTES: Tag = context_tag(0);
 pub struct CertificateRequest {
     subject: Vec<u8>,
     spki: Vec<u8>,
-    /// The same, parsed.
+    /// `spki`, parsed.
     key: PublicKey,
     san: Option<Vec<u8>>,
     constraints: Option<BasicConstraints>,
@@ -48,7 +48,7 @@ impl CertificateRequest {
         let extensions = requested_extensions(attributes)?;
 
         let key = PublicKey::from_spki(spki).map_err(key_error)?;
-        let signature = signature.as_bytes().ok_or(Error::RequestMalformed("its signature is cut"))?;
+        let signature = signature.as_bytes().ok_or(Error::RequestMalformed("its signature is incomplete"))?;
         key.verify_with(&algorithm, info, signature).map_err(key_error)?;
         Self::check_names(subject, (spki, key), &extensions)
     }
@@ -65,9 +65,7 @@ impl CertificateRequest {
         if let Some(san) = san {
             san::check(san)?;
         } else if name::is_blank(subject) {
-            return Err(Error::IdentityForbidden(
-                "neither a subject nor a subject alternative name is asked for",
-            ));
+            return Err(Error::IdentityForbidden("it has neither a subject nor a subject alternative name"));
         }
         let unreadable = |_| Error::RequestMalformed("a requested extension cannot be read");
         let constraints = value(extension::BASIC_CONSTRAINTS).map(extension::basic_constraints).transpose();
@@ -118,7 +116,7 @@ impl CertificateRequest {
         self.constraints.is_some_and(|constraints| constraints.ca)
     }
 
-    /// Whether it requests a certificate that is not a CA's (CA:FALSE).
+    /// Whether it requests a certificate that is not a CA certificate (CA:FALSE).
     pub(crate) fn denies_ca(&self) -> bool {
         self.constraints.is_some_and(|constraints| !constraints.ca)
     }
@@ -128,7 +126,7 @@ impl CertificateRequest {
         self.constraints.and_then(|constraints| constraints.path_length)
     }
 
-    /// Whether the requested key usage holds keyCertSign or cRLSign.
+    /// Whether the requested key usage contains keyCertSign or cRLSign.
     #[must_use]
     pub fn requests_signing_usage(&self) -> bool {
         let signs = |bit: &u8| matches!(*bit, extension::KEY_CERT_SIGN | extension::CRL_SIGN);

@@ -6,9 +6,9 @@ use core::net::IpAddr;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 
-/// Most alternative names: more than any workload has.
+/// Maximum number of alternative names: more than any workload has.
 pub const MAX_NAMES: usize = 1000;
-/// Longest single name, in bytes: a DNS name has at most 253, a SPIFFE ID 2048.
+/// Maximum length of a name, in bytes: a DNS name has at most 253, a SPIFFE ID 2048.
 pub const MAX_NAME: usize = 2048;
 
 /// An alternative name, as policies and name constraints see it.
@@ -86,7 +86,7 @@ fn parse_one(name: AnyRef<'_>) -> Result<Name<'_>, Error> {
         (6, false) => text(is_uri).map(Name::Uri),
         (7, false) => address(value).map(Name::Ip),
         (0, true) => is_other_name(value).unwrap_or(false).then_some(Name::Other(0)),
-        // A name claims the same identities wherever it stands.
+        // A directory name claims the same identities as the subject.
         (4, true) => {
             name::check_subject(value)?;
             (!name::is_blank(value)).then_some(Name::Directory(value))

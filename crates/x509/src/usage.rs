@@ -1,5 +1,4 @@
-//! Usages by their Kubernetes names (`certificates.k8s.io/v1` `KeyUsage`) and what they become in a
-//! certificate.
+//! Usages by their Kubernetes names (`certificates.k8s.io/v1` `KeyUsage`), and their form in a certificate.
 
 use crate::{Error, encode, extension};
 use der::asn1::{BitStringRef, ObjectIdentifier};
@@ -70,7 +69,7 @@ impl Usage {
         NAMES.into_iter()
     }
 
-    /// Whether it would let the certificate's key sign certificates or CRLs.
+    /// Whether it would allow the key of the certificate to sign certificates or CRLs.
     #[must_use]
     pub fn is_signing(self) -> bool {
         matches!(self, Self::CertSign | Self::CrlSign)
@@ -130,7 +129,7 @@ pub fn key_usage(usages: &[Usage]) -> Result<Option<Vec<u8>>, Error> {
     encode::der(&value).map(Some)
 }
 
-/// The value of extKeyUsage, each once, in the order of [`Usage`]; `None` if there is none.
+/// The value of extKeyUsage, without duplicates, in the order of [`Usage`]; `None` if there is none.
 pub fn extended_key_usage(usages: &[Usage]) -> Result<Option<Vec<u8>>, Error> {
     let mut sorted = usages.to_vec();
     sorted.sort_unstable();

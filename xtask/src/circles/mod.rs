@@ -66,7 +66,7 @@ fn source_folders(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// The files with which crates begin: library, program, further programs.
+/// The root files of crates: library, program, further programs.
 fn crate_roots(source: &Path) -> Result<Vec<PathBuf>> {
     let mut roots = vec![source.join("lib.rs"), source.join("main.rs")];
     let programs = source.join("bin");
@@ -86,7 +86,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The circles of one crate, which begins with the given file.
+/// The circles of one crate, whose root file is given.
 fn circles_of(crate_root: &Path) -> Result<Vec<Circle>> {
     let modules = CrateModules::load(crate_root)?;
     let mut edges: BTreeMap<(FileId, FileId), Reasons> = BTreeMap::new();

@@ -13,7 +13,7 @@ pub type ModuleId = usize;
 /// The place of a file in [`CrateModules::files`].
 pub type FileId = usize;
 
-/// What a name in a module stands for.
+/// What a name in a module refers to.
 #[derive(Clone)]
 pub enum Definition {
     /// An item that the module itself defines.
@@ -58,7 +58,7 @@ pub struct CrateModules {
 }
 
 impl CrateModules {
-    /// Reads the crate that begins with a file.
+    /// Reads the crate with this root file.
     pub fn load(root: &Path) -> Result<Self> {
         let mut modules = Self::default();
         let folder = root.parent().context("a crate's first file lies in a folder")?;
@@ -71,7 +71,7 @@ impl CrateModules {
         self.modules.get(module).map_or(0, |module| module.file)
     }
 
-    /// Reads a module's file; `folder` is where the files of its children are.
+    /// Reads a module's file. The files of its children are in `folder`.
     fn load_file(&mut self, path: &Path, folder: &Path, parent: Option<ModuleId>) -> Result<ModuleId> {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         let parsed = syn::parse_file(&text).with_context(|| format!("parse {}", path.display()))?;

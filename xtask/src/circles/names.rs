@@ -1,21 +1,21 @@
-//! Which file defines what a path names.
+//! Finds the file that defines what a path names.
 
 use crate::circles::modules::{CrateModules, Definition, FileId, ModuleId, Reference};
 use std::collections::BTreeSet;
 
-/// Re-exports of re-exports that are followed; a longer chain is a `use` that names itself.
+/// How many re-exports of re-exports are followed. A longer chain is a `use` that names itself.
 const LONGEST_CHAIN: usize = 16;
 
-/// What a path, or its beginning, names.
+/// What a path, or its first part, names.
 #[derive(Clone, Copy, PartialEq)]
 enum Named {
     Module(ModuleId),
-    /// An item in a file. What follows in the path (variant, associated function) lies with it.
+    /// An item in a file. What follows in the path (variant, associated function) is in the same file.
     Item(FileId),
 }
 
-/// The files of the crate that define what the reference names. A module alone is nothing: what is used of it
-/// counts.
+/// The files of the crate that define what the reference names. A module alone does not count; what is used
+/// of it does.
 pub fn files_of(modules: &CrateModules, reference: &Reference) -> BTreeSet<FileId> {
     resolve(modules, reference.module, &reference.path, LONGEST_CHAIN)
         .into_iter()

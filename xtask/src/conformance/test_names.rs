@@ -2,7 +2,7 @@
 
 /// The names of the functions that an attribute marks as tests.
 ///
-/// The text is searched and not parsed, because some tests are inside macros such as `proptest!`.
+/// The text is searched instead of being parsed, because some tests are inside macros such as `proptest!`.
 pub fn test_names(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut is_test = false;

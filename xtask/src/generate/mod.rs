@@ -41,8 +41,8 @@ fn write(file: &PathBuf, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| file.display().to_string())
 }
 
-/// Has the tests write the tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md`, which
-/// they compare with the code in every other run.
+/// Runs the tests that write the tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md`.
+/// In every other run they compare the tables with the code.
 fn write_tables() -> Result<()> {
     let mut tests = cargo();
     tests.args([

@@ -1,4 +1,4 @@
-//! The CA of an issuer: what a self-signed one is to be, and how the status shows it.
+//! The CA of an issuer: the requested properties of a self-signed one, and the CA that the status shows.
 
 use super::policy::PolicySpec;
 use super::schema::{no_blanks, not_null};

@@ -1,5 +1,5 @@
-//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that
-//! cannot be read or that is not known is an error.
+//! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that is
+//! unknown or cannot be read is an error.
 
 use super::schema::{no_blanks, not_null};
 use kube::KubeSchema;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.caDepth) || self.caDepth == 0 || !(has(self.dnsNames) || has(self.uris) || has(self.ipRanges) || has(self.emailAddresses) || has(self.commonNames) || has(self.organizations) || has(self.organizationalUnits))")
-    .message("caDepth cannot stand beside lists of names: they would not bind what the CAs below sign"))]
+    .message("caDepth cannot be combined with lists of names, because they would not restrict what the CAs below sign"))]
 #[x_kube(validation = no_blanks(&[
     "dnsNames",
     "uris",

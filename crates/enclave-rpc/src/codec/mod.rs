@@ -3,9 +3,9 @@
 //!
 //! A response carries the id of its request. The client chooses the ids; the server only repeats them.
 //!
-//! A request is accepted only if this version knows all of it ([`decode_known`]): a newer peer's field may be
-//! a rule that narrows, and a rule that is skipped is lost. A response may hold fields that the client does
-//! not know; it skips them.
+//! A request is accepted only if this version knows all of it ([`decode_known`]): a field of a newer peer may
+//! be a rule that restricts, and a rule that is skipped is lost. A response may contain fields that the
+//! client does not know; the client skips them.
 
 use crate::Error;
 use minicbor::{Decode, Decoder, Encode};
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 /// The version of the protocol.
 pub const VERSION: u8 = 1;
 
-/// The largest frame, in bytes after the length field: 1 MiB of payload and a little for what is around it.
+/// The largest frame, in bytes after the length field: 1 MiB of payload, and room for what surrounds it.
 pub const MAX_FRAME: usize = (1 << 20) + (1 << 16);
 
 /// Version and request id.
 const PREFIX: usize = 1 + 8;
 
-/// How much memory is reserved before the bytes have come, so that a length that is only announced costs no
-/// memory.
+/// How much memory is reserved before the bytes have arrived, so that a length that is only announced costs
+/// no memory.
 const CHUNK: usize = 64 << 10;
 
 /// Makes the whole frame of a message.
@@ -42,7 +42,7 @@ pub fn encode<M: Encode<()>>(id: u64, message: &M) -> Result<Vec<u8>, Error> {
     Ok(frame)
 }
 
-/// Reads a message out of the body of a frame; nothing may follow it.
+/// Reads a message from the body of a frame. Nothing may follow it.
 pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
     let mut decoder = Decoder::new(body);
     let message = decoder.decode().map_err(|_| Error::MessageMalformed)?;
@@ -51,12 +51,12 @@ pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
 
 /// As [`decode`], and every byte must be what this version writes for the message.
 ///
-/// So nothing in the message goes unnoticed: no field of a newer version, whatever it is nested in, and none
-/// where this version expects nothing. Messages are arrays (RFC 8949, section 3.1, major type 4) whose
-/// entries are told apart by their position, so a field cannot stand there twice. A field that an older
-/// version does not write is absent, as [`None`] is.
+/// So nothing in the message goes unnoticed: no field of a newer version at any depth, and none where this
+/// version expects nothing. Messages are arrays (RFC 8949, section 3.1, major type 4) whose entries are
+/// identified by their position, so a field cannot occur twice. A field that an older version does not write
+/// is absent, as [`None`] is.
 ///
-/// Fails with [`Error::MessageNotKnown`] if there is more than this version knows.
+/// Fails with [`Error::MessageNotKnown`] if the message contains anything that this version does not know.
 pub fn decode_known<'b, M: Decode<'b, ()> + Encode<()>>(body: &'b [u8]) -> Result<M, Error> {
     let message = decode(body)?;
     let mut rest = Expected(body);
@@ -66,7 +66,7 @@ pub fn decode_known<'b, M: Decode<'b, ()> + Encode<()>>(body: &'b [u8]) -> Resul
     }
 }
 
-/// Compares what is written with what was read; takes no memory.
+/// Compares what is written with what was read. It uses no memory.
 struct Expected<'a>(&'a [u8]);
 
 impl minicbor::encode::Write for Expected<'_> {
@@ -87,7 +87,7 @@ pub struct Frame {
     pub body: Vec<u8>,
 }
 
-/// A frame that cannot be read. Its id is kept, if that much could be read, so that it can be answered.
+/// A frame that cannot be read. Its id is kept if it could be read, so that the frame can be answered.
 #[derive(Debug)]
 pub struct BadFrame {
     /// The id, if it is known.
@@ -104,9 +104,9 @@ impl From<Error> for BadFrame {
 
 /// Reads the next frame; `None` at the end of the stream between two frames.
 ///
-/// Between frames it waits without limit; a read timeout of the stream is not an error there. A frame that
-/// has begun must be complete within `patience`. This is checked whenever a read returns, so the read timeout
-/// of the stream should not be longer.
+/// Between frames it waits without limit, and a read timeout of the stream is not an error. A frame that has
+/// begun must be complete within `patience`. This is checked whenever a read returns, so the read timeout of
+/// the stream should not be longer.
 pub fn read(stream: &mut impl Read, patience: Duration) -> Result<Option<Frame>, BadFrame> {
     let mut length = [0; 4];
     let Some(first) = read_first(stream)? else { return Ok(None) };

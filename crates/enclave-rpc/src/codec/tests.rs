@@ -162,7 +162,7 @@ fn review_l3_a_request_with_an_unknown_field_is_refused() {
     assert_eq!(identity, [0x82, 0x00, 0x80]);
     identity.splice(2.., [0x81, 0x01]);
     assert!(decode_known::<Request>(&identity).is_err());
-    // Fields are told apart by their position; a map, whose keys could stand there twice, is no message.
+    // Fields are identified by their position. A map, whose keys could occur twice, is not a message.
     assert!(decode_known::<crate::Policy>(b"\xa2\x06\x01\x06\x02").is_err());
 }
 
@@ -195,10 +195,11 @@ proptest! {
     }
 }
 
-/// Nesting without end, and lengths that nothing follows: what is made of a frame takes no more than it.
+/// Nesting without end, and lengths that nothing follows: decoding a frame uses no more memory than the
+/// frame.
 #[test]
 fn hostile_frames_as_long_as_they_may_be_take_no_more_than_their_length() {
-    // A request of nine fields, the last of which nobody knows: it is skipped.
+    // A request of nine fields, the last of which is unknown: it is skipped.
     let around = |fill: &[u8]| {
         let mut body = minicbor::to_vec(request()).unwrap();
         let fields = body.iter().position(|byte| *byte == 0x88).unwrap();

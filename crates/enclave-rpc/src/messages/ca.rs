@@ -1,4 +1,4 @@
-//! CAs: their generation and renewal, and what is told of them.
+//! CAs: their generation, their renewal and their description.
 
 use super::lists::decode_list;
 use super::policy::Policy;
@@ -20,8 +20,8 @@ pub struct GenerateCa {
     /// Lifetime in seconds, from an hour to 20 years.
     #[n(3)]
     pub lifetime: u64,
-    /// The path length constraint (RFC 5280, section 4.2.1.9): how many CAs may stand between this one and a
-    /// leaf; `None`: any number.
+    /// The path length constraint (RFC 5280, section 4.2.1.9): how many CAs may exist between this one and a
+    /// leaf. `None` allows any number.
     #[n(4)]
     pub path_length: Option<u8>,
     /// Caller's time, Unix seconds.
@@ -39,7 +39,7 @@ pub struct RenewCa {
     /// UID of the issuer.
     #[n(0)]
     pub issuer_uid: String,
-    /// Algorithm of a new key, as in [`GenerateCa::key_algorithm`]; `None`: the key stays.
+    /// Algorithm of a new key, as in [`GenerateCa::key_algorithm`]. `None` keeps the key.
     #[n(1)]
     pub new_key: Option<String>,
     /// Lifetime in seconds, from an hour to 20 years.
@@ -94,7 +94,7 @@ pub struct CaInfo {
     /// Key algorithm by name: `RSA-3072`, `ECDSA-P256`, …
     #[n(3)]
     pub key_algorithm: String,
-    /// Issuing CA first, then its intermediates, DER. A self-signed certificate stands here only if it is the
+    /// Issuing CA first, then its intermediates, DER. A self-signed certificate is included only if it is the
     /// issuing CA itself.
     #[n(4)]
     pub chain: Vec<ByteVec>,

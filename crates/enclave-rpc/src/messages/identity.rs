@@ -1,4 +1,4 @@
-//! Who the enclave is, and what it holds.
+//! The enclave's identity, and what it holds.
 
 use super::ca::CaInfo;
 use minicbor::bytes::ByteVec;
@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 /// Fields of [`Request::Health`](super::Request::Health).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Health {
-    /// Reports this issuer only; `None`: all.
+    /// Reports this issuer only; `None` reports all.
     #[n(0)]
     pub issuer_uid: Option<String>,
 }
@@ -27,7 +27,7 @@ pub struct Identity {
     /// True if the platform protects nothing.
     #[n(3)]
     pub simulated: bool,
-    /// Kind of evidence that it makes, as `tcs_evidence::Evidence::kind`.
+    /// Kind of the evidence that it makes, as in `tcs_evidence::Evidence::kind`.
     #[n(4)]
     pub evidence_kind: String,
     /// How far the key is protected and policy enforced: `enclave`, `token` or `simulated`.
@@ -44,7 +44,7 @@ pub struct HealthReport {
     /// As in [`Identity::boot_id`].
     #[n(0)]
     pub boot_id: ByteVec,
-    /// One entry for each issuer, of those asked about, for which anything is held.
+    /// One entry for each requested issuer that has an offer or a CA.
     #[n(1)]
     pub issuers: Vec<IssuerState>,
 }

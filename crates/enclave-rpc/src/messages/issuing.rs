@@ -1,4 +1,4 @@
-//! Certificates: requested and issued.
+//! Requests for certificates, and issued certificates.
 
 use super::lists::decode_list;
 use super::policy::Policy;
@@ -21,13 +21,13 @@ pub struct Issue {
     #[n(3)]
     #[cbor(decode_with = "decode_list")]
     pub usages: Vec<String>,
-    /// Requested lifetime, seconds; `None`: the default.
+    /// Requested lifetime in seconds; `None` for the default.
     #[n(4)]
     pub lifetime: Option<u64>,
     /// Caller's time, Unix seconds.
     #[n(5)]
     pub now: i64,
-    /// Narrows the policy that was fixed for the CA, for this certificate only.
+    /// Narrows the policy that was fixed for the CA. Applies to this certificate only.
     #[n(6)]
     pub policy: Option<Policy>,
     /// Whether a CA certificate is requested.

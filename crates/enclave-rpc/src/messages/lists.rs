@@ -1,8 +1,8 @@
-//! Lists in requests, bounded while they are decoded.
+//! Lists in requests, whose length is limited while they are decoded.
 
 use minicbor::{Decode, Decoder, Encode, decode};
 
-/// Most entries of a list in a request. A longer list is refused while it is decoded.
+/// Maximum number of entries of a list in a request. A longer list is refused while it is decoded.
 pub const MAX_LIST: usize = 64;
 
 /// At most [`MAX_LIST`] texts.

@@ -2,8 +2,9 @@
 //! written by `minicbor` (docs/protocol.md, "Enclave RPC"). [`crate::codec`] says what happens to fields that
 //! a peer does not know.
 //!
-//! Times are Unix seconds (`i64`) as the caller claims them: the enclave trusts no clock, and clamps. Issuers
-//! are identified by the UIDs of their Kubernetes objects, as text of at most [`MAX_ISSUER_UID`] bytes.
+//! Times are Unix seconds (`i64`) as the caller claims them: the enclave trusts no clock, and limits what a
+//! time can cause. Issuers are identified by the UIDs of their Kubernetes objects, as text of at most
+//! [`MAX_ISSUER_UID`] bytes.
 
 mod ca;
 mod identity;
@@ -25,14 +26,14 @@ pub use sealing::{MAX_SEALED_BLOB, Restore, Seal, Sealed};
 
 use minicbor::{Decode, Encode};
 
-/// Longest issuer UID accepted, in bytes (a Kubernetes UID has 36).
+/// Maximum length of an issuer UID, in bytes. A UID of Kubernetes has 36.
 pub const MAX_ISSUER_UID: usize = 64;
 
-/// The requests of the controller. There is none that signs bytes chosen by the caller.
+/// The requests of the controller. None of them signs bytes that the caller chooses.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum Request {
-    /// Who the enclave is: answered by [`Response::Identity`].
+    /// Asks for the enclave's identity: answered by [`Response::Identity`].
     #[n(0)]
     Identity,
     /// Makes or repeats the offer of an issuer: answered by [`Response::Offer`].
@@ -44,10 +45,10 @@ pub enum Request {
     /// Issues a certificate: answered by [`Response::Issued`].
     #[n(3)]
     Issue(#[n(0)] Issue),
-    /// Forgets an issuer's offer and CA key: answered by [`Response::Destroyed`], even if there was none.
+    /// Forgets an issuer's offer and CA key: answered by [`Response::Destroyed`], even if there was neither.
     #[n(4)]
     Destroy(#[n(0)] Destroy),
-    /// What is held for which issuer: answered by [`Response::Health`].
+    /// Asks what the enclave holds: answered by [`Response::Health`].
     #[n(5)]
     Health(#[n(0)] Health),
     /// Generates a self-signed CA whose key never leaves the enclave: answered by [`Response::Provisioned`].
@@ -66,8 +67,8 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether answering it generates a key, which takes up to half a second for RSA. The server has a thread
-    /// of its own for these.
+    /// Whether the answer needs a new key, which takes up to half a second for RSA. The server has a thread
+    /// of its own for such requests.
     #[must_use]
     pub fn generates_keys(&self) -> bool {
         match self {

@@ -4,7 +4,7 @@ use super::lists::Texts;
 use minicbor::{Decode, Encode};
 
 /// Rules that narrow the baseline policy. A list that is `None` is no rule. The texts are those of
-/// `tcs_x509::PolicyRules`. The enclave refuses a request or a sealed key that holds a rule it does not know.
+/// `tcs_x509::PolicyRules`. The enclave refuses a request or a sealed key that contains an unknown rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Policy {
     /// Patterns of DNS names.
@@ -31,8 +31,8 @@ pub struct Policy {
     /// Key algorithms by name.
     #[n(7)]
     pub key_algorithms: Option<Texts>,
-    /// How many levels of CAs may stand below the CA. The baseline policy allows none. In
-    /// [`GenerateCa::policy`](super::GenerateCa::policy) this is the one rule that widens it; in
+    /// How many levels of CAs may exist below the CA. The baseline policy allows none. In
+    /// [`GenerateCa::policy`](super::GenerateCa::policy) this is the only rule that widens it; in
     /// [`Issue::policy`](super::Issue::policy) it only lowers what was fixed.
     #[n(8)]
     pub ca_depth: Option<u8>,

@@ -4,8 +4,8 @@ use super::lists::decode_list;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-/// Fields of [`Request::BeginProvisioning`](super::Request::BeginProvisioning). Idempotent per issuer UID:
-/// while an offer is open the same offer is answered again, with the same key and the same quote.
+/// Fields of [`Request::BeginProvisioning`](super::Request::BeginProvisioning). The request is idempotent for
+/// each issuer UID: while an offer is open, the same offer is returned, with the same key and the same quote.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct BeginProvisioning {
     /// UID of the issuer.
@@ -14,7 +14,7 @@ pub struct BeginProvisioning {
     /// The 32-byte nonce hashed into `report_data` (profile `ctk-v1`).
     #[n(1)]
     pub nonce: ByteVec,
-    /// Requests an offer for the next CA of an issuer that holds one. The current CA goes on signing until
+    /// Requests an offer for the next CA of an issuer that has one. The current CA continues to sign until
     /// the next one is accepted. Without `renewal` such an issuer gets no offer.
     #[n(2)]
     pub renewal: bool,
@@ -37,7 +37,7 @@ pub struct CompleteProvisioning {
     #[n(3)]
     #[cbor(decode_with = "decode_list")]
     pub chain: Vec<ByteVec>,
-    /// Wrap formats that are allowed, by name (`kmra-v1-sha256`, `kmra-v1`); empty means all known.
+    /// Wrapped-key formats that are allowed, by name (`kmra-v1-sha256`, `kmra-v1`). An empty list allows all.
     #[n(4)]
     #[cbor(decode_with = "decode_list")]
     pub formats: Vec<String>,

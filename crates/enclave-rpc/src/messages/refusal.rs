@@ -30,17 +30,17 @@ impl Refusal {
 
 macro_rules! refusal_codes {
     ($($(#[doc = $doc:literal])+ $n:literal $name:ident,)+) => {
-        /// Why a request was refused. Names are stable: they stand in conditions, Events and metrics.
+        /// Why a request was refused. Names are stable: they appear in conditions, Events and metrics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
         #[cbor(index_only)]
         #[non_exhaustive]
         pub enum RefusalCode { $($(#[doc = $doc])+ #[n($n)] $name,)+ }
 
         impl RefusalCode {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// The code as it stands in conditions, Events and metrics.
+            /// The code as it appears in conditions, Events and metrics.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
@@ -52,14 +52,14 @@ macro_rules! refusal_codes {
 refusal_codes! {
     /// The frame or message could not be decoded, or a field has a wrong shape.
     0 MalformedMessage,
-    /// The work queue is full; ask again later.
+    /// The work queue is full; send the request again later.
     1 Busy,
     /// An error inside the enclave. The request changed nothing, except that a delivery may have cost an
     /// attempt.
     2 Internal,
-    /// The enclave holds its largest number of issuers.
+    /// The enclave holds its maximum number of issuers.
     3 TooManyIssuers,
-    /// Evidence could not be made by the platform.
+    /// The platform made no evidence.
     4 EvidenceUnavailable,
 
     /// No offer with this id is open for the issuer.
@@ -94,13 +94,13 @@ refusal_codes! {
     24 ChainBroken,
     /// The platform cannot seal.
     25 NoSealing,
-    /// A sealed CA key cannot be opened: it is damaged, or of an unknown form.
+    /// A sealed CA key cannot be opened: it is damaged or has an unknown form.
     26 SealedBlobInvalid,
     /// A CA key was sealed for another issuer, on another machine or by another enclave.
     27 SealedBlobForeign,
     /// A sealed CA key is older than one that this process has held.
     28 SealedBlobOld,
-    /// The CA was delivered, so only its owner can make its next certificate.
+    /// The CA was delivered, so only its owner can renew it.
     29 NotGenerated,
 
     /// The enclave holds no CA key for the issuer.
@@ -113,23 +113,23 @@ refusal_codes! {
     43 RequestKeyUnsupported,
     /// A CA certificate was requested and may not be issued.
     44 RequestForCa,
-    /// A usage is not known.
+    /// A usage is unknown.
     45 UsageUnknown,
     /// Certificate or CRL signing was requested.
     46 UsageForbidden,
     /// A name in the request is reserved, empty or too long.
     47 IdentityForbidden,
-    /// The lifetime cannot be met.
+    /// The requested lifetime cannot be granted.
     48 LifetimeInvalid,
     /// The CA certificate has expired.
     49 CaExpired,
     /// The caller's clock is before the start of the CA's validity or the release of the enclave.
     50 ClockTooEarly,
-    /// A rule of the issuer's policy does not allow it; the message names the rule.
+    /// A rule of the issuer's policy does not allow the certificate; the message names the rule.
     51 PolicyRefused,
     /// The rules of a policy cannot be read.
     52 PolicyMalformed,
-    /// The request's own key usages are not those of its spec.
+    /// Extensions of the PKCS#10 request contradict the Kubernetes object.
     53 ExtensionMismatch,
     /// The CA expires before the shortest lifetime that the request API allows.
     54 CaEndsSoon,

@@ -3,8 +3,8 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-/// Longest sealed CA key, in bytes. The longest chain (8 certificates of 64 KiB) and policy (64 KiB) fit, and
-/// it fits into a Secret.
+/// Maximum length of a sealed CA key, in bytes. The longest chain (8 certificates of 64 KiB) and policy (64
+/// KiB) fit into it, and it fits into a Secret.
 pub const MAX_SEALED_BLOB: usize = 640 << 10;
 
 /// Fields of [`Request::Seal`](super::Request::Seal).
@@ -25,7 +25,7 @@ pub struct Restore {
     #[n(1)]
     pub blob: ByteVec,
     /// Caller's time, Unix seconds. It has no effect: an expired CA is restored, too. Earlier versions
-    /// refused that.
+    /// refused it.
     #[n(2)]
     pub now: i64,
 }

@@ -1,4 +1,4 @@
-//! Connections of clients, and their responses on the way.
+//! Connections of clients, and the responses that are being sent.
 
 use super::threads;
 use crate::endpoint::Stream;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of responses that may wait for a client that does not read.
+/// How many bytes of responses may wait for a client that does not read.
 const MAX_UNREAD: usize = 4 << 20;
 
 /// The connections of a server.
@@ -26,25 +26,25 @@ struct State {
     closed: bool,
 }
 
-/// One client. It is closed when its reader ends, even if others still hold it.
+/// One client. It is closed when its reader ends, even if others still hold a reference to it.
 pub(super) struct Connection {
     number: u64,
     stream: Stream,
     activity_clock: Arc<AtomicU64>,
-    /// The activity clock at its last request; 0: it never sent a whole frame.
+    /// The activity clock at its last request; 0 if it never sent a whole frame.
     last_active: AtomicU64,
-    /// How many of its requests are not answered yet.
+    /// How many of its requests have not been answered yet.
     in_flight: AtomicUsize,
     outbox: Mutex<Outbox>,
 }
 
 #[derive(Default)]
 struct Outbox {
-    /// Responses that are held to be sent with others.
+    /// Responses that wait to be sent with others.
     held: Vec<u8>,
-    /// What the socket did not take at once.
+    /// What the socket did not accept at once.
     unread: Vec<u8>,
-    /// A thread is bringing `unread` to the client.
+    /// Whether a thread is sending `unread` to the client.
     flushing: bool,
     closed: bool,
 }
@@ -101,7 +101,7 @@ impl Connection {
         &self.stream
     }
 
-    /// Whether none of its requests is in flight, and no response is on its way.
+    /// Whether none of its requests is in flight and no response is being sent.
     fn is_idle(&self) -> bool {
         let outbox = lock(&self.outbox);
         let owes = !outbox.held.is_empty() || !outbox.unread.is_empty() || outbox.flushing;
@@ -113,27 +113,27 @@ impl Connection {
         self.number
     }
 
-    /// The client has sent a request.
+    /// Records that the client has sent a request.
     pub(super) fn request_started(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let number = self.activity_clock.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.last_active.store(number, Ordering::Relaxed);
     }
 
-    /// One of its requests is answered.
+    /// Records that one of its requests was answered.
     pub(super) fn request_finished(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Sends a response, and what is held, without ever waiting for the client.
+    /// Sends a response, and those that wait, without ever waiting for the client.
     pub(super) fn respond(self: &Arc<Self>, id: u64, response: &Response) {
         self.hold(id, response);
         self.release();
     }
 
-    /// Holds a response for [`Self::release`], so that one system call sends several.
+    /// Keeps a response until [`Self::release`], so that one system call sends several.
     pub(super) fn hold(&self, id: u64, response: &Response) {
-        let too_long = || Response::refused(RefusalCode::Internal, "the answer is too long");
+        let too_long = || Response::refused(RefusalCode::Internal, "the response is too long");
         let Ok(frame) = codec::encode(id, response).or_else(|_| codec::encode(id, &too_long())) else {
             return;
         };
@@ -143,8 +143,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is held without ever waiting for the client. What its socket does not take at once is left
-    /// to a thread. A client for which too much is left is dropped.
+    /// Sends the responses that wait, without ever waiting for the client. What the socket does not accept at
+    /// once is left to a thread. A client for which too much is left is dropped.
     pub(super) fn release(self: &Arc<Self>) {
         let mut outbox = lock(&self.outbox);
         let frame = std::mem::take(&mut outbox.held);

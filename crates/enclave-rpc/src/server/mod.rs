@@ -1,10 +1,10 @@
-//! The blocking server: one reader thread per connection, one worker per core, one thread that generates
-//! keys.
+//! The blocking server: one reader thread for each connection, one worker for each core, and one thread that
+//! generates keys.
 //!
-//! No client can delay another. Workers never wait for a socket. Queues are bounded in number and bytes,
-//! serve connections in turn, and answer [`RefusalCode::Busy`](crate::RefusalCode::Busy) to whoever has most
-//! in them instead of growing. A connection that breaks the protocol is dropped, and one without requests in
-//! flight makes room for a new one.
+//! No client can delay another. Workers never wait for a socket. Queues are limited in number and bytes and
+//! serve connections in turn. Instead of growing, they answer [`RefusalCode::Busy`](crate::RefusalCode::Busy)
+//! to the connection that has most in them. A connection that breaks the protocol is dropped, and one without
+//! requests in flight makes room for a new one.
 
 mod connection;
 mod queue;
@@ -33,14 +33,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct ServerOptions {
     /// Threads that answer requests; one per core by default.
     pub workers: usize,
-    /// Requests that wait for a worker before further ones are answered `Busy`.
+    /// How many requests may wait for a worker. Further ones are answered `Busy`.
     pub queue: usize,
     /// The same for requests that generate keys
     /// ([`Request::generates_keys`](crate::Request::generates_keys)), which have one thread of their own.
     pub slow_queue: usize,
-    /// Connections at a time. One more takes the place of the oldest that never sent a whole frame, or else
-    /// of the one that has been silent longest without a request in flight. If all have requests in flight,
-    /// the new one is closed.
+    /// Maximum number of connections. One more takes the place of the oldest that never sent a whole frame,
+    /// or else of the one that has been silent longest without a request in flight. If all have requests in
+    /// flight, the new one is closed.
     pub connections: usize,
 }
 
@@ -73,7 +73,7 @@ impl Server {
         Ok(Self { endpoint, listener: Arc::new(listener), stopped: Arc::default() })
     }
 
-    /// Where clients connect to: with the real port if port 0 was given.
+    /// The endpoint to which clients connect, with the real port if port 0 was given.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

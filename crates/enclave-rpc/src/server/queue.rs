@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of requests that may wait, whatever their number.
+/// How many bytes of requests may wait, whatever their number.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// A queue that refuses instead of growing, and serves its owners in turn. An owner that fills it delays only
-/// itself, and when the queue is full its entries give way to those of owners that have less in it.
+/// A queue that refuses entries instead of growing, and serves its owners in turn. An owner that fills it
+/// delays only itself. When the queue is full, the entries of that owner give way to those of owners that
+/// have fewer.
 pub(super) struct Queue<T> {
     capacity: usize,
     state: Mutex<State<T>>,
@@ -15,11 +16,11 @@ pub(super) struct Queue<T> {
 }
 
 struct State<T> {
-    /// Those with entries, in the order of their turns.
+    /// The owners with entries, in the order of their turns.
     owners: VecDeque<Owner<T>>,
     count: usize,
     weight: usize,
-    /// How many threads wait in [`Queue::pop`]. Waking nobody costs as much as waking somebody.
+    /// How many threads wait in [`Queue::pop`]. To wake nobody costs as much as to wake a thread.
     waiting: usize,
     closed: bool,
 }
@@ -36,7 +37,7 @@ impl<T> Queue<T> {
         Self { capacity: capacity.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Adds an entry. The entries that are returned were not added, or were displaced; the caller tells their
+    /// Adds an entry. Returns the entries that were not added or were displaced; the caller tells their
     /// owners.
     pub(super) fn push(&self, owner: u64, entry: T, weight: usize) -> Vec<T> {
         let mut state = self.lock();
@@ -69,12 +70,12 @@ impl<T> Queue<T> {
         }
     }
 
-    /// An entry, if one waits.
+    /// The next entry, if there is one.
     pub(super) fn try_pop(&self) -> Option<T> {
         self.lock().next()
     }
 
-    /// Waits for an entry; `None` once the queue is closed. What still waits then is dropped.
+    /// Waits for an entry; `None` once the queue is closed. Entries that still wait then are dropped.
     pub(super) fn pop(&self) -> Option<T> {
         let mut state = self.lock();
         loop {
@@ -105,15 +106,15 @@ impl<T> Queue<T> {
 
 impl<T> State<T> {
     /// The owners whose last entries are displaced by one more entry of this owner, each named once for every
-    /// entry; `None`: the new entry is not added.
+    /// entry; `None` if the new entry is not added.
     ///
-    /// What is scarce, places or bytes, is taken from the owner that has most of it, as long as that is more
-    /// than the new entry's owner would then have.
+    /// Whatever is scarce, places or bytes, is taken from the owner that has most of it, as long as that is
+    /// more than the owner of the new entry would then have.
     fn victims(&self, owner: u64, weight: usize, capacity: usize) -> Option<Vec<u64>> {
         if self.count < capacity && self.weight.saturating_add(weight) <= MAX_WEIGHT {
             return Some(Vec::new());
         }
-        // Number, places and bytes of each, as they would be.
+        // The places and bytes of each owner, as they would be.
         let mut left: Vec<(u64, usize, usize)> =
             self.owners.iter().map(|one| (one.number, one.entries.len(), one.weight)).collect();
         let own = left.iter().find(|one| one.0 == owner);
@@ -142,7 +143,7 @@ impl<T> State<T> {
         }
     }
 
-    /// The last entry of an owner: the first has waited longest.
+    /// The last entry of an owner, because the first one has waited longest.
     fn take_last(&mut self, number: u64) -> Option<T> {
         let at = self.owners.iter().position(|one| one.number == number)?;
         let owner = self.owners.get_mut(at)?;

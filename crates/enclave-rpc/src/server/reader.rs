@@ -1,4 +1,4 @@
-//! From a connection to the queues.
+//! Reads requests from a connection into the queues.
 
 use super::connection::{Connection, Connections};
 use super::worker::{Job, Queues};
@@ -8,19 +8,18 @@ use std::io::BufReader;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client that has begun a frame must finish it, and one that has responses to read must read them, within
-/// this time.
+/// Time limit for a client to finish a frame that it has begun, and to read the responses for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a connection from its beginning to its end.
 pub(super) fn run_reader(connection: &Arc<Connection>, connections: &Connections, queues: &Queues) {
     read_frames(connection, queues);
-    // Nobody waits for the rest of its requests, which would still take their turns.
+    // Nobody waits for the rest of its requests, and they would still take their turns.
     queues.forget(connection);
     connections.end(connection);
 }
 
-/// Reads frames until the client ends or breaks the protocol.
+/// Reads frames until the client ends the connection or breaks the protocol.
 fn read_frames(connection: &Arc<Connection>, queues: &Queues) {
     let mut stream = BufReader::new(connection.stream());
     loop {
@@ -42,8 +41,9 @@ fn read_frames(connection: &Arc<Connection>, queues: &Queues) {
 fn dispatch(connection: &Arc<Connection>, frame: &Frame, queues: &Queues) -> Result<(), Error> {
     let request: crate::Request = match codec::decode_known(&frame.body) {
         Ok(request) => request,
-        // The frame is whole, so the client is not out of step, and loses this request only. One connection
-        // serves all issuers: a request of one of them must not end it for the others.
+        // The frame is whole, so client and server still agree on where the next one begins, and the client
+        // loses only this request. One connection serves all issuers: a request for one of them must not end
+        // it for the others.
         Err(error @ (Error::MessageNotKnown | Error::MessageMalformed)) => {
             connection.respond(frame.id, &malformed(&error));
             return Ok(());
@@ -55,7 +55,7 @@ fn dispatch(connection: &Arc<Connection>, frame: &Frame, queues: &Queues) -> Res
     let job = Job { connection: Arc::clone(connection), id: frame.id, request };
     for Job { connection, id, .. } in queue.push(connection.number(), job, frame.body.len()) {
         connection.request_finished();
-        let busy = Response::refused(RefusalCode::Busy, "the enclave has too much work; ask again later");
+        let busy = Response::refused(RefusalCode::Busy, "the enclave is busy; send the request again later");
         connection.respond(id, &busy);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-/// Threads do no deep work. Their stacks are small because enclave memory is scarce.
+/// The threads never recurse deeply. Their stacks are small because the memory of an enclave is scarce.
 const STACK: usize = 512 << 10;
 
 pub(super) fn builder(name: &str) -> thread::Builder {

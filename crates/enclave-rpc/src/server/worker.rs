@@ -1,4 +1,4 @@
-//! From a queue to the handler, and its response to the connection.
+//! Takes requests from a queue to the handler, and its responses to the connections.
 
 use super::connection::Connection;
 use super::queue::Queue;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-/// How many responses a worker holds while further requests wait, to send them together.
+/// How many responses a worker keeps while further requests wait, in order to send them together.
 const MAX_HELD: usize = 4;
 /// After a request that took this long, responses are sent at once.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// Answers requests. Called from many threads at once; a panic answers that one request with
+/// Answers requests. It is called from many threads at once. If it panics, that request is answered with
 /// [`RefusalCode::Internal`].
 pub trait Handler: Send + Sync {
     /// Answers one request.
@@ -33,7 +33,7 @@ pub(super) struct Job {
 /// The queues of a server.
 pub(super) struct Queues {
     pub(super) quick: Queue<Job>,
-    /// Of requests that generate keys.
+    /// The queue of the requests that generate keys.
     pub(super) slow: Queue<Job>,
 }
 
@@ -70,13 +70,13 @@ fn work(handler: &dyn Handler, queue: &Queue<Job>) {
     let mut was_slow = false;
     loop {
         let next = queue.try_pop();
-        // After slow work more slow work comes, and a response does not wait for that.
+        // After a slow request others are likely to be slow, and a response should not wait for them.
         if next.is_none() || held.len() >= MAX_HELD || was_slow {
             held.drain(..).for_each(|connection| connection.release());
         }
         let Some(Job { connection, id, request }) = next.or_else(|| queue.pop()) else { return };
         let started = Instant::now();
-        // This thread touches the handler's state only through the handler's own locks, so a panic leaves
+        // This thread changes the handler's state only under the handler's own locks, so a panic leaves
         // nothing half done here.
         let response = catch_unwind(AssertUnwindSafe(|| handler.handle(request)))
             .unwrap_or_else(|_| Response::refused(RefusalCode::Internal, "a fault inside the enclave"));

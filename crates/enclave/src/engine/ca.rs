@@ -19,7 +19,7 @@ impl Engine {
     pub(super) fn generate_ca(&self, request: &GenerateCa) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let now = check_clock(request.now)?;
-        // Before expensive work. Whether the CA is taken is decided when it is installed.
+        // Checked before the expensive work. Whether the CA is accepted is decided when it is installed.
         if self.state.ca(&request.issuer_uid).is_some() {
             return Err(refusals::not_installed(InstallError::Provisioned));
         }
@@ -28,7 +28,7 @@ impl Engine {
         if request.path_length.zip(depth).is_some_and(|(path_length, depth)| depth > path_length) {
             return Err(refuse(
                 RefusalCode::PolicyMalformed,
-                "the policy cannot be read: its CA depth is more than the CA's path length allows",
+                "the policy cannot be read: its caDepth is more than the path length of the CA allows",
             ));
         }
         let subject = CaSubject {
@@ -47,8 +47,8 @@ impl Engine {
         Ok(ca.info(installed.map_err(refusals::not_installed)?))
     }
 
-    /// Whatever was fixed when the CA was generated is fixed for the next one, too. The next certificate of a
-    /// delivered CA is its owner's to make.
+    /// What was fixed when the CA was generated is also fixed for the next one. Only the owner of a delivered
+    /// CA can make its next certificate.
     pub(super) fn renew_ca(&self, request: &RenewCa) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let now = check_clock(request.now)?;
@@ -57,7 +57,7 @@ impl Engine {
         if !current.is_generated() {
             return Err(refuse(
                 RefusalCode::NotGenerated,
-                "the CA key was delivered: only its owner can make its next certificate",
+                "the CA key was delivered, so only its owner can renew the certificate",
             ));
         }
         let key = match &request.new_key {

@@ -1,11 +1,11 @@
-//! Checks of what every request brings, and the serial numbers of what is issued.
+//! Checks of the fields that every request has, and the serial numbers of certificates.
 
 use super::refusals::{self, refuse};
 use crate::{RELEASE_DATE, keys};
 use tcs_enclave_rpc::{MAX_ISSUER_UID, Refusal, RefusalCode, Texts};
 use tcs_x509::{Policy, PolicyRules};
 
-/// Keeps what cannot be a Kubernetes UID out of logs and tables. Any other text would do as a key.
+/// Keeps text that cannot be a Kubernetes UID out of logs and tables. Otherwise any text would work as a key.
 pub(super) fn check_uid(uid: &str) -> Result<(), Refusal> {
     let graphic = uid.bytes().all(|byte| byte.is_ascii_graphic());
     if graphic && (1..=MAX_ISSUER_UID).contains(&uid.len()) {
@@ -18,7 +18,7 @@ pub(super) fn check_uid(uid: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Takes the caller's time, Unix seconds. It comes from the untrusted side, but this program cannot run
+/// Accepts the caller's time, in Unix seconds. It comes from the untrusted side, but this program cannot run
 /// before its release.
 pub(super) fn check_clock(now: i64) -> Result<u64, Refusal> {
     if now < RELEASE_DATE {
@@ -27,7 +27,7 @@ pub(super) fn check_clock(now: i64) -> Result<u64, Refusal> {
     u64::try_from(now).map_err(refusals::internal)
 }
 
-/// Parses the rules of a policy as they stand in a message.
+/// Parses the rules of a policy from a message.
 pub(super) fn parse_policy(rules: &tcs_enclave_rpc::Policy) -> Result<Policy, Refusal> {
     fn list(texts: Option<&Texts>) -> Option<&[String]> {
         texts.map(|Texts(all)| all.as_slice())

@@ -1,4 +1,4 @@
-//! From a request to who answers it, and what the enclave tells of itself.
+//! Passes each request to the part of the engine that answers it, and describes the enclave.
 
 use super::Engine;
 use super::checks::check_uid;

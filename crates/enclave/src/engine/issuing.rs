@@ -1,4 +1,4 @@
-//! From a certificate request to a certificate.
+//! Issues a certificate for a certificate request.
 
 use super::Engine;
 use super::checks::{check_uid, parse_policy, serial};

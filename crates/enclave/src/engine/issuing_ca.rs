@@ -12,14 +12,15 @@ pub(super) const GENERATED: &str = "generated";
 
 /// The issuing CA of an issuer.
 pub(super) struct IssuingCa {
-    /// Shared with the certificate that follows this one, if the key stays.
+    /// Shared with the CA that replaces this one, if the key stays.
     pub(super) key: Arc<dyn CaSigner>,
     pub(super) chain: CaChain,
-    /// The policy that was fixed when the CA was made, as it stood in the message. It is sealed so.
+    /// The policy that was fixed when the CA was made, as the message contained it. It is sealed in this
+    /// form.
     pub(super) rules: Option<tcs_enclave_rpc::Policy>,
     /// The same, parsed.
     pub(super) policy: Option<Policy>,
-    /// Its `generation` is 0: a CA gets one only when it is installed.
+    /// Its `generation` is 0 until the CA is installed.
     info: CaInfo,
 }
 
@@ -61,14 +62,14 @@ impl IssuingCa {
         &self.info.fingerprint
     }
 
-    /// What is told of it, with the generation of its key.
+    /// Its description for callers, with the generation of its key.
     pub(super) fn info(&self, generation: u64) -> CaInfo {
         CaInfo { generation, ..self.info.clone() }
     }
 }
 
-/// Checks that the key belongs to the issuing CA's certificate. A signature over a challenge proves it for
-/// every algorithm; the public halves of private keys can be wrong.
+/// Checks that the key belongs to the certificate of the issuing CA. A signature over a challenge proves it
+/// for every algorithm, whereas the public half that a private key names can be wrong.
 pub(super) fn check_key_matches(key: &dyn CaSigner, chain: &CaChain) -> Result<(), Refusal> {
     let challenge: [u8; 32] = keys::random().map_err(refusals::internal)?;
     let signature = key.sign(&challenge).map_err(refusals::internal)?;

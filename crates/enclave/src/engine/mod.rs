@@ -1,5 +1,5 @@
-//! Answers requests. `dispatch` knows them all; each of the others does one kind of work on what `state`
-//! holds.
+//! Answers requests. `dispatch` passes each request on; each of the other modules does one kind of work on
+//! what `state` holds.
 
 mod ca;
 mod checks;
@@ -24,15 +24,15 @@ pub struct Engine {
     keys: Box<dyn KeyProvider>,
     /// Random, 16 bytes.
     boot_id: [u8; 16],
-    /// `None`: the platform cannot seal.
+    /// `None` if the platform cannot seal.
     sealer: Option<Sealer>,
     state: State<IssuingCa>,
 }
 
 impl Engine {
-    /// An engine on this platform that holds no key yet, and whose keys will live with this provider.
+    /// An engine on this platform without any CA. `keys` generates and holds its keys.
     ///
-    /// Fails if the system has no random numbers, or if the platform can seal and does not give its sealing
+    /// Fails if the system has no random numbers, or if the platform can seal but does not give its sealing
     /// key.
     pub fn new(platform: Box<dyn TeePlatform>, keys: Box<dyn KeyProvider>) -> Result<Self, Error> {
         let sealer = platform.sealing_key()?.map(Sealer::new).transpose()?;

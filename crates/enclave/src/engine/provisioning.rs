@@ -1,4 +1,4 @@
-//! From the offer to the CA key.
+//! Provisioning: from the offer to the CA key.
 
 use super::Engine;
 use super::checks::{check_clock, check_uid};
@@ -32,12 +32,12 @@ impl Engine {
                 ));
             }
             BeginOffer::Provisioned => {
-                return Err(refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"));
+                return Err(refuse(RefusalCode::AlreadyProvisioned, "the issuer already has a CA key"));
             }
             BeginOffer::Full => {
                 return Err(refuse(
                     RefusalCode::TooManyIssuers,
-                    "the enclave holds as many issuers as it can",
+                    "the enclave already holds the maximum number of issuers",
                 ));
             }
             BeginOffer::Make(reservation) => {
@@ -49,12 +49,14 @@ impl Engine {
         Ok(show_offer(&open))
     }
 
-    /// What was fixed for a generated CA holds for the one that follows, so that one must be generated, too.
+    /// What was fixed for a generated CA also applies to the next one, so the next one must be generated,
+    /// too.
     fn check_deliverable(&self, issuer: &str) -> Result<(), Refusal> {
         match self.state.ca(issuer) {
-            Some(ca) if ca.is_generated() => {
-                Err(refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA that was generated here"))
-            }
+            Some(ca) if ca.is_generated() => Err(refuse(
+                RefusalCode::AlreadyProvisioned,
+                "the issuer already has a CA that was made in the enclave",
+            )),
             _ => Ok(()),
         }
     }
@@ -70,8 +72,8 @@ impl Engine {
         Ok(Offer { id, nonce, key, evidence })
     }
 
-    /// What can be refused without the private key is refused first, and not counted. From the unwrapping on,
-    /// every refusal is counted.
+    /// What can be refused without the private key is refused first and not counted. Every refusal after the
+    /// start of the unwrapping is counted.
     pub(super) fn complete_provisioning(&self, request: &CompleteProvisioning) -> Result<CaInfo, Refusal> {
         let uid = &request.issuer_uid;
         check_uid(uid)?;
@@ -92,8 +94,8 @@ impl Engine {
         Ok(ca.info(generation))
     }
 
-    /// A refusal after the unwrapping began. It says how many attempts are left, and closes the offer if none
-    /// is.
+    /// A refusal after the start of the unwrapping. It says how many attempts are left, and closes the offer
+    /// if none is left.
     fn counted(&self, issuer: &str, offer: &Offer, left: u32, refusal: &Refusal) -> Refusal {
         let note = if left == 0 {
             self.state.close_exhausted(issuer, offer);
@@ -117,7 +119,7 @@ fn show_offer(open: &OpenOffer) -> tcs_enclave_rpc::Offer {
     }
 }
 
-/// Has the offer's key unwrap the delivered key, and proves that this belongs to the certificate.
+/// Lets the key of the offer unwrap the delivered key, and checks that the result belongs to the certificate.
 fn unwrap_key(
     offer: &Offer,
     wrapped: &[u8],
@@ -129,19 +131,19 @@ fn unwrap_key(
     Ok(key)
 }
 
-/// Refuses the certificate of the current CA, and one that verifiers could not tell from it.
+/// Refuses the certificate of the current CA, and one that verifiers could not distinguish from it.
 fn check_next_ca(current: Option<&IssuingCa>, next: &CaChain) -> Result<(), Refusal> {
     let Some(current) = current else { return Ok(()) };
     if next.issuing().der() == current.chain.issuing().der() {
         return Err(refuse(
             RefusalCode::CertificateUnsupported,
-            "this is the certificate of the present CA; deliver the next one",
+            "this is the certificate of the current CA; deliver that of the next one",
         ));
     }
     if !next.can_be_told_from(&current.chain) {
         return Err(refuse(
             RefusalCode::CertificateUnsupported,
-            "the next CA certificate has the name of the present one, another key, and no subject key identifier to tell them \
+            "the next CA certificate has the name of the current one, another key, and no subject key identifier to tell them \
              apart: verifiers that trust both could try the wrong one; make it with another name, or both with the identifier",
         ));
     }
@@ -166,6 +168,6 @@ fn no_offer(reason: OfferError) -> Refusal {
                 "the offer is closed after its last attempt: attest and wrap again",
             )
         },
-        OfferError::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
+        OfferError::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer already has a CA key"),
     }
 }

@@ -1,4 +1,4 @@
-//! What errors of the crates and modules below become on the wire.
+//! Maps the errors of the modules and crates below to refusals.
 
 use super::state::InstallError;
 use crate::keys::KeyError;
@@ -10,7 +10,7 @@ pub(super) fn refuse(code: RefusalCode, message: &str) -> Refusal {
     Refusal::new(code, message)
 }
 
-/// An error that no input should cause. Its text goes no further than the log of this process.
+/// An error that no input should cause. Its text is written only to the log of this process.
 pub(super) fn internal(error: impl Display) -> Refusal {
     crate::log(format_args!("internal fault: {error}"));
     refuse(RefusalCode::Internal, "a fault inside the enclave")
@@ -43,8 +43,8 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::CertificateNotYetValid => RefusalCode::CertificateNotYetValid,
         Error::CertificateUnsupported(_) => RefusalCode::CertificateUnsupported,
         Error::ChainBroken(_) => RefusalCode::ChainBroken,
-        // CheckFailed, Signing, Encoding: the enclave contradicts itself. New variants are internal until
-        // they have a code.
+        // `CheckFailed`, `Signing` and `Encoding` mean a fault in the enclave. New variants are internal
+        // until they have a code of their own.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())
@@ -58,7 +58,8 @@ pub(super) fn keywrap(error: tcs_keywrap::Error) -> Refusal {
         Error::WrapFormatForbidden { .. } => RefusalCode::WrapFormatForbidden,
         Error::PrivateKeyMalformed { .. } => RefusalCode::PrivateKeyMalformed,
         Error::PrivateKeyUnsupported { .. } => RefusalCode::PrivateKeyUnsupported,
-        // The others concern the public key and names of formats; unwrapping does not cause them.
+        // The other errors concern the public key and the names of formats, and unwrapping does not cause
+        // them.
         _ => return internal(error),
     };
     refuse(code, &error.to_string())
@@ -78,17 +79,19 @@ pub(super) fn key(error: KeyError) -> Refusal {
 
 pub(super) fn not_installed(error: InstallError) -> Refusal {
     match error {
-        InstallError::Provisioned => refuse(RefusalCode::AlreadyProvisioned, "the issuer holds a CA key"),
-        InstallError::Full => {
-            refuse(RefusalCode::TooManyIssuers, "the enclave holds as many issuers as it can")
+        InstallError::Provisioned => {
+            refuse(RefusalCode::AlreadyProvisioned, "the issuer already has a CA key")
         }
-        // Another renewal was faster, or the issuer is gone: the caller looks again.
+        InstallError::Full => {
+            refuse(RefusalCode::TooManyIssuers, "the enclave already holds the maximum number of issuers")
+        }
+        // Another renewal was faster, or the issuer was destroyed. The caller has to look again.
         InstallError::Changed => {
             refuse(RefusalCode::AlreadyProvisioned, "the issuer's CA has changed meanwhile")
         }
         InstallError::Old => refuse(
             RefusalCode::SealedBlobOld,
-            "the sealed CA key is older than one that the issuer had since; restore the newest",
+            "the issuer has had a newer CA key since; restore the newest one",
         ),
     }
 }
@@ -97,17 +100,17 @@ pub(super) fn not_opened(error: SealError) -> Refusal {
     match error {
         SealError::Invalid => refuse(
             RefusalCode::SealedBlobInvalid,
-            "the sealed CA key is damaged or of a form that this version does not know",
+            "the sealed CA key is damaged, or has a form that this version does not know",
         ),
         SealError::OtherIssuer => {
-            refuse(RefusalCode::SealedBlobForeign, "the sealed CA key is another issuer's")
+            refuse(RefusalCode::SealedBlobForeign, "the sealed CA key belongs to another issuer")
         }
         SealError::OtherMachine => {
             refuse(RefusalCode::SealedBlobForeign, "the CA key was sealed on another machine")
         }
         SealError::OtherEnclave => refuse(
             RefusalCode::SealedBlobForeign,
-            "the CA key was sealed by another enclave; another version of it is one",
+            "the CA key was sealed by another enclave; each version of the program is a different enclave",
         ),
     }
 }
@@ -116,7 +119,7 @@ pub(super) fn not_opened(error: SealError) -> Refusal {
 mod tests {
     use super::*;
 
-    /// Names agree on both sides, so that documentation needs one table.
+    /// The names of the codes are the same on both sides, so that the documentation needs one table.
     #[test]
     fn codes_keep_their_names() {
         use tcs_keywrap::Error as K;

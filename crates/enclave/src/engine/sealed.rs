@@ -1,4 +1,4 @@
-//! CAs that are sealed, and restored after a restart.
+//! Seals CAs, and restores them after a restart.
 
 use super::Engine;
 use super::checks::check_uid;
@@ -10,7 +10,7 @@ use tcs_enclave_rpc::{CaInfo, Refusal, RefusalCode, Restore, Seal, Sealed};
 use tcs_x509::{CaCertificate, CaChain};
 
 impl Engine {
-    /// Offers are never sealed: a delivery that has not come can be asked for again.
+    /// Offers are never sealed: a delivery that has not arrived can be requested again.
     pub(super) fn seal_ca(&self, request: &Seal) -> Result<Sealed, Refusal> {
         check_uid(&request.issuer_uid)?;
         let sealer = self.sealer()?;
@@ -26,10 +26,10 @@ impl Engine {
         Ok(Sealed { blob: blob.into(), generation })
     }
 
-    /// Everything except the validity is checked as if it came for the first time: the blob says only who
-    /// sealed it. The validity was checked when the CA was accepted, and is checked at every issuance. So a
-    /// CA whose certificate has expired is restored and can be renewed, and a clock that is wrong for a
-    /// moment keeps no key away.
+    /// Everything except the validity is checked as if the CA were new: the blob only proves who sealed it.
+    /// The validity was checked when the CA was accepted, and is checked for every certificate. So a CA whose
+    /// certificate has expired is restored and can be renewed, and a clock that is wrong for a while does not
+    /// cost a key.
     pub(super) fn restore_ca(&self, request: &Restore) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let opened = self.sealer()?.open(&request.issuer_uid, &request.blob).map_err(refusals::not_opened)?;

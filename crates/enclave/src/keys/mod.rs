@@ -1,8 +1,8 @@
-//! Where keys live: the seam between the engine and what holds private keys.
+//! The interface between the engine and what holds private keys.
 //!
 //! A private key is never handed out, except as the record that is sealed. A [`QuoteKey`] unwraps a delivered
-//! key itself and answers with a [`CaSigner`]; a `CaSigner` signs itself. So a PKCS#11 token, whose keys
-//! cannot be read, is a [`KeyProvider`] like the software one.
+//! key itself and returns a [`CaSigner`], and a `CaSigner` signs itself. So a PKCS#11 token, whose keys
+//! cannot be read, can be a [`KeyProvider`] like the software one.
 
 mod software;
 #[cfg(test)]
@@ -18,9 +18,9 @@ use tcs_keywrap::WrapFormat;
 use tcs_x509::KeyAlgorithm;
 use zeroize::Zeroizing;
 
-/// Generates keys, and takes back those that were sealed.
+/// Generates keys, and restores those that were sealed.
 pub trait KeyProvider: Send + Sync {
-    /// Generates the key pair of an offer: RSA-3072 with e = 65537. May take half a second.
+    /// Generates the key pair of an offer: RSA-3072 with the exponent 65537. May take half a second.
     fn generate_quote_key(&self) -> Result<Box<dyn QuoteKey>, Error>;
 
     /// Generates a CA key. An RSA key may take half a second.
@@ -28,11 +28,11 @@ pub trait KeyProvider: Send + Sync {
     /// Fails with [`KeyError::Unsupported`] if the provider does not generate keys of this algorithm.
     fn generate_ca_key(&self, algorithm: KeyAlgorithm) -> Result<Arc<dyn CaSigner>, KeyError>;
 
-    /// Takes a CA key back from [`CaSigner::to_record`].
+    /// Restores a CA key from the result of [`CaSigner::to_record`].
     fn restore_ca_key(&self, record: &[u8]) -> Result<Arc<dyn CaSigner>, KeyError>;
 }
 
-/// The key pair of an offer. Its public half stands in the quote.
+/// The key pair of an offer. The quote binds its public half.
 pub trait QuoteKey: Send + Sync {
     /// The public half.
     fn public(&self) -> &QuotePublicKey;
@@ -40,7 +40,7 @@ pub trait QuoteKey: Send + Sync {
     /// Unwraps a CA key that was wrapped for this key (docs/protocol.md, "Wrapped keys"), if its format is
     /// one of `allowed`.
     ///
-    /// That the key belongs to a certificate is not checked here.
+    /// Does not check that the key belongs to a certificate.
     fn unwrap(&self, wrapped: &[u8], allowed: &[WrapFormat]) -> Result<UnwrappedCaKey, KeyError>;
 }
 
@@ -54,17 +54,17 @@ pub struct UnwrappedCaKey {
 
 /// The private key of a CA: RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519.
 ///
-/// It signs with the algorithm that follows from the key alone: [`tcs_x509::Signer::sign`].
+/// The key alone determines the signature algorithm: [`tcs_x509::Signer::sign`].
 pub trait CaSigner: tcs_x509::Signer + Send + Sync {
     /// The public half, DER `SubjectPublicKeyInfo`.
     fn spki(&self) -> Result<Vec<u8>, Error>;
 
-    /// What the provider needs to hold this key again after a restart. It may be the private key itself, so
-    /// it goes nowhere but into a sealed blob (docs/protocol.md, "Sealed CA keys").
+    /// What the provider needs to restore this key after a restart. It may be the private key itself, so it
+    /// is only ever written into a sealed blob (docs/protocol.md, "Sealed CA keys").
     fn to_record(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
 }
 
-/// Why there is no key to sign with.
+/// Why there is no key that can sign.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

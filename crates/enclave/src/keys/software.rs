@@ -1,4 +1,4 @@
-//! The software key provider, on aws-lc-rs: keys live in the memory of this process and nowhere else.
+//! The software key provider, with aws-lc-rs: keys exist only in the memory of this process.
 
 use super::{CaSigner, KeyError, KeyProvider, QuoteKey, UnwrappedCaKey};
 use crate::Error;
@@ -58,7 +58,7 @@ impl QuoteKey for SoftwareQuoteKey {
         &self.public
     }
 
-    /// The PKCS#8 is wiped on every way out.
+    /// The PKCS#8 structure is wiped however this function ends.
     fn unwrap(&self, wrapped: &[u8], allowed: &[WrapFormat]) -> Result<UnwrappedCaKey, KeyError> {
         let unwrapped = tcs_keywrap::unwrap(&self.private, wrapped, allowed)?;
         let signer = Arc::new(SoftwareCaKey::from_pkcs8(&unwrapped.pkcs8)?);
@@ -163,7 +163,7 @@ fn ecdsa_algorithm(curve: ObjectIdentifier) -> Option<&'static EcdsaSigningAlgor
 }
 
 /// `PrivateKeyInfo ::= SEQUENCE { version, privateKeyAlgorithm, privateKey OCTET STRING, … }` (RFC 5208,
-/// section 5). An encrypted PKCS#8 structure, PKCS#1 and SEC1 begin otherwise.
+/// section 5). An encrypted PKCS#8 structure, PKCS#1 and SEC 1 have other beginnings.
 fn pkcs8_algorithm(der: &[u8]) -> der::Result<AlgorithmIdentifierRef<'_>> {
     let mut outer = SliceReader::new(der)?;
     let algorithm = outer.sequence(|inner| {

@@ -1,4 +1,4 @@
-//! What every key provider must do. Each provider's tests call [`run`].
+//! What every key provider must do. The tests of each provider call [`run`].
 
 use super::{CaSigner, KeyError, KeyProvider};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -11,7 +11,7 @@ use tcs_x509::KeyAlgorithm;
 
 const MESSAGE: &[u8] = b"to be signed";
 
-/// All of it.
+/// Runs all tests of the suite.
 pub(crate) fn run(provider: &dyn KeyProvider) {
     quote_keys_are_new_each_time(provider);
     every_kind_of_ca_key_is_unwrapped_signs_and_is_restored(provider);
@@ -47,7 +47,7 @@ fn what_cannot_be_unwrapped_is_refused_by_its_reason(provider: &dyn KeyProvider)
     assert!(matches!(error(&damaged, WrapFormat::ALL), KeyError::Unwrap(UnwrapError::WrappedKeyInvalid)));
     let forbidden = error(&wrap(&pkcs8, WrapFormat::KmraV1), &[WrapFormat::KmraV1Sha256]);
     assert!(matches!(forbidden, KeyError::Unwrap(UnwrapError::WrapFormatForbidden { .. })));
-    // RSA with an empty private key: right in shape only.
+    // An RSA key with an empty private key: only its outer structure is right.
     let empty = [0x30, 0x14, 2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0, 4, 0];
     let empty = error(&wrap(&empty, WrapFormat::KmraV1Sha256), WrapFormat::ALL);
     assert!(matches!(empty, KeyError::Malformed));

@@ -14,8 +14,8 @@ const TREE: &str = "/dev/attestation";
 /// Written from Gramine's source. It has never run on SGX hardware.
 pub struct Gramine {
     tree: PathBuf,
-    /// Held while a quote is made. The files belong to the whole process, so one thread could have the
-    /// other's data quoted.
+    /// Held while a quote is made. The files belong to the whole process: without the lock, one thread could
+    /// get a quote over another thread's data.
     quoting: Mutex<()>,
 }
 
@@ -70,7 +70,7 @@ impl TeePlatform for Gramine {
         let parsed = SgxQuoteV3::parse(&quote)
             .map_err(|_| Error::EvidenceUnusable("it is not an SGX quote of version 3"))?;
         if parsed.report_data() != *report_data {
-            return Err(Error::EvidenceUnusable("the quote is over other report data than requested"));
+            return Err(Error::EvidenceUnusable("the quote covers other report data than requested"));
         }
         Ok(Evidence::SgxQuote(quote))
     }

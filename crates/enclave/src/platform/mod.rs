@@ -1,5 +1,5 @@
-//! Trusted execution environments: where evidence and sealing keys come from. The command line names the
-//! platform; nothing falls back to another one.
+//! Trusted execution environments, which make evidence and sealing keys. The command line names the platform,
+//! and nothing falls back to another one.
 
 use crate::Error;
 use std::path::PathBuf;
@@ -17,10 +17,11 @@ pub use tee_platform::{Assurance, SealingKey, TeePlatform};
 /// The names of all platforms, built in or not.
 const PLATFORMS: &str = "gramine, simulation";
 
-/// What the command line says about platforms. Each option belongs to one platform, and the others refuse it.
+/// The options of platforms on the command line. Each option belongs to one platform, and the others refuse
+/// it.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformOptions {
-    /// Folder of the simulated platform.
+    /// Directory of the simulated platform.
     pub folder: Option<PathBuf>,
 }
 

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 /// A simulated SGX platform. It protects nothing.
 ///
-/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it.
-/// With a file `without-sealing` in its folder it cannot seal, as the Gramine platform cannot in this
+/// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it. If
+/// its directory contains a file `without-sealing`, it cannot seal, like the Gramine platform in this
 /// version.
 pub struct Simulation {
     platform: Platform,
@@ -20,7 +20,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Opens the simulated platform kept in this folder, and measures the running program.
+    /// Opens the simulated platform in this directory, and measures the running program.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let platform = Platform::open(folder).map_err(|error| Error::Simulation(error.to_string()))?;
         let mrenclave = measure_self()
@@ -47,7 +47,8 @@ impl TeePlatform for Simulation {
         quote.map(Evidence::SgxQuote).map_err(|error| Error::Simulation(error.to_string()))
     }
 
-    /// As EGETKEY derives it from MRENCLAVE: another program or another platform gets another key.
+    /// Like the key that EGETKEY derives from MRENCLAVE: another program or another platform gets another
+    /// key.
     fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
         if !self.seals {
             return Ok(None);

@@ -12,13 +12,13 @@ pub trait TeePlatform: Send + Sync {
     /// The kind of evidence that it makes: [`Evidence::kind`].
     fn evidence_kind(&self) -> &'static str;
 
-    /// How far it protects keys.
+    /// How far it protects keys and enforces the policy.
     fn assurance(&self) -> Assurance;
 
     /// Makes evidence over 64 bytes of the caller's choice (`report_data`).
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error>;
 
-    /// The key that this enclave seals with on this machine. `None`: the platform cannot seal.
+    /// The key with which this enclave seals on this machine; `None` if the platform cannot seal.
     fn sealing_key(&self) -> Result<Option<SealingKey>, Error>;
 }
 

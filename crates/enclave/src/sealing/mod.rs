@@ -2,8 +2,8 @@
 //! (docs/protocol.md, "Sealed CA keys").
 //!
 //! A blob is CBOR: version, header, AES-256-GCM ciphertext. The header is the additional data. The key is
-//! derived from the platform's by HKDF-SHA-256 (RFC 5869) with a salt of the blob's own, so that no two blobs
-//! share key and nonce. Whoever has no memory cannot see that an old blob is put back:
+//! derived from the platform's key by HKDF-SHA-256 (RFC 5869) with a salt for each blob, so that no two blobs
+//! share a key and a nonce. Without memory nobody can notice that an old blob was put back, so
 //! [`Unsealed::generation`] is compared with what this process has held.
 
 use crate::Error;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 const INFO: &[u8] = b"tcs-sealed-ca-v1";
 const KEY_ID_INFO: &[u8] = b"tcs-sealed-ca-v1 key id";
-/// More certificates than any accepted chain has.
+/// More certificates than an accepted chain can have.
 const MAX_CERTIFICATES: usize = 16;
 
 /// Seals and opens CA keys.
@@ -31,7 +31,8 @@ pub(crate) struct Sealer {
 
 /// What is sealed.
 pub(crate) struct Contents<'a> {
-    /// The key's record ([`crate::keys::CaSigner::to_record`]): of a software key, unencrypted PKCS#8.
+    /// The record of the key ([`crate::keys::CaSigner::to_record`]). For a software key it is unencrypted
+    /// PKCS#8.
     pub(crate) key: &'a [u8],
     /// Certificates as they were delivered, DER.
     pub(crate) chain: Vec<&'a [u8]>,
@@ -44,20 +45,20 @@ pub(crate) struct Contents<'a> {
 /// A blob that was opened. The key is wiped when this is dropped.
 pub(crate) struct Unsealed {
     plain: Zeroizing<Vec<u8>>,
-    /// Number of the key among those of the issuer. It grows.
+    /// Number of the key among those of the issuer. It grows with every new key.
     pub(crate) generation: u64,
 }
 
 /// Why a blob does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SealError {
-    /// It is damaged, or of a form that this version does not know.
+    /// It is damaged, or has a form that this version does not know.
     Invalid,
     /// It belongs to another issuer.
     OtherIssuer,
     /// It was sealed on another machine.
     OtherMachine,
-    /// It was sealed by another enclave, for example by another version of it.
+    /// It was sealed by another enclave, for example by another version of the program.
     OtherEnclave,
 }
 
@@ -222,8 +223,8 @@ impl Unsealed {
     }
 }
 
-/// Nothing may follow the value, and it may hold nothing that this version does not know, which could be a
-/// rule.
+/// Nothing may follow the value, and it may contain nothing that this version does not know, because that
+/// could be a rule.
 fn decode<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Option<T> {
     codec::decode_known(bytes).ok()
 }

@@ -1,6 +1,6 @@
 use std::process::Command;
 
-/// Runs the program with arguments that must end it at once; its exit status and what it said.
+/// Runs the program with arguments with which it must exit at once. Returns its exit status and its output.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tcs-enclave")).args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();

@@ -11,7 +11,7 @@ const WAIT: Duration = Duration::from_mins(1);
 
 struct Running {
     child: Child,
-    /// What it said until it listened.
+    /// Its output until it listened.
     said: String,
     endpoint: Endpoint,
 }
@@ -60,7 +60,7 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
     let platform = dir.path().join("platform");
     tcs_sgx_sim::Platform::create(&platform, now()).unwrap();
     let socket = format!("unix:{}", dir.path().join("s").display());
-    // A link of our own: another build may replace the program's file under its name meanwhile.
+    // A link of our own, because another build may replace the file of the program meanwhile.
     let links = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = links.path().join("tcs-enclave");
     std::fs::hard_link(PROGRAM, &program).unwrap();
@@ -82,7 +82,7 @@ fn the_quote_is_over_the_programs_file_and_the_offered_key() {
         let key = tcs_evidence::QuotePublicKey::from_der(&offer.public_key).unwrap();
         assert_eq!(quote.report_data(), report_data::ctk_v1(&key, &nonce));
 
-        // The aim for memory at rest.
+        // The limit of the memory at rest.
         let status = std::fs::read_to_string(format!("/proc/{}/status", enclave.child.id())).unwrap();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();

@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 
-/// The longest quote that is accepted, in bytes. Real quotes have 4 to 6 KiB.
+/// The maximum length of a quote, in bytes. Real quotes have 4 to 6 KiB.
 pub const MAX_QUOTE: usize = 16 * 1024;
 
-/// The bytes `AT..AT + LEN` of a structure of fixed length; the compiler checks that they lie inside.
+/// The bytes `AT..AT + LEN` of a structure of fixed length. The compiler checks that they are inside it.
 pub fn field<const AT: usize, const LEN: usize, const SIZE: usize>(bytes: &[u8; SIZE]) -> [u8; LEN] {
     const { assert!(AT + LEN <= SIZE) };
     bytes.get(AT..).and_then(|rest| rest.first_chunk::<LEN>()).copied().unwrap_or([0; LEN])

@@ -58,7 +58,7 @@ impl<'a> Quote<'a> {
         }
     }
 
-    /// Signatures, keys and certificates behind header and report.
+    /// Signatures, keys and certificates after the header and the report.
     pub fn signature_data(&self) -> Result<SignatureData<'a>, Error> {
         match self {
             Self::Sgx(quote) => SignatureData::read_v3(quote.signature()),

@@ -27,7 +27,7 @@ impl<'a> SgxQuoteV3<'a> {
             return Err(Error::QuoteMalformed("another version"));
         }
         if header.tee_type() != Header::SGX {
-            return Err(Error::QuoteMalformed("a quote of version 3 that is not SGX's"));
+            return Err(Error::QuoteMalformed("a quote of version 3 that is not for SGX"));
         }
         let report = signed.get(HEADER..).and_then(|report| report.first_chunk()).ok_or(SHORT)?;
         Ok(Self { header, report: EnclaveReport::new(report), signature })

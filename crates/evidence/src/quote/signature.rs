@@ -33,7 +33,8 @@ impl<'a> SignatureData<'a> {
     pub(super) fn read_v4(data: &'a [u8]) -> Result<Self, Error> {
         let (signature, data) = take::<64>(data)?;
         let (attestation_key, data) = take::<64>(data)?;
-        let nested = certification_data(data, QE_REPORT, "it carries no quoting enclave's report (type 6)")?;
+        let nested =
+            certification_data(data, QE_REPORT, "it contains no report of the quoting enclave (type 6)")?;
         Self::read_rest(signature, attestation_key, nested)
     }
 
@@ -47,7 +48,7 @@ impl<'a> SignatureData<'a> {
         let (length, data) = take::<2>(data)?;
         let (auth_data, data) =
             data.split_at_checked(usize::from(u16::from_le_bytes(*length))).ok_or(SHORT)?;
-        let pck_chain = certification_data(data, PCK_CHAIN, "it carries no certificate chain (type 5)")?;
+        let pck_chain = certification_data(data, PCK_CHAIN, "it contains no certificate chain (type 5)")?;
         Ok(Self { signature, attestation_key, qe_report, qe_report_signature, auth_data, pck_chain })
     }
 
@@ -88,7 +89,7 @@ impl<'a> SignatureData<'a> {
     }
 }
 
-const SHORT: Error = Error::QuoteMalformed("its signature data are too short");
+const SHORT: Error = Error::QuoteMalformed("its signature data is too short");
 
 fn take<const LEN: usize>(data: &[u8]) -> Result<(&[u8; LEN], &[u8]), Error> {
     data.split_first_chunk::<LEN>().ok_or(SHORT)

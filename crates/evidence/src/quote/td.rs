@@ -10,7 +10,7 @@ const TD10: usize = 584;
 const TD15: usize = 648;
 /// TDX 1.5 with the extension for service TDs.
 const TD15_EX: usize = 885;
-/// Version 5: a body type of 2 bytes and its length of 4 stand before the report.
+/// Version 5: the report is preceded by a body type of 2 bytes and a length of 4.
 const BODY_HEADER: usize = 6;
 
 const SHORT: Error = Error::QuoteMalformed("too short");
@@ -24,8 +24,8 @@ pub struct TdxQuote<'a> {
 }
 
 impl<'a> TdxQuote<'a> {
-    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly that which its
-    /// length field gives.
+    /// Reads a quote of version 4 or 5 that carries a TD report. Its length must be exactly what its length
+    /// field says.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let (header, start, length) = Self::layout(bytes)?;
         let (signed, signature) = split_signed(bytes, start.saturating_add(length))?;
@@ -58,7 +58,7 @@ impl<'a> TdxQuote<'a> {
                     2 => TD10,
                     3 => TD15,
                     4 => TD15_EX,
-                    _ => return Err(Error::QuoteMalformed("a body that is no TD report")),
+                    _ => return Err(Error::QuoteMalformed("a body that is not a TD report")),
                 };
                 if usize::try_from(u32::from_le_bytes(*length)) != Ok(known) {
                     return Err(Error::QuoteMalformed("the length of its body does not fit the body's type"));

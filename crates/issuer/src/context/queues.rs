@@ -12,7 +12,7 @@ pub struct Queues {
     pub issuers: UnboundedSender<ObjectRef<TCSIssuer>>,
     /// Cluster issuers to reconcile.
     pub cluster_issuers: UnboundedSender<ObjectRef<TCSClusterIssuer>>,
-    /// Each message asks for one garbage collection.
+    /// Each message requests one garbage collection.
     pub garbage_collection: UnboundedSender<()>,
 }
 
@@ -29,7 +29,7 @@ impl Queues {
         }
     }
 
-    /// Asks for a garbage collection.
+    /// Requests a garbage collection.
     pub fn enqueue_garbage_collection(&self) {
         let _ = self.garbage_collection.send(());
     }

@@ -1,4 +1,4 @@
-//! What one reconcile of an issuer learns from the enclave, and asks of it.
+//! What one reconcile of an issuer learns from the enclave, and requests from it.
 
 use super::decide::{EnclaveState, EnclaveStep, NextCa};
 use super::delivery::Delivery;

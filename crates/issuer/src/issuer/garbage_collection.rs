@@ -104,8 +104,8 @@ async fn collect_secrets(
 /// Only the metadata of objects is read.
 type Metadata<K> = Guarded<PartialObjectMeta<K>>;
 
-/// Whether a `QuoteAttestation` of the service belongs to none of these issuers. That is not known if its
-/// label cannot be read.
+/// Whether a `QuoteAttestation` of the service belongs to none of these issuers. If its label cannot be read,
+/// the answer is no.
 fn is_orphan(attestation: &Metadata<QuoteAttestation>, existing: &HashSet<String>) -> bool {
     match attestation.labels().get(labels::ISSUER_UID) {
         Some(uid) => !existing.contains(uid),

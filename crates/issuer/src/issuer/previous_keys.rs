@@ -48,7 +48,7 @@ fn not_after_of(status: &IssuerStatus, fingerprint: &str) -> Option<String> {
 
 /// The names of the Secrets that can be deleted: the CA has expired, or the issuer has too many such Secrets
 /// and this one is among the oldest. `trusted` is the time in Unix seconds, if it is trusted; otherwise no CA
-/// has expired.
+/// counts as expired.
 ///
 /// A CA whose end cannot be read is not taken for expired. A key whose generation cannot be read counts as
 /// the oldest.

@@ -92,7 +92,7 @@ impl Failure {
     }
 }
 
-/// The result of an attempt to sign a request.
+/// The result of an attempt to issue a certificate.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was signed.

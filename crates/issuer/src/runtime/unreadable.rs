@@ -1,4 +1,4 @@
-//! What the controller knows of watched objects that cannot be decoded.
+//! The watched objects that cannot be decoded.
 
 use crate::runtime::guarded::Unreadable;
 use crate::runtime::metrics::{KindLabel, Metrics};
@@ -25,7 +25,7 @@ struct Record {
 
 impl UnreadableObjects {
     /// No objects yet. The metrics count the objects of each kind. Each version of an object is sent to
-    /// `announce`, so that its owner is told. While that channel is full, the log alone names the object.
+    /// `announce`, so that its owner is told. While that channel is full, only the log names the object.
     #[must_use]
     pub fn new(metrics: &Metrics, announce: Sender<Box<Unreadable>>) -> Self {
         Self { kinds: Mutex::default(), count: metrics.unreadable.clone(), announce }

@@ -83,7 +83,7 @@ where
         }
     }
 
-    /// Call this after the last event was stored, and before others are notified of it who ask which objects
+    /// Call this after the last event was stored, and before anything is notified that reads which objects
     /// cannot be decoded. Returns whether an object that was unreadable no longer is.
     pub fn handled(&mut self) -> bool {
         let listed = &self.listed;
@@ -136,7 +136,7 @@ where
 }
 
 /// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because
-/// the present version may allow less.
+/// the current version may allow less.
 pub fn remove_from<K>(writer: &mut Writer<K>, unreadable: &Unreadable)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,

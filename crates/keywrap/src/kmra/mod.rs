@@ -24,9 +24,8 @@ pub struct Unwrapped {
 
 /// Wraps a PKCS#8 private key for the public key of a quote.
 ///
-/// `public_key_spki_der` is a `SubjectPublicKeyInfo` of RSA-3072,
-/// `private_key_pkcs8` one unencrypted PKCS#8 DER structure without a tail.
-/// Every call draws a new AES key.
+/// `public_key_spki_der` is a `SubjectPublicKeyInfo` of RSA-3072, and `private_key_pkcs8` one unencrypted
+/// PKCS#8 DER structure without trailing bytes. Every call makes a new AES key.
 pub fn wrap(
     public_key_spki_der: &[u8],
     format: WrapFormat,
@@ -65,11 +64,11 @@ pub fn wrap(
 ///
 /// The formats are tried in the order of [`WrapFormat::ALL`], whichever are `allowed`. A wrapped key that
 /// opens completely, but in a format that is not allowed, is [`Error::WrapFormatForbidden`]. So this error
-/// appears only where the setting excludes a format, and says nothing about a wrapped key that opens in part.
+/// appears only if `allowed` excludes a format, and reveals nothing about a wrapped key that opens in part.
 /// All faults of OAEP and KWP are the one [`Error::WrappedKeyInvalid`].
 ///
 /// The payload is cut at the outer DER length. SoftHSM2 pads with zeros before KWP, so 0 to 7 zero bytes may
-/// follow. Any other tail is refused.
+/// follow. Any other trailing bytes are refused.
 pub fn unwrap(
     quote_private_key: &PrivateDecryptingKey,
     blob: &[u8],

@@ -6,8 +6,8 @@ use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 /// Checks that `der` is exactly one unencrypted PKCS#8 structure (RFC 5208, RFC 5958), by its outer shape.
 ///
-/// The key inside is not examined. PEM, PKCS#1, SEC1, encrypted PKCS#8 and a
-/// tail are [`Error::PrivateKeyMalformed`], by name.
+/// The key inside is not examined. PEM, PKCS#1, SEC 1, encrypted PKCS#8 and trailing bytes are
+/// [`Error::PrivateKeyMalformed`], which names them.
 pub fn check_pkcs8(der: &[u8]) -> Result<(), Error> {
     if pkcs8_len(der)? == der.len() {
         Ok(())

@@ -1,4 +1,5 @@
-//! The KWP of aws-lc-rs is RFC 5649's (the RFC's own vector is for AES-192, which aws-lc does not have).
+//! The KWP of aws-lc-rs is that of RFC 5649. The RFC's own test vector uses AES-192, which aws-lc-rs does not
+//! support.
 
 use super::{AES_256, AesKek, KeyWrapPadded, kwp};
 use aws_lc_rs::cipher::{AES_256 as AES_256_ECB, EncryptingKey, UnboundCipherKey};

@@ -1,4 +1,4 @@
-//! Both directions against the stored vectors, and everything that must be refused.
+//! Wrapping and unwrapping with the stored vectors, and everything that must be refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![forbid(unsafe_code)]
 
@@ -48,7 +48,7 @@ fn p256_pkcs8() -> Vec<u8> {
 const SHA1: &OaepAlgorithm = &OAEP_SHA1_MGF1SHA1;
 const SHA256: &OaepAlgorithm = &OAEP_SHA256_MGF1SHA256;
 
-/// A wrapped key made step by step, so that each step can be made wrong.
+/// A wrapped key that is made step by step, so that each step can be made wrong.
 fn oaep(algorithm: &'static OaepAlgorithm, kek: &[u8], label: Option<&[u8]>) -> Vec<u8> {
     let key = OaepPublicEncryptingKey::new(quote_key().public_key()).unwrap();
     let mut out = vec![0; key.ciphertext_size()];

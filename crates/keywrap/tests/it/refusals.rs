@@ -1,4 +1,4 @@
-//! What is refused of wrapped keys and of keys to be wrapped.
+//! Wrapped keys, and keys to be wrapped, that are refused.
 
 use super::kwp::{initial, wrap_blocks};
 use super::{SHA1, SHA256, b64, kwp, kwp_wrap, oaep, p256_pkcs8, quote_key, quote_spki, spki_of, stored};
@@ -43,7 +43,7 @@ fn w_s7_wrapped_keys_of_every_short_length_are_refused_by_name() {
 fn w_s7_payloads_of_every_short_length_are_no_keys() {
     let key = p256_pkcs8();
     for len in 1..=40 {
-        // RFC 5649 makes a single block of up to 8 bytes: shorter than any wrapped key.
+        // RFC 5649 makes a single block of up to 8 bytes, which is shorter than any wrapped key.
         let code = if len <= 8 { "WrappedKeyLength" } else { "PrivateKeyMalformed" };
         assert_eq!(refusal(&kwp_wrap(&key[..len])).code(), code, "{len} bytes");
         assert_eq!(check_pkcs8(&key[..len]).unwrap_err().code(), "PrivateKeyMalformed", "{len} bytes");
@@ -62,7 +62,7 @@ fn w_s7_the_length_inside_kwp_is_never_believed() {
         let initial = [[0xa6, 0x59, 0x59, 0xa6], length.to_be_bytes()].concat().try_into().unwrap();
         let blob = [oaep(SHA256, &[7; 32], None), wrap_blocks(&[7; 32], initial, &padded)].concat();
         let opened = unwrap(&quote_key(), &blob, WrapFormat::ALL);
-        // Zeros that stand for a pad, or behind the key, are the same bytes.
+        // Zeros that are padding, and zeros after the key, are the same bytes.
         if (key.len()..=padded.len()).contains(&(length as usize)) {
             assert!(*opened.ok().unwrap().pkcs8 == key, "{length}");
         } else {
@@ -133,7 +133,7 @@ fn every_fault_of_a_wrapped_key_is_the_same_refusal() {
         AesKek::new(&AES_128, &[7; 16]).unwrap().wrap_with_padding(&p256_pkcs8(), &mut aes128).unwrap();
     assert_eq!(refusal(&[&oaep(SHA256, &[7; 16], None), &*aes128].concat()), Error::WrappedKeyInvalid);
 
-    // The default of Java's providers: OAEP with SHA-256, and MGF1 with SHA-1.
+    // A default of Java, which is not one of the formats (docs/protocol.md, "Wrapped keys").
     let mixed = hex::decode(include_str!("../data/oaep-sha256-mgf1-sha1.hex").trim()).unwrap();
     assert_eq!(refusal(&[&mixed, c2].concat()), Error::WrappedKeyInvalid);
     let label = [&oaep(SHA256, &[7; 32], Some(b"label")), c2].concat();

@@ -15,7 +15,7 @@ fn opens_what_softhsm_wrapped() {
         check_length(&blob).unwrap();
         let opened = unwrap(&quote_key(), &blob, WrapFormat::ALL).unwrap();
         assert_eq!(opened.format, WrapFormat::KmraV1);
-        // SoftHSM2's 5 and 2 zero bytes are gone.
+        // SoftHSM2's 5 and 2 zero bytes were removed.
         assert!(*opened.pkcs8 == der);
     }
 }
@@ -36,14 +36,14 @@ fn the_stored_parts_fit_together() {
     }
 }
 
-/// The iSecL form is not one of the formats; its length shows that in these cases already.
+/// The form of iSecL is not one of the formats. In these cases its length alone shows that.
 #[test]
 fn w_s7_refuses_the_gcm_form() {
     for case in stored()["cases"].as_array().unwrap() {
         let blob = b64(&case["tls_key_aes_gcm_b64"]);
         let error = unwrap(&quote_key(), &blob, WrapFormat::ALL).err().unwrap();
         assert_eq!(error, Error::WrappedKeyLength { len: blob.len() });
-        // Where its length happens to fit, it does not open.
+        // If its length happens to fit, it does not open.
         let fitting = &blob[..blob.len() - (blob.len() - OAEP_LEN) % 8];
         let error = unwrap(&quote_key(), fitting, WrapFormat::ALL).err().unwrap();
         assert_eq!(error, Error::WrappedKeyInvalid);

@@ -1,4 +1,4 @@
-//! From evidence to a verdict.
+//! Appraises evidence.
 
 use super::error::Error;
 use super::instant::Instant;
@@ -16,7 +16,7 @@ use tcs_verifier::{
 pub struct Options {
     /// The policy file. Without one no enclave is accepted.
     pub policy: Option<PathBuf>,
-    /// Collateral file, instead of the source that the policy file names. Relative to the working folder.
+    /// Collateral file, instead of the source that the policy file names. Relative to the working directory.
     pub collateral: Option<PathBuf>,
     /// Address of a PCCS, instead of the source that the policy file names.
     pub pccs_url: Option<String>,
@@ -40,18 +40,18 @@ pub struct Clock<'a> {
 pub enum Binding {
     /// There was no public key.
     NotChecked,
-    /// It does.
+    /// It binds the key.
     Passed,
-    /// It does not.
+    /// It does not bind the key.
     Failed(tcs_verifier::Error),
 }
 
-/// What an appraisal found, however far it got.
+/// What an appraisal found, even if it ended early.
 #[derive(Clone, Debug)]
 pub struct Appraisal {
     /// Whether the quote binds the public key.
     pub binding: Binding,
-    /// What the verifier said, if it was asked.
+    /// The verdict of the verifier, if it was reached.
     pub verdict: Option<Verdict>,
     /// Where the collateral came from.
     pub collateral: Option<String>,
@@ -70,7 +70,7 @@ pub struct Refused {
     pub found: Appraisal,
 }
 
-/// A policy that was read, ready to appraise evidence.
+/// A policy that was read and can appraise evidence.
 pub struct Appraiser {
     settings: Settings,
     policy: Policy,
@@ -114,12 +114,12 @@ impl Appraiser {
             );
         }
         if let Some(at) = self.at {
-            caveats.push(format!("appraised at {at}, not now (--at): says nothing about today"));
+            caveats.push(format!("appraised at {at}, not now (--at): the result says nothing about today"));
         }
         caveats
     }
 
-    /// The instant of an appraisal that is made `now`, Unix seconds.
+    /// The instant for which evidence is appraised if the current time is `now`, Unix seconds.
     #[must_use]
     pub fn appraised_at(&self, now: i64) -> i64 {
         self.at.map_or(now, |at| i64::try_from(at.0).unwrap_or(i64::MAX))
@@ -180,9 +180,9 @@ impl Appraiser {
             }
             let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
             if self.at.is_none() && !too_old {
-                // The verdict stands without a copy, too.
+                // The verdict does not depend on the copy.
                 if let Err(error) = obtained.keep() {
-                    found.warnings.push(format!("no copy of the collateral is kept: {error}"));
+                    found.warnings.push(format!("the collateral could not be stored in the cache: {error}"));
                 }
             }
             if self.policy.any_identity && refusal.is_none() {
@@ -204,7 +204,7 @@ impl Appraisal {
         }
     }
 
-    /// The check for roll-back where none was made.
+    /// The check for roll-back if it was not made.
     #[must_use]
     pub fn rollback_not_checked() -> Check {
         Check {
@@ -222,7 +222,8 @@ impl Appraisal {
     }
 }
 
-/// Fetches collateral for the quote's platform into a file; says where it came from. Nothing is verified.
+/// Fetches collateral for the platform of the quote into a file, and returns where it came from. Nothing is
+/// verified.
 pub fn fetch_collateral(
     evidence: &Evidence,
     options: &Options,
@@ -257,7 +258,8 @@ fn obtain(
 fn settings(options: &Options) -> Result<Settings, Error> {
     let mut settings = options.policy.as_deref().map_or_else(|| Ok(Settings::none()), Settings::load)?;
     if let Some(file) = &options.collateral {
-        // Options name files from the working folder, the policy file from its own.
+        // Names of files in options are relative to the working directory, and those in the policy file to
+        // the directory of that file.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
         settings.collateral = Some(settings.collateral.unwrap_or_default().with_file(file));
     }

@@ -5,7 +5,7 @@ use crate::{advice, collateral};
 use std::path::PathBuf;
 use tcs_verifier::Class;
 
-/// Why evidence was not accepted, or not even appraised.
+/// Why evidence was not accepted, or could not be appraised.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     ConfigUnreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// The policy file has a mistake.
@@ -22,13 +22,13 @@ pub enum Error {
     ConfigMalformed {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// The place of the mistake, and what it is.
         cause: String,
     },
-    /// A simulated root is asked for in a build that knows Intel's only.
-    #[error("the policy asks for a simulated root, and this build trusts Intel's only")]
+    /// The policy names a simulated root, and this build knows only Intel's root.
+    #[error("the policy names a simulated root, but this build trusts only Intel's root")]
     SimulationNotBuiltIn,
-    /// A simulated root without both settings.
+    /// Only one of the two settings for a simulated root is set.
     #[error("the policy has a section [simulation] but does not enable it")]
     SimulationNotEnabled,
     /// The simulated root cannot be read.
@@ -36,7 +36,7 @@ pub enum Error {
     SimulatedRootUnreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// No source of collateral is named.
@@ -45,7 +45,7 @@ pub enum Error {
     /// The collateral cannot be obtained.
     #[error("{0}")]
     Collateral(collateral::Error),
-    /// The verifier refused.
+    /// The verifier refused the evidence.
     #[error("{check}: {0}", check = check(.0))]
     Refused(tcs_verifier::Error),
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 ///
 /// Four lines on standard output and exit status 0 mean yes. Anything else means no: do not wrap a key then.
 ///
-/// Exit status: 0 success, 1 other, 2 usage, 3 refused by verification, 4 refused by policy, 5 collateral
-/// unavailable, 7 the public key file.
+/// Exit status: 0 success, 1 other error, 2 wrong usage, 3 refused by verification, 4 refused by policy,
+/// 5 collateral unavailable, 7 unusable public key file.
 #[derive(Parser)]
 #[command(
     name = "km-attest",
@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "NONCE", value_parser = crate::nonce::parse)]
     pub(super) nonce: Option<[u8; 32]>,
 
-    /// Write the public key to this file, which must not exist, if the answer is yes. PEM, for km-wrap
-    /// --pubkey.
+    /// Write the verified public key (PEM, for km-wrap --pubkey) to this file, which must not exist yet.
+    /// Nothing is written if a check fails.
     #[arg(long, value_name = "FILE")]
     pub(super) out_pubkey: Option<PathBuf>,
 
@@ -51,7 +51,7 @@ pub(super) struct AppraisalOptions {
     #[command(flatten)]
     pub(super) sources: Sources,
 
-    /// Accept every enclave. Then anybody's program on genuine hardware can have made the key.
+    /// Accept every enclave. The key can then come from anybody's program on genuine hardware.
     #[arg(long)]
     pub(super) any_identity: bool,
 
@@ -63,7 +63,7 @@ pub(super) struct AppraisalOptions {
     #[arg(long, conflicts_with = "explain")]
     pub(super) json: bool,
 
-    /// After the lines, write a table of every check: what was expected, what was found.
+    /// After the lines, write a table of all checks with what was expected and what was found.
     #[arg(long)]
     pub(super) explain: bool,
 }
@@ -79,7 +79,7 @@ pub(super) struct Sources {
     #[arg(long, value_name = "FILE", conflicts_with = "pccs_url")]
     pub(super) collateral: Option<PathBuf>,
 
-    /// PCCS to ask for collateral, instead of the source that the policy file names.
+    /// PCCS that supplies the collateral, instead of the source that the policy file names.
     #[arg(long, value_name = "URL")]
     pub(super) pccs_url: Option<String>,
 }
@@ -106,7 +106,7 @@ impl Sources {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Appraise a quote without a public key. Says nothing about any key.
+    /// Appraise a quote without a public key. The result says nothing about any key.
     Appraise {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -115,7 +115,7 @@ pub(super) enum Command {
         #[command(flatten)]
         appraisal: AppraisalOptions,
     },
-    /// Show what a quote and its certificates say of themselves. Verifies nothing.
+    /// Show the contents of a quote and its certificates. Nothing is verified.
     Inspect {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
@@ -125,10 +125,10 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Policy files.
+    /// Write policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Collateral: what Intel publishes about a platform.
+    /// Fetch collateral, which Intel publishes about platforms.
     #[command(subcommand)]
     Collateral(CollateralCommand),
     /// Write shell completions to standard output.
@@ -142,14 +142,14 @@ pub(super) enum Command {
 
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Write a policy that pins the identity and the platform of a quote at hand. The values must be compared
-    /// with the release's published ones before anybody relies on them.
+    /// Write a policy that pins the identity and the platform of an existing quote. Compare the values with
+    /// the published values of the release before you rely on them.
     New {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
         from_quote: PathBuf,
 
-        /// File to write, which must not exist. Without it: standard output.
+        /// File to write, which must not exist yet. Default: standard output.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -157,14 +157,14 @@ pub(super) enum PolicyCommand {
 
 #[derive(Subcommand)]
 pub(super) enum CollateralCommand {
-    /// Fetch the collateral for a quote's platform into a file, for a machine without a network. Nothing is
-    /// verified.
+    /// Fetch the collateral for the platform of a quote into a file, for a machine without a network. Nothing
+    /// is verified.
     Fetch {
         /// Quote: base64 text, or its raw bytes.
         #[arg(long, value_name = "FILE")]
         quote: PathBuf,
 
-        /// File to write; it is replaced as a whole.
+        /// File to write. An existing file is replaced.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
 

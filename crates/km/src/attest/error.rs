@@ -71,7 +71,7 @@ impl Error {
             Self::Quote(error) => error.advice(),
             Self::Usage(_) => "see --help",
             Self::FileUnwritable { .. } => {
-                "name a file that does not exist yet, in a folder that you may write"
+                "name a file that does not exist yet, in a directory that you may write"
             }
             Self::OutputFailed(_) => "try again",
         }

@@ -1,4 +1,4 @@
-//! `inspect`: what a quote and its certificates say of themselves.
+//! `inspect`: the contents of a quote and its certificates, which are not verified.
 
 use super::error::Error;
 use super::report::{Fields, enclave, platform, workload, write_document};

@@ -1,5 +1,5 @@
-//! `km-attest`: tells whether a public key belongs to an enclave that the key owner trusts, and what a quote
-//! says.
+//! `km-attest`: says whether a public key belongs to an enclave that the key owner trusts, and shows what a
+//! quote contains.
 
 mod cli;
 mod error;
@@ -19,7 +19,7 @@ use std::path::Path;
 use tcs_evidence::QuotePublicKey;
 use tcs_evidence::report_data::FIXED_NONCE;
 
-/// Does what the command line asks for.
+/// Runs the command that the command line names.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     match &args.command {
         None => attest(args, io),
@@ -48,7 +48,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
 /// that the next step can be bound to it.
 fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     let (Some(pubkey), Some(quote)) = (&args.pubkey, &args.quote) else {
-        return Err(Error::Usage("--pubkey and --quote are needed"));
+        return Err(Error::Usage("--pubkey and --quote are required"));
     };
     let options = &args.appraisal;
     let mut report = Report::new("attest", options, io.now);

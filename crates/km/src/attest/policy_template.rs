@@ -1,4 +1,4 @@
-//! `policy new`: a policy file that pins the identity and the platform of a quote at hand.
+//! `policy new`: a policy file that pins the identity and the platform of an existing quote.
 
 use super::error::Error;
 use crate::appraisal;
@@ -14,7 +14,9 @@ pub fn run(evidence: &Evidence, out: Option<&Path>, io: &mut Io<'_>) -> Result<(
     let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
     let text = policy(&inspection);
     if inspection.workload.is_debug() {
-        io.warn("the quote is of debug mode: no policy accepts it, except under a simulated root");
+        io.warn(
+            "the quote is from an enclave in debug mode: no policy accepts it, except under a simulated root",
+        );
     }
     match out {
         None => io.out.write_all(text.as_bytes())?,
@@ -26,7 +28,7 @@ pub fn run(evidence: &Evidence, out: Option<&Path>, io: &mut Io<'_>) -> Result<(
             })?;
         }
     }
-    io.warn("the quote was not verified: compare every value with the release's published ones first");
+    io.warn("the quote was not verified: compare every value with the published values of the release first");
     Ok(())
 }
 
@@ -55,7 +57,7 @@ fn policy(inspection: &Inspection) -> String {
     }
     let _ = writeln!(text, "fmspcs = [\"{}\"]", hex::encode(platform.fmspc));
     text.push_str(
-        "\n# Where collateral comes from: Intel's service here, or instead a PCCS of yours, or a file for a machine without a\n\
+        "\n# Where collateral comes from: Intel's service, your own PCCS, or a file for a machine without a\n\
          # network (km-attest collateral fetch --quote QUOTE --out collateral.json). More: docs/collateral.md.\n\
          [collateral]\n\
          pcs_url = \"https://api.trustedservices.intel.com\"\n\

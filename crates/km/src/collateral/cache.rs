@@ -19,7 +19,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The copy in `folder` of what the service says about this platform. It holds for at most `hours`.
+    /// The copy in `folder` of the service's collateral for this platform. It can be used for at most
+    /// `hours`.
     pub fn new(folder: &Path, service: &Service, key: PlatformKey, hours: u64) -> Self {
         let base = hex::encode(digest(&SHA256, service.base.as_bytes()));
         let name = format!(
@@ -33,8 +34,8 @@ impl Cache {
         Self { path: folder.join(name), hours }
     }
 
-    /// The copy as JSON and as read from it, if there is one, it is not older than the settings allow, and
-    /// all its parts are valid at `now` (Unix seconds). Otherwise the service has to be asked.
+    /// The copy, as JSON and parsed, if it exists, is not older than the settings allow, and all its parts
+    /// are valid at `now` (Unix seconds). Otherwise the collateral has to be fetched from the service.
     pub fn read(&self, now: i64) -> Option<(Vec<u8>, Collateral)> {
         let now = u64::try_from(now).ok()?;
         let written = std::fs::metadata(&self.path).ok()?.modified().ok()?;
@@ -49,12 +50,12 @@ impl Cache {
         (validity.not_before <= now && now <= validity.not_after).then_some((json, collateral))
     }
 
-    /// The file, for people.
+    /// The file, for messages.
     pub fn source(&self) -> String {
         format!("{} (cache)", self.path.display())
     }
 
-    /// Replaces the copy as a whole. Nobody but the user can read the folder.
+    /// Replaces the copy as a whole. Nobody but the user can read the directory.
     pub fn write(&self, json: &[u8]) -> Result<(), Error> {
         let failed =
             |cause: std::io::Error| Error::Unwritable { path: self.path.clone(), cause: cause.to_string() };

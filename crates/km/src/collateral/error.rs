@@ -4,19 +4,19 @@ use crate::advice;
 use crate::exit::Exit;
 use std::path::PathBuf;
 
-/// Why there is no collateral. Texts contain addresses and file names, never the key of an API.
+/// Why there is no collateral. Texts contain addresses and file names, never an API key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The section `[collateral]` has a mistake.
-    #[error("mistake in the settings of the collateral: {0}")]
+    #[error("mistake in the collateral settings: {0}")]
     Settings(String),
     /// A file that the settings name cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// A file that the settings name, or the bundle, cannot be written.
@@ -24,10 +24,10 @@ pub enum Error {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
-    /// The file is no collateral.
+    /// The file does not contain collateral.
     #[error("{0}")]
     Refused(tcs_verifier::Error),
     /// The settings of the quote provider library cannot be used.
@@ -38,8 +38,8 @@ pub enum Error {
         /// What is wrong.
         cause: String,
     },
-    /// The settings of the quote provider library disable the check of the server's certificate.
-    #[error("{} switches the check of the server's certificate off (use_secure_cert)", path.display())]
+    /// The settings of the quote provider library turn off the verification of the server's certificate.
+    #[error("{} turns off the verification of the server's certificate (use_secure_cert)", path.display())]
     QcnlInsecure {
         /// The file.
         path: PathBuf,
@@ -55,13 +55,13 @@ pub enum Error {
         cause: String,
     },
     /// The collateral is genuine, but older than collateral that was seen before.
-    #[error("the collateral goes back: its {number} is {found}, {seen} was seen before ({})", path.display())]
+    #[error("the collateral is older than some that was seen before: its {number} is {found}, and {seen} was seen ({})", path.display())]
     Rollback {
-        /// Which number.
+        /// The name of the number.
         number: &'static str,
-        /// That of this collateral.
+        /// The number of this collateral.
         found: u32,
-        /// The highest seen.
+        /// The highest number that was seen.
         seen: u32,
         /// The state file.
         path: PathBuf,
@@ -83,17 +83,17 @@ pub enum FetchError {
     NotFound,
     /// Any other HTTP status than 200. A redirect is one; it is not followed.
     Status(u16),
-    /// No answer in time.
+    /// No response in time.
     Timeout,
     /// No connection.
     Connect,
-    /// The server's certificate, or TLS itself.
+    /// The server's certificate cannot be verified, or TLS failed otherwise.
     Tls,
-    /// The answer ended early.
+    /// The response ended early.
     Truncated,
-    /// The answer is longer than 1 MiB.
+    /// The response is longer than 1 MiB.
     TooLong,
-    /// The answer is not collateral.
+    /// The response is not collateral.
     Malformed,
 }
 
@@ -133,10 +133,10 @@ impl Error {
         }
     }
 
-    /// What to do about it, also without a network.
+    /// What to do about it, including how to proceed without a network.
     #[must_use]
     pub fn advice(&self) -> &'static str {
-        /// The way that needs no network here.
+        /// Advice that ends with how to proceed without a network.
         macro_rules! offline {
             ($first:literal) => {
                 concat!(
@@ -153,34 +153,32 @@ impl Error {
             Self::Unreadable { .. } => {
                 "check the file names in section [collateral] of the policy file, or --collateral"
             }
-            Self::Unwritable { .. } => "check that the folder exists and can be written",
+            Self::Unwritable { .. } => "check that the directory exists and can be written",
             Self::Refused(error) => advice::for_refusal(error),
-            Self::QcnlMalformed { .. } => "name the service by pccs_url or pcs_url instead",
-            Self::QcnlInsecure { .. } => {
-                "put the certificate of the CA that signed the PCCS's into a file and name it as ca_file"
-            }
+            Self::QcnlMalformed { .. } => "name the service in pccs_url or pcs_url instead",
+            Self::QcnlInsecure { .. } => "name a file with the certificate of the CA of the PCCS in ca_file",
             Self::Fetch { kind, .. } => match kind {
                 FetchError::NotFound => {
-                    offline!("register the platform with this service, or ask another one")
+                    offline!("register the platform with this service, or use another service")
                 }
-                FetchError::Status(_) => offline!("ask whoever runs the service"),
+                FetchError::Status(_) => offline!("contact whoever runs the service"),
                 FetchError::Timeout => {
                     offline!("check the network and the proxy, or give more timeout_seconds")
                 }
                 FetchError::Connect => offline!("check the address, the network and the proxy"),
                 FetchError::Tls => {
-                    offline!("name the CA of the service as ca_file, if it is one of your own")
+                    offline!("if the service has a certificate of your own CA, name that CA in ca_file")
                 }
                 FetchError::Truncated | FetchError::TooLong | FetchError::Malformed => {
                     offline!("check that this is the address of a PCCS or PCS of version 4")
                 }
             },
             Self::Rollback { .. } => {
-                "get current collateral; if a cache between here and Intel is behind, renew it. Someone may \
+                "get current collateral; if a cache between here and Intel is out of date, refresh it. Somebody may \
                  be hiding a revocation"
             }
             Self::State { .. } => {
-                "restore the file; if you remove it, the next collateral is believed without the numbers \
+                "restore the file; if you remove it, the next collateral is accepted without the numbers \
                  seen before"
             }
         }

@@ -1,4 +1,4 @@
-//! One GET: https, bounded in time and size, no redirects.
+//! One GET request: https, limited in time and size, no redirects.
 
 use super::error::{Error, FetchError};
 use crate::files::read_limited;
@@ -12,11 +12,11 @@ use ureq::http::{HeaderMap, StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
-/// Longest body, in bytes; real ones have at most 30 KiB.
+/// Maximum length of a body, in bytes; real ones have at most 30 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
-/// Longest file of CA certificates or of an API key, in bytes.
+/// Maximum length of a file with CA certificates or an API key, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
-/// Header of Intel's PCS for the key of a subscription.
+/// Header of Intel's PCS for the subscription key.
 const API_KEY: &str = "Ocp-Apim-Subscription-Key";
 
 /// Sends requests to services.
@@ -25,15 +25,15 @@ pub struct Client {
     api_key: Option<SecretString>,
 }
 
-/// A response of status 200.
+/// A response with status 200.
 pub struct Response {
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
 impl Client {
-    /// `ca_file`: PEM certificates that take the place of the system's. `proxy`: `none` switches the
-    /// environment's off.
+    /// `ca_file`: PEM certificates that replace those of the system. `proxy`: `none` ignores the
+    /// environment's proxies.
     pub fn new(
         timeout: Duration,
         ca_file: Option<&Path>,
@@ -74,7 +74,7 @@ impl Client {
         Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
     }
 
-    /// Sends one request. `with_key`: send the subscription key, which only the service that it belongs to
+    /// Sends one request. `with_key` adds the subscription key, which only the service to which it belongs
     /// may receive.
     pub fn get(&self, url: &str, with_key: bool) -> Result<Response, Error> {
         let mut request = self.agent.get(url);
@@ -100,7 +100,7 @@ impl Client {
 pub fn check_address(url: &str) -> Result<(), Error> {
     if url.contains('@') {
         // The address is not repeated, because it may contain a password.
-        return Err(Error::Settings("an address carries a user name or password".into()));
+        return Err(Error::Settings("an address contains a user name or password".into()));
     }
     let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
     let Ok(uri) = url.parse::<Uri>() else { return refused("is not one") };
@@ -148,15 +148,16 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
         _ => FetchError::Malformed,
     };
     let cause = match kind {
-        FetchError::Timeout => "no answer in time".into(),
-        FetchError::TooLong => "the answer is longer than 1 MiB".into(),
-        FetchError::Truncated => "the answer ended early".into(),
+        FetchError::Timeout => "no response in time".into(),
+        FetchError::TooLong => "the response is longer than 1 MiB".into(),
+        FetchError::Truncated => "the response ended early".into(),
         _ => error.to_string(),
     };
     Error::Fetch { kind, url: url.to_owned(), cause }
 }
 
-/// The system's trust store. Certificates that cannot be read are left out: fewer roots, never more.
+/// The system's trust store. Certificates that cannot be read are left out, which can only shorten the list
+/// of roots.
 fn system_roots() -> RootCerts {
     let found = rustls_native_certs::load_native_certs();
     found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
@@ -171,7 +172,7 @@ fn own_roots(path: &Path) -> Result<RootCerts, Error> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(Error::Settings(format!("ca_file {} holds no PEM certificate", path.display())));
+        return Err(Error::Settings(format!("ca_file {} contains no PEM certificate", path.display())));
     }
     Ok(certificates.into())
 }
@@ -181,7 +182,7 @@ fn read_key(path: &Path) -> Result<SecretString, Error> {
     let text = std::str::from_utf8(&bytes).ok().map(str::trim);
     match text {
         Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.into()),
-        _ => Err(Error::Settings(format!("api_key_file {} holds no key", path.display()))),
+        _ => Err(Error::Settings(format!("api_key_file {} contains no key", path.display()))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Getting the collateral of a platform from the source that the settings name.
+//! Gets the collateral of a platform from the source that the settings name.
 
 use super::error::Error;
 use super::obtained::Obtained;
@@ -10,13 +10,13 @@ use std::path::Path;
 use std::time::Duration;
 use tcs_verifier::{Collateral, MAX_COLLATERAL};
 
-/// What getting collateral needs from the world.
+/// What the settings alone do not determine.
 pub struct Obtain<'a> {
-    /// Folder to which file names in the settings are relative.
+    /// Directory to which file names in the settings are relative.
     pub folder: &'a Path,
     /// Unix seconds, for the cache.
     pub now: i64,
-    /// Whether a copy in the cache will do.
+    /// Whether a copy in the cache may be used.
     pub copies: bool,
     /// Waits between two attempts.
     pub wait: &'a dyn Fn(Duration),
@@ -53,7 +53,7 @@ impl Obtain<'_> {
 pub fn write_bundle(path: &Path, json: &[u8]) -> Result<(), Error> {
     let written = match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => std::fs::write(path, json),
-        // Through a link, so that the link stays one.
+        // The target of a link is replaced, so that the link stays.
         Ok(_) => std::fs::canonicalize(path).and_then(|path| replace(&path, json)),
         Err(_) => replace(path, json),
     };

@@ -13,12 +13,12 @@ pub struct Obtained {
     pub collateral: Collateral,
     /// A file, the address of a service, or both for a copy in the cache.
     pub source: String,
-    /// Where a copy is to be kept.
+    /// Where a copy is to be stored.
     pub(super) cache: Option<Cache>,
 }
 
 impl Obtained {
-    /// Keeps a copy if the settings ask for one. To be called only for collateral that turned out to be
+    /// Stores a copy if the settings name a cache. Call this only for collateral that turned out to be
     /// genuine: otherwise a service that was wrong once would stay wrong for as long as the copy is used.
     pub fn keep(&self) -> Result<(), Error> {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.write(&self.json))

@@ -34,7 +34,7 @@ pub struct PlatformKey {
 }
 
 impl PlatformKey {
-    /// From what a quote says of itself, unverified.
+    /// The platform that a quote names, unverified.
     #[must_use]
     pub fn of(inspection: &Inspection) -> Self {
         let tee = match inspection.workload {

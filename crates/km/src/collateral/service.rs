@@ -1,4 +1,4 @@
-//! A service that is asked for collateral.
+//! A service that publishes collateral.
 
 use super::http::Client;
 use serde::Deserialize;
@@ -7,24 +7,24 @@ use serde::Deserialize;
 pub struct Service {
     /// The address without the path of the API.
     pub base: String,
-    /// Where the root CA's CRL is. `None`: at the service itself, as at a PCCS.
+    /// Where the root CA's CRL is; `None` if the service itself has it, as a PCCS does.
     pub root_crl: Option<String>,
-    /// Which collateral is asked for.
+    /// Which collateral is requested.
     pub update: Update,
-    /// How often each part is asked for before the last failure counts, at least once.
+    /// How often each part is requested before the last failure counts, at least once.
     pub attempts: u32,
     /// Sends the requests.
     pub client: Client,
 }
 
-/// Which collateral is wanted after a TCB recovery (Intel PCS API v4, parameter `update`).
+/// Which collateral is requested after a TCB recovery (Intel PCS API v4, parameter `update`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Update {
-    /// The collateral that platforms are held to.
+    /// The collateral that is mandatory for platforms.
     #[default]
     Standard,
-    /// That of a TCB recovery before it becomes the standard.
+    /// The collateral of a TCB recovery before it becomes mandatory.
     Early,
 }
 

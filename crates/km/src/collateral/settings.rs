@@ -15,7 +15,7 @@ const PCS: &str = "https://api.trustedservices.intel.com";
 /// Where Intel publishes the CRL of its root (CRL distribution point of the root certificate).
 const ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
 
-/// The section `[collateral]`: one source, and how it is asked. Every key is in `docs/collateral.md`.
+/// The section `[collateral]`: one source, and how it is queried. Every key is in `docs/collateral.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -36,7 +36,7 @@ pub struct Settings {
     state: Option<PathBuf>,
 }
 
-/// Where to get collateral from, with everything that the settings say about it.
+/// Where to get collateral, with everything that the settings say about it.
 pub(super) enum Source {
     File(PathBuf),
     Service(Service),
@@ -61,7 +61,7 @@ impl Settings {
         self.state.as_ref().map(|path| folder.join(path))
     }
 
-    /// Which collateral is asked for.
+    /// Which collateral is requested.
     #[must_use]
     pub fn update(&self) -> Update {
         self.update
@@ -96,7 +96,7 @@ impl Settings {
         attempts: Option<u32>,
     ) -> Result<Source, Error> {
         let base = base(url)?;
-        // Intel's own service publishes it at another address, whichever key named the service.
+        // Intel's own service publishes the CRL at another address, whichever key named the service.
         let root_crl = root_crl.or_else(|| (base == PCS).then(|| ROOT_CRL.to_owned()));
         if let Some(root_crl) = &root_crl {
             check_address(root_crl)?;
@@ -119,7 +119,7 @@ impl Settings {
     }
 }
 
-/// The address without `/sgx/certification/v4`, which Intel's own settings have at its end.
+/// The address without `/sgx/certification/v4`, with which the addresses in Intel's own settings end.
 fn base(url: &str) -> Result<String, Error> {
     check_address(url)?;
     let url = url.trim_end_matches('/');

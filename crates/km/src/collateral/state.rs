@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use tcs_verifier::Claims;
 
-/// Longest state file, in bytes.
+/// Maximum length of a state file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 /// Version of the state file.
 const VERSION: u32 = 1;
@@ -22,9 +22,9 @@ const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Numbers {
-    /// Of the root CA's CRL.
+    /// Number of the root CA's CRL.
     pub root_ca_crl: u32,
-    /// Of the PCK CA's CRL.
+    /// Number of the PCK CA's CRL.
     pub pck_crl: u32,
     /// Evaluation number of the TCB info.
     pub evaluation: u32,
@@ -33,14 +33,14 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// The numbers of verified collateral. Nothing else may be recorded: otherwise anybody could make genuine
+    /// The numbers of verified collateral. No others may be recorded: otherwise anybody could make genuine
     /// collateral look old.
     #[must_use]
     pub fn of(claims: &Claims) -> Self {
         Self {
             root_ca_crl: claims.root_ca_crl_number,
             pck_crl: claims.pck_crl_number,
-            // Both are kept: the lower one alone would hide that the other one goes back.
+            // Both are kept: the lower one alone would hide that the other one decreases.
             evaluation: claims.tcb_info_evaluation_number,
             qe_evaluation: claims.qe_evaluation_number,
         }
@@ -140,7 +140,7 @@ mod tests {
             assert!(matches!(error, Error::Rollback { found: 4, seen: 5, .. }), "{error}");
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }
-        // Each is remembered at its highest.
+        // The highest value of each number is kept.
         try_with(Numbers { pck_crl: 7, ..FIVE }).unwrap();
         assert!(try_with(Numbers { root_ca_crl: 6, pck_crl: 6, ..FIVE }).is_err());
         try_with(Numbers { root_ca_crl: 6, pck_crl: 7, ..FIVE }).unwrap();

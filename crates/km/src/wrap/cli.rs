@@ -11,9 +11,9 @@ use tcs_keywrap::WrapFormat;
 /// Wraps a CA private key for the public key of a verified quote.
 ///
 /// Prints one line of base64, the value for `tls.key` of the delivery Secret. Whoever holds the private half
-/// of --pubkey gets the CA key. So give --quote and --policy: the quote is then verified first, and the key
-/// is wrapped only if everything holds. Without them verify with km-attest and give --pubkey-sha256 what it
-/// said.
+/// of --pubkey gets the CA key. Therefore use --quote and --policy: the quote is then verified first, and the
+/// key is wrapped only if every check passes. Without them, verify with km-attest first and pass the SHA-256
+/// that it printed to --pubkey-sha256.
 #[derive(Parser)]
 #[command(name = "km-wrap", version = VERSION, max_term_width = 100)]
 pub struct Args {
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) quote: Option<PathBuf>,
 
-    /// Policy file (TOML) for --quote, the same as for km-attest; without it the one that `KM_ATTEST_CONFIG`
+    /// Policy file (TOML) for --quote, the same as for km-attest. Default: the file that `KM_ATTEST_CONFIG`
     /// names.
     #[arg(long, value_name = "FILE", requires = "quote")]
     pub(super) policy: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "quote", conflicts_with = "pccs_url")]
     pub(super) collateral: Option<PathBuf>,
 
-    /// PCCS to ask for collateral, instead of the source that the policy file names.
+    /// PCCS that supplies the collateral, instead of the source that the policy file names.
     #[arg(long, value_name = "URL", requires = "quote")]
     pub(super) pccs_url: Option<String>,
 
@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) privkey: PathBuf,
 
-    /// PKCS#11 module in whose token the key is wrapped; without it the key is wrapped in memory.
+    /// PKCS#11 module with the token that wraps the key. Without it, the key is wrapped in memory.
     #[arg(long, value_name = "SO", requires = "token")]
     pub(super) module: Option<PathBuf>,
 
@@ -59,12 +59,12 @@ pub struct Args {
     #[arg(long, value_name = "LABEL", requires = "module")]
     pub(super) token: Option<String>,
 
-    /// User PIN of the token. Other users of the machine can see it here: --pin-file, the environment
-    /// variable `KM_WRAP_PIN` or the prompt (when nothing is given) keep it private.
+    /// User PIN of the token. Other users of the machine can see this option; --pin-file, the environment
+    /// variable `KM_WRAP_PIN` or the prompt (if none of them is set) keep the PIN private.
     #[arg(long, value_name = "PIN", requires = "module", conflicts_with = "pin_file")]
     pub(super) pin: Option<SecretString>,
 
-    /// File with the user PIN; one line end after it is ignored.
+    /// File with the user PIN. One line end after the PIN is ignored.
     #[arg(long, value_name = "FILE", requires = "module")]
     pub(super) pin_file: Option<PathBuf>,
 
@@ -78,7 +78,7 @@ impl Args {
     /// How the quote is appraised. Here it is not possible to accept every enclave, or to appraise at another
     /// time.
     pub(super) fn appraisal(&self) -> Options {
-        // Not read by clap, for which the variable would count as an option that needs --quote.
+        // clap does not read the variable, because it would count as an option that requires --quote.
         let policy = self.policy.clone().or_else(|| std::env::var_os("KM_ATTEST_CONFIG").map(Into::into));
         Options {
             policy,

@@ -4,22 +4,22 @@ use crate::exit::Exit;
 use crate::{appraisal, public_key, quote_file};
 use std::path::PathBuf;
 
-/// Why `km-wrap` refused. Texts carry neither PINs nor key material.
+/// Why `km-wrap` refused. Texts contain neither PINs nor key material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// OAEP with SHA-256 was asked for together with a token.
-    #[error("--format kmra-v1-sha256 does not work with --module: tokens know OAEP with SHA-1 only")]
+    /// OAEP with SHA-256 was requested together with a token.
+    #[error("--format kmra-v1-sha256 does not work with --module: tokens support OAEP with SHA-1 only")]
     FormatNotInToken,
     /// The public key file.
     #[error(transparent)]
     PublicKey(#[from] public_key::Error),
-    /// The public key is another one than the caller named.
+    /// The public key is not the one that the caller named.
     #[error("the public key has the SHA-256 {found}; --pubkey-sha256 says {expected}")]
     PublicKeyUnexpected {
-        /// Of the file, hex.
+        /// SHA-256 of the key in the file, hex.
         found: String,
-        /// As given, hex.
+        /// SHA-256 that the caller named, hex.
         expected: String,
     },
     /// The quote file.
@@ -33,15 +33,15 @@ pub enum Error {
     PrivateKeyUnreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
-    /// The private key file holds no sound PEM private key.
-    #[error("{} holds no usable PEM private key: {found}", path.display())]
+    /// The private key file contains no usable PEM private key.
+    #[error("{} contains no usable PEM private key: {found}", path.display())]
     PrivateKeyMalformed {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// What it contains.
         found: String,
     },
     /// The private key is encrypted with a password.
@@ -56,18 +56,18 @@ pub enum Error {
         /// Which kind, and why.
         what: &'static str,
     },
-    /// No PIN was given and nobody can be asked, or it is empty.
+    /// No PIN was given and there is no terminal to prompt on, or the PIN is empty.
     #[error("no PIN for the token {label:?}")]
     PinMissing {
         /// The token.
         label: String,
     },
-    /// The PIN cannot be read from where it should come from.
+    /// The PIN cannot be read from its source.
     #[error("cannot read the PIN from {source_name}: {cause}")]
     PinUnreadable {
         /// The file, the environment variable or the terminal.
         source_name: String,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
     /// The key could not be wrapped.
@@ -129,16 +129,16 @@ impl Error {
             _ => {}
         }
         match self.code() {
-            "FormatNotInToken" => "leave --format away, or leave --module away to wrap in memory",
+            "FormatNotInToken" => "leave out --format, or leave out --module to wrap in memory",
             "PublicKeyUnexpected" => {
-                "do not wrap for it: the file is not the one that km-attest verified, or the number is \
-                 another key's"
+                "do not wrap for it: the file is not the one that km-attest verified, or the SHA-256 is that of \
+                 another key"
             }
             "PrivateKeyUnreadable" => "give --privkey a file that you may read",
             "PrivateKeyMalformed" => "give --privkey the CA's private key in PEM, as openssl writes it",
             "PrivateKeyEncrypted" => "decrypt it (openssl pkey -in FILE -out NEW), wrap that and delete it",
             "PrivateKeyUnsupported" => "use an RSA key of 2048 to 4096 bits or a P-256 or P-384 key",
-            "OutputFailed" => "check where the output goes",
+            "OutputFailed" => "check whether standard output can be written",
             "PinMissing" => "use --pin-file, set KM_WRAP_PIN, or run it in a terminal",
             "PinUnreadable" => "check the file or the terminal",
             "ModuleUnavailable" => "check --module; for SoftHSM2 also SOFTHSM2_CONF and its token directory",
@@ -146,8 +146,8 @@ impl Error {
             "TokenAmbiguous" => "give one of them another label",
             "PinIncorrect" => "check the PIN; it was tried once",
             "PinUnusable" => "unlock or set the PIN with the tools of the token",
-            "TokenCannotWrap" => "wrap in memory: leave --module, --token and the PIN away",
-            _ => "try again; if it stays, report it",
+            "TokenCannotWrap" => "wrap in memory: leave out --module, --token and the PIN",
+            _ => "try again; if it fails again, report it",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Private key files: PEM in, PKCS#8 out.
+//! Reads private key files: PEM in, PKCS#8 out.
 
 use super::error::Error;
 use crate::files::read_secret;
@@ -15,7 +15,7 @@ use std::path::Path;
 use tcs_pem::PrivateKeyEncoding;
 use zeroize::Zeroizing;
 
-/// Longest file that is read, in bytes. An RSA-8192 key in PEM has about 7 KiB.
+/// Maximum length of a file, in bytes. An RSA-8192 key in PEM has about 7 KiB.
 const MAX_FILE_LEN: usize = 64 * 1024;
 
 /// rsaEncryption, RFC 8017 appendix A.1.
@@ -54,7 +54,7 @@ impl PrivateKey {
     }
 }
 
-/// Reads a private key in PKCS#8, PKCS#1 or SEC1 and gives it as PKCS#8.
+/// Reads a private key in PKCS#8, PKCS#1 or SEC 1 and converts it to PKCS#8.
 pub(super) fn read_private_key(path: &Path) -> Result<PrivateKey, Error> {
     let text = read_secret(path, MAX_FILE_LEN)
         .map_err(|cause| Error::PrivateKeyUnreadable { path: path.to_owned(), cause: cause.to_string() })?;
@@ -91,7 +91,7 @@ fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, KeyError> {
         EC if CURVES.iter().any(|curve| EcdsaKeyPair::from_pkcs8(curve, &der).is_ok()) => KeyAlgorithm::Ec,
         EC => return Err(ec_error()),
         ED25519 if Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).is_ok() => KeyAlgorithm::Ed25519,
-        ED25519 => return Err(KeyError::Malformed("its Ed25519 key is not sound".to_owned())),
+        ED25519 => return Err(KeyError::Malformed("its Ed25519 key is not valid".to_owned())),
         _ => {
             return Err(KeyError::Unsupported("it is neither RSA nor an elliptic curve key of a known kind"));
         }
@@ -123,14 +123,14 @@ fn algorithm_oid(pkcs8: &[u8]) -> Option<ObjectIdentifier> {
 }
 
 fn rsa_error(error: &aws_lc_rs::error::KeyRejected) -> KeyError {
-    // The library tells these two apart by their documented texts only.
+    // The library distinguishes these two only by their documented texts.
     match error.to_string().as_str() {
         "TooSmall" => KeyError::Unsupported("its RSA modulus is shorter than 2048 bits"),
         "TooLarge" => KeyError::Unsupported("its RSA modulus is longer than 8192 bits"),
-        _ => KeyError::Malformed("its RSA key is not sound".to_owned()),
+        _ => KeyError::Malformed("its RSA key is not valid".to_owned()),
     }
 }
 
 fn ec_error() -> KeyError {
-    KeyError::Malformed("it is not a sound key on P-256, P-384 or P-521".to_owned())
+    KeyError::Malformed("it is not a valid key on P-256, P-384 or P-521".to_owned())
 }

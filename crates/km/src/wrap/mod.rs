@@ -28,7 +28,7 @@ use tcs_pkcs11::Module;
 ///
 /// The order is: options, public key and, with `--quote`, its verification, PIN, private key, token. So the
 /// public key that was verified is the one that is used, a faulty private key costs no attempt at the PIN,
-/// and no private key is in memory while the user is asked for the PIN.
+/// and no private key is in memory while the user is prompted for the PIN.
 pub fn run(args: Args, io: &mut Io<'_>) -> Result<(), Error> {
     let token = args.token()?;
     let public = public_key::read(&args.pubkey)?;

@@ -1,4 +1,5 @@
-//! Where the PIN comes from. Arguments are visible to other users, so there are other ways (W-S8).
+//! Sources of the PIN. Other users can see arguments, so there are other sources (`docs/conformance.md`,
+//! W-S8).
 
 use super::error::Error;
 use crate::files::read_secret;
@@ -8,7 +9,7 @@ use std::path::Path;
 
 /// Environment variable with the PIN.
 const VARIABLE: &str = "KM_WRAP_PIN";
-/// Longest PIN file in bytes; SoftHSM2 takes PINs of up to 255.
+/// Maximum length of a PIN file in bytes; SoftHSM2 accepts PINs of up to 255.
 const MAX_PIN_FILE_LEN: usize = 1024;
 
 /// The first of: `--pin`, `--pin-file`, `KM_WRAP_PIN`, a prompt on the terminal.

@@ -4,7 +4,7 @@ use crate::support::programs::{appraise, assert_ends, data, json_of, run_km_atte
 use serde_json::Value;
 use std::path::Path;
 
-/// The key in `attest-one.pem` is bound by none of the genuine quotes.
+/// No genuine quote binds the key in `attest-one.pem`.
 const FOUR_LINES: [&str; 4] = [
     "Public key hash verification successful",
     "SGX_QL_QV_RESULT_OK",
@@ -95,8 +95,7 @@ fn explain_names_every_check_with_what_was_expected_and_found() {
     assert_eq!(appraise("sgx_quote", "2025-06-20", &["--json", "--explain"]).status.code(), Some(2));
 }
 
-/// Every member that the program writes stands in the documentation, and the version is the one described
-/// there.
+/// The documentation describes every member that the program writes, and the current version.
 #[test]
 fn the_json_document_is_the_documented_one() {
     fn names(value: &Value, into: &mut Vec<String>) {

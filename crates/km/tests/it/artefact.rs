@@ -1,4 +1,4 @@
-//! The programs themselves, built as `cargo build --workspace` builds it: features of every crate of the
+//! The programs themselves, as `cargo build --workspace` builds them, with the features of all crates of the
 //! workspace together.
 
 use der::Decode as _;
@@ -19,7 +19,7 @@ fn holds(program: &[u8], text: &str) -> bool {
     program.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Everything in the program that reads as a DER certificate.
+/// Everything in the program that can be read as a DER certificate.
 fn certificates(program: &[u8]) -> BTreeSet<Vec<u8>> {
     let mut found = BTreeSet::new();
     for at in 0..program.len().saturating_sub(4) {
@@ -37,7 +37,7 @@ fn certificates(program: &[u8]) -> BTreeSet<Vec<u8>> {
     found
 }
 
-/// Also in the build with the feature, which reads its root from a file and carries none.
+/// This also holds for the build with the feature, which reads its root from a file and contains none.
 #[test]
 fn the_programs_carry_intels_root_and_no_other() {
     for program in programs() {
@@ -45,11 +45,11 @@ fn the_programs_carry_intels_root_and_no_other() {
     }
 }
 
-/// Names of the simulator's symbols, and words that only its own code has.
+/// Names of the simulator's symbols, and words that only its own code contains.
 #[test]
 fn the_programs_hold_no_code_of_the_simulator() {
     for program in programs() {
-        // The search finds what is there: symbols of the verifier.
+        // The search does find something: symbols of the verifier.
         assert!(holds(&program, "tcs_verifier"));
         for trace in ["tcs_sgx_sim", "tcs-simulated", "SIMULATED-PPID", "SIMULATION PCK", "rcgen"] {
             assert!(!holds(&program, trace), "{trace}");

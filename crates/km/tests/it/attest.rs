@@ -11,7 +11,7 @@ fn mistakes_have_a_status_and_a_code_of_their_own() {
     let fixture = Fixture::new();
     fixture.configure_with("", "", "");
     assert_refused(&fixture.run(&[]), 5, "CollateralNotConfigured", BOUND);
-    // No settings at all: nobody is trusted, and then nothing is known of the platform either.
+    // Without settings no enclave is trusted, and nothing is known of the platform either.
     assert_refused(&fixture.command(&[]).output().unwrap(), 4, "NoIdentityConfigured", BOUND);
     let any = fixture.command(&["--any-identity"]).output().unwrap();
     assert_refused(&any, 5, "CollateralNotConfigured", BOUND);
@@ -52,7 +52,7 @@ fn a_simulated_quote_is_refused_where_the_root_is_intels() {
     assert_refused(&fixture.run(&["--any-identity"]), 3, "UntrustedRoot", BOUND);
 }
 
-/// A quote's certificate chain is an attacker's text. What it says never stands in a message, where it could
+/// An attacker chooses the text of a quote's certificate chain. It never appears in a message, where it could
 /// look like the tool's own words.
 #[test]
 fn review_c1_a_quote_cannot_put_words_into_a_refusal() {

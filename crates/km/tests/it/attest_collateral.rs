@@ -3,7 +3,7 @@
 use crate::support::attest::{BOUND, Fixture, SIMULATION, assert_accepted, assert_refused, now};
 use tcs_sgx_sim::CollateralOptions;
 
-/// A service that was wrong once is believed again as soon as it is right.
+/// A service that was wrong once is used again as soon as it is right.
 #[test]
 fn collateral_that_is_not_genuine_is_not_kept() {
     let fixture = Fixture::new();
@@ -22,7 +22,7 @@ fn collateral_that_is_not_genuine_is_not_kept() {
     assert_eq!(pccs.requests().len(), asked, "now there is a copy");
 }
 
-/// The program against a PCCS, with a cache and a state: what was seen once is not taken back.
+/// The program with a PCCS, a cache and a state file: numbers that were seen once do not decrease.
 #[test]
 fn collateral_that_goes_back_is_refused_by_the_program() {
     let fixture = Fixture::new();
@@ -44,13 +44,14 @@ fn collateral_that_goes_back_is_refused_by_the_program() {
     let document: serde_json::Value = serde_json::from_slice(&fixture.run(&["--json"]).stdout).unwrap();
     let last = document["checks"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["id"], &last["outcome"]), (&"roll-back".into(), &"failed".into()));
-    // A file by option goes the same way; at another time than now nothing is asked or remembered.
+    // A file named by an option is treated in the same way. At another time than now, nothing is read or
+    // stored.
     fixture.write("old.json", issue(4).to_json());
     let old = fixture.path("old.json");
     assert_refused(&fixture.run(&["--collateral", old.to_str().unwrap()]), 5, "CollateralRollback", BOUND);
     assert_eq!(fixture.run(&["--at", &now.to_string()]).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(fixture.path("state.json")).unwrap(), state);
-    // Forged collateral never raises the bar.
+    // Forged collateral never increases the stored numbers.
     let mut forged = issue(9);
     forged.tcb_info_signature[0] ^= 1;
     pccs.serve(forged);
@@ -59,7 +60,8 @@ fn collateral_that_goes_back_is_refused_by_the_program() {
     assert_accepted(&fixture.run(&[]));
 }
 
-/// Genuine, but older than what was seen: not kept either, or the next run would still be refused.
+/// Genuine collateral that is older than what was seen is not stored either; otherwise the next run would
+/// still be refused.
 #[test]
 fn collateral_that_goes_back_is_not_kept() {
     let fixture = Fixture::new();
@@ -78,7 +80,7 @@ fn collateral_that_goes_back_is_not_kept() {
     settings("cache = \"cache\"\n");
     pccs.serve(issue(4));
     assert_refused(&fixture.run(&[]), 5, "CollateralRollback", BOUND);
-    // At another time than now nothing is compared, so nothing is kept.
+    // At another time than now nothing is compared, so nothing is stored.
     assert_eq!(fixture.run(&["--at", &now.to_string()]).status.code(), Some(0));
     pccs.serve(issue(5));
     assert_accepted(&fixture.run(&[]));

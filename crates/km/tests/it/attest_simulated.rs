@@ -19,7 +19,7 @@ fn a_good_quote_gives_exactly_four_lines_and_a_warning() {
     let expected =
         format!("km-attest: SHA-256 of the verified public key: {}\n", hex::encode(key().sha256()));
     assert_eq!(digest, expected, "{stderr}");
-    // The settings by environment; raw bytes; text with line ends.
+    // The settings named by the environment; a quote in raw bytes; a quote as text with line ends.
     let by_environment = fixture.command(&[]).env("KM_ATTEST_CONFIG", fixture.path("attest.toml")).output();
     assert_accepted(&by_environment.unwrap());
     fixture.write("quote", &fixture.quote);
@@ -35,7 +35,7 @@ fn a_good_quote_gives_exactly_four_lines_and_a_warning() {
 #[test]
 fn a_flipped_bit_is_refused() {
     let fixture = Fixture::new();
-    // Header's QE SVN, MRENCLAVE, signature, QE report.
+    // The QE SVN in the header, MRENCLAVE, the signature, the QE report.
     for (at, code) in [
         (8, "SignatureInvalid"),
         (112, "SignatureInvalid"),
@@ -143,7 +143,7 @@ fn json_says_that_it_is_simulated() {
     assert_eq!((&document["binding"], &document["accepted"]), (&"verified".into(), &true.into()));
     assert_eq!(document["publicKeySha256"], hex::encode(key().sha256()));
     assert_eq!(document["claims"]["workload"]["debug"], true);
-    // Refusals too.
+    // This also holds for refusals.
     fixture.configure_with("", COLLATERAL, SIMULATION);
     let document: serde_json::Value = serde_json::from_slice(&fixture.run(&["--json"]).stdout).unwrap();
     assert_eq!((&document["simulated"], &document["accepted"]), (&true.into(), &false.into()));
@@ -163,8 +163,8 @@ fn another_nonce_binds_another_quote() {
     assert_refused(&fixture.run(&["--nonce", &hex::encode([8; 32])]), 3, "BindingMismatch", "");
 }
 
-/// `policy new` for the quote at hand, with the settings that it leaves to its reader, accepts exactly
-/// this machine.
+/// The result of `policy new`, completed with the settings that it leaves to its reader, accepts exactly this
+/// machine.
 #[test]
 fn a_new_policy_accepts_the_quote_it_was_made_from() {
     let fixture = Fixture::new();
@@ -172,7 +172,7 @@ fn a_new_policy_accepts_the_quote_it_was_made_from() {
     let output = run_km_attest(&["policy", "new", "--from-quote", quote.to_str().unwrap()]);
     assert!(stderr(&output).contains("debug mode"));
     let policy = stdout(&output);
-    // Its collateral would be Intel's, who knows nothing of a simulated platform.
+    // Its collateral would be Intel's, which does not know a simulated platform.
     let (policy, collateral) = policy.split_once("\n# Where collateral comes from").unwrap();
     assert!(collateral.contains("[collateral]\npcs_url = \"https://api.trustedservices.intel.com\"\n"));
     fixture.configure_with(policy, COLLATERAL, SIMULATION);

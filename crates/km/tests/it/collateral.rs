@@ -1,4 +1,4 @@
-//! Sources of collateral against a PCCS of our own: what a healthy one returns.
+//! Sources of collateral with a PCCS of the tests that works properly.
 
 use crate::support::collateral::{DAY, Fixture};
 use crate::support::programs::km_attest;
@@ -15,7 +15,7 @@ use tcs_verifier::{Policy, TrustAnchor, inspect, verify};
 #[test]
 fn texts_of_a_pccs_come_through_byte_for_byte() {
     let fixture = Fixture::new();
-    // Spaces that a parser would lose, and with them the signature.
+    // A parser would lose these spaces, and with them the signature.
     let mut odd = fixture.healthy();
     odd.tcb_info = odd.tcb_info.replacen('{', "{ \n ", 1);
     odd.tcb_info_signature = fixture.platform.sign_tcb_info(&odd.tcb_info).unwrap();
@@ -83,10 +83,10 @@ fn intels_form_has_the_root_crl_elsewhere_and_takes_a_key() {
         |head: &str| head.to_ascii_lowercase().contains("ocp-apim-subscription-key: s3cr3t-subscription\r\n");
     let (requests, others) = (pccs.requests(), elsewhere.requests());
     assert!(requests.len() == 3 && requests.iter().all(|request| has_key(&request.head)));
-    // The key is for the service, not for whoever has the root CA's CRL.
+    // The key is for the service only, not for the server with the root CA's CRL.
     assert_eq!((others.len(), others[0].target.as_str()), (1, "/IntelSGXRootCA.der"));
     assert!(!has_key(&others[0].head));
-    // Never in what people see.
+    // It never appears in a message.
     pccs.fail(Fault::Status(401));
     let error = fixture.get(&settings).map(|obtained| obtained.source).unwrap_err();
     assert!(!format!("{error} {error:?} {}", error.advice()).contains("s3cr3t"), "{error}");
@@ -143,7 +143,7 @@ fn a_busy_service_is_asked_again_each_time_later() {
     let obtained = obtain.get(&toml::from_str(&text).unwrap(), key).unwrap();
     assert!(fixture.appraise(&obtained).accepted().is_ok());
     assert_eq!(*waits.borrow(), [Duration::from_millis(500), Duration::from_secs(1)]);
-    // And not for ever.
+    // The wait is limited.
     pccs.fail(Fault::Status(503));
     let settings = toml::from_str(&format!("{text}attempts = 4\n")).unwrap();
     let before = pccs.requests().len();
@@ -154,7 +154,7 @@ fn a_busy_service_is_asked_again_each_time_later() {
 #[test]
 fn a_proxy_is_asked_instead() {
     let fixture = Fixture::new();
-    // Any server will do: it sees what it is asked for.
+    // Any server can be the proxy: it records what is requested.
     let proxy = Pccs::http(fixture.healthy()).unwrap();
     proxy.fail(Fault::Status(502));
     let settings: Settings = toml::from_str(&format!(
@@ -165,7 +165,7 @@ fn a_proxy_is_asked_instead() {
     let key = PlatformKey::of(&inspect(&fixture.sgx()).unwrap());
     let obtain = Obtain { folder: fixture.dir.path(), now: fixture.now, copies: true, wait: &|_| {} };
     let error = obtain.get(&settings, key).map(|obtained| obtained.source).unwrap_err();
-    // It is the proxy that does not work, and no answer of a PCCS that is wrong.
+    // The proxy is what does not work, and no answer of a PCCS is wrong.
     assert_eq!((error.code(), error.exit().status()), ("CollateralConnect", 5), "{error}");
     assert_eq!(proxy.requests()[0].target, "pccs.example:8081");
     for socks in ["socks5://127.0.0.1:1", "socks4://127.0.0.1:1", "socks5h://127.0.0.1:1"] {
@@ -176,7 +176,7 @@ fn a_proxy_is_asked_instead() {
     }
 }
 
-/// The environment's proxy holds for the program unless the settings switch it off.
+/// The program uses the environment's proxy unless the settings disable it.
 #[test]
 fn proxy_none_means_none_whatever_the_environment_says() {
     let fixture = Fixture::new();
@@ -212,11 +212,11 @@ fn the_cache_holds_as_long_as_the_collateral_says() {
             obtained.source
         })
     };
-    // What was not found genuine is not kept.
+    // Collateral that was not found to be genuine is not stored.
     let settings = format!("pccs_url = '{}'\ncache = 'cache'\nattempts = 1\n", pccs.url());
     fixture.get(&settings).unwrap();
     assert!(!fixture.path("cache").exists());
-    // The copy is written after this test began.
+    // The copy was written after this test began.
     let soon = fixture.now + 30;
     let cached = |source: &str| source.ends_with("(cache)");
     assert!(!cached(&ask("", fixture.now).unwrap()));
@@ -227,14 +227,14 @@ fn the_cache_holds_as_long_as_the_collateral_says() {
     assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(fixture.path("cache")).unwrap().permissions().mode() & 0o777, 0o700);
 
-    // Another channel, an older copy, and one past its window are none.
+    // A copy of another update channel, an older copy and an expired copy are not used.
     pccs.fail(Fault::Status(500));
     assert!(ask("update = 'early'\n", soon).is_err());
     assert!(ask("cache_hours = 0\n", soon).is_err());
     assert!(ask("", fixture.now + DAY + 60).is_err());
     assert!(cached(&ask("cache_hours = 100\n", fixture.now + DAY + 60).unwrap()));
     assert!(ask("cache_hours = 100\n", fixture.now + 2 * DAY + 60).is_err());
-    // A clock that went back: nothing is younger than nothing.
+    // If the clock went back, no copy is young enough.
     assert!(ask("", fixture.now - DAY).is_err());
 
     // A damaged copy is fetched again.

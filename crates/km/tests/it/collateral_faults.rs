@@ -1,4 +1,4 @@
-//! Sources of collateral against a PCCS of our own: every way in which it can fail.
+//! Sources of collateral with a PCCS of the tests that fails in every possible way.
 
 use crate::support::collateral::{Fixture, assert_fault};
 use tcs_km::collateral::{Error, Numbers, PlatformKey, Update, advance};
@@ -14,7 +14,7 @@ fn fault_404_the_service_does_not_know_the_platform() {
         pccs.fail(Fault::Status(status));
         assert_fault(fixture.ask(&pccs), "CollateralNotFound", &pccs);
     }
-    // Asking again would not help.
+    // Another attempt would not help.
     let before = pccs.requests().len();
     let error = fixture.get(&format!("pccs_url = '{}'\nattempts = 5\n", pccs.url())).err().unwrap();
     assert_eq!((error.code(), pccs.requests().len()), ("CollateralNotFound", before + 1));
@@ -129,7 +129,8 @@ fn fault_rolled_back_collateral_is_refused_by_the_state() {
     }
     pccs.serve(fixture.issue(Tee::Sgx, &new));
     remember().unwrap();
-    // The TCB info is seen for itself, also where the QE identity's number is the lower one.
+    // The number of the TCB info is compared on its own, even if the number of the QE identity is the lower
+    // one.
     pccs.serve(fixture.issue(Tee::Sgx, &CollateralOptions { tcb_info_evaluation: 18, ..new.clone() }));
     remember().unwrap();
     pccs.serve(fixture.issue(Tee::Sgx, &new));

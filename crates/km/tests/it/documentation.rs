@@ -37,7 +37,7 @@ fn the_table_of_statuses_is_that_of_the_code() {
     section("verification.md", "statuses", &table.replace("0X", "0x")).unwrap();
 }
 
-/// One of each, with the message as a key owner sees it.
+/// One refusal of each kind, with the message as a key owner sees it.
 fn every_refusal() -> Vec<Error> {
     let text = || "…".to_owned();
     vec![
@@ -99,7 +99,8 @@ fn the_table_of_refusals_is_that_of_the_code() {
         writeln!(table, "| `{}` | {exit} | {error} | {advice} |", error.code()).unwrap();
         assert!(listed.insert(error.code()));
     }
-    // The enum may grow, so that the compiler does not see whether all are listed; its source does.
+    // The enum may grow, so the compiler cannot check whether all variants are listed. Its source can be
+    // searched.
     let source = include_str!("../../../verifier/src/error.rs");
     let codes = source.split("fn code(").nth(1).unwrap().split("fn class(").next().unwrap();
     let known: BTreeSet<&str> =

@@ -1,4 +1,4 @@
-//! Both tools read the same key out of the same file, or refuse it.
+//! Both tools read the same key from the same file, or refuse the file.
 
 use crate::support::programs::{km_attest, km_wrap, openssl};
 use std::path::Path;
@@ -33,10 +33,10 @@ impl Fixture {
         program.args(["--pubkey", "key.pem"]).args(more).current_dir(self.path()).output().unwrap()
     }
 
-    /// SHA-256 of the key that each tool uses; nothing if it refuses the file.
+    /// SHA-256 of the key that each tool uses; `None` if it refuses the file.
     fn readings(&self, text: &[u8]) -> [Option<String>; 2] {
         std::fs::write(self.path().join("key.pem"), text).unwrap();
-        // It needs no quote that it accepts: what it read of the key stands in its report.
+        // The quote need not be accepted: the report shows the key that was read.
         std::fs::write(self.path().join("quote"), [3, 0]).unwrap();
         let attest = self.tool(km_attest(), &["--quote", "quote", "--policy", "policy.toml", "--json"]);
         let report: serde_json::Value = serde_json::from_slice(&attest.stdout).unwrap();
@@ -53,7 +53,7 @@ impl Fixture {
     }
 }
 
-/// The texts of an attacker who wants one of two keys verified and the other one used.
+/// The texts of an attacker who wants one of two keys to be verified and the other one to be used.
 fn texts(one: &str, two: &str) -> Vec<String> {
     let long = "x".repeat(254);
     vec![
@@ -145,7 +145,7 @@ fn review_c1_review_m1_other_keys_are_refused_by_both_tools() {
     ] {
         assert_eq!(fixture.readings(fixture.key(options).as_bytes()), [None, None], "{options}");
     }
-    // Bytes behind the key, in each of its layers, and one length that is written longer than it must be.
+    // Bytes after the key in each of its layers, and a length that is written longer than necessary.
     let pem = fixture.key(rsa);
     let der = tcs_pem::one(pem.as_bytes(), "PUBLIC KEY").unwrap();
     let behind = [der.as_slice(), &[0]].concat();

@@ -1,4 +1,4 @@
-//! `km-wrap --quote --policy`: verification and wrapping in one call, with the value that was verified.
+//! `km-wrap --quote --policy`: verification and wrapping in one call, for the key that was verified.
 
 use crate::support::attest::{Fixture, key};
 use crate::support::programs::{km_wrap, openssl};
@@ -35,7 +35,7 @@ fn review_c1_a_key_is_verified_and_wrapped_for_in_one_call() {
     assert!(stderr.starts_with("km-wrap: warning: SIMULATION"), "{stderr}");
     let named = format!("km-wrap: SHA-256 of the public key, verified: {}\n", hex::encode(key().sha256()));
     assert!(stderr.ends_with(&named) && stderr.lines().count() == 2, "{stderr}");
-    // The policy by environment; a nonce of its own is another quote's.
+    // The environment names the policy. With another nonce it would be another quote.
     let mut command = km_wrap();
     command.args(["--pubkey", "key.pem", "--privkey", "ca.key", "--quote", "quote"]);
     let output =
@@ -55,7 +55,7 @@ fn nothing_is_wrapped_for_what_the_policy_does_not_accept() {
     assert_refused(&wrap(&fixture, &[&VERIFY[..], &digest].concat()), 7, "PublicKeyUnexpected");
     fixture.configure(&format!("[[identity]]\nmrenclave = \"{}\"\n", "00".repeat(32)));
     assert_refused(&wrap(&fixture, &VERIFY), 4, "IdentityMismatch");
-    // Every enclave, and another time than now, cannot be asked for here.
+    // There is no option to accept every enclave, or to appraise at another time than now.
     for option in ["--any-identity", "--at=2030-01-01"] {
         assert_eq!(wrap(&fixture, &[&VERIFY[..], &[option]].concat()).status.code(), Some(2));
     }
@@ -74,7 +74,7 @@ fn km_attest_hands_the_verified_key_on() {
     assert!(attest(&fixture).status.success());
     let written = std::fs::read(&out).unwrap();
     assert_eq!(tcs_km::public_key::parse(&written).unwrap(), key());
-    // A file that is there is left alone, and the answer is no longer yes.
+    // An existing file is not changed, and the call fails.
     let output = attest(&fixture);
     assert_eq!((output.status.code(), std::fs::read(&out).unwrap()), (Some(1), written));
     assert!(String::from_utf8(output.stderr).unwrap().contains("error[PublicKeyUnwritable]"));

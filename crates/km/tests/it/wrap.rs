@@ -80,7 +80,7 @@ fn refuses_what_is_not_a_usable_private_key() {
         ("legacy.key", "PrivateKeyEncrypted"),
         ("rsa1024.key", "PrivateKeyUnsupported"),
         ("x25519.key", "PrivateKeyUnsupported"),
-        // Text outside blocks may be of any encoding, so that a file without a block is just that.
+        // Text outside blocks may have any encoding, so a file without a block is reported as just that.
         ("key.der", "PrivateKeyMalformed"),
         ("long.key", "PrivateKeyUnreadable"),
         ("missing.key", "PrivateKeyUnreadable"),
@@ -117,7 +117,7 @@ fn refuses_what_is_not_the_public_key_of_a_quote() {
     }
 }
 
-/// The step after the verification is bound to the key that was verified, not to the name of a file.
+/// The step after the verification uses the key that was verified, not whatever the file now contains.
 #[test]
 fn review_c1_another_key_than_the_one_named_is_refused() {
     let fixture = Fixture::new();
@@ -152,7 +152,7 @@ fn wrong_options_are_usage_errors() {
         format!("{files} --module /nonexistent.so"),
         format!("{files} --module /nonexistent.so --token t --pin {PIN} --pin-file pin.txt"),
         format!("{files} --format kmra-v2"),
-        // Without a quote nothing would be verified, whatever else is given.
+        // Without a quote nothing would be verified, whatever other options are given.
         format!("{files} --policy policy.toml"),
         format!("{files} --nonce {}", "00".repeat(32)),
         format!("{files} --collateral collateral.json"),
@@ -169,16 +169,17 @@ fn wrong_options_are_usage_errors() {
     assert!(text.contains("SHA-1"), "{text}");
 }
 
-/// While somebody is asked for the PIN there is no private key in memory yet, and no core file could hold it.
+/// While the user is prompted for the PIN, no private key is in memory yet, so a core file cannot contain
+/// one.
 #[test]
 fn a_process_that_waits_for_the_pin_leaves_no_core_file() {
     let fixture = Fixture::new();
     let made = Command::new("mkfifo").arg(fixture.dir.path().join("pin")).status().unwrap();
     assert!(made.success());
-    // There is no private key: it would be missed first, were it read before the PIN.
+    // There is no private key. If it were read before the PIN, that would be reported first.
     let args = "--pubkey quote.pem --privkey absent.key --module /nonexistent.so --token t --pin-file pin";
     let mut child = fixture.command(args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    // Opens when the other end is opened.
+    // Opens as soon as the other end is opened.
     let mut pin = std::fs::OpenOptions::new().write(true).open(fixture.dir.path().join("pin")).unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();

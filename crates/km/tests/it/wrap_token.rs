@@ -44,7 +44,7 @@ fn refusals_of_the_token_have_codes_of_their_own() {
             6,
             "ModuleUnavailable",
         );
-        // A wrong PIN beside a faulty key: the key is checked first, so that no attempt is spent.
+        // With a wrong PIN and a faulty key, the key is checked first, so that no attempt is used up.
         let args = with("ed25519.key", &format!("--pin {WRONG_PIN}"), "SgxOperator", library);
         let text = fixture.assert_refused(&args, 7, "PrivateKeyUnsupported");
         assert!(text.contains("Ed25519"), "{text}");
@@ -75,7 +75,7 @@ fn w_s8_the_pin_needs_no_argument_and_is_never_printed() {
         }
         let output = fixture.command(&args).env("KM_WRAP_PIN", PIN).output().unwrap();
         fixture.assert_opens(&blob(&output), WrapFormat::KmraV1, "ca.key");
-        // What is nearer to the user wins.
+        // The source that is closer to the user takes precedence.
         let output =
             fixture.command(&format!("{args} --pin-file line")).env("KM_WRAP_PIN", WRONG_PIN).output();
         fixture.assert_opens(&blob(&output.unwrap()), WrapFormat::KmraV1, "ca.key");

@@ -88,7 +88,7 @@ fn what_two_readers_could_read_differently_is_refused_by_name() {
         (plain.replace("AQI=", "AQI"), "Base64Malformed"),
         (plain.replace("AQI=", "AQI=="), "Base64Malformed"),
         (plain.replace("AQI=", "AQI=AQI="), "Base64Malformed"),
-        // The last two bits say nothing and must be zero, or one key has four texts.
+        // The last two bits have no meaning and must be zero; otherwise one key would have four texts.
         (plain.replace("AQI=", "AQJ="), "Base64Malformed"),
         (plain.replace("AQI=", ""), "Base64Malformed"),
     ] {

@@ -1,4 +1,4 @@
-//! What is read, what is refused and by which name, and what the `openssl` command and Go say of the same
+//! What is read, what is refused and by which name, and what the `openssl` command and Go find in the same
 //! texts.
 #![allow(
     clippy::unwrap_used,

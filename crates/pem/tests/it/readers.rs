@@ -12,11 +12,11 @@ fn sha256(der: &[u8]) -> String {
     String::from_utf8(text).unwrap().split(' ').next().unwrap().to_owned()
 }
 
-/// What a command writes for this input; nothing if it fails.
+/// The output of a command for this input; empty if it fails.
 fn pipe(mut command: Command, input: &[u8]) -> Option<Vec<u8>> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    // A command that has seen enough closes its end.
+    // A command that has read enough closes its end.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
     output.status.success().then_some(output.stdout)
@@ -37,7 +37,7 @@ fn key() -> String {
     String::from_utf8(pipe(public, &private).unwrap()).unwrap()
 }
 
-/// Texts with both keys, of which readers could find the first or the second, and lax forms of one.
+/// Texts with both keys, in which readers could find the first or the second, and lax forms of one key.
 fn texts(one: &str, two: &str) -> Vec<Vec<u8>> {
     let body = |width: usize| {
         let base64: String = one.lines().filter(|line| !line.starts_with('-')).collect();
@@ -87,12 +87,13 @@ fn texts(one: &str, two: &str) -> Vec<Vec<u8>> {
     .map(String::into_bytes)
     .into();
     texts.push([b"\xe9\xff\0\n", one.as_bytes()].concat());
-    // In UTF-16 there is no boundary.
+    // UTF-16 text contains no boundary.
     texts.push(one.encode_utf16().flat_map(u16::to_le_bytes).collect());
     texts
 }
 
-/// Whatever is accepted is the key that the others find, if they find one at all; at least one of them does.
+/// Every accepted key is the one that the other readers find, if they find one at all. At least one of them
+/// does.
 #[test]
 fn review_c1_readers_of_one_text_find_the_same_key() {
     let mut oracle = GoOracle::start().unwrap();

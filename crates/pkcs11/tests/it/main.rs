@@ -1,5 +1,5 @@
-//! Against a real SoftHSM2. Each test runs itself again in a process of its own, because
-//! `SOFTHSM2_CONF` and logins belong to a whole process.
+//! Tests with a real SoftHSM2. Each test runs itself again in a process of its own, because `SOFTHSM2_CONF`
+//! and logins belong to a whole process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![forbid(unsafe_code)]
 
@@ -127,7 +127,7 @@ fn refuses_a_wrong_pin_once_and_takes_the_right_one() {
         assert_eq!(refused.code(), "PinIncorrect");
         assert!(!format!("{refused} {refused:?}").contains("987654321"));
         let token = module.login("SgxOperator", &pin("123456789")).unwrap();
-        // SoftHSM2 answers a second login without looking at the PIN: that must not count as success.
+        // SoftHSM2 answers a second login without checking the PIN: that must not count as a success.
         let second = module.login("SgxOperator", &pin("987654321")).err().unwrap();
         assert_eq!(second.code(), "AlreadyLoggedIn");
         drop(token);
@@ -195,7 +195,7 @@ fn says_when_the_module_cannot_be_used() {
     with_softhsm("says_when_the_module_cannot_be_used", "ALL", |library| {
         let missing = Module::load(Path::new("/nonexistent/module.so")).err().unwrap();
         assert_eq!(missing.code(), "ModuleUnavailable");
-        // Its token directory is gone, so C_Initialize fails.
+        // Its token directory was removed, so C_Initialize fails.
         let conf = std::env::var_os("SOFTHSM2_CONF").unwrap();
         std::fs::remove_dir(Path::new(&conf).with_file_name("tokens")).unwrap();
         let error = Module::load(library).err().unwrap();

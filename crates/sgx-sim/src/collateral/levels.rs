@@ -1,4 +1,4 @@
-//! What TCB info and QE identity say about versions: levels, the quoting enclave, the TDX module.
+//! The levels in TCB info and QE identity, the quoting enclave and the TDX module.
 
 use crate::options::{CPU_SVN, Options, PCE_SVN};
 use crate::quote::{Enclave, TEE_TCB_SVN, module_signer};
@@ -92,7 +92,7 @@ impl IsvTcbLevel {
     }
 }
 
-/// A QE identity, beside its window and evaluation number.
+/// A QE identity, except for its validity and evaluation number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QeIdentity {
     /// `id`: `QE` or `TD_QE`.

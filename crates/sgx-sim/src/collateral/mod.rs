@@ -14,7 +14,7 @@ use crate::parts::PlatformParts;
 use crate::tee::Tee;
 use serde_json::json;
 
-/// Everything that a verifier needs beside a quote and the root. The parts are open, so that a test may
+/// Everything that a verifier needs besides a quote and the root. The parts are public, so that a test may
 /// change one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collateral {

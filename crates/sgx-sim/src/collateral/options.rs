@@ -1,19 +1,20 @@
-//! How collateral differs from healthy collateral.
+//! How collateral differs from valid collateral.
 
 use super::levels::{QeIdentity, TcbLevel, TdxModule, TdxModuleIdentity};
 use crate::clock::DAY;
 
-/// From when to when something is valid, in seconds relative to the `now` of the call.
+/// The validity of a part, in seconds relative to the `now` of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// Issue: a day before `now` by default, for clocks that lag. Above zero: issued in the future.
+    /// Start: a day before `now` by default, for clocks that are behind. A positive number: issued in the
+    /// future.
     pub from: i64,
-    /// End: 30 days after `now` by default. Below zero: expired. For CRLs it must lie after `from`.
+    /// End: 30 days after `now` by default. A negative number: expired. For CRLs it must be after `from`.
     pub until: i64,
 }
 
 impl Validity {
-    /// From a day before `now` to so many days after it. A negative number: expired, from a day before the
+    /// From a day before `now` to this many days after it. A negative number: expired, from a day before the
     /// end.
     #[must_use]
     pub fn days(days: i64) -> Self {
@@ -41,7 +42,7 @@ pub enum Revoked {
     Root,
 }
 
-/// What collateral says. `Default`: healthy collateral for the platform as it is.
+/// The contents of collateral. `Default`: valid collateral for the platform as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollateralOptions {
     /// `issueDate` and `nextUpdate` of the TCB info.
@@ -83,7 +84,7 @@ pub struct CollateralOptions {
 }
 
 impl CollateralOptions {
-    /// All four documents valid for so many days after `now`; a negative number: expired.
+    /// All four documents are valid for this many days after `now`. A negative number: expired.
     #[must_use]
     pub fn valid_for_days(days: i64) -> Self {
         let validity = Validity::days(days);

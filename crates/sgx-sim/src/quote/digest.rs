@@ -1,4 +1,4 @@
-//! Digests of names, which take the place of measurements and signers.
+//! Digests of names, which are used as measurements and signers.
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
 

@@ -19,23 +19,23 @@ const USER_DATA: &[u8; 20] = b"SIMULATION NOT A TEE";
 /// Type of the certification data that contains the QE report and the certification data proper.
 const QE_REPORT_CERTIFICATION_DATA: u16 = 6;
 
-/// What is quoted, and in which form.
+/// What is quoted, and in which format.
 struct Subject {
     tee: Tee,
-    /// Layout of the quote: 3, 4 or 5.
+    /// Version of the quote's layout: 3, 4 or 5.
     version: u16,
-    /// Type of the body, which only version 5 writes.
+    /// Type of the body, which only version 5 contains.
     body_type: u16,
     body: Vec<u8>,
 }
 
-/// A quote over an enclave.
+/// A quote of an enclave.
 pub fn of_enclave(platform: &PlatformParts, enclave: &Enclave, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let body = enclave.report(platform.options.cpu_svn);
     build(platform, &Subject { tee: Tee::Sgx, version: shape.sgx_layout, body_type: 1, body }, shape)
 }
 
-/// A quote over a trust domain.
+/// A quote of a trust domain.
 pub fn of_td(platform: &PlatformParts, td: &Td, shape: &QuoteShape) -> Result<Vec<u8>, Error> {
     let (version, body_type) = td.version.layout();
     build(platform, &Subject { tee: Tee::Tdx, version, body_type, body: td.report() }, shape)
@@ -68,7 +68,7 @@ fn build(platform: &PlatformParts, subject: &Subject, shape: &QuoteShape) -> Res
     Ok(quote)
 }
 
-/// 48 bytes. Versions 4 and 5 keep the place of the two SVNs for nothing.
+/// 48 bytes. Versions 4 and 5 leave the place of the two SVNs unused.
 fn header(platform: &PlatformParts, subject: &Subject, qe: &Enclave, shape: &QuoteShape) -> Vec<u8> {
     let (kind, qe_svn, pce_svn) = match subject.tee {
         Tee::Sgx => (0, qe.isv_svn, platform.options.pce_svn),

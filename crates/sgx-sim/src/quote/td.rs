@@ -10,17 +10,17 @@ pub fn module_signer() -> [u8; 48] {
     sha384(b"tcs-simulated-tdx-module")
 }
 
-/// Version of the quote and form of the report in it.
+/// Version of the quote and version of the report in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TdVersion {
-    /// Quote of version 4 over a TD 1.0 report, 584 bytes.
+    /// Quote of version 4 with a TD 1.0 report, 584 bytes.
     V4,
-    /// Quote of version 5 over a TD 1.0 report, 584 bytes (body type 2).
+    /// Quote of version 5 with a TD 1.0 report, 584 bytes (body type 2).
     V5Td10,
-    /// Quote of version 5 over a TD 1.5 report, 648 bytes (body type 3).
+    /// Quote of version 5 with a TD 1.5 report, 648 bytes (body type 3).
     V5Td15,
-    /// Quote of version 5 over an extended TD 1.5 report, 885 bytes (body type 4). What the extension adds is
-    /// zero, as for a trust domain without `SERVTD_EXT`.
+    /// Quote of version 5 with an extended TD 1.5 report, 885 bytes (body type 4). The fields of the
+    /// extension are zero, as for a trust domain without `SERVTD_EXT`.
     V5Td15Ex,
 }
 
@@ -36,15 +36,14 @@ impl TdVersion {
     }
 }
 
-/// A trust domain as its report shows it. `Default`: a simulated one that is under debug, in a quote of
-/// version 4.
+/// A trust domain as its report shows it. `Default`: a simulated one in debug mode, in a quote of version 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Td {
-    /// Version of the quote and form of the report: `V4`.
+    /// Version of the quote and version of the report: `V4`.
     pub version: TdVersion,
-    /// `TEE_TCB_SVN`, what the trust domain was launched on: `04 01 06`, 13 zero bytes.
+    /// `TEE_TCB_SVN`, at the launch of the trust domain: `04 01 06`, 13 zero bytes.
     pub tee_tcb_svn: [u8; 16],
-    /// `TEE_TCB_SVN2`, what runs now; TD 1.5 only. As `tee_tcb_svn`.
+    /// `TEE_TCB_SVN2`, at the time of the report; TD 1.5 only. As `tee_tcb_svn`.
     pub tee_tcb_svn2: [u8; 16],
     /// MRSEAM: SHA-384 of `tcs-simulated-tdx-module-code`.
     pub mr_seam: [u8; 48],

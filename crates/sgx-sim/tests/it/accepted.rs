@@ -1,4 +1,4 @@
-//! Healthy platforms of every kind are accepted under their own root and under no other.
+//! Valid platforms of every kind are accepted under their own root and under no other.
 
 use crate::appraisal::{
     NOW, appraise, appraise_with, collateral, healthy, platform, refused, sgx, td, verifier,

@@ -56,12 +56,12 @@ pub fn collateral(platform: &Platform, tee: Tee) -> Collateral {
     platform.collateral(NOW, tee, &CollateralOptions::default()).unwrap()
 }
 
-/// The verifier under the platform's own root, which accepts debug.
+/// The verifier with the platform's own root, under which debug mode is accepted.
 pub fn verifier(platform: &Platform) -> QuoteVerifier<AwsLc> {
     QuoteVerifier::new_with_config(platform.root_certificate().to_vec()).allow_debug(true)
 }
 
-/// What the verifier says at `now`; refusals as text, causes included.
+/// The verdict at `now`; refusals as text, with their causes.
 pub fn appraise_with(
     verifier: &QuoteVerifier<AwsLc>,
     quote: &[u8],
@@ -87,7 +87,7 @@ pub fn appraise(platform: &Platform, quote: &[u8], collateral: &Collateral) -> R
     appraise_at(platform, quote, collateral, NOW)
 }
 
-/// An SGX quote, or one over a trust domain, under collateral of these options.
+/// An SGX quote, or one of a trust domain, with collateral of these options.
 pub fn appraise_collateral(
     platform: &Platform,
     tee: Tee,

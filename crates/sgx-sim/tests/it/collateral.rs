@@ -30,7 +30,7 @@ fn another_kind_or_version_does_not_fit() {
     refused(appraise_collateral(&healthy(), Tee::Tdx, &options), "non-TDX TCB info");
 }
 
-/// dcap-qvl looks at neither, so the text shows them.
+/// dcap-qvl reads neither of them, so the test reads the text.
 #[test]
 fn pce_id_and_type_may_be_wrong() {
     let options = CollateralOptions { pce_id: Some([0xab, 1]), tcb_type: 1, ..CollateralOptions::default() };

@@ -1,4 +1,4 @@
-//! The folder.
+//! The directory of a platform.
 
 use crate::appraisal::{NOW, appraise};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +23,7 @@ fn a_platform_outlives_the_processes_that_use_it() {
     let key = |platform: &Platform| platform.quote([0; 32], [0; 64]).unwrap()[500..564].to_vec();
     assert_eq!(key(&made), key(&opened));
     assert!(Platform::create(&path, NOW).is_err(), "never made over an old one");
-    // New collateral, years later, by the opened one for quotes of the first one.
+    // New collateral, years later, made by the opened platform for quotes of the first one.
     let later = NOW + 3 * 365 * 86_400;
     for tee in [Tee::Sgx, Tee::Tdx] {
         let quote = if tee == Tee::Sgx { crate::appraisal::sgx(&made) } else { crate::appraisal::td(&made) };

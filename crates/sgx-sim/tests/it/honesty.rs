@@ -1,4 +1,4 @@
-//! What says that it is a simulation.
+//! The marks of a simulation.
 
 use crate::appraisal::{collateral, healthy, platform, sgx, td};
 use dcap_qvl::quote::Quote;

@@ -62,7 +62,8 @@ fn a_level_asks_for_each_of_its_numbers() {
     for tee in BOTH {
         for at in 0..16 {
             let mut level = TcbLevel::default();
-            // Components 4 has no higher number; a platform below the level does as well.
+            // A level without a higher number in component 4: a platform below that level is accepted as
+            // well.
             let platform = if at == 4 {
                 let mut options = Options::default();
                 options.cpu_svn[at] -= 1;
@@ -98,7 +99,7 @@ fn the_first_level_that_is_met_counts() {
         assert_eq!((claims.tcb.status, claims.platform.tcb_date_tag), (TcbStatus::OutOfDate, 1_636_502_400));
         assert_eq!(claims.tcb.advisory_ids, ["INTEL-SA-00614"]);
         status(with_levels(tee, vec![TcbLevel::default(), lower.clone()]), TcbStatus::UpToDate, &[]);
-        // Twice the same: Intel's own library refuses, dcap-qvl does not.
+        // The same level twice: Intel's own library refuses it, dcap-qvl does not.
         status(with_levels(tee, vec![TcbLevel::default(); 2]), TcbStatus::UpToDate, &[]);
     }
     let claims = with_levels(Tee::Sgx, vec![TcbLevel::default()]).unwrap();
@@ -182,7 +183,7 @@ fn each_field_of_a_quoting_enclave_counts() {
         refused(with_qe(tee, |qe| qe.miscselect = 1 << 24), "MISCSELECT");
         refused(with_qe(tee, |qe| qe.flags = 0x01), "ATTRIBUTES");
         refused(with_qe(tee, |qe| qe.flags = 0x13), "Debug mode is enabled");
-        // MODE64BIT and XFRM lie outside the mask.
+        // MODE64BIT and XFRM are outside the mask.
         assert!(with_qe(tee, |qe| (qe.flags, qe.xfrm) = (0x15, 0xe7)).is_ok());
     }
 }

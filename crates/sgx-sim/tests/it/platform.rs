@@ -95,7 +95,7 @@ fn components_may_contradict_the_cpu_svn() {
     assert_eq!(components(&extension), extension.cpu_svn, "one above 127 too");
 }
 
-/// dcap-qvl looks at no common name, so OpenSSL shows them.
+/// dcap-qvl does not check common names, so OpenSSL shows them.
 #[test]
 fn names_may_be_wrong() {
     let options =
@@ -120,7 +120,7 @@ fn certificates_end_when_told() {
     }
 }
 
-/// dcap-qvl takes an expired root for an anchor like any other, so its date is in the claims only.
+/// dcap-qvl accepts an expired root as a trust anchor, so only the claims show its date.
 #[test]
 fn the_root_ends_when_told() {
     let platform = platform(&Options { root_days: 10, ..Options::default() });

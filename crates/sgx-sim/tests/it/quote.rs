@@ -1,4 +1,4 @@
-//! Enclaves and the oddities of quotes.
+//! Enclaves and malformed quotes.
 
 use crate::appraisal::{appraise, collateral, healthy, refused};
 use dcap_qvl::QuoteClaims;
@@ -51,7 +51,7 @@ fn every_field_of_an_enclave_is_in_its_report() {
     let report = claims.report.as_sgx().unwrap();
     assert_eq!(report.misc_select, 0x0a0b_0c0d);
     assert_eq!(report.attributes, [0x87, 0, 0, 0, 0, 0, 0, 0x80, 8, 7, 6, 5, 4, 3, 2, 1]);
-    // CONFIGID, CONFIGSVN, ISVEXTPRODID and ISVFAMILYID lie in what dcap-qvl calls reserved.
+    // CONFIGID, CONFIGSVN, ISVEXTPRODID and ISVFAMILYID are in fields that dcap-qvl calls reserved.
     assert_eq!((&report.reserved3[..32], &report.reserved3[32..]), ([0; 32].as_slice(), [7; 64].as_slice()));
     assert_eq!((&report.reserved1[..12], &report.reserved1[12..]), ([0; 12].as_slice(), [9; 16].as_slice()));
     assert_eq!((report.reserved4[..2].to_vec(), &report.reserved4[44..]), (vec![9, 8], [10; 16].as_slice()));
@@ -74,7 +74,7 @@ fn authentication_data_of_any_length() {
             refused(result, "Invalid QE auth data length");
         }
     }
-    // Bound by the QE report: other bytes of the right length are fine.
+    // The QE report binds them: other bytes of the right length are accepted.
     for result in everywhere(&QuoteShape { auth_data: vec![7; 32], ..QuoteShape::default() }) {
         result.unwrap();
     }
@@ -120,7 +120,7 @@ fn enclaves_in_the_layouts_of_trust_domains() {
     }
 }
 
-/// dcap-qvl ignores bytes that nothing accounts for.
+/// dcap-qvl ignores bytes that no field contains.
 #[test]
 fn bytes_too_many() {
     let platform = healthy();

@@ -1,18 +1,18 @@
-//! Windows of validity, revocation and signatures.
+//! Validity, revocation and signatures.
 
 use crate::appraisal::{
     DAY, NOW, appraise, appraise_at, appraise_collateral, collateral, healthy, refused, sgx,
 };
 use tcs_sgx_sim::{Collateral, CollateralOptions, Revoked, Tee, Validity};
 
-/// Sets one of the four windows.
+/// Sets one of the four validity periods.
 type Window = fn(&mut CollateralOptions) -> &mut Validity;
 
-/// Spoils one part.
+/// Changes one part.
 type Fault = fn(&mut Collateral);
 
-/// Each with the refusal when it has not begun and when it has ended. A CRL that has not begun is no refusal
-/// of dcap-qvl's.
+/// Each part with its refusal before its start and after its end. dcap-qvl does not refuse a CRL before its
+/// start.
 const WINDOWS: [(Window, Option<&str>, &str); 4] = [
     (
         |options| &mut options.tcb_info_validity,
@@ -42,7 +42,7 @@ fn each_document_has_its_own_window() {
                 None => assert!(appraise_collateral(&platform, tee, &options).is_ok()),
             }
         }
-        // Both ends, to the second, in the claims: everything else lasts longer and began earlier.
+        // Both ends in the claims, to the second: everything else ends later and begins earlier.
         let mut options = CollateralOptions::default();
         *window(&mut options) = Validity { from: -5, until: 7 };
         let claims = appraise_collateral(&platform, Tee::Sgx, &options).unwrap();
@@ -70,7 +70,7 @@ fn what_is_revoked_is_refused() {
             let options = CollateralOptions { revoked: vec![revoked], ..CollateralOptions::default() };
             refused(appraise_collateral(&platform, tee, &options), "CertRevoked");
         }
-        // Each in the CRL of its issuer, and in no other.
+        // Each certificate is in the CRL of its issuer, and in no other.
         let options = CollateralOptions { revoked: vec![revoked], ..CollateralOptions::default() };
         let collateral = platform.collateral(NOW, Tee::Sgx, &options).unwrap();
         let listed = |crl: &[u8]| {
@@ -121,7 +121,7 @@ fn every_signature_counts() {
         assert_ne!(bad, good);
         refused(appraise(&platform, &quote, &bad), reason);
     }
-    // CRLs of a stranger with the same names.
+    // CRLs of another CA with the same names.
     let stranger = collateral(&healthy(), Tee::Sgx);
     let bad = Collateral { root_ca_crl: stranger.root_ca_crl, ..good.clone() };
     refused(appraise(&platform, &quote, &bad), "InvalidCrlSignatureForPublicKey");

@@ -22,8 +22,8 @@ pub(super) fn etcd(data: &Path, pki: &Pki, client_port: u16, peer_port: u16) -> 
         (format!("https://127.0.0.1:{client_port}"), format!("https://127.0.0.1:{peer_port}"));
     let (certificate, key) = (text(&pki.etcd.certificate)?, text(&pki.etcd.key)?);
     let ca = text(&pki.etcd_ca.certificate)?;
-    // TLS with an own CA: when another control plane on this machine is faster to
-    // take the port, our API server must not write into its etcd.
+    // TLS with its own CA: if another control plane on this machine takes the port first, our API server must
+    // not write into its etcd.
     Ok(vec![
         flag("name", "control-plane"),
         flag("data-dir", text(data)?),
@@ -71,7 +71,7 @@ pub(super) fn api_server(pki: &Pki, etcd_port: u16, secure_port: u16) -> Result<
 pub(super) fn controller_manager(pki: &Pki, kubeconfig: &Path) -> Result<Vec<String>> {
     Ok(vec![
         flag("kubeconfig", text(kubeconfig)?),
-        // Nothing asks it anything, so it needs no port.
+        // Nothing connects to it, so it needs no port.
         flag("secure-port", "0"),
         flag("use-service-account-credentials", "true"),
         flag("service-account-private-key-file", text(&pki.service_account_key)?),
@@ -80,7 +80,7 @@ pub(super) fn controller_manager(pki: &Pki, kubeconfig: &Path) -> Result<Vec<Str
         flag("cluster-signing-key-file", text(&pki.ca.key)?),
         flag("leader-elect", "false"),
         flag("controllers", &CONTROLLERS.join(",")),
-        // The defaults, 20 and 30, cost seconds at the start and hide what others reach.
+        // The defaults, 20 and 30, cost seconds at the start and hide how fast others are.
         flag("kube-api-qps", "500"),
         flag("kube-api-burst", "1000"),
     ])

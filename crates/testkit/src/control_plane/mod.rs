@@ -13,26 +13,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long each program may take until it serves.
+/// How long each program may take until it serves requests.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// How long a program may take to end by itself before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// Starts before a port clash is taken for something else.
+/// How many starts fail before a clash of ports is taken for another error.
 const ATTEMPTS: u32 = 5;
 
-/// In the order in which they are started; they are ended in the reverse order.
+/// In the order in which they are started. They are stopped in the reverse order.
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 
 /// etcd, kube-apiserver and kube-controller-manager, serving on loopback.
 ///
-/// Everything is in one folder: `admin.kubeconfig`, `logs/`, `pki/`, `etcd/`
-/// and, of a detached one, `pids/`. Dropping the value ends the programs,
-/// unless they were started detached.
+/// Everything is in one directory: `admin.kubeconfig`, `logs/`, `pki/`, `etcd/` and, of a detached one,
+/// `pids/`. Dropping the value stops the programs, unless they were started detached.
 #[derive(Debug)]
 pub struct ControlPlane {
-    // Before the programs: the thread talks to the API server until it is stopped.
+    // Declared before the programs, because the thread talks to the API server until it is stopped.
     renewal: Renewal,
     programs: Programs,
     assets: Assets,
@@ -41,19 +40,19 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts a control plane in `dir` that ends with the returned value, and
-    /// with this process, however that dies.
+    /// Starts a control plane in `dir` that stops with the returned value, and with this process, however
+    /// that ends.
     ///
-    /// An earlier control plane's data in `dir` is discarded. Fails if one that
-    /// was started detached still runs there.
+    /// An earlier control plane's data in `dir` is discarded. Fails if one that was started detached still
+    /// runs there.
     pub fn start(dir: &Path, assets: &Assets) -> Result<Self> {
         Self::start_as(dir, assets, Lifetime::WithParent, free_ports)
     }
 
-    /// Starts a control plane in `dir` that runs on after this process, until
+    /// Starts a control plane in `dir` that continues after this process, until
     /// [`ControlPlane::stop_recorded`].
     ///
-    /// The returned value, like one from [`ControlPlane::attach`], does not end it.
+    /// Dropping the returned value, or one from [`ControlPlane::attach`], does not stop it.
     pub fn start_detached(dir: &Path, assets: &Assets) -> Result<Self> {
         let mut control_plane = Self::start_as(dir, assets, Lifetime::Detached, free_ports)?;
         for program in std::mem::take(&mut control_plane.programs.0) {
@@ -62,7 +61,7 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// The control plane that was started detached in `dir`, by any process, and runs.
+    /// The running control plane that any process started detached in `dir`.
     pub fn attach(dir: &Path, assets: &Assets) -> Result<Self> {
         let running = Self::running_recorded(dir)?;
         if !running.iter().any(|(name, _)| name == "kube-apiserver") {
@@ -73,9 +72,9 @@ impl ControlPlane {
         Ok(Self::assemble(Programs::default(), assets, layout, server))
     }
 
-    /// Ends a control plane that was started detached in `dir`, by any process.
+    /// Stops a control plane that any process started detached in `dir`.
     ///
-    /// Answers the names of the programs that were still running.
+    /// Returns the names of the programs that were still running.
     pub fn stop_recorded(dir: &Path) -> Result<Vec<String>> {
         let layout = Layout::new(dir)?;
         let mut ended = Vec::new();
@@ -114,13 +113,13 @@ impl ControlPlane {
         &self.server
     }
 
-    /// The folder that it was started in, absolute.
+    /// The absolute path of the directory in which it was started.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.layout.0
     }
 
-    /// The folder with the programs' logs.
+    /// The directory with the logs of the programs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.layout.logs()
@@ -150,9 +149,9 @@ impl ControlPlane {
         kubeconfig::kubectl(&self.assets.kubectl, kubeconfig)
     }
 
-    /// A kubeconfig that acts as an existing ServiceAccount, by a token file.
+    /// A kubeconfig that acts as an existing ServiceAccount, with a token file.
     ///
-    /// The token is renewed in the background for as long as this value lives.
+    /// The token is renewed in the background for as long as this value exists.
     pub fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let (path, token) = self.layout.service_account(namespace, name);
         self.renew_token(namespace, name, &token)?;
@@ -161,7 +160,7 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// Puts a new ServiceAccount token, good for [`kubeconfig::TOKEN_LIFETIME`], in place of `file`.
+    /// Replaces `file` with a new ServiceAccount token, valid for [`kubeconfig::TOKEN_LIFETIME`].
     pub fn renew_token(&self, namespace: &str, name: &str, file: &Path) -> Result<()> {
         kubeconfig::renew_token(&self.assets.kubectl, &self.admin_kubeconfig(), namespace, name, file)
     }
@@ -173,7 +172,7 @@ impl ControlPlane {
         self.assets.kube_controller_manager.is_some()
     }
 
-    /// The programs that this value ends, by name.
+    /// The names of the programs that this value stops.
     pub fn programs(&mut self) -> &mut [Supervised] {
         &mut self.programs.0
     }
@@ -212,7 +211,7 @@ impl ControlPlane {
         Self { renewal, programs, assets: assets.clone(), layout, server }
     }
 
-    /// Starts the programs, each into `programs`, and answers the API server's URL.
+    /// Starts the programs, adds each to `programs`, and returns the API server's URL.
     fn try_start(
         programs: &mut Programs,
         assets: &Assets,
@@ -237,7 +236,7 @@ impl ControlPlane {
 
         let api_server = arguments::api_server(&pki, client, secure)?;
         programs.start(&starting, "kube-apiserver", &assets.kube_apiserver, api_server)?;
-        // kubectl costs more than a look at the port does, while the server wants the processor.
+        // kubectl costs more than a look at the port does while the server needs the processor.
         programs.wait_until("kube-apiserver to listen", || accepts(secure))?;
         let mut ready = kubeconfig::kubectl(&assets.kubectl, &admin);
         ready.args(["get", "--raw", "/readyz"]);
@@ -259,7 +258,7 @@ struct Starting<'a> {
     lifetime: Lifetime,
 }
 
-/// The started programs; dropping ends them, the last one first.
+/// The started programs. Dropping stops them, the last one first.
 #[derive(Debug, Default)]
 struct Programs(Vec<Supervised>);
 
@@ -282,7 +281,8 @@ impl Programs {
 
     fn wait_until(&mut self, what: &str, mut probe: impl FnMut() -> bool) -> Result<()> {
         wait_for(START_LIMIT, what, || {
-            // First, and all of them: what answers on the port of an ended program is somebody else.
+            // All programs are checked first: whatever answers on the port of a program that ended is another
+            // program.
             for program in &mut self.0 {
                 program.check_running()?;
             }
@@ -304,7 +304,7 @@ impl Drop for Programs {
     }
 }
 
-/// Where things are in a control plane's folder, which is absolute.
+/// The layout of a control plane's directory, which is an absolute path.
 #[derive(Debug)]
 struct Layout(PathBuf);
 
@@ -343,7 +343,7 @@ impl Layout {
 
     /// The kubeconfig and the token file of a ServiceAccount.
     fn service_account(&self, namespace: &str, name: &str) -> (PathBuf, PathBuf) {
-        // A namespace holds no dot, so no two accounts share a file.
+        // The name of a namespace contains no dot, so no two accounts share a file.
         let file = self.0.join("service-accounts").join(format!("{namespace}.{name}"));
         (file.with_added_extension("kubeconfig"), file.with_added_extension("token"))
     }
@@ -354,7 +354,7 @@ type Ports = [u16; 3];
 
 /// Ports that the kernel says are free.
 fn free_ports() -> Result<Ports> {
-    // All are held before one is released, or two could be the same.
+    // All are held before one is released, because two could be the same otherwise.
     let mut held = Vec::new();
     let mut ports = Ports::default();
     for port in &mut ports {
@@ -394,7 +394,7 @@ mod tests {
             let start = std::time::Instant::now();
             let started = ControlPlane::start_as(dir.path(), &assets, Lifetime::WithParent, choose);
             drop(started.unwrap());
-            // It is noticed at once, not when something else has waited long enough.
+            // This is noticed at once, not after something else has waited long enough.
             assert!(start.elapsed() < START_LIMIT, "port {place}");
             assert_eq!(choices, 2, "port {place}");
         }

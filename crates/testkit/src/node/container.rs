@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-/// Where the in-cluster client looks for its token.
+/// The directory in which the in-cluster client looks for its token.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A container as a local program.
@@ -21,10 +21,10 @@ pub struct Container {
     environment: Vec<(String, String)>,
 }
 
-/// What was replaced by what.
+/// Each replacement: the original and what replaced it.
 #[derive(Clone, Debug, Default)]
 pub struct Replacements {
-    /// Listen addresses: in the manifest → really.
+    /// Listen addresses: the one in the manifest, and the real one.
     pub addresses: BTreeMap<String, String>,
     /// One line for each replacement.
     pub said: Vec<String>,
@@ -98,7 +98,7 @@ fn one(
     for variable in container.env.iter().flatten() {
         let value = match (&variable.value, &variable.value_from) {
             (Some(value), _) => replace_paths(value, &mounts),
-            // Field references: the pod has a name only.
+            // Field references: only the pod's name is supported.
             (None, Some(_)) => "tcs-issuer-stand-in".to_owned(),
             (None, None) => String::new(),
         };
@@ -113,7 +113,7 @@ fn one(
     Ok(Container { name: container.name.clone(), executable, arguments, environment })
 }
 
-/// Mounted paths become folders; a volume shared by containers is one folder.
+/// Mounted paths become directories. Containers that share a volume share its directory.
 fn mounts(
     container: &PodContainer,
     settings: &Settings,

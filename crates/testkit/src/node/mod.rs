@@ -1,6 +1,7 @@
-//! A stand-in for the node: runs the commands of the Deployment `tcs-issuer/tcs-issuer` as local processes.
+//! A stand-in for the node: it runs the commands of the Deployment `tcs-issuer/tcs-issuer` as local
+//! processes.
 //!
-//! What a kubelet would do with images, mounts and in-cluster credentials is replaced, and nothing else; each
+//! It replaces what a kubelet would do with images, mounts and in-cluster credentials, and nothing else. Each
 //! replacement is printed to the log.
 
 mod container;
@@ -27,13 +28,13 @@ const NAMESPACE: &str = "tcs-issuer";
 const DEPLOYMENT: &str = "tcs-issuer";
 /// Pause between two looks at the children.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a child may take to end when asked.
+/// How long a child may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// A child that ran this long starts its back-off anew.
+/// A child that ran for this long starts with the shortest back-off again.
 const STEADY: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A running stand-in; ends its children when dropped.
+/// A running stand-in. Dropping it ends its children.
 pub struct NodeStandIn {
     stop: Arc<AtomicBool>,
     shared: Arc<Mutex<Shared>>,
@@ -48,7 +49,7 @@ struct Shared {
 }
 
 impl NodeStandIn {
-    /// Starts it; it waits for the Deployment to be applied.
+    /// Starts the stand-in, which waits for the Deployment to be applied.
     pub fn start(cluster: Arc<ControlPlane>, settings: Settings) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Mutex::new(Shared::default()));
@@ -65,13 +66,13 @@ impl NodeStandIn {
         Self { stop, shared, thread: Some(thread), log }
     }
 
-    /// The process id of a container's program, if it runs.
+    /// The process id of the program of a container, if it runs.
     #[must_use]
     pub fn pid(&self, container: &str) -> Option<u32> {
         self.shared.lock().ok()?.pids.get(container).copied()
     }
 
-    /// Where a container really listens, given the address in its manifest (`:8081`).
+    /// The real listen address of a container, for the address in its manifest (`:8081`).
     #[must_use]
     pub fn address(&self, in_manifest: &str) -> Option<String> {
         self.shared.lock().ok()?.replacements.addresses.get(in_manifest).cloned()
@@ -83,7 +84,7 @@ impl NodeStandIn {
         &self.log
     }
 
-    /// Waits until this process is told to end (SIGTERM) or the stand-in fails; then ends the children.
+    /// Waits until this process receives SIGTERM or the stand-in fails, and then ends the children.
     pub fn serve_until_told(self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -203,7 +204,7 @@ impl Node {
         Ok(())
     }
 
-    /// Starts what should run and does not, as a kubelet would: with a growing pause.
+    /// Starts programs that should run and do not, as a kubelet would: with a growing pause.
     fn tend(&mut self) {
         let now = Instant::now();
         let mut said = Vec::new();

@@ -1,15 +1,15 @@
-//! What the stand-in for the node needs to know.
+//! Settings of the stand-in for the node.
 
 use crate::programs::Programs;
 use std::path::PathBuf;
 
-/// What the stand-in needs to know.
+/// The settings of the stand-in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder for logs, volumes and the kubeconfig of the account.
+    /// Directory for logs, volumes and the kubeconfig of the account.
     pub dir: PathBuf,
-    /// Our programs, in place of the images.
+    /// Our programs, which replace the images.
     pub programs: Programs,
-    /// The simulated platform's folder, in place of SGX.
+    /// The directory of the simulated platform, which replaces SGX.
     pub platform: PathBuf,
 }

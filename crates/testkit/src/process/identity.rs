@@ -1,4 +1,4 @@
-//! Naming a process so that a recycled process id is never signalled.
+//! Identifies a process so that a recycled process id is never signalled.
 
 use super::wait::wait_for;
 use crate::private_file;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long the kernel may take to remove a process that was sent SIGKILL.
 const REMOVAL: Duration = Duration::from_secs(10);
 
-/// A process id with the time at which that process started, and the boot it started in.
+/// A process id with the time at which that process started, and the boot in which it started.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
     pid: u32,
@@ -46,7 +46,7 @@ impl Identity {
         private_file::replace(path, text.as_bytes())
     }
 
-    /// Whether this very process still runs. One that has ended but was not waited for does not.
+    /// Whether this process still runs. One that has ended but was not waited for does not.
     pub fn is_running(&self) -> Result<bool> {
         if boot_id()? != self.boot {
             return Ok(false);
@@ -55,9 +55,9 @@ impl Identity {
         Ok(stat.is_some_and(|stat| stat.start_time == self.start_time && !stat.ended))
     }
 
-    /// Asks the process to end (SIGTERM), kills it when `grace` has passed, and waits until it is gone.
+    /// Asks the process to end (SIGTERM), kills it after `grace`, and waits until it has ended.
     ///
-    /// Answers whether it ran at all.
+    /// Returns whether it was running.
     pub fn end(&self, grace: Duration) -> Result<bool> {
         if !self.signal(Signal::TERM)? {
             return Ok(false);
@@ -69,18 +69,18 @@ impl Identity {
         Ok(true)
     }
 
-    /// Waits until the process is gone.
+    /// Waits until the process has ended.
     pub fn wait(&self, limit: Duration) -> Result<()> {
         wait_for(limit, &format!("process {} to end", self.pid), || Ok((!self.is_running()?).then_some(())))
     }
 
-    /// Sends a signal; answers whether the process was there to receive it.
+    /// Sends a signal. Returns whether the process was there to receive it.
     pub fn signal(&self, signal: Signal) -> Result<bool> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
             return Ok(false);
         };
-        // The descriptor holds on to one process. Looking at the start time after
-        // it is open leaves no moment in which the id could change hands.
+        // The descriptor refers to one process. The start time is read after it was opened, so the id cannot
+        // be reused in between.
         let descriptor = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => descriptor,
             Err(rustix::io::Errno::SRCH) => return Ok(false),

@@ -1,4 +1,4 @@
-//! Child processes that never outlive their purpose, and waiting for conditions.
+//! Child processes that always end with their owner, and waiting for conditions.
 
 mod identity;
 mod spawner;
@@ -19,10 +19,11 @@ pub use wait::wait_for;
 /// How long a child that is dropped may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How much of a log an error message quotes.
+/// How many bytes of a log an error message quotes.
 const QUOTED_LOG: u64 = 2_000;
 
-/// A parent that dies before its child asks for the signal sends none, so the child looks afterwards.
+/// If the parent ends before its child requests the signal, no signal is sent, so the child checks
+/// afterwards.
 const UNLESS_ORPHANED: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
 
 /// When a child ends without being asked.
@@ -102,7 +103,7 @@ impl Program {
     }
 
     fn try_spawn(&self) -> Result<Supervised> {
-        // The wrapper below would report a missing program in the log only.
+        // Otherwise the wrapper below would report a missing program only in the log.
         let by_path = self.executable.components().count() > 1;
         if by_path && !self.executable.is_file() {
             bail!("there is no such file");
@@ -125,7 +126,7 @@ impl Program {
                 let mut command = Command::new("setpriv");
                 command.args(["--pdeathsig", "KILL", "--", "sh", "-c", UNLESS_ORPHANED]);
                 command.arg(std::process::id().to_string());
-                // Ctrl-C is for this process; its end then ends the child.
+                // Ctrl-C is meant for this process, whose end then ends the child.
                 command.process_group(0);
                 command
             }
@@ -181,7 +182,7 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// The name it was given for messages.
+    /// Its name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -193,7 +194,7 @@ impl Supervised {
         self.child.id()
     }
 
-    /// Its process id and what tells it from a later process with the same id.
+    /// Its process id, and what distinguishes it from a later process with the same id.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -210,7 +211,7 @@ impl Supervised {
         read_from(&self.log, self.log_start).with_context(|| format!("read {}", self.log.display()))
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("look at {} (pid {})", self.name, self.pid()))
     }
@@ -231,7 +232,7 @@ impl Supervised {
 
     /// Sends a signal; an ended process receives none.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
-        // Until it is waited for, its pid belongs to nobody else.
+        // Its pid is not reused before it is waited for.
         if self.exited()?.is_none() {
             rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
                 .with_context(|| format!("signal {} (pid {})", self.name, self.pid()))?;
@@ -239,7 +240,7 @@ impl Supervised {
         Ok(())
     }
 
-    /// Asks it to end (SIGTERM), and kills it when `grace` has passed.
+    /// Asks it to end (SIGTERM), and kills it after `grace`.
     pub fn end(&mut self, grace: Duration) -> Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         match self.wait(grace) {
@@ -248,7 +249,7 @@ impl Supervised {
         }
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits until it has ended.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.signal(Signal::KILL)?;
         self.child.wait().with_context(|| format!("wait for {} (pid {})", self.name, self.pid()))

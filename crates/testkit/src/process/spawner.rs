@@ -1,9 +1,8 @@
 //! One thread that starts every child.
 //!
-//! A child asks the kernel for a signal when its parent dies, and the kernel
-//! takes "parent" to be the *thread* that started it. A test's thread ends
-//! before the process does, so children are started by a thread that lives as
-//! long as the process.
+//! A child asks the kernel for a signal when its parent ends, and for the kernel the parent is the *thread*
+//! that started it. A test's thread ends before the process does, so children are started by a thread that
+//! lasts as long as the process.
 
 use anyhow::{Context, Result};
 use std::process::{Child, Command};

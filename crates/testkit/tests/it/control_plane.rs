@@ -1,4 +1,4 @@
-//! A real control plane, started and ended in every way there is.
+//! A real control plane, started and stopped in every possible way.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tcs_testkit::process::{Identity, Program, run, wait_for};
 use tcs_testkit::{Assets, ControlPlane, ensure_control_plane};
 
-/// In which folder a copy of this program, see [`copy`], is to start a control plane.
+/// The directory in which a copy of this program starts a control plane (see [`copy`]).
 const DIR: &str = "TCS_TESTKIT_DIR";
 /// How long the kernel may take to remove killed processes.
 const REMOVAL: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ fn copy(test: &str, dir: &Path) -> Program {
         .env(DIR, dir)
 }
 
-/// Set only by the tests that run one of these as another process; in an ordinary run there is nothing to do.
+/// Set only by the tests that run one of these as another process. In an ordinary run there is nothing to do.
 fn given_dir() -> Option<std::path::PathBuf> {
     std::env::var_os(DIR).map(Into::into)
 }
@@ -85,7 +85,7 @@ fn a_namespace_ends_and_rbac_is_enforced() {
     // A renewed token replaces the file that the kubeconfig names, and works.
     let token = dir.path().join("service-accounts/default.reader.token");
     let before = std::fs::read(&token).unwrap();
-    // Tokens of one second are equal.
+    // Tokens that were made within the same second are equal.
     wait_for(SETTLE, "another token", || {
         control_plane.renew_token("default", "reader", &token)?;
         Ok((std::fs::read(&token)? != before).then_some(()))
@@ -142,7 +142,7 @@ fn start_and_wait_for_the_end() {
         identity.save(&dir.join(format!("records/{index}"))).unwrap();
     }
     std::fs::write(dir.join("ready"), "").unwrap();
-    // If nobody kills this, its end still ends the control plane.
+    // If this is not killed, its end still stops the control plane.
     std::thread::sleep(SETTLE);
 }
 
@@ -175,18 +175,18 @@ fn find_the_programs() {
 fn a_detached_one_outlives_its_starter() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = dir.path().join("cluster");
-    // Not through `Program`, whose log is a file: a pipe's end shows who holds on to it.
+    // This does not use `Program`, whose log is a file: the end of a pipe shows which processes hold it.
     let start = ["--exact", "control_plane::start_detached_and_leave", "--nocapture"];
     let output =
         Command::new(std::env::current_exe().unwrap()).args(start).env(DIR, &cluster).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let running = ControlPlane::running_recorded(&cluster).unwrap();
-    // Ends them if an assertion below fails.
+    // Stops them if an assertion below fails.
     let stop = StopOnDrop(&cluster);
     assert!(running.len() >= 2, "{running:?}");
     for (name, identity) in &running {
-        // A program that nothing waited for may not have come so far yet.
+        // A program that nothing waited for may not have reached this point yet.
         wait_for(SETTLE, &format!("{name} to have a session of its own"), || {
             Ok((session_of(identity.pid()) == identity.pid()).then_some(()))
         })

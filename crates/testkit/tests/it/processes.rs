@@ -20,7 +20,7 @@ fn the_starting_thread_may_end() {
     let program = shell(&dir, "echo started; exec sleep 60");
     let start = move || {
         let child = program.spawn().unwrap();
-        // A thread that ended earlier would not be seen to end: the child must be past its wrapper.
+        // If the thread ended earlier, the test could not see it: the child must have left its wrapper.
         wait_for_log(&child, "started");
         child
     };
@@ -50,7 +50,7 @@ fn an_early_end_is_told_with_the_log() {
     let error = second.check_running().unwrap_err().to_string();
     assert!(error.contains("exit status: 3") && error.contains("something is wrong"), "{error}");
     assert!(!error.contains("of the first"), "{error}");
-    // Nothing is sent to an ended process; its pid may belong to another by now.
+    // Nothing is sent to an ended process, because its pid may belong to another one by now.
     second.signal(tcs_testkit::process::Signal::KILL).unwrap();
 }
 

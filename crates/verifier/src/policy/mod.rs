@@ -43,11 +43,11 @@ impl<const LEN: usize> Masked<LEN> {
 /// What the policy requires of an SGX enclave besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SgxPolicy {
-    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT set,
-    /// `PROVISION_KEY` and `EINITTOKEN_KEY` not, XFRM free. DEBUG is checked separately, and no mask can
-    /// allow it.
+    /// ATTRIBUTES: flags (8 bytes, little-endian), XFRM (8 bytes). By default INIT and MODE64BIT must be set,
+    /// `PROVISION_KEY` and `EINITTOKEN_KEY` must not, and XFRM is not compared. DEBUG is checked separately,
+    /// and no mask can allow it.
     pub attributes: Masked<16>,
-    /// MISCSELECT, little-endian. By default free.
+    /// MISCSELECT, little-endian. Not compared by default.
     pub misc_select: Masked<4>,
 }
 
@@ -66,9 +66,9 @@ pub struct TdxPolicy {
     /// `TDATTRIBUTES`, little-endian. By default not restricted beyond what every verification requires: no
     /// debug, no profiling, no migration, no service TD, `SEPT_VE_DISABLE`.
     pub td_attributes: Masked<8>,
-    /// XFAM, little-endian. By default free.
+    /// XFAM, little-endian. Not compared by default.
     pub xfam: Masked<8>,
-    /// MRSEAM of the accepted TDX modules. Empty: every module that Intel's TCB info accepts.
+    /// MRSEAM of the accepted TDX modules. An empty list accepts every module that Intel's TCB info accepts.
     pub mr_seams: Vec<[u8; 48]>,
 }
 
@@ -85,7 +85,7 @@ pub struct PlatformPolicy {
     pub ppids: Vec<[u8; 16]>,
     /// Platform instances. A machine must be in this list or that of the PPIDs, unless both are empty.
     pub instances: Vec<[u8; 16]>,
-    /// FMSPCs. Empty: every family.
+    /// FMSPCs. An empty list accepts every family.
     pub fmspcs: Vec<[u8; 6]>,
 }
 
@@ -94,7 +94,7 @@ pub struct PlatformPolicy {
 pub struct Policy {
     /// The enclaves and trust domains that are accepted.
     pub identities: Vec<AcceptedIdentity>,
-    /// Accept every enclave and trust domain; [`Self::identities`] is not looked at then.
+    /// Accept every enclave and trust domain. [`Self::identities`] is then ignored.
     pub any_identity: bool,
     /// State of the platform.
     pub tcb: TcbPolicy,
@@ -222,7 +222,7 @@ fn masked<const LEN: usize>(
     record.conclude_policy(id, expected, hex, result)
 }
 
-/// A list of accepted values for people.
+/// A list of accepted values, for messages.
 fn listed<const LEN: usize>(what: &str, accepted: &[[u8; LEN]]) -> String {
     match accepted {
         [] => "any".into(),
@@ -243,7 +243,7 @@ mod tests {
         for wrong in [0b0100, 0b0001, 0b0111] {
             assert!(!asked.matches(&[wrong, 0xff]), "{wrong:b}");
         }
-        // Bits of the value outside the mask mean nothing.
+        // Bits of the value outside the mask have no meaning.
         assert!(Masked { value: [0xff], mask: [0] }.matches(&[0]));
         assert_eq!(asked.describe(), "05ff under mask 0700");
         assert_eq!(Masked::<2>::ANY.describe(), "any");

@@ -10,17 +10,18 @@ use crate::status::TcbStatus;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcbPolicy {
     /// Statuses that are accepted, of the platform and of the quoting enclave. By default `UpToDate` and
-    /// `SWHardeningNeeded`. `Revoked` never is, even if it stands here; a status that is out of date only
-    /// together with [`Self::min_tcb_date`].
+    /// `SWHardeningNeeded`. `Revoked` is never accepted, even if it is listed here. A status that is out of
+    /// date is accepted only together with [`Self::min_tcb_date`].
     pub accepted_statuses: Vec<TcbStatus>,
     /// Intel's advisories (for example `INTEL-SA-00615`) that are known to do no harm here. Every status but
-    /// `UpToDate` needs each of its advisories in this list; one that asks for software hardening must name
+    /// `UpToDate` needs each of its advisories in this list; one that requires software hardening must name
     /// at least one.
     pub accepted_advisories: Vec<String>,
-    /// The platform's TCB level must have this date (Unix seconds) or a later one; the quoting enclave's too
-    /// if it is out of date.
+    /// The platform's TCB level must have this date (Unix seconds) or a later one, and so must that of an
+    /// out-of-date quoting enclave.
     pub min_tcb_date: Option<u64>,
-    /// The least evaluation number of the collateral. Older collateral is refused even if it is still valid.
+    /// The minimum evaluation number of the collateral. Older collateral is refused even if it is still
+    /// valid.
     pub min_evaluation_number: Option<u32>,
 }
 

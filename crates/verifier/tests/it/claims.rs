@@ -1,5 +1,5 @@
-//! The claims are gathered by this crate; dcap-qvl gathers its own at the price of another reading of both
-//! CRLs. Both must say the same of the same bytes.
+//! This crate computes the claims itself, because dcap-qvl reads both CRLs a second time for its own. Both
+//! must have the same claims for the same bytes.
 
 use crate::fixture::{Fixture, NOW, production, trust_domain};
 use crate::{any_identity, read};
@@ -47,7 +47,7 @@ fn flag(flag: PckCertFlag) -> Option<bool> {
     }
 }
 
-/// Everything that both tell of must be the same.
+/// Everything that both report must be the same.
 #[track_caller]
 fn assert_same(ours: &Claims, theirs: &QuoteClaims, what: &str) {
     let (platform, pck) = (&ours.platform, &theirs.platform.pck);
@@ -77,7 +77,7 @@ fn assert_same(ours: &Claims, theirs: &QuoteClaims, what: &str) {
     assert_eq!(ours.window.earliest_expiration, theirs.earliest_expiration_date, "{what}");
 }
 
-/// Appraises by both, and tells whether the evidence was genuine for this crate.
+/// Appraises with both, and returns whether the evidence was genuine for this crate.
 #[track_caller]
 fn compare(evidence: &Evidence, json: &[u8], root: &[u8], trust: &TrustAnchor, now: i64, what: &str) -> bool {
     let Ok(collateral) = Collateral::from_json(json) else { return false };
@@ -121,8 +121,8 @@ fn claims_of_the_shared_cases_are_dcap_qvls() {
     assert_eq!(genuine, 11);
 }
 
-/// Levels in every order, the platform at each of them; dates that differ; every window that can be the first
-/// to end.
+/// Levels in every order, with the platform at each of them; different dates; and every validity that can be
+/// the first to end.
 #[test]
 fn claims_of_simulated_platforms_are_dcap_qvls() {
     for (ca, smt_enabled) in [(PckCa::Platform, true), (PckCa::Platform, false), (PckCa::Processor, false)] {
@@ -165,7 +165,7 @@ fn claims_of_simulated_platforms_are_dcap_qvls() {
         };
         let mut compared = 0;
         for dropped in 0..levels.len() {
-            // Without the highest ones the platform is at a lower one; the rest stands in turned order.
+            // Without the highest levels the platform is at a lower one. The rest is in rotated order.
             let mut rest = levels[dropped..].to_vec();
             rest.reverse();
             for (tee, module) in [(Tee::Sgx, &modules[0]), (Tee::Tdx, &modules[0]), (Tee::Tdx, &modules[1])] {
@@ -192,7 +192,7 @@ fn claims_of_simulated_platforms_are_dcap_qvls() {
                     usize::from(compare(&evidence, json.as_bytes(), root, &fixture.trust, NOW, &what));
             }
         }
-        // Two of the six levels differ for TDX alone, which makes them one twice for SGX (Q3).
+        // Two of the six levels differ for TDX only, so for SGX one level is listed twice (Q3).
         assert_eq!(compared, 3 * levels.len() - 1);
     }
 }

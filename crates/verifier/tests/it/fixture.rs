@@ -1,4 +1,4 @@
-//! A simulated platform, and verdicts on what it makes.
+//! A simulated platform, and verdicts on its quotes.
 
 use crate::any_identity;
 use tcs_evidence::Evidence;
@@ -51,13 +51,13 @@ impl Fixture {
         Evidence::TdxQuote(self.platform.td_quote(td).unwrap())
     }
 
-    /// Healthy evidence and collateral with these differences; any identity.
+    /// Valid evidence and collateral with these differences; any identity.
     pub fn with_collateral(&self, options: &CollateralOptions) -> Verdict {
         let collateral = self.collateral(Tee::Sgx, options).unwrap();
         self.appraise(&self.sgx(&production()), &collateral, &any_identity())
     }
 
-    /// This evidence with healthy collateral.
+    /// This evidence with valid collateral.
     pub fn with_policy(&self, evidence: &Evidence, policy: &Policy) -> Verdict {
         let tee = if matches!(evidence, Evidence::TdxQuote(_)) { Tee::Tdx } else { Tee::Sgx };
         let collateral = self.collateral(tee, &CollateralOptions::default()).unwrap();

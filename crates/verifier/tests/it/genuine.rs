@@ -6,11 +6,11 @@ use tcs_verifier::{
     Class, Collateral, Error, PckCa, TcbStatus, TrustAnchor, Validity, Verdict, Workload, verify,
 };
 
-/// 2025-06-20T00:00:00Z, 2026-03-01T00:00:00Z and 2026-10-20T00:00:00Z: inside the windows.
+/// 2025-06-20T00:00:00Z, 2026-03-01T00:00:00Z and 2026-10-20T00:00:00Z, which are within the validity.
 const SUMMER: i64 = 1_750_377_600;
 const SPRING: i64 = 1_772_323_200;
 const AUTUMN: i64 = 1_792_454_400;
-/// The window of the SGX quote's collateral: 2025-06-19T10:56:11Z and 2025-07-19T10:01:18Z.
+/// The validity of the SGX quote's collateral: 2025-06-19T10:56:11Z to 2025-07-19T10:01:18Z.
 const FIRST: i64 = 1_750_330_571;
 const LAST: i64 = 1_752_919_278;
 
@@ -80,12 +80,12 @@ fn an_outdated_tdx_platform_is_at_no_level() {
     assert!(verdict.claims().is_none());
 }
 
-/// Each a second inside and a second outside its window, which the comments give.
+/// Each a second inside and a second outside its validity, which the comments give.
 #[test]
 fn outside_the_windows_of_their_collateral_all_are_refused_for_expiry() {
     for (name, first, last, inside) in [
         ("sgx_quote", FIRST, LAST, "TcbStatusRefused"),
-        // 2025-06-19T10:32:27Z to 2025-07-19T10:00:35Z, when a CRL ends; at its nextUpdate it has ended.
+        // 2025-06-19T10:32:27Z to 2025-07-19T10:00:35Z, when a CRL expires; at its nextUpdate it has expired.
         ("tdx_quote", 1_750_329_147, 1_752_919_234, "accepted"),
         // 2026-10-08T00:28:26Z to 2026-11-06T23:45:11Z.
         ("tdx_quote_td15ex", 1_791_419_306, 1_794_008_711, "accepted"),

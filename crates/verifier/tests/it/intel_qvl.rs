@@ -1,6 +1,6 @@
 //! Q1 to Q16 of `docs/conformance.md`: what Intel's quote verification library (QVL) checks and dcap-qvl does
-//! not, and what this verifier refuses beyond both. The simulator makes the broken input; everything else in
-//! it is sound.
+//! not, and what this verifier refuses beyond both. The simulator makes the input with one fault; everything
+//! else in it is valid.
 
 use crate::fixture::{DAY, Fixture, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
@@ -9,7 +9,7 @@ use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Options, QeIdentity, QuoteShape, Tee, Validity};
 use tcs_verifier::{Collateral, Error, TrustAnchor, Verdict, verify};
 
-/// Healthy collateral, one member of its JSON changed.
+/// Valid collateral with one member of its JSON changed.
 fn edited(fixture: &Fixture, member: &str, edit: impl FnOnce(&str) -> String) -> Result<Verdict, Error> {
     let mut json: Value =
         serde_json::from_str(&fixture.json(Tee::Sgx, &CollateralOptions::default())).unwrap();
@@ -35,7 +35,7 @@ fn a_sound_platform_passes_every_check() {
 fn q1_pceid_of_the_tcb_info_is_that_of_the_platform() {
     let options = CollateralOptions { pce_id: Some([1, 0]), ..CollateralOptions::default() };
     assert_refused(&Fixture::new().with_collateral(&options), "CollateralMismatch", "collateral-platform");
-    // Also where the platform's is not 0000.
+    // This also holds if the PCEID of the platform is not 0000.
     let fixture = Fixture::with(&Options { pce_id: [1, 0], ..Options::default() });
     assert_accepted(&fixture.with_collateral(&CollateralOptions::default()));
 }
@@ -63,7 +63,7 @@ fn q3_no_tcb_level_stands_twice() {
     twice.status = "OutOfDate".into();
     assert_refused(&with(&[own.clone(), lower, twice]), "CollateralMalformed", "tcb-info-form");
 
-    // Of a trust domain's levels the components of TDX tell them apart, too.
+    // The levels of a trust domain are also distinguished by their TDX components.
     let with = |levels: &[_]| {
         let options = CollateralOptions { tcb_levels: Some(levels.to_vec()), ..CollateralOptions::default() };
         let collateral = fixture.collateral(Tee::Tdx, &options).unwrap();
@@ -225,7 +225,7 @@ fn q14_the_last_second_is_accepted_and_the_next_refused() {
     assert_refused(&at(100, 101), "CollateralExpired", "validity");
     assert_accepted(&at(100, -DAY));
     assert_refused(&at(100, -DAY - 1), "CollateralNotYetValid", "validity");
-    // A CRL has ended at its nextUpdate.
+    // A CRL has expired at its nextUpdate.
     let end = |now| {
         let options = CollateralOptions {
             pck_crl_validity: Validity { from: -DAY, until: 100 },
@@ -250,7 +250,7 @@ fn q15_sgx_in_other_versions_and_old_tcb_info_are_refused() {
         let verdict = shaped(&QuoteShape { sgx_layout: version, ..QuoteShape::default() });
         assert_refused(&verdict, "QuoteMalformed", "quote-layout");
     }
-    // As a TDX quote of that version would be given.
+    // Passed as a TDX quote of that version.
     let fixture = Fixture::new();
     for version in [4, 5] {
         let shape = QuoteShape { sgx_layout: version, ..QuoteShape::default() };
@@ -287,7 +287,7 @@ fn a_borrowed_root_certificate_is_no_proof() {
     let verdict = own.appraise(&evidence, &collateral, &any_identity());
     assert_refused(&verdict, "CollateralMismatch", "trust-root");
 
-    // With the forger's PCK CRL beside it, the signatures tell.
+    // If the forger's PCK CRL is in the collateral, the signatures show it.
     let mut json: Value = serde_json::from_str(&own.json(Tee::Sgx, &CollateralOptions::default())).unwrap();
     let theirs: Value = serde_json::from_str(&foreign.json(Tee::Sgx, &CollateralOptions::default())).unwrap();
     let issuer = theirs["pck_crl_issuer_chain"].as_str().unwrap();
@@ -300,7 +300,7 @@ fn a_borrowed_root_certificate_is_no_proof() {
     assert!(matches!(error.code(), "UntrustedRoot" | "SignatureInvalid"), "{error}");
 }
 
-/// Collateral of the right platform by another root: each chain is checked, not only the quote's.
+/// Collateral for the right platform by another root: each chain is checked, not only that of the quote.
 #[test]
 fn each_chain_ends_in_the_trusted_root() {
     let (own, foreign) = (Fixture::new(), Fixture::new());

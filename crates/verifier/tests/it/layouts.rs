@@ -1,4 +1,4 @@
-//! What `tcs-evidence` says of quotes, seen from outside: names, lengths, refusals, debug mode.
+//! The public interface of `tcs-evidence` for quotes: names, lengths, refusals, debug mode.
 
 use crate::fixture::{Fixture, production, trust_domain};
 use crate::read;
@@ -11,7 +11,7 @@ fn kinds_have_their_names() {
     assert_eq!(Evidence::TdxQuote(Vec::new()).kind(), "tdx-quote");
 }
 
-/// The enclave cuts its quote by it before it hands it out.
+/// The enclave uses it to cut its quote before it passes it on.
 #[test]
 fn the_true_length_of_an_sgx_quote_is_found_behind_padding() {
     let quote = read("dcap-qvl/sgx_quote");
@@ -41,7 +41,7 @@ fn what_cannot_be_appraised_is_named() {
         (5, 0x80, "another kind of TEE than SGX or TDX"),
         (2, 0, "another version"),
         (6, 0x81, "another version"),
-        (3, 0x81, "a quote of version 3 that is not SGX's"),
+        (3, 0x81, "a quote of version 3 that is not for SGX"),
     ] {
         assert_eq!(error(version, tee), Error::QuoteMalformed(cause), "{version} {tee}");
     }

@@ -1,4 +1,4 @@
-//! Where acceptance ends: lengths to the byte, keys and not certificates, and the texts beside each check.
+//! Where acceptance ends: exact lengths, keys instead of certificates, and the texts of each check.
 
 use crate::fixture::{Fixture, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused, read};
@@ -20,7 +20,7 @@ fn collateral_may_have_1_mib_and_no_byte_more() {
     assert!(Collateral::from_json(&json).is_ok());
     json.push(b' ');
     assert_eq!(Collateral::from_json(&json).unwrap_err().code(), "CollateralMalformed");
-    // Much more, too.
+    // Much longer ones are refused, too.
     json.resize(2 * MAX_COLLATERAL, b' ');
     assert_eq!(Collateral::from_json(&json).unwrap_err().code(), "CollateralMalformed");
 }
@@ -44,8 +44,8 @@ fn quotes_may_have_16_kib_and_no_byte_more() {
     assert!(Evidence::from_quote(filled(MAX_QUOTE + 1).bytes().to_vec()).is_err());
 }
 
-/// The root and the PCK CA are known by their keys: another certificate of the same key in a chain, as when
-/// Intel renews one, changes nothing. The copy that is trusted is verified, and this one is not.
+/// The root and the PCK CA are recognized by their keys: another certificate of the same key in a chain, as
+/// when Intel renews one, changes nothing. The trusted copy is verified, and this one is not.
 #[test]
 fn a_certificate_of_the_same_key_changes_nothing() {
     let evidence = Evidence::from_quote(read("dcap-qvl/tdx_quote")).unwrap();
@@ -90,7 +90,7 @@ fn texts(verdict: &Verdict) -> String {
     })
 }
 
-/// What is asked for and what was found, from the TCB's state on: people decide by it.
+/// The expected and found texts of the checks from the TCB status on, by which people decide.
 #[track_caller]
 fn assert_texts(verdict: &Verdict, expected: &str) {
     let texts = texts(verdict);
@@ -182,7 +182,7 @@ fn texts_of_several_identities_and_of_none() {
     assert_eq!(expected(vec![enclave([1; 32]), enclave([2; 32])]), "one of 2 configured");
 }
 
-/// What a simulated platform's checks say that is not in the genuine quotes' texts.
+/// Texts of a simulated platform's checks that do not occur for genuine quotes.
 #[test]
 fn texts_under_a_simulated_root() {
     let fixture = Fixture::new();
@@ -200,7 +200,7 @@ fn texts_under_a_simulated_root() {
     assert_eq!(crate::refused(&verdict).1, ["revocation"]);
 }
 
-/// Refusals of the cryptographic verification are shown beside the check that they belong to.
+/// Refusals of the cryptographic verification are shown at the check to which they belong.
 #[test]
 fn each_refusal_stands_at_its_check() {
     let fixture = Fixture::new();

@@ -26,7 +26,7 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(data(name)).unwrap()
 }
 
-/// Any key of the one kind that quotes bind.
+/// Any key of the kind that quotes bind.
 fn quote_public_key() -> tcs_evidence::QuotePublicKey {
     let head = "308201a2300d06092a864886f70d01010105000382018f003082018a0282018100";
     let spki = format!("{head}{}0203010001", "c5".repeat(384));

@@ -1,4 +1,4 @@
-//! Every field of the policy, with evidence that is sound in everything else. Trust domains: `tdx.rs`.
+//! Every field of the policy, with evidence that is valid in everything else. Trust domains are in `tdx.rs`.
 
 use crate::fixture::{Fixture, production};
 use crate::{any_identity, assert_accepted, assert_refused};
@@ -134,7 +134,7 @@ fn policy_accepted_statuses() {
         assert_eq!(verdict.qv_result(), Some(status.result()));
         let verdict = fixture.with_policy(&evidence, &policy(vec![TcbStatus::UpToDate]));
         assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
-        // Genuine all the same: the status is there to be told.
+        // The quote is genuine nevertheless, and its status is reported.
         assert_eq!(verdict.claims().unwrap().status, status);
     }
     let policy = tcb(TcbPolicy { accepted_statuses: TcbStatus::ALL.to_vec(), ..TcbPolicy::default() });
@@ -153,7 +153,7 @@ fn policy_accepted_advisories() {
     assert_accepted(&appraise(&["INTEL-SA-00615", "INTEL-SA-00334", "INTEL-SA-00001"]));
     assert_refused(&appraise(&["INTEL-SA-00334"]), "TcbStatusRefused", "tcb-status");
     assert_refused(&appraise(&[]), "TcbStatusRefused", "tcb-status");
-    // Nobody can say what to harden against.
+    // Nobody could say what the enclave must be hardened against.
     let silent = with_status("SWHardeningNeeded", &[]);
     let verdict = silent.with_policy(&silent.sgx(&production()), &any_identity());
     assert_refused(&verdict, "TcbStatusRefused", "tcb-status");
@@ -249,10 +249,10 @@ fn policy_platform_instances() {
     let instances = |instances| PlatformPolicy { instances, ..PlatformPolicy::default() };
     assert_accepted(&platform(&options, instances(vec![[1; 16]])));
     assert_refused(&platform(&options, instances(vec![[2; 16]])), "PlatformUnknown", "platform");
-    // A machine known by either is known.
+    // A machine that either list contains is accepted.
     let either = PlatformPolicy { ppids: vec![[3; 16]], instances: vec![[9; 16]], fmspcs: vec![] };
     assert_accepted(&platform(&options, either));
-    // The Processor CA names no instance: such a machine can be known by its PPID only.
+    // The Processor CA names no instance: only the PPID can identify such a machine.
     let processor = Options { ca: PckCa::Processor, ..options };
     assert_refused(&platform(&processor, instances(vec![[1; 16]])), "PlatformUnknown", "platform");
 }
@@ -263,12 +263,12 @@ fn policy_platform_fmspcs() {
     let fmspcs = |fmspcs| PlatformPolicy { fmspcs, ..PlatformPolicy::default() };
     assert_accepted(&platform(&options, fmspcs(vec![[1; 6]])));
     assert_refused(&platform(&options, fmspcs(vec![[2; 6]])), "FmspcRefused", "fmspc");
-    // A known family does not make the machine known.
+    // An accepted family does not make the machine accepted.
     let both = PlatformPolicy { ppids: vec![[9; 16]], fmspcs: vec![[1; 6]], ..PlatformPolicy::default() };
     assert_refused(&platform(&options, both), "PlatformUnknown", "platform");
 }
 
-/// All checks of the policy are made, so that one run tells everything; the verdict is the first refusal.
+/// All checks of the policy are made, so that one run shows everything. The verdict is the first refusal.
 #[test]
 fn a_refusal_does_not_hide_the_next() {
     let fixture = with_status("ConfigurationNeeded", &[]);

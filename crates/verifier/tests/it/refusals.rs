@@ -1,4 +1,4 @@
-//! Everything else for which genuine-looking evidence is refused, one change each.
+//! All other refusals of evidence that looks genuine, with one change each.
 
 use crate::fixture::{Fixture, NOW, production};
 use crate::{any_identity, assert_refused};
@@ -32,7 +32,7 @@ fn a_platform_at_no_level_is_refused() {
     let verdict = fixture.with_collateral(&options);
     assert_refused(&verdict, "TcbLevelNotSupported", "tcb-level");
     assert_eq!(verdict.qv_result(), Some(QvResult::Unspecified));
-    // What comes after is not made, and says so.
+    // The checks after it are reported as not made.
     let identity = verdict.checks().iter().find(|check| check.id == "identity").unwrap();
     assert_eq!((identity.outcome, &*identity.found), (Outcome::NotMade, ""));
 }
@@ -125,7 +125,7 @@ fn both_pck_cas_are_told_apart() {
     }
 }
 
-/// Every claim stands where it was put in.
+/// Every claim has the value that was put into the quote.
 #[test]
 fn claims_are_what_the_platform_was_made_with() {
     let options = Options {
@@ -184,7 +184,7 @@ fn claims_are_what_the_platform_was_made_with() {
     assert_eq!((found.isv_ext_prod_id, found.isv_family_id), ([25; 16], [26; 16]));
     assert_eq!((found.mrenclave, claims.report_data), ([7; 32], [9; 64]));
 
-    // Unverified, the same quote says the same of itself.
+    // Without verification, the same quote shows the same contents.
     let inspection = inspect(&fixture.sgx(&enclave)).unwrap();
     assert_eq!(inspection.workload, claims.workload);
     assert_eq!(inspection.platform, claims.platform);
@@ -209,7 +209,7 @@ fn the_binding_is_to_one_key_and_nonce() {
     }
 }
 
-/// Same collateral object, many verdicts: parsing it once does not carry anything from one to the next.
+/// One collateral object, many verdicts: nothing is carried over from one to the next.
 #[test]
 fn a_verdict_does_not_depend_on_the_one_before() {
     let fixture = Fixture::new();

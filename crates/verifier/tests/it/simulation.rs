@@ -1,4 +1,4 @@
-//! The honest simulator: what its root admits, and that it admits nothing else.
+//! The honest simulator: what is accepted under its root, and nothing else.
 
 use crate::fixture::{Fixture, NOW, production, trust_domain};
 use crate::{any_identity, assert_accepted, assert_refused};
@@ -20,7 +20,7 @@ fn debug_mode_is_admitted_under_the_simulated_root_and_said_so() {
     }
 }
 
-/// The exception belongs to one root: neither Intel's nor another simulated one has it for this quote.
+/// The exception applies to one root: neither Intel's nor another simulated one accepts this quote.
 #[test]
 fn the_exception_for_debug_never_reaches_a_quote_under_another_root() {
     let (own, other) = (Fixture::new(), Fixture::new());
@@ -45,7 +45,8 @@ fn production_mode_under_the_simulated_root_is_simulated_all_the_same() {
     }
 }
 
-/// W-S2: the original's tools had no policy on who the enclave is; here none is accepted that nobody named.
+/// W-S2: the original's tools had no policy for the identity of the enclave. Here no enclave is accepted that
+/// no policy names.
 #[test]
 fn w_s2_without_a_policy_nothing_is_accepted() {
     let fixture = Fixture::new();

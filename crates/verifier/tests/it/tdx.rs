@@ -17,12 +17,12 @@ fn every_version_of_quote_and_report_is_accepted() {
         let Workload::TrustDomain(found) = &verdict.claims().unwrap().workload else { panic!("{version:?}") };
         assert_eq!((found.mr_td, found.rtmrs, found.mr_seam), (td.mr_td, td.rtmr, td.mr_seam));
         assert_eq!(found.td_attributes, TD_PRODUCTION.to_le_bytes());
-        // Checks of enclaves are not in the list.
+        // The list does not contain the checks of enclaves.
         assert!(verdict.checks().iter().all(|check| check.id != "misc-select"));
     }
 }
 
-/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: whatever the
+/// Profiling, migration, reserved bits, no `SEPT_VE_DISABLE`, a service TD, another module: refused by every
 /// policy.
 #[test]
 fn what_no_policy_can_accept_of_a_trust_domain() {

@@ -38,17 +38,18 @@ impl Case {
         read(&format!("simulated/{}/{file}", self.name))
     }
 
-    /// Under the case's own root, any identity. `Err`: the collateral or the quote cannot even be read.
+    /// The verdict under the case's own root with any identity. `Err` if the collateral or the quote cannot
+    /// be read.
     fn appraise(&self) -> Result<Verdict, Error> {
         let trust = TrustAnchor::simulated(&self.file("root.der"))?;
-        // What is neither SGX of version 3 nor TDX is given as what the case is about.
+        // A quote that is neither SGX of version 3 nor TDX is passed as the kind that the case is about.
         let quote = self.file("quote.bin");
         let evidence = Evidence::from_quote(quote.clone()).unwrap_or(Evidence::SgxQuote(quote));
         let collateral = Collateral::from_json(&self.file("collateral.json"))?;
         Ok(verify(&evidence, &collateral, &trust, &any_identity(), self.now))
     }
 
-    /// Intel's answer: a status, or `Err` with the first of its steps that refused.
+    /// The result of Intel's library: a status, or `Err` with the first of its steps that refused.
     fn intel(&self) -> Result<TcbStatus, String> {
         let steps: Vec<(&str, &str)> = self
             .intel
@@ -72,7 +73,7 @@ impl Case {
     }
 }
 
-/// Ours: the status of a genuine quote, or the code of the refusal.
+/// The result of this verifier: the status of a genuine quote, or the code of the refusal.
 fn ours(outcome: &Result<Verdict, Error>) -> Result<TcbStatus, &'static str> {
     match outcome {
         Ok(verdict) => match verdict.claims() {

@@ -44,9 +44,9 @@ pub struct CaCertificate {
 }
 
 impl CaCertificate {
-    /// Parses a DER certificate and checks that it is a CA's: version 3, basicConstraints critical and
-    /// CA:TRUE, keyCertSign where key usage is present, a readable subject, a supported key. The chain checks
-    /// validity and signature.
+    /// Parses a DER certificate and checks that it is a CA certificate: version 3, basicConstraints critical
+    /// and CA:TRUE, keyCertSign if key usage is present, a readable subject, a supported key. Validity and
+    /// signature are checked by the chain.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         let certificate = Certificate::parse(bytes).map_err(Error::CertificateMalformed)?;
         let tbs = &certificate.tbs;
@@ -64,13 +64,13 @@ impl CaCertificate {
         if name::is_empty(tbs.subject) {
             return Err(Error::CertificateMalformed("its subject is empty"));
         }
-        // It becomes the issuer of every certificate.
+        // The subject becomes the issuer of every certificate.
         let rdns =
             name::rdns(tbs.subject).map_err(|_| Error::CertificateMalformed("its subject cannot be read"))?;
         let name_constraints = tbs.extension(NAME_CONSTRAINTS).map(|e| NameConstraints::parse(e.value));
         let name_constraints = name_constraints.transpose().map_err(Error::CertificateUnsupported)?;
         if tbs.extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.id)) {
-            return Err(Error::CertificateUnsupported("a critical extension is not known"));
+            return Err(Error::CertificateUnsupported("it has an unknown critical extension"));
         }
         let key = PublicKey::from_spki(tbs.spki).map_err(key_error)?;
         let key_id = tbs.extension(SUBJECT_KEY_ID).map(|e| octets(e.value)).transpose().map_err(malformed)?;
@@ -118,7 +118,8 @@ impl CaCertificate {
         self.issuer == self.subject
     }
 
-    /// The path length constraint: how many CAs may stand between this one and a leaf; `None`: any number.
+    /// The path length constraint: how many CAs may exist between this one and a leaf. `None` allows any
+    /// number.
     #[must_use]
     pub fn path_length(&self) -> Option<u8> {
         self.path_length

@@ -4,14 +4,14 @@ use super::certificate::CaCertificate;
 use crate::validity::Validity;
 use crate::{Error, name, san};
 
-/// More certificates than any chain in practice has.
+/// More certificates than any chain has in practice.
 const MAX_CHAIN: usize = 8;
 
 /// The issuing CA and the CAs above it.
 #[derive(Clone, Debug)]
 pub struct CaChain {
     issuing: CaCertificate,
-    /// From the one that signed the issuing CA upwards.
+    /// The CAs from the one that signed the issuing CA upwards.
     above: Vec<CaCertificate>,
     /// The self-signed certificate above the chain, if one was delivered and is not the issuing CA itself.
     root: Option<CaCertificate>,
@@ -19,9 +19,9 @@ pub struct CaChain {
 }
 
 impl CaChain {
-    /// Takes the certificates as delivered, DER: the issuing CA first, the rest in any order; at most 8,
-    /// duplicates dropped. Each must be a CA's, valid at `now` (Unix seconds), signed by the next, and
-    /// allowed by the path lengths and name constraints above it.
+    /// Reads delivered certificates, DER: the issuing CA first, the rest in any order; at most 8, duplicates
+    /// dropped. Each must be a CA certificate, valid at `now` (Unix seconds), signed by the next, and allowed
+    /// by the path lengths and name constraints above it.
     pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
         let certificates = Self::parse(certificates)?;
         for certificate in &certificates {
@@ -30,9 +30,9 @@ impl CaChain {
         Self::order(certificates)
     }
 
-    /// Takes the certificates of a chain that was accepted before, DER. Everything that
-    /// [`Self::from_delivered`] checks is checked, except the validity: it was checked when the chain was
-    /// accepted, and is checked at every issuance.
+    /// Reads the certificates of a chain that was accepted before, DER. Everything that
+    /// [`Self::from_delivered`] checks is checked except the validity, which was checked when the chain was
+    /// accepted and is checked for every certificate that is issued.
     pub fn from_accepted<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Self, Error> {
         Self::order(Self::parse(certificates)?)
     }
@@ -51,10 +51,10 @@ impl CaChain {
         Ok(parsed)
     }
 
-    /// Orders the certificates from the issuing CA upwards, and checks what binds them.
+    /// Orders the certificates from the issuing CA upwards, and checks that they form a valid chain.
     fn order(mut rest: Vec<CaCertificate>) -> Result<Self, Error> {
         if rest.is_empty() {
-            return Err(Error::CertificateMalformed("there is none"));
+            return Err(Error::CertificateMalformed("no certificate was given"));
         }
         let issuing = rest.remove(0);
         let mut above: Vec<CaCertificate> = Vec::new();
@@ -68,7 +68,7 @@ impl CaChain {
         }
         if !rest.is_empty() {
             return Err(Error::ChainBroken(
-                "a certificate is not above the issuing CA; deliver the issuing CA first",
+                "a certificate does not belong above the issuing CA; put the certificate of the issuing CA first",
             ));
         }
         check_path_lengths(&above)?;
@@ -91,12 +91,13 @@ impl CaChain {
         &self.issuing
     }
 
-    /// Issuing CA, then intermediates; a self-signed certificate only if it is the issuing CA itself.
+    /// The issuing CA, then the intermediates. A self-signed certificate is included only if it is the
+    /// issuing CA itself.
     pub fn chain(&self) -> impl Iterator<Item = &CaCertificate> {
         std::iter::once(&self.issuing).chain(&self.above)
     }
 
-    /// Every certificate, the self-signed root too: what [`Self::from_delivered`] takes.
+    /// Every certificate, including the self-signed root, as [`Self::from_delivered`] reads them.
     pub fn delivered(&self) -> impl Iterator<Item = &CaCertificate> {
         self.chain().chain(&self.root)
     }
@@ -116,15 +117,16 @@ impl CaChain {
         self.delivered().any(|ca| ca.rdns == subject)
     }
 
-    /// How many CAs may stand below the issuing one, by the path lengths of all; `None`: any number.
+    /// How many levels of CAs may exist below the issuing one, by the path lengths of all. `None` allows any
+    /// number.
     pub(crate) fn room_below(&self) -> Option<u8> {
         let room = |(below, ca): (u8, &CaCertificate)| ca.path_length.map(|most| most.saturating_sub(below));
         (0u8..).zip(self.delivered()).filter_map(room).min()
     }
 
-    /// Whether verifiers that trust both chains can tell which CA issued a certificate: by the CA's name or
-    /// key identifier, or because the key is the same. The openssl command tries one of several CAs with a
-    /// name, and no other if the signature does not fit.
+    /// Whether verifiers that trust both chains can find out which CA issued a certificate: by the CA's name
+    /// or key identifier, or because the key is the same. If several CAs have the same name, the openssl
+    /// command tries one of them, and no other if the signature does not fit.
     #[must_use]
     pub fn can_be_told_from(&self, other: &Self) -> bool {
         let differ = |one: &CaCertificate, two: &CaCertificate| {
@@ -152,8 +154,8 @@ impl CaChain {
         self.validity.not_after
     }
 
-    /// Verifies a signature made with the issuing CA's key. This proves for every algorithm that a private
-    /// key belongs to the certificate. Fails with `Signing`.
+    /// Verifies a signature that was made with the issuing CA's key. This proves for every algorithm that a
+    /// private key belongs to the certificate. Fails with `Signing`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
         self.issuing.key.verify(message, signature).map_err(|_| Error::Signing)
     }
@@ -168,7 +170,7 @@ fn check_path_lengths(above: &[CaCertificate]) -> Result<(), Error> {
     Ok(())
 }
 
-/// RFC 5280, section 6.1.3 (b): a self-issued certificate may stand anywhere.
+/// RFC 5280, section 6.1.3 (b): a self-issued certificate may be anywhere in the chain.
 fn check_name_constraints(issuing: &CaCertificate, above: &[CaCertificate]) -> Result<(), Error> {
     let all = std::iter::once(issuing).chain(above);
     for (depth, certificate) in above.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Name constraints of CA certificates (RFC 5280, section 4.2.1.10), which bind what is issued below them.
-//! Where the standard leaves doubt, the name is refused.
+//! Name constraints of CA certificates (RFC 5280, section 4.2.1.10), which restrict the certificates below
+//! them. If the standard leaves doubt, the name is refused.
 
 mod subtree;
 
@@ -10,12 +10,12 @@ use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
 use subtree::{Candidate, Subtree};
 
-/// More than any CA in practice has. Each is compared with each name of each certificate.
+/// More than any CA has in practice. Each is compared with each name of each certificate.
 const MAX_SUBTREES: usize = 256;
 /// The tag of `otherName`.
 const OTHER_NAME: u32 = 0;
 
-/// Subtrees in which names must lie, and in which they must not.
+/// Subtrees in which names must be, and in which they must not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameConstraints {
     permitted: Vec<Subtree>,
@@ -56,17 +56,17 @@ impl NameConstraints {
         if read.permitted.is_empty() && read.excluded.is_empty() { Err(UNREADABLE) } else { Ok(read) }
     }
 
-    /// Whether a CA certificate with this subject (DER `Name`) may stand below. Nobody takes its common name
-    /// for a host.
+    /// Whether a CA certificate with this subject (DER `Name`) may exist below. No program takes its common
+    /// name for a host.
     pub fn allow_ca(&self, subject: &[u8]) -> bool {
         let Ok(rdns) = name::rdns(subject) else { return false };
         (rdns.is_empty() || self.allows(&Candidate::Directory(&rdns))) && !self.has_unchecked_email(subject)
     }
 
-    /// Whether a certificate with this subject (DER `Name`) and these alternative names may stand below.
+    /// Whether a certificate with this subject (DER `Name`) and these alternative names may exist below.
     pub fn allow(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
         let Ok(rdns) = name::rdns(subject) else { return false };
-        // Programs that look at it if there is no alternative name take it for a DNS name.
+        // Programs that read the common name if there is no alternative name take it for a DNS name.
         let Ok(common_names) = name::values(subject, name::COMMON_NAME) else { return false };
         let has_dns_names = names.iter().any(|name| matches!(name, Name::Dns(_)));
         let mut hosts = common_names.iter().filter(|text| text.contains('.') && !has_dns_names);
@@ -83,7 +83,7 @@ impl NameConstraints {
             Name::Email(text) => self.allows(&Candidate::Email(text)),
             Name::Uri(text) => self.allows(&Candidate::Uri(host_of(text))),
             Name::Ip(address) => {
-                // Exclusions are compared with the IPv6 form, too, because some programs compare it so.
+                // Exclusions are compared with the IPv6 form as well, because some programs do so.
                 let mapped = Candidate::Ip(address);
                 self.allows(&Candidate::Ip(address.to_canonical()))
                     && !self.excluded.iter().any(|subtree| subtree.may_hold(&mapped))
@@ -95,8 +95,8 @@ impl NameConstraints {
         }
     }
 
-    /// RFC 9598: internationalized mailboxes are other names, and bound as well. Which other names are
-    /// mailboxes is not examined.
+    /// RFC 9598: internationalized mailboxes are other names, and are restricted as well. Which other names
+    /// are mailboxes is not examined.
     fn has_unchecked_mailbox(&self, names: &[Name<'_>]) -> bool {
         self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME))
     }
@@ -108,8 +108,8 @@ impl NameConstraints {
         permitted && !self.excluded.iter().any(|subtree| subtree.may_hold(candidate))
     }
 
-    /// RFC 5280: constraints of mailboxes bind addresses in the subject, too. Subjects with such addresses
-    /// are refused then.
+    /// RFC 5280: constraints of mailboxes also apply to addresses in the subject. Subjects with such
+    /// addresses are refused then.
     fn has_unchecked_email(&self, subject: &[u8]) -> bool {
         self.constrain_emails() && name::has_email_address(subject)
     }
@@ -120,7 +120,8 @@ impl NameConstraints {
     }
 }
 
-/// The host of a URI's authority, if it is a name: constraints say nothing of addresses (RFC 5280, 4.2.1.10).
+/// The host of a URI's authority, if it is a name: constraints do not apply to addresses (RFC 5280, section
+/// 4.2.1.10).
 fn host_of(uri: &str) -> Option<&str> {
     let rest = uri.split_once(':')?.1.strip_prefix("//")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -1,4 +1,4 @@
-//! Subtrees of names, and the names that lie in them.
+//! Subtrees of names, and the names in them.
 
 use crate::name::{self, Rdns};
 use crate::san::is_host;
@@ -25,7 +25,7 @@ pub enum Subtree {
 pub enum Candidate<'a> {
     Dns(&'a str),
     Email(&'a str),
-    /// `None`: the URI has no host.
+    /// `None` if the URI has no host.
     Uri(Option<&'a str>),
     Ip(IpAddr),
     Directory(&'a Rdns),
@@ -56,7 +56,7 @@ impl Subtree {
             6 => Self::Uri(text().filter(|text| !text.is_empty() && is_base(text))?),
             7 if matches!(base.value().len(), 8 | 32) => {
                 let (address, mask) = base.value().split_at(base.value().len() / 2);
-                // RFC 4632: only leading ones. Programs read other masks in different ways.
+                // RFC 4632: only leading bits may be set. Programs read other masks in different ways.
                 let ones: u32 = mask.iter().map(|byte| byte.leading_ones()).sum();
                 let whole = mask.iter().skip_while(|byte| **byte == 0xff).skip(1).all(|byte| *byte == 0);
                 if !whole || ones != mask.iter().map(|byte| byte.count_ones()).sum() {
@@ -82,7 +82,7 @@ impl Subtree {
         }
     }
 
-    /// Whether the name lies in the subtree for certain.
+    /// Whether the name is certainly in the subtree.
     pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
         match (self, candidate) {
             (Self::Dns(base), Candidate::Dns(name)) => is_below(name, base),
@@ -106,7 +106,7 @@ impl Subtree {
         }
     }
 
-    /// Whether the name could lie in the subtree, or could stand for one that does.
+    /// Whether the name could be in the subtree, or could stand for one that is.
     pub fn may_hold(&self, candidate: &Candidate<'_>) -> bool {
         match (self, candidate) {
             (Self::Dns(base), Candidate::Dns(name)) => {
@@ -121,13 +121,13 @@ impl Subtree {
     }
 }
 
-/// Whether a base can hold names at all: a host; a dot and a host, for what stands below it; or nothing, for
+/// Whether a base can contain names at all: a host; a dot and a host, for the names below it; or nothing, for
 /// all hosts. An exclusion that no name can match would have no effect.
 fn is_base(text: &str) -> bool {
     text.is_empty() || is_host(text.strip_prefix('.').unwrap_or(text).as_bytes())
 }
 
-/// The base itself and what stands below it; with a dot before it only what stands below.
+/// The base itself and the names below it. With a dot before it, only the names below it.
 fn is_below(name: &str, base: &str) -> bool {
     let (name, base) = (name.to_ascii_lowercase(), base.to_ascii_lowercase());
     if base.is_empty() || base.starts_with('.') {
@@ -136,7 +136,7 @@ fn is_below(name: &str, base: &str) -> bool {
     name.strip_suffix(&base).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
-/// A host, or with a dot before it those below it.
+/// A host, or with a dot before it the hosts below it.
 fn is_host_of(host: &str, base: &str) -> bool {
     if base.starts_with('.') { is_below(host, base) } else { host.eq_ignore_ascii_case(base) }
 }

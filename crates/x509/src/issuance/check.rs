@@ -14,12 +14,13 @@ use der::asn1::ObjectIdentifier;
 /// The extensions of a certificate, in their order.
 const EXTENSIONS: [ObjectIdentifier; 6] =
     [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS, SUBJECT_KEY_ID, AUTHORITY_KEY_ID, SUBJECT_ALT_NAME];
-/// Those of them that are never critical.
+/// The extensions that are never critical.
 const NOT_CRITICAL: [ObjectIdentifier; 3] = [EXTENDED_KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID];
 
-/// Checks the final bytes, parsed anew, whatever built them: a CA and signing usages only where requested and
-/// allowed; subject, names and key exactly the request's; the requested usages; no extension outside the
-/// profile; a validity inside the limits and the CA's; and what the policies allow.
+/// Checks the final bytes, which are parsed again and may come from any builder: the CA bit and signing
+/// usages only if requested and allowed; subject, names and key exactly those of the request; the requested
+/// usages; no extension outside the profile; a validity within the limits and that of the CA; and what the
+/// policies allow.
 pub fn check_tbs(tbs: &Tbs, params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
     let parsed = TbsCertificate::parse(&tbs.der).map_err(Error::CheckFailed)?;
     check_basic_constraints(&parsed, params, ca)?;
@@ -30,8 +31,8 @@ pub fn check_tbs(tbs: &Tbs, params: &IssuanceRequest<'_>, ca: &CaChain) -> Resul
     check_names(&parsed, params, ca)
 }
 
-/// Checks that a certificate is over the very bytes that were checked, and that its signature verifies. A
-/// wrong key or an error in the signing arithmetic never leaves.
+/// Checks that a certificate covers exactly the bytes that were checked, and that its signature verifies. So
+/// a certificate with a wrong key or a miscalculated signature is never published.
 pub fn verify_issued(der: &[u8], tbs: &Tbs, ca: &CaChain) -> Result<(), Error> {
     let certificate = Certificate::parse(der).map_err(Error::CheckFailed)?;
     if certificate.tbs_raw != tbs.der {
@@ -55,14 +56,17 @@ fn check_basic_constraints(
     let fixed = params.fixed.and_then(Policy::ca_depth).is_some_and(|depth| below < depth);
     let narrowed = params.narrowing.and_then(Policy::ca_depth).is_none_or(|depth| below < depth);
     let room = ca.room_below().is_none_or(|room| below < room);
-    ensure(fixed && narrowed && room, "CAs could stand deeper below it than is allowed")
+    ensure(fixed && narrowed && room, "it would allow more levels of CAs below it than are permitted")
 }
 
 fn check_usages(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>) -> Result<(), Error> {
     if let Some(usage) = tbs.extension(KEY_USAGE) {
         let bits = key_usage(usage.value).map_err(unreadable)?;
         let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
-        ensure(usage.critical && signs == params.is_ca, "only a CA signs, by a critical key usage")?;
+        ensure(
+            usage.critical && signs == params.is_ca,
+            "the key usage must be critical, and only a CA may sign certificates",
+        )?;
     }
     let usages = params.usages();
     ensure(value(tbs, KEY_USAGE) == usage::key_usage(&usages)?.as_deref(), "the key usage differs")?;
@@ -81,7 +85,7 @@ fn check_extensions(
     ensure(places.is_sorted(), "the extensions are in another order")?;
     let mut critical = tbs.extensions.iter().filter(|extension| extension.critical);
     let allowed = critical.all(|extension| !NOT_CRITICAL.contains(&extension.id));
-    ensure(allowed, "the criticality of an extension")?;
+    ensure(allowed, "the criticality of an extension is wrong")?;
     let key_id = value(tbs, SUBJECT_KEY_ID).map(octets).transpose().map_err(unreadable)?;
     ensure(key_id == params.key_id(), "the subject key identifier differs")?;
     let authority = authority_key_id(ca)?;
@@ -109,24 +113,28 @@ fn check_validity(
     ensure(validity.not_before < validity.not_after, "its validity is empty")?;
     let longest = i64::try_from(params.profile.lifetimes().longest).unwrap_or(i64::MAX);
     let lifetime = validity.not_after.saturating_sub(validity.not_before);
-    ensure(lifetime <= longest, "it would live too long")?;
+    ensure(lifetime <= longest, "its lifetime would be too long")?;
     ensure(validity.not_before >= params.earliest, "it would begin before the earliest time")?;
     let inside = validity.not_before >= ca.not_before() && validity.not_after <= ca.not_after();
     ensure(inside, "it would outlive the CA")
 }
 
-/// The baseline policy once more, on what is signed; the CA's name constraints; and the policies.
+/// The baseline policy, applied again to the final certificate; the name constraints of the CA; and the
+/// policies.
 fn check_names(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
     name::check_subject(tbs.subject)?;
     let names = value(tbs, SUBJECT_ALT_NAME).map(san::names).transpose()?.unwrap_or_default();
     let critical = tbs.extension(SUBJECT_ALT_NAME).map(|names| names.critical);
     let expected = params.request.is_subject_empty();
-    ensure(critical.is_none_or(|critical| critical == expected), "the criticality of the names")?;
+    ensure(
+        critical.is_none_or(|critical| critical == expected),
+        "the criticality of the alternative names is wrong",
+    )?;
     if ca.has_name(tbs.subject) {
         return Err(Error::IdentityForbidden("the subject is the CA's own"));
     }
     if !ca.allows_names(tbs.subject, &names) {
-        return Err(Error::IdentityForbidden("it lies outside the CA's name constraints"));
+        return Err(Error::IdentityForbidden("a name is outside the name constraints of the CA"));
     }
     let (algorithm, usages) = (params.request.key().algorithm(), params.usages());
     params.policies().try_for_each(|policy| policy.check(tbs, &names, algorithm, &usages, params.now))

@@ -1,4 +1,4 @@
-//! What a CA issues: a leaf certificate or, where that was fixed when the CA was made, a CA certificate.
+//! What a CA issues: a leaf certificate or, if that was fixed when the CA was made, a CA certificate.
 //!
 //! The rules are those of docs/conformance.md, B05 to B08, A15 to A18 and X02.
 
@@ -12,7 +12,7 @@ pub use tbs::{MAX_TBS, Tbs, assemble};
 
 use crate::{CaChain, Error, Signer};
 
-/// Builds the certificate, checks the final bytes, has them signed, puts both together, and verifies the
+/// Builds the certificate, checks the final bytes, has them signed, assembles both, and verifies the
 /// signature.
 pub fn issue(
     params: &IssuanceRequest<'_>,

@@ -1,10 +1,10 @@
-//! What a certificate is requested with, and whether its parts agree.
+//! The parameters of a requested certificate, and whether they agree.
 
 use crate::extension::extended_key_usage;
 use crate::{CertificateProfile, CertificateRequest, Error, Policy, Usage, usage};
 use std::borrow::Cow;
 
-/// The usages if none is requested (docs/conformance.md, B06).
+/// The usages of a certificate for which none is requested (docs/conformance.md, B06).
 const DEFAULT_USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::KeyEncipherment];
 
 /// The parameters of an issuance.
@@ -15,7 +15,7 @@ pub struct IssuanceRequest<'a> {
     pub request: &'a CertificateRequest,
     /// The requested usages; none means digital signature and key encipherment (docs/conformance.md, B06).
     pub usages: &'a [Usage],
-    /// The requested lifetime in seconds; `None`: the default of the profile.
+    /// The requested lifetime in seconds; `None` for the default of the profile.
     pub lifetime: Option<u64>,
     /// The caller's time, Unix seconds.
     pub now: i64,
@@ -28,8 +28,8 @@ pub struct IssuanceRequest<'a> {
     pub fixed: Option<&'a Policy>,
     /// A further policy for this certificate. It only narrows.
     pub narrowing: Option<&'a Policy>,
-    /// Whether a CA certificate is requested beside the request. It gets the path length that the request
-    /// asks for, or the longest that is allowed.
+    /// Whether a CA certificate is requested outside the PKCS#10 request. It gets the path length that the
+    /// PKCS#10 request names, or the longest that is allowed.
     pub is_ca: bool,
 }
 
@@ -51,18 +51,18 @@ impl IssuanceRequest<'_> {
         self.fixed.into_iter().chain(self.narrowing)
     }
 
-    /// The usages, or their default. A CA signs certificates besides (docs/conformance.md, A16).
+    /// The usages, or their default. A CA also signs certificates (docs/conformance.md, A16).
     pub(super) fn usages(&self) -> Cow<'_, [Usage]> {
         let usages = if self.usages.is_empty() { &DEFAULT_USAGES } else { self.usages };
         if self.is_ca { [usages, &[Usage::CertSign]].concat().into() } else { usages.into() }
     }
 
-    /// The subject key identifier: only CAs have one.
+    /// The subject key identifier, which only CAs have.
     pub(super) fn key_id(&self) -> Option<Vec<u8>> {
         self.is_ca.then(|| self.request.key().key_id())
     }
 
-    /// Refuses a request that contradicts what is requested beside it.
+    /// Refuses a PKCS#10 request that contradicts the other parameters.
     ///
     /// Fails with `RequestForCa`, `UsageForbidden` or `ExtensionMismatch`.
     pub(super) fn check_consistent(&self) -> Result<(), Error> {
@@ -78,11 +78,11 @@ impl IssuanceRequest<'_> {
     fn check_ca_bit(&self) -> Result<(), Error> {
         let (request, is_ca) = (self.request, self.is_ca);
         if is_ca && self.profile == CertificateProfile::PodCertificate {
-            return Err(Error::RequestForCa("pods get none"));
+            return Err(Error::RequestForCa("a pod cannot have one"));
         }
         if request.requests_ca() && !is_ca {
             return Err(Error::RequestForCa(
-                "by the request (basicConstraints CA:TRUE) and not beside it, where policies look",
+                "by basicConstraints CA:TRUE in the PKCS#10 request only, which policies do not see",
             ));
         }
         // Annotations can change after an approval. Usages cannot, and approvers see them.
@@ -90,9 +90,7 @@ impl IssuanceRequest<'_> {
             && self.profile == CertificateProfile::KubernetesCsr
             && !self.usages.contains(&Usage::CertSign)
         {
-            return Err(Error::RequestForCa(
-                "beside the request, and 'cert sign' is not among its usages, which are what was approved",
-            ));
+            return Err(Error::RequestForCa("'cert sign' is not among the approved usages"));
         }
         if is_ca && request.denies_ca() { Err(Error::ExtensionMismatch) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! Building the to-be-signed certificate (RFC 5280, section 4.1).
+//! Builds the to-be-signed certificate (RFC 5280, section 4.1).
 
 use super::request::IssuanceRequest;
 use crate::extension::{
@@ -10,8 +10,8 @@ use crate::validity::Validity;
 use crate::{CaChain, Error, Policy, encode, name, usage};
 use der::Tag;
 
-/// Longest to-be-signed certificate, in bytes. With the longest signature the certificate stays below what
-/// this crate reads.
+/// Maximum length of a to-be-signed certificate, in bytes. With the longest signature the certificate stays
+/// below the length that this crate reads.
 pub const MAX_TBS: usize = 62 << 10;
 
 /// A to-be-signed certificate.
@@ -21,7 +21,7 @@ pub struct Tbs {
 }
 
 impl Tbs {
-    /// Builds the to-be-signed certificate. What may not be requested is refused here, never trimmed.
+    /// Builds the to-be-signed certificate. Whatever may not be requested is refused, never removed silently.
     pub fn build(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Self, Error> {
         params.check_consistent()?;
         // RFC 5280, section 4.1.2.2: the serial number is positive.
@@ -29,7 +29,7 @@ impl Tbs {
             return Err(Error::Encoding);
         }
         let tbs = Self::encode(params, ca, validity(params, ca)?, &extensions(params, ca)?)?;
-        // Nobody reads a longer one, not even this crate.
+        // Nothing reads a longer one, not even this crate.
         if tbs.der.len() > MAX_TBS {
             return Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB"));
         }
@@ -71,13 +71,13 @@ impl Tbs {
     }
 }
 
-/// Puts certificate and signature together, DER.
+/// Assembles certificate and signature, DER.
 pub fn assemble(tbs: &Tbs, ca: &CaChain, signature: &[u8]) -> Result<Vec<u8>, Error> {
     let algorithm = ca.issuing().key().algorithm().signature_algorithm()?;
     encode::sequence(&[&tbs.der, &algorithm, &encode::bits(signature)?])
 }
 
-/// The validity that the profile gives, never outside the CA's, and never before the earliest time.
+/// The validity that the profile gives, never outside that of the CA, and never before the earliest time.
 pub(super) fn validity(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<Validity, Error> {
     if params.now < params.earliest || params.now < ca.not_before() {
         return Err(Error::ClockTooEarly);
@@ -141,14 +141,14 @@ fn constraints(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<BasicConstr
     let depth = params.narrowing.and_then(Policy::ca_depth).map_or(fixed, |narrowed| narrowed.min(fixed));
     let Some(below) = depth.checked_sub(1) else {
         return Err(Error::RequestForCa(
-            "no caDepth was fixed when the issuer's CA was made, or its policy lowers it now",
+            "no caDepth was fixed when the issuer's CA was made, or spec.policy lowers it to 0",
         ));
     };
     let below = params.request.path_length().map_or(below, |requested| requested.min(below));
     let Some(room) = ca.room_below().unwrap_or(u8::MAX).checked_sub(1) else {
         return Err(Error::RequestForCa("the path length of the issuer's CA allows none below it"));
     };
-    // RFC 5280, section 4.1.2.6: it is the issuer of what stands below.
+    // RFC 5280, section 4.1.2.6: a CA needs a subject, because it is the issuer of the certificates below it.
     if name::is_blank(params.request.subject_raw()) {
         return Err(Error::IdentityForbidden("a CA certificate needs a subject"));
     }

@@ -69,7 +69,10 @@ fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
     assert_eq!(verdict(times, &[usage.clone(), names.clone()]), because("no basicConstraints"));
     for signing in [b"\x03\x02\x02\xa4", b"\x03\x02\x01\xa2"] {
         let signing = make(KEY_USAGE, true, signing);
-        assert_eq!(with(0, signing), because("only a CA signs, by a critical key usage"));
+        assert_eq!(
+            with(0, signing),
+            because("the key usage must be critical, and only a CA may sign certificates")
+        );
     }
     let wider = make(KEY_USAGE, true, b"\x03\x02\x03\xa8");
     assert_eq!(with(0, wider), because("the key usage differs"));
@@ -80,7 +83,7 @@ fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
     let policies = make(extension::CERTIFICATE_POLICIES, false, b"\x30\x00");
     assert_eq!(with(3, policies), because("an extension is not in the profile"));
     let critical = make(SUBJECT_ALT_NAME, true, request.san_raw().unwrap());
-    assert_eq!(with(3, critical), because("the criticality of the names"));
+    assert_eq!(with(3, critical), because("the criticality of the alternative names is wrong"));
     let other = make(SUBJECT_ALT_NAME, false, b"\x30\x03\x82\x01x");
     assert_eq!(with(3, other), because("the alternative names differ"));
     assert_eq!(with(3, no_ca.clone()), because("an extension occurs twice"));
@@ -90,7 +93,7 @@ fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
     assert_eq!(verdict(times, &[usage, no_ca, names]), other, "it has none");
     assert_eq!(with(2, make(AUTHORITY_KEY_ID, false, b"\x30\x03\x80\x01x")), other);
     let critical = make(AUTHORITY_KEY_ID, true, &authority_key_id(&ca).unwrap().unwrap());
-    assert_eq!(with(2, critical), because("the criticality of an extension"));
+    assert_eq!(with(2, critical), because("the criticality of an extension is wrong"));
 
     // ecdsa-with-SHA256 made ecdsa-with-SHA384.
     let extensions = encode::sequence(&good.each_ref().map(Vec::as_slice)).unwrap();
@@ -101,7 +104,7 @@ fn x02_w_d8_final_bytes_outside_the_profile_are_refused_whatever_built_them() {
 
     assert_eq!(
         verdict(Validity { not_after: times.not_after + 1, ..times }, &good),
-        because("it would live too long")
+        because("its lifetime would be too long")
     );
     assert_eq!(
         verdict(Validity { not_after: times.not_before, ..times }, &good),
@@ -152,7 +155,7 @@ fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
         Some(Error::CheckFailed("it is a CA certificate"))
     );
     let because = |why| Some(Error::CheckFailed(why));
-    let deep = because("CAs could stand deeper below it than is allowed");
+    let deep = because("it would allow more levels of CAs below it than are permitted");
     for (fixed, narrowing) in
         [(None, None), (None, Some(&three)), (Some(&one), Some(&three)), (Some(&three), Some(&one))]
     {
@@ -167,8 +170,8 @@ fn x02_final_bytes_of_a_ca_below_are_refused_unless_they_are_what_was_fixed() {
     assert_eq!(with(1, any_depth), because("only a CA certificate has a path length"));
     let leaf = make(BASIC_CONSTRAINTS, true, b"\x30\x00");
     assert_eq!(with(1, leaf), because("it is not a CA certificate"));
-    assert_eq!(with(2, make(SUBJECT_KEY_ID, true, &id)), because("the criticality of an extension"));
-    let usage = because("only a CA signs, by a critical key usage");
+    assert_eq!(with(2, make(SUBJECT_KEY_ID, true, &id)), because("the criticality of an extension is wrong"));
+    let usage = because("the key usage must be critical, and only a CA may sign certificates");
     assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x05\xa0")), usage, "no signing at all");
     let wider = because("the key usage differs");
     assert_eq!(with(0, make(KEY_USAGE, true, b"\x03\x02\x01\xa6")), wider, "CRLs, unasked");

@@ -1,4 +1,4 @@
-//! What the certificates of a CA may hold: rules that narrow the baseline policy. They are applied to the
+//! What the certificates of a CA may contain: rules that narrow the baseline policy. They are applied to the
 //! final to-be-signed certificate, never to the request.
 
 mod pattern;
@@ -10,11 +10,11 @@ use crate::validity::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use crate::{Error, Usage, name};
 use pattern::{DnsPattern, EmailPattern, IpRange, UriPattern};
 
-/// Most entries of one list.
+/// Maximum number of entries of one list.
 const MAX_ENTRIES: usize = 64;
-/// Longest entry, in bytes.
+/// Maximum length of an entry, in bytes.
 const MAX_ENTRY: usize = 2048;
-/// All entries together, in bytes.
+/// Maximum length of all entries together, in bytes.
 const MAX_RULES: usize = 64 << 10;
 /// As many CAs as rustls-webpki allows between a trust anchor and a leaf.
 const MAX_CA_DEPTH: u8 = 6;
@@ -45,24 +45,24 @@ pub struct PolicyRules<'a> {
     pub ip_ranges: Option<&'a [String]>,
     /// `user@a.example`, or `*@` and a pattern of DNS names.
     pub email_addresses: Option<&'a [String]>,
-    /// Common names, or `*` for any. Without this list a common name must stand among the alternative names,
-    /// too.
+    /// Common names, or `*` for any. Without this list a common name must also be one of the alternative
+    /// names.
     pub common_names: Option<&'a [String]>,
-    /// Organizations (O) of the subject, which are groups where Kubernetes reads certificates, or `*` for
-    /// any.
+    /// Organizations (O) of the subject, which Kubernetes reads as groups, or `*` for any.
     pub organizations: Option<&'a [String]>,
     /// Organizational units (OU) of the subject, or `*` for any.
     pub organizational_units: Option<&'a [String]>,
     /// Usages by their Kubernetes names.
     pub usages: Option<&'a [String]>,
-    /// Longest lifetime in seconds, from 600 seconds to 365 days. A longer requested lifetime is cut to it.
+    /// Longest lifetime in seconds, from 600 seconds to 365 days. A longer requested lifetime is shortened to
+    /// it.
     pub max_lifetime: Option<u64>,
-    /// `RSA`, `RSA-3072` (at least so many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
+    /// `RSA`, `RSA-3072` (at least this many bits), `ECDSA-P256`, `ECDSA-P384`, `ECDSA-P521`, `Ed25519`.
     pub key_algorithms: Option<&'a [String]>,
-    /// How many levels of CAs may stand below the CA: at most 6, which common verifiers follow. The baseline
-    /// policy allows none. This is the one rule that widens it, and only if it was fixed when the CA was made
-    /// ([`crate::IssuanceRequest::fixed`]). It cannot stand beside lists of names, because nothing here
-    /// checks what a CA below signs.
+    /// How many levels of CAs may exist below the CA: at most 6, which common verifiers follow. The baseline
+    /// policy allows none. This is the only rule that widens it, and only if it was fixed when the CA was
+    /// made ([`crate::IssuanceRequest::fixed`]). It cannot be combined with lists of names, because nothing
+    /// here checks what a CA below signs.
     pub ca_depth: Option<u8>,
 }
 
@@ -84,7 +84,7 @@ enum KeyRule {
 }
 
 impl Policy {
-    /// Reads rules; `PolicyMalformed` names the list that cannot be read.
+    /// Reads rules. `PolicyMalformed` names the list that cannot be read.
     pub fn new(rules: &PolicyRules<'_>) -> Result<Self, Error> {
         let names = [
             rules.dns_names,
@@ -103,13 +103,15 @@ impl Policy {
         let names = if names.iter().any(Option::is_some) { Some(NamePolicy::new(rules)?) } else { None };
         let max_lifetime = rules.max_lifetime;
         if max_lifetime.is_some_and(|most| !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&most)) {
-            return Err(Error::PolicyMalformed("the longest lifetime is 600 seconds to 365 days"));
+            return Err(Error::PolicyMalformed("maxLifetimeSeconds must be 600 seconds to 365 days"));
         }
         if rules.ca_depth.is_some_and(|depth| depth > MAX_CA_DEPTH) {
-            return Err(Error::PolicyMalformed("CA depth is at most 6"));
+            return Err(Error::PolicyMalformed("caDepth must be at most 6"));
         }
         if names.is_some() && rules.ca_depth.is_some_and(|depth| depth > 0) {
-            return Err(Error::PolicyMalformed("CA depth beside names, which would not bind the CAs below"));
+            return Err(Error::PolicyMalformed(
+                "caDepth cannot be combined with lists of names, which would not restrict the CAs below",
+            ));
         }
         let usage = |text: &str| Usage::parse(text).ok().filter(|usage| !usage.is_signing());
         Ok(Self {
@@ -126,7 +128,7 @@ impl Policy {
         self.max_lifetime.unwrap_or(LONGEST_LIFETIME)
     }
 
-    /// How many levels of CAs may stand below the CA, 0 to 6; `None`: this policy has no such rule.
+    /// How many levels of CAs may exist below the CA, 0 to 6; `None` if this policy has no such rule.
     #[must_use]
     pub fn ca_depth(&self) -> Option<u8> {
         self.ca_depth
@@ -135,8 +137,8 @@ impl Policy {
     /// Checks a to-be-signed certificate with these alternative names, a key of this algorithm and these
     /// usages, requested at `now` (Unix seconds).
     ///
-    /// The list of usages does not apply to signing usages: they come with the CA bit, and that with the CA
-    /// depth.
+    /// The list of usages does not apply to signing usages: they depend on the CA bit, and the CA bit on the
+    /// CA depth.
     pub(crate) fn check(
         &self,
         tbs: &TbsCertificate<'_>,
@@ -150,11 +152,12 @@ impl Policy {
         if let Some(allowed) = &self.usages {
             let good = |usage: &Usage| usage.is_signing() || allowed.contains(usage);
             allow(usages.iter().all(good), "usages")?;
-            // The extended usages of a CA bind those below it. Without any it could issue all of them.
+            // The extended key usages of a CA also apply to the certificates below it. Without any it could
+            // issue all of them.
             let bound = usages.iter().any(|usage| usage.is_extended());
             allow(
                 bound || !usages.contains(&Usage::CertSign),
-                "usages, which would not bind a CA without any extended",
+                "usages, which do not restrict a CA without an extended key usage",
             )?;
         }
         if let Some(keys) = &self.keys {
@@ -163,7 +166,7 @@ impl Policy {
         let life = tbs.validity.not_after.checked_sub(now).and_then(|life| u64::try_from(life).ok());
         allow(life.is_some_and(|life| life <= self.max_lifetime()), "lifetime")?;
         let Some(name_policy) = &self.names else { return Ok(()) };
-        allow(!usages.contains(&Usage::CertSign), "names, which would not bind a CA below")?;
+        allow(!usages.contains(&Usage::CertSign), "names, which do not restrict what a CA signs")?;
         name_policy.check(tbs, names)
     }
 }

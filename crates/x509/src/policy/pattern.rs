@@ -1,4 +1,4 @@
-//! Patterns of names. A name that could be read in two ways matches nothing.
+//! Patterns of names. A name that can be read in two ways matches nothing.
 
 use core::net::IpAddr;
 
@@ -6,7 +6,7 @@ use core::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsPattern {
     labels: Vec<String>,
-    /// What stands before them.
+    /// What may precede them.
     before: Before,
 }
 
@@ -28,8 +28,8 @@ impl DnsPattern {
         labels.iter().all(|label| is_label(label)).then_some(Self { labels, before })
     }
 
-    /// A wildcard certificate stands for every name with one label there, so it needs a pattern that allows
-    /// them all.
+    /// A wildcard name stands for every name with one label in its place, so the pattern must allow all of
+    /// them.
     pub fn matches(&self, name: &str) -> bool {
         let mut rest = name.rsplit('.');
         let same = |label: &String| rest.next().is_some_and(|found| found.eq_ignore_ascii_case(label));
@@ -48,7 +48,7 @@ impl DnsPattern {
     }
 }
 
-/// A label as hosts have them (RFC 1123), with the underscores of service names.
+/// A label of a host name (RFC 1123), or with the underscores of service names.
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -56,7 +56,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// Scheme and authority as they are, and a path by segments.
+/// Scheme and authority unchanged, and the path by segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriPattern {
     base: String,
@@ -90,8 +90,8 @@ impl UriPattern {
     }
 }
 
-/// `scheme://authority` and the segments of the path. `None`: it has a query, fragment, escape, or segments
-/// that a reader may take away, so that programs could read it in several ways.
+/// `scheme://authority` and the segments of the path. `None` if the URI has a query, fragment or escape, or
+/// segments that a reader may remove, because programs could then read it in several ways.
 fn split_uri(text: &str) -> Option<(&str, Vec<&str>)> {
     let (scheme, rest) = text.split_once("://")?;
     let (authority, path) =
@@ -117,7 +117,7 @@ pub struct IpRange {
 }
 
 impl IpRange {
-    /// `address/bits` with no bit set behind them, or an address.
+    /// `address/bits` with no bit set after the prefix, or an address.
     pub fn new(text: &str) -> Option<Self> {
         let (address, bits) =
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
@@ -128,7 +128,8 @@ impl IpRange {
         (range.head(first) == number(first)).then_some(range)
     }
 
-    /// Whether an address lies in it. An IPv4 address mapped into IPv6 is the IPv4 address: so it is routed.
+    /// Whether an address is in the range. An IPv4 address mapped into IPv6 counts as the IPv4 address,
+    /// because it is routed as such.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && self.head(address) == number(self.first)
@@ -149,7 +150,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// A mailbox, or all of a host.
+/// A mailbox, or all mailboxes of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailPattern {
     user: Option<String>,

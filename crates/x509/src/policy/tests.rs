@@ -28,7 +28,7 @@ fn rules_that_cannot_be_read_name_their_list() {
     }
     for wrong in [0, 599, LONGEST_LIFETIME + 1, u64::MAX] {
         let what = refused(PolicyRules { max_lifetime: Some(wrong), ..none });
-        assert_eq!(what, "the longest lifetime is 600 seconds to 365 days");
+        assert_eq!(what, "maxLifetimeSeconds must be 600 seconds to 365 days");
     }
     let many = vec!["a.example".to_owned(); 65];
     assert_eq!(refused(PolicyRules { dns_names: Some(&many), ..none }), "DNS names");

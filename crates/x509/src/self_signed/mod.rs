@@ -17,9 +17,9 @@ use crate::{CaChain, Error, Signer, Usage, ca, encode, name, usage};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
-/// The shortest life of a self-signed CA: an hour, in seconds.
+/// The shortest lifetime of a self-signed CA: an hour, in seconds.
 pub const SHORTEST_CA_LIFETIME: u64 = 3600;
-/// The longest life of a self-signed CA: 20 years of 365.25 days, in seconds.
+/// The longest lifetime of a self-signed CA: 20 years of 365.25 days, in seconds.
 pub const LONGEST_CA_LIFETIME: u64 = 20 * 31_557_600;
 
 /// The last second that X.509 can represent: the end of the year 9999 (RFC 5280, section 4.1.2.5).
@@ -29,14 +29,15 @@ const EXTENSIONS: [ObjectIdentifier; 3] = [KEY_USAGE, BASIC_CONSTRAINTS, SUBJECT
 
 /// The parameters of a self-signed CA certificate.
 pub struct SelfSignedCa<'a> {
-    /// Subject and issuer, DER `Name`: [`CaSubject::to_der`], or that of the certificate which this one
+    /// Subject and issuer, DER `Name`: [`CaSubject::to_der`], or that of the certificate that this one
     /// follows.
     pub subject: &'a [u8],
     /// The public key, DER `SubjectPublicKeyInfo`.
     pub spki: &'a [u8],
     /// Seconds, [`SHORTEST_CA_LIFETIME`] to [`LONGEST_CA_LIFETIME`].
     pub lifetime: u64,
-    /// The path length constraint: how many CAs may stand between this one and a leaf; `None`: any number.
+    /// The path length constraint: how many CAs may exist between this one and a leaf. `None` allows any
+    /// number.
     pub path_length: Option<u8>,
     /// The caller's time, Unix seconds.
     pub now: i64,
@@ -47,8 +48,8 @@ pub struct SelfSignedCa<'a> {
 }
 
 impl SelfSignedCa<'_> {
-    /// Builds the certificate, checks the final bytes (parsed anew), has them signed, and checks the result
-    /// with its own key, and as a delivered chain is checked.
+    /// Builds the certificate, checks the final bytes (which are parsed again), has them signed, and checks
+    /// the result both with its own key and as a delivered chain.
     pub fn sign(&self, signer: &dyn Signer) -> Result<CaChain, Error> {
         let key = PublicKey::from_spki(self.spki).map_err(ca::key_error)?;
         let tbs = self.encode(&key, self.validity()?, &self.extensions(&key)?)?;
@@ -63,7 +64,7 @@ impl SelfSignedCa<'_> {
         CaChain::from_delivered(&[&der], self.now)
     }
 
-    /// The validity begins a little before now, for clocks that are late.
+    /// The validity begins a little before now, for the sake of clocks that are behind.
     fn validity(&self) -> Result<Validity, Error> {
         if self.now < self.earliest {
             return Err(Error::ClockTooEarly);
@@ -77,7 +78,7 @@ impl SelfSignedCa<'_> {
         Ok(Validity { not_before: start, not_after: end.ok_or(Error::CaLifetimeInvalid)? })
     }
 
-    /// keyUsage, basicConstraints, subjectKeyIdentifier: in this order.
+    /// keyUsage, basicConstraints, subjectKeyIdentifier, in this order.
     fn extensions(&self, key: &PublicKey) -> Result<Vec<u8>, Error> {
         let usage = usage::key_usage(&[Usage::CertSign, Usage::CrlSign])?.ok_or(Error::Encoding)?;
         let constraints = BasicConstraints { ca: true, path_length: self.path_length }.to_der()?;
@@ -107,8 +108,9 @@ impl SelfSignedCa<'_> {
         ])
     }
 
-    /// Checks the final bytes, whatever built them: the requested name, which must be allowed; the key that
-    /// signs; exactly the extensions of the profile; a validity inside the limits (docs/conformance.md, X02).
+    /// Checks the final bytes, which may come from any builder: the requested name, which must be allowed;
+    /// the key that signs; exactly the extensions of the profile; a validity within the limits
+    /// (docs/conformance.md, X02).
     fn check_tbs(&self, tbs: &[u8], key: &PublicKey) -> Result<(), Error> {
         let tbs = TbsCertificate::parse(tbs).map_err(Error::CheckFailed)?;
         ensure(tbs.subject == self.subject && !name::is_empty(tbs.subject), "the subject differs")?;
@@ -118,9 +120,12 @@ impl SelfSignedCa<'_> {
             _ => Error::CheckFailed("the subject cannot be read"),
         })?;
         ensure(PublicKey::from_spki(tbs.spki).as_ref() == Ok(key), "the key differs")?;
-        ensure(tbs.extensions.iter().map(|e| e.id).eq(EXTENSIONS), "the extensions are not the profile's")?;
+        ensure(
+            tbs.extensions.iter().map(|e| e.id).eq(EXTENSIONS),
+            "the extensions are not those of the profile",
+        )?;
         let critical = tbs.extensions.iter().map(|e| e.critical);
-        ensure(critical.eq([true, true, false]), "the criticality of the extensions")?;
+        ensure(critical.eq([true, true, false]), "the criticality of an extension is wrong")?;
         for extension in &tbs.extensions {
             self.check_extension(extension, key)?;
         }
@@ -145,7 +150,7 @@ impl SelfSignedCa<'_> {
     fn check_validity(&self, validity: Validity) -> Result<(), Error> {
         let lifetime = validity.not_after.checked_sub(self.now).and_then(|it| u64::try_from(it).ok());
         ensure(lifetime == Some(self.lifetime), "the lifetime differs")?;
-        ensure(lifetime.is_some_and(|it| it <= LONGEST_CA_LIFETIME), "it would live too long")?;
+        ensure(lifetime.is_some_and(|it| it <= LONGEST_CA_LIFETIME), "its lifetime would be too long")?;
         ensure(validity.not_before >= self.earliest, "it would begin before the earliest time")?;
         let starts = self.now.saturating_sub(BACKDATE)..=self.now;
         ensure(starts.contains(&validity.not_before), "its start")

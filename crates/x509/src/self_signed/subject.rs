@@ -4,11 +4,11 @@ use crate::{Error, encode, name};
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
-/// Most values of one attribute.
+/// Maximum number of values of one attribute.
 const MAX_VALUES: usize = 16;
 
-/// An attribute of a subject, and how many characters its values may have (upper bounds of RFC 5280, appendix
-/// A.1).
+/// An attribute of a subject, and the maximum number of characters of its values (upper bounds of RFC 5280,
+/// appendix A.1).
 struct Attribute {
     id: ObjectIdentifier,
     longest: usize,
@@ -49,7 +49,8 @@ pub struct CaSubject<'a> {
 impl CaSubject<'_> {
     /// The name, DER `Name`.
     ///
-    /// Fails with `IdentityForbidden` if a value is empty, too long, reserved, or holds control characters.
+    /// Fails with `IdentityForbidden` if a value is empty, too long or reserved, or contains control
+    /// characters.
     pub fn to_der(&self) -> Result<Vec<u8>, Error> {
         let mut names = Vec::new();
         for (attribute, values) in [
@@ -82,14 +83,14 @@ fn one_name(attribute: &Attribute, value: &str) -> Result<Vec<u8>, Error> {
         ));
     }
     if value.chars().any(char::is_control) {
-        return Err(Error::IdentityForbidden("a name of the subject holds a control character"));
+        return Err(Error::IdentityForbidden("a name of the subject contains a control character"));
     }
     if name::is_reserved(value) {
         return Err(Error::IdentityForbidden(name::RESERVED));
     }
     let tag = if attribute.id == COUNTRY.id {
         if value.len() != 2 || !value.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(Error::IdentityForbidden("a country is two letters (ISO 3166)"));
+            return Err(Error::IdentityForbidden("a country must be two letters (ISO 3166)"));
         }
         Tag::PrintableString
     } else {

@@ -44,7 +44,7 @@ fn x02_final_bytes_outside_the_ca_profile_are_refused_whatever_built_them() {
         changed[at] = other;
         verdict(times, &changed)
     };
-    let critical = because("the criticality of the extensions");
+    let critical = because("the criticality of an extension is wrong");
     assert_eq!(with(0, make(KEY_USAGE, false, b"\x03\x02\x01\x06")), critical);
     assert_eq!(with(2, make(SUBJECT_KEY_ID, true, &id)), critical);
     let says = because("an extension differs from what was requested");
@@ -53,7 +53,7 @@ fn x02_final_bytes_outside_the_ca_profile_are_refused_whatever_built_them() {
     assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff")), says, "no path length");
     assert_eq!(with(1, make(BASIC_CONSTRAINTS, true, b"\x30\x00")), says, "no CA");
     assert_eq!(with(2, make(SUBJECT_KEY_ID, false, b"\x04\x01\x00")), says);
-    let profile = because("the extensions are not the profile's");
+    let profile = because("the extensions are not those of the profile");
     assert_eq!(verdict(times, &good[..2]), profile);
     assert_eq!(verdict(times, &[&good[1..], &good[..1]].concat()), profile, "another order");
     let eku = make(extension::EXTENDED_KEY_USAGE, false, b"\x30\x06\x06\x04\x55\x1d\x25\x00");

@@ -1,4 +1,4 @@
-//! Each bound of what a request may hold: at it accepted, one beyond it refused.
+//! Each limit of what a request may contain: at the limit it is accepted, and one beyond it is refused.
 
 use crate::go::mutate::{Resigned, tlv};
 use crate::memory::{common_name, extensions, names, subject};
@@ -6,7 +6,7 @@ use crate::vectors::{openssl_key, openssl_request};
 use crate::{Ca, ca, params};
 use tcs_x509::{CertificateRequest, Error, Tbs, issue};
 
-/// The code of the refusal of a request with this subject and these attributes; what is accepted becomes a
+/// The code of the refusal of a request with this subject and these attributes. An accepted request becomes a
 /// certificate.
 fn refusal(subject: &[u8], attributes: &[u8]) -> Option<&'static str> {
     let der = Resigned::new().request(subject, attributes);
@@ -60,7 +60,7 @@ fn a_subject_of_128_attributes_in_one_set_or_many_and_no_more() {
     }
 }
 
-/// So many extensions that nobody knows, each with another identifier.
+/// This many unknown extensions, each with another identifier.
 fn unknown(numbers: std::ops::Range<u8>) -> Vec<u8> {
     numbers.flat_map(|number| [0x30, 0x07, 0x06, 0x03, 0x2a, 0x03, number, 0x04, 0x00]).collect()
 }
@@ -88,7 +88,7 @@ fn an_rsa_key_of_2048_bits_and_no_shorter() {
     assert_eq!(of(2047), Some("RequestKeyUnsupported"));
 }
 
-/// A certificate's length follows from the names of its request: here to the byte.
+/// The length of a certificate follows from the names in its request, here to the byte.
 #[test]
 fn a_certificate_of_62_kib_to_be_signed_and_no_longer() {
     const LONGEST: usize = 62 << 10;

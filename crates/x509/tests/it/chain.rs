@@ -68,7 +68,7 @@ fn what_is_no_chain_is_refused() {
     assert_eq!(code(&[]), Some("CertificateMalformed"));
     assert_eq!(code(&[&issuing.der, &stranger.der]), Some("ChainBroken"));
     assert_eq!(code(&[&top.der, &issuing.der]), Some("ChainBroken"), "the issuing CA comes first");
-    // The right name over the wrong key.
+    // The right name, but the wrong key.
     let impostor = root(|_| {});
     assert_eq!(code(&[&issuing.der, &impostor.der]), Some("ChainBroken"));
     let short = root(|p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
@@ -82,7 +82,7 @@ fn what_is_no_chain_is_refused() {
     assert_eq!(code(&many.iter().collect::<Vec<_>>()), Some("ChainBroken"));
 }
 
-/// Of a chain that was accepted before everything is checked again but the validity.
+/// Everything about a chain that was accepted before is checked again, except the validity.
 #[test]
 fn review_m4_an_accepted_chain_is_read_at_any_clock_and_checked_all_the_same() {
     let past = root(|p| p.not_after = rcgen::date_time_ymd(2026, 2, 1));
@@ -120,7 +120,7 @@ fn what_is_no_ca_is_refused() {
     assert_eq!(code(&[&vec![0; 70_000]]), Some("CertificateMalformed"));
 }
 
-/// A CA certificate as the user's document makes it, with the machine's time at which it was made.
+/// A CA certificate as the walk-through makes it, with the time of the machine at which it was made.
 pub struct OpensslCa {
     pub der: Vec<u8>,
     pub key: Vec<u8>,
@@ -128,7 +128,7 @@ pub struct OpensslCa {
 }
 
 pub fn openssl_ca(dir: &std::path::Path) -> OpensslCa {
-    // The document says rsa:4096; making such a key takes seconds.
+    // The walk-through uses rsa:4096; making such a key takes seconds.
     openssl_ca_with(dir, &["-newkey", "rsa:2048", "-sha256"])
 }
 
@@ -142,7 +142,7 @@ fn openssl_ca_with(dir: &std::path::Path, options: &[&str]) -> OpensslCa {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let der = std::fs::read(&file).unwrap();
     let (_, key) = pem_rfc7468::decode_vec(&std::fs::read(&key).unwrap()).unwrap();
-    // openssl dates it by the machine's clock.
+    // openssl uses the clock of the machine.
     let seconds = std::fs::metadata(&file).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH);
     OpensslCa { der, key, now: i64::try_from(seconds.unwrap().as_secs()).unwrap() + 60 }
 }
@@ -156,7 +156,7 @@ fn the_documents_openssl_certificate_is_accepted() {
     assert_eq!(chain.anchor().der(), made.der);
 }
 
-/// An intermediate as companies run it above the issuing CA, every kind of key above.
+/// An intermediate above the issuing CA, as companies run it, with every kind of key above.
 #[test]
 fn nothing_is_wrong_with_leaves_below_intermediates() {
     use crate::go::Made;
@@ -189,7 +189,7 @@ fn weak_keys_and_signatures_of_cas_are_refused() {
     assert_eq!(delivered(&curve("ec_paramgen_curve:P-224")), Err("CertificateUnsupported"));
 }
 
-/// Nobody could verify it from then on.
+/// From then on nobody could verify it.
 #[test]
 fn a_leaf_ends_with_the_first_ca_above_it() {
     let early = |p: &mut CertificateParams| p.not_after = rcgen::date_time_ymd(2026, 12, 1);
@@ -214,7 +214,7 @@ fn a_ca_without_a_key_identifier_gives_leaves_without_its_copy() {
     let ca = Delivered { der, pair, parameters: parameters("CA") }.signer();
     for (ca, copied) in [(&ca, false), (&crate::ca(&rcgen::PKCS_ECDSA_P256_SHA256), true)] {
         let leaf = crate::issued(ca, &crate::plain(), None).unwrap();
-        // Not by the strict rules: they want the identifiers.
+        // The strict rules do not apply, because they require the identifiers.
         let text = crate::issuance::openssl_verifies(&["-attime", &NOW.to_string()], ca, &leaf.der);
         assert_eq!(text.contains("Authority Key Identifier"), copied, "{text}");
     }
@@ -222,7 +222,7 @@ fn a_ca_without_a_key_identifier_gives_leaves_without_its_copy() {
 
 #[test]
 fn basic_constraints_are_critical_and_the_subject_can_be_read() {
-    // The extension, then its criticality, then the octets that hold SEQUENCE { TRUE }.
+    // The extension, then its criticality, then the octets that contain SEQUENCE { TRUE }.
     let critical = b"\x06\x03\x55\x1d\x13\x01\x01\xff";
     let mut plain = root(|_| {}).der;
     let at = plain.windows(critical.len()).position(|window| window == critical).unwrap();
@@ -236,7 +236,7 @@ fn basic_constraints_are_critical_and_the_subject_can_be_read() {
     assert_eq!(code(&[&odd]), Some("CertificateMalformed"), "the subject holds a number");
 }
 
-/// What is issued under these constraints is inside them for openssl, Go and webpki, too.
+/// What is issued under these constraints is also inside them for openssl, Go and webpki.
 #[test]
 fn name_constraints_of_every_ca_are_honoured() {
     use rcgen::{CidrSubnet, DnType, GeneralSubtree, NameConstraints, SanType};
@@ -260,14 +260,14 @@ fn name_constraints_of_every_ca_are_honoured() {
     let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
     let range = GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8));
     let root = constrained(vec![dns("mesh.example"), range], vec![dns("admin.mesh.example")]);
-    // A CA may be called like a host elsewhere: nobody connects to it.
+    // A CA may have a common name that is a host elsewhere, because nobody connects to it.
     let intermediate = below(&root, "ca1.other.example", |_| {}).signer();
     let ca = root.signer();
     let accepted = [
         leaf(&ca, &[name("a.mesh.example"), address("10.1.2.3")]),
         leaf(&ca, &[name("mesh.example")]),
         leaf(&ca, &[name("*.mesh.example")]).or_else(|code| {
-            // It would stand for the excluded name, too.
+            // It would also stand for the excluded name.
             assert_eq!(code, "IdentityForbidden");
             leaf(&ca, &[name("b.mesh.example")])
         }),
@@ -284,7 +284,7 @@ fn name_constraints_of_every_ca_are_honoured() {
     ] {
         assert_eq!(leaf(&ca, names), Err("IdentityForbidden"), "{names:?}");
     }
-    // Constraints of the root hold below an intermediate without any.
+    // Constraints of the root also apply below an intermediate without any.
     let chain = CaChain::from_delivered(&[&intermediate.der, &ca.der], NOW).unwrap();
     let request = |text: &str| {
         let der = crate::request(|parameters| parameters.subject_alt_names = vec![name(text)]);
@@ -309,7 +309,7 @@ fn a_public_key_is_matched_against_the_certificate() {
     assert!(!chain.issuing().matches_public_key(b""));
 }
 
-/// What is not honoured is not ignored: leaves would have to stay inside it.
+/// An unsupported constraint is not ignored, because leaves would have to stay inside it.
 #[test]
 fn a_critical_extended_key_usage_of_a_ca_is_refused() {
     let made = |critical: bool| {

@@ -1,5 +1,5 @@
-//! Parts of `docs/` that follow from the code: written by `cargo xtask generate`, compared in every other
-//! run.
+//! Parts of `docs/` that follow from the code. `cargo xtask generate` writes them, and every other run
+//! compares them.
 
 use crate::{ca, params, plain};
 use rcgen::IsCa;
@@ -9,12 +9,12 @@ use std::path::Path;
 use tcs_x509::{CertificateProfile, CertificateRequest, End, Lifetimes, Usage, issue, limits};
 use x509_cert::der::Decode as _;
 
-/// Compares a part of a page with its text; with `TCS_GENERATE` in the environment writes it.
+/// Compares a part of a page with its text, or writes it if `TCS_GENERATE` is in the environment.
 pub fn section(page: &str, name: &str, text: &str) {
     tcs_testkit::generated_docs::section(page, name, text).unwrap();
 }
 
-/// B9: from a certificate with everything that the profile knows.
+/// B09: the table is made from a certificate with every extension of the profile.
 #[test]
 fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let (ca, request) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), plain());
@@ -24,8 +24,8 @@ fn b09_the_table_of_extensions_is_that_of_the_profile() {
     let leaf = issue(&params, &ca.chain(), &ca).unwrap();
     let leaf = x509_cert::Certificate::from_der(&leaf.der).unwrap();
     let names = BTreeMap::from([
-        ("2.5.29.15", ("key usage", "if a usage sets a bit of it")),
-        ("2.5.29.37", ("extended key usage", "if a usage is one of it")),
+        ("2.5.29.15", ("key usage", "if at least one usage sets one of its bits")),
+        ("2.5.29.37", ("extended key usage", "if at least one usage is an extended one")),
         ("2.5.29.19", ("basic constraints", "always; empty, or CA and path length")),
         ("2.5.29.14", ("subject key identifier", "in CA certificates only")),
         (
@@ -58,8 +58,16 @@ fn b09_the_table_of_usages_is_that_of_the_code() {
     for names in known.values() {
         writeln!(list, "- `{}`", names.join("`, also `")).unwrap();
     }
-    list.push_str("\nNone asked for: `digital signature` and `key encipherment`.\n");
+    list.push_str("\nA request without usages gets `digital signature` and `key encipherment`.\n");
     section("signers.md", "usages", &list);
+}
+
+/// A number of seconds that is a whole number of days.
+fn days(seconds: impl Into<i128>) -> String {
+    match seconds.into() / 86_400 {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
 }
 
 #[test]
@@ -75,25 +83,28 @@ fn b09_the_table_of_lifetimes_is_that_of_the_code() {
     };
     let mut table = String::from(
         "| What | `CertificateSigningRequest` | `CertificateRequest` (cert-manager) | `PodCertificateRequest` |\n|---|---|---|---|\n\
-         | asked for | the shorter of `spec.expirationSeconds` and the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
+         | requested | the shorter of `spec.expirationSeconds` and the annotation `experimental.cert-manager.io/request-duration` | `spec.duration` | at most `spec.maxExpirationSeconds` |\n",
     );
-    table += &row("not asked for", &|profile| format!("{} days", profile.default / 86_400));
-    table += &row("shortest; less is refused (`LifetimeInvalid`)", &|profile| {
+    table += &row("default", &|profile| days(profile.default));
+    table += &row("minimum; a shorter one is refused (`LifetimeInvalid`)", &|profile| {
         format!("{} seconds", profile.shortest)
     });
-    table += &row("longest; more is cut to it", &|profile| format!("{} days", profile.longest / 86_400));
-    table += &row("the CA's end", &|profile| match profile.least {
-        1 => "what would outlive it is cut to it".to_owned(),
-        least => format!("the same; what is cut below {least} seconds waits (`CaEndsSoon`)"),
+    table += &row("maximum; a longer one is shortened to it", &|profile| days(profile.longest));
+    table += &row("if it would outlive the CA", &|profile| match profile.least {
+        1 => "shortened to the end of the CA".to_owned(),
+        least => format!("the same; if less than {least} seconds remain, the request waits (`CaEndsSoon`)"),
     });
-    table += &row("notBefore, never before the CA's", &|profile| match profile.backdate {
+    table += &row("`notBefore`, never before that of the CA", &|profile| match profile.backdate {
         0 => "now".to_owned(),
         seconds => format!("{seconds} seconds before now"),
     });
-    table += &row("notAfter", &|profile| match profile.end {
-        End::FromStart => "notBefore and the lifetime".to_owned(),
+    table += &row("`notAfter`", &|profile| match profile.end {
+        End::FromStart => "`notBefore` plus the lifetime".to_owned(),
         End::FromNow { long } => {
-            format!("now and the lifetime; from {} hours on as much earlier as notBefore", long / 3600)
+            format!(
+                "now plus the lifetime; for lifetimes of {} hours or more, minus the backdating",
+                long / 3600
+            )
         }
     });
     section("signers.md", "lifetime", &table);
@@ -104,7 +115,7 @@ fn b09_the_table_of_limits_is_that_of_the_code() {
     let mut table = String::from("| What | At most |\n|---|---|\n");
     for (what, most) in [
         ("alternative names", limits::MAX_NAMES),
-        ("bytes of one of them", limits::MAX_NAME),
+        ("bytes of an alternative name", limits::MAX_NAME),
         ("bytes of the subject", limits::MAX_SUBJECT),
         ("attributes of the subject", limits::MAX_ATTRIBUTES),
         ("extensions of the request", limits::MAX_EXTENSIONS),
@@ -116,7 +127,7 @@ fn b09_the_table_of_limits_is_that_of_the_code() {
     section("signers.md", "limits", &table);
 }
 
-/// B9: what becomes of a request for a CA certificate, as the code has it.
+/// B09: the outcome of a request for a CA certificate, as the code decides it.
 #[test]
 fn b09_the_table_of_the_ca_bit_is_that_of_the_code() {
     let ca = crate::self_signed::root_with(&rcgen::PKCS_ECDSA_P256_SHA256, Some(3));

@@ -92,7 +92,7 @@ fn w_d7_never_past_the_cas_end_nor_before_its_start() {
     let mut early = params(&request, &[], None);
     early.earliest = NOW + 1;
     assert_eq!(issue(&early, &chain, &ca).unwrap_err(), Error::ClockTooEarly);
-    // Nor is anything back-dated before the earliest time.
+    // Nothing is backdated before the earliest time either.
     early.earliest = NOW - 10;
     assert_eq!(issue(&early, &chain, &ca).unwrap().not_before, NOW - 10);
 }
@@ -115,7 +115,7 @@ fn b07_w_d8_ca_bit_and_signing_usages_are_refused_never_trimmed() {
             Error::UsageForbidden
         );
     }
-    // CA:FALSE and other usages in the request are fine, and ignored.
+    // CA:FALSE and other usages in the request are allowed and ignored.
     let others = request_with(|p| {
         p.is_ca = IsCa::ExplicitNoCa;
         p.key_usages = vec![KeyUsagePurpose::KeyAgreement];
@@ -183,7 +183,7 @@ fn reserved_and_empty_identities_are_refused() {
         };
         assert_eq!(refused(blank), Some("IdentityForbidden"), "attributes that say nothing");
     }
-    // An empty subject with a name is an identity, and its SAN is critical then.
+    // An empty subject with an alternative name is an identity, and the SAN is critical then.
     let only_san = request_with(|p| p.distinguished_name = rcgen::DistinguishedName::new());
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     let text = openssl_accepts(&ca, &issued(&ca, &only_san, None).unwrap().der);
@@ -201,7 +201,7 @@ fn review_l6_no_certificate_makes_its_holder_an_administrator_of_kubeadm() {
     assert_eq!(refused(named(DnType::OrganizationName, "kubeadmin")), None);
 }
 
-/// A certificate of the CA's name, without a key usage, could sign CRLs in its name.
+/// A certificate with the name of the CA and without a key usage could sign CRLs in the name of the CA.
 #[test]
 fn a_subject_that_is_a_cas_own_is_refused() {
     for name in ["CA", "ca", " CA "] {
@@ -214,7 +214,7 @@ fn a_subject_that_is_a_cas_own_is_refused() {
     assert_eq!(refused(|p| p.distinguished_name.push(DnType::CommonName, "CA 2")), None);
 }
 
-/// Names that are allowed each can be too many together; what is signed can be read.
+/// Names of which each is allowed can be too many together; what is signed can be read.
 #[test]
 fn a_certificate_that_nobody_could_read_is_not_signed() {
     let names = |count: usize| {
@@ -248,7 +248,7 @@ fn b08_serials_are_the_random_bytes_positive_and_never_zero() {
     assert!(issue(&zero, &ca.chain(), &ca).is_err());
 }
 
-/// Signs something else than it was given.
+/// Signs other bytes than it was given.
 struct Faulty<'a>(&'a Ca);
 impl Signer for Faulty<'_> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
@@ -285,7 +285,8 @@ fn b07_the_cas_of_the_document_sign_what_openssl_accepts() {
     let mut params = params(&request, &[Usage::ServerAuth], None);
     (params.now, params.earliest) = (made.now, 0);
     let leaf = issue(&params, &CaChain::from_delivered(&[&ca.der], made.now).unwrap(), &ca).unwrap();
-    // Not by the strict rules: they want a key usage in CA certificates, and openssl's default has none.
+    // The strict rules do not apply, because they require a key usage in CA certificates, and openssl's
+    // default has none.
     let text = openssl_verifies(&["-attime", &made.now.to_string()], &ca, &leaf.der);
     assert!(text.contains("Signature Algorithm: sha256WithRSAEncryption"), "{text}");
     assert!(text.contains("X509v3 Authority Key Identifier"), "{text}");
@@ -297,8 +298,8 @@ fn x02_what_is_checked_is_what_is_signed() {
     let other = plain();
     let tbs = Tbs::build(&params(&request, &[], None), &ca.chain()).unwrap();
     assert!(check_tbs(&tbs, &params(&request, &[], None), &ca.chain()).is_ok());
-    // The same bytes under another request's identity, other usages, another serial, another CA, a later
-    // earliest time.
+    // The same bytes with the identity of another request, other usages, another serial number, another CA, a
+    // later earliest time.
     let checked = |params: &IssuanceRequest<'_>, ca: &Ca| check_tbs(&tbs, params, &ca.chain());
     assert!(matches!(checked(&params(&other, &[], None), &ca), Err(Error::CheckFailed(_))));
     assert!(matches!(

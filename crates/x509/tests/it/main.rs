@@ -68,7 +68,7 @@ impl Signer for Ca {
     }
 }
 
-/// What the enclave's key provider does, for tests.
+/// Signs as the enclave's key provider does, for tests.
 fn sign_with(pair: &KeyPair, message: &[u8]) -> Vec<u8> {
     let (der, random) = (pair.serialized_der(), SystemRandom::new());
     let curves = [

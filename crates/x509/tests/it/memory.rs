@@ -1,5 +1,5 @@
-//! Requests as long as they may be, made to cost as much as they can: memory stays a small multiple of their
-//! length.
+//! Requests of the maximum length that are made to be as expensive as possible: memory stays a small multiple
+//! of their length.
 
 use crate::go::mutate::{Resigned, tlv};
 use crate::{ca, params};
@@ -10,10 +10,10 @@ const EXTENSION_REQUEST: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"
 const SUBJECT_ALT_NAME: &[u8] = b"\x06\x03\x55\x1d\x11";
 const COMMON_NAME: &[u8] = b"\x06\x03\x55\x04\x03";
 
-/// What stands around the part that a request is full of.
+/// What surrounds the part that fills a request.
 const AROUND: usize = 4096;
 
-/// At most so many bytes at a time for each byte of a request.
+/// Maximum number of bytes at a time for each byte of a request.
 const FACTOR: u64 = 4;
 
 pub fn subject(attributes: &[u8]) -> Vec<u8> {
@@ -32,12 +32,12 @@ pub fn names(all: &[u8]) -> Vec<u8> {
     extensions(&tlv(0x30, &[SUBJECT_ALT_NAME, &tlv(0x04, &tlv(0x30, all))].concat()))
 }
 
-/// So many of them as fit.
+/// As many of them as fit.
 fn full_of(part: &[u8]) -> Vec<u8> {
     part.repeat((MAX_REQUEST - AROUND) / part.len())
 }
 
-/// Each signed by its own key, so that nothing ends at the signature.
+/// Each is signed with its own key, so that it is not refused for its signature.
 fn requests() -> Vec<(&'static str, Vec<u8>)> {
     let made = Resigned::new();
     let (plain, long) = (subject(&common_name(b"x")), vec![b'x'; MAX_REQUEST - AROUND]);

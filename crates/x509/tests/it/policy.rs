@@ -8,7 +8,7 @@ fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
-/// What becomes of a request under one policy.
+/// The outcome of a request under one policy.
 fn under(rules: &PolicyRules<'_>, request: &CertificateRequest) -> Result<IssuedCertificate, Error> {
     let (ca, policy) = (ca(&rcgen::PKCS_ECDSA_P256_SHA256), Policy::new(rules).unwrap());
     issue_under(&ca, &[&policy], request, &[Usage::DigitalSignature, Usage::ServerAuth], Some(3600))
@@ -70,7 +70,7 @@ fn names_are_of_the_kinds_and_patterns_listed() {
         names.push(bad);
         assert_eq!(under(&rules, &named(&names)).err(), Some(refused(rule)));
     }
-    // A kind without a list is refused as soon as another has one.
+    // A kind without a list is refused as soon as another kind has one.
     let only_dns = PolicyRules { dns_names: Some(&dns_names), ..PolicyRules::default() };
     assert!(under(&only_dns, &named(&good[..1])).is_ok());
     for (at, rule) in [(1, "URIs"), (2, "IP ranges"), (3, "e-mail addresses")] {
@@ -81,7 +81,7 @@ fn names_are_of_the_kinds_and_patterns_listed() {
         under(&only_dns, &named(&[dns("web.svc.example"), other])).err(),
         Some(refused("kinds of alternative names"))
     );
-    // No list of names, no rule about them.
+    // Without a list of names there is no rule about them.
     let all = PolicyRules { max_lifetime: Some(3600), ..PolicyRules::default() };
     assert!(under(&all, &named(&good)).is_ok());
 }
@@ -108,7 +108,7 @@ fn a_common_name_says_what_an_alternative_name_says_or_stands_in_its_list() {
     assert!(under(&rules, &with("anything")).is_ok());
 }
 
-/// Where Kubernetes reads a certificate, an organization is a group.
+/// For Kubernetes an organization in a certificate is a group.
 #[test]
 fn organizations_and_units_stand_in_their_lists_as_soon_as_names_are_limited() {
     let with = |kind: DnType, value: &str| {
@@ -139,7 +139,7 @@ fn organizations_and_units_stand_in_their_lists_as_soon_as_names_are_limited() {
         assert_eq!(verdict(&rules[0], "admins"), Some(refused(rule)));
         assert_eq!(verdict(&rules[0], "Mesh"), Some(refused(rule)), "letter by letter");
         assert_eq!(verdict(&rules[1], "admins"), None);
-        // Each list limits its own kind, and is a list of names like the others.
+        // Each list restricts its own kind, and is a list of names like the others.
         let alone = PolicyRules { dns_names: None, ..rules[0] };
         assert_eq!(verdict(&alone, "mesh"), Some(refused("DNS names")));
         let free = PolicyRules { max_lifetime: Some(3600), ..PolicyRules::default() };
@@ -147,7 +147,7 @@ fn organizations_and_units_stand_in_their_lists_as_soon_as_names_are_limited() {
     }
 }
 
-/// Mail programs read it where there is no alternative name.
+/// Mail programs read it if there is no alternative name.
 #[test]
 fn e_mail_addresses_in_the_subject_are_checked_too() {
     let subject = |address: &str| {

@@ -54,7 +54,7 @@ fn a16_usages_and_ca_flag() {
         through(CertificateProfile::CertManager, &ca, request, usages, None)
             .map(|leaf| openssl_accepts(&ca, &leaf.der))
     };
-    // None asked for: digital signature and key encipherment, also where the request says so itself.
+    // Without usages: digital signature and key encipherment, even if the request itself names them.
     let text = verdict(&plain(), &[]).unwrap();
     assert!(text.contains("Digital Signature, Key Encipherment\n"), "{text}");
     let own = |bits: &[KeyUsagePurpose], extended: &[ExtendedKeyUsagePurpose]| {
@@ -65,7 +65,7 @@ fn a16_usages_and_ca_flag() {
     };
     let (signature, encipherment) = (KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment);
     assert!(verdict(&own(&[signature, encipherment], &[]), &[]).is_ok());
-    // What the request says itself must be what the spec says, either kind if there is one.
+    // Usages in the request itself must be those of the spec, for both kinds if there is one.
     let (server, client) = (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
     let spec = [Usage::DigitalSignature, Usage::ServerAuth, Usage::ClientAuth];
     assert!(verdict(&own(&[signature], &[server.clone(), client.clone()]), &spec).is_ok());
@@ -82,7 +82,7 @@ fn a16_usages_and_ca_flag() {
         ),
     ] {
         assert_eq!(verdict(&other, &spec).unwrap_err(), Error::ExtensionMismatch);
-        // The Kubernetes profile ignores them (B7).
+        // The Kubernetes profile ignores them (B07).
         assert!(through(CertificateProfile::KubernetesCsr, &ca, &other, &spec, None).is_ok());
     }
     let unreadable = request_with(|params| {
@@ -97,14 +97,14 @@ fn a16_usages_and_ca_flag() {
     assert!(verdict(&request_with(|params| params.is_ca = IsCa::ExplicitNoCa), &[]).is_ok());
 }
 
-/// Vectors with everything that a subject and its names can hold, other names among them.
+/// Vectors with everything that a subject and its names can contain, including other names.
 #[test]
 fn a17_subject_and_sans_copied_exactly() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);
     let (mut accepted, mut critical) = (0, [0; 2]);
     for (name, der, _) in vectors::requests() {
         let Ok(request) = CertificateRequest::from_der(&der) else { continue };
-        // Usages of its own are another rule's matter.
+        // Another rule covers usages in the request itself.
         let Ok(leaf) = through(CertificateProfile::CertManager, &ca, &request, &[], None) else { continue };
         accepted += 1;
         let asked = asked(&der);
@@ -124,7 +124,7 @@ fn d02_issue_sets_all_fields_consistently() {
         let leaf = through(CertificateProfile::PodCertificate, &ca, &request, &[], lifetime).unwrap();
         openssl_accepts(&ca, &leaf.der);
         assert_eq!(given(&leaf.der), asked(&der));
-        // What is told of the certificate is what stands in it.
+        // The description of the certificate agrees with its contents.
         let read = x509_cert::Certificate::from_der(&leaf.der).unwrap();
         let validity = read.tbs_certificate().validity();
         let seconds =
@@ -135,7 +135,7 @@ fn d02_issue_sets_all_fields_consistently() {
         assert!((from + 600..=until - 600).contains(&refresh), "{} of {}", refresh - from, until - from);
         (from - NOW, until - from)
     };
-    // Less than five minutes of back-dating, and the whole window within what was asked for.
+    // Backdated by less than five minutes, with the whole validity within what was requested.
     assert_eq!(window(Some(3600)), (-60, 3600));
     assert_eq!(window(Some(7200)), (-60, 7200));
     assert_eq!(window(None), (-60, DAY));
@@ -145,7 +145,7 @@ fn d02_issue_sets_all_fields_consistently() {
     }
     let short = through(CertificateProfile::PodCertificate, &ca, &request, &[], Some(3599));
     assert_eq!(short.unwrap_err(), Error::LifetimeInvalid);
-    // A CA that ends within the hour is not the request's fault (D5); one that began just now still gives an
+    // The request is not at fault if the CA ends within the hour. A CA that began just now still gives an
     // hour.
     let mut last = params(&request, &[], None);
     (last.profile, last.now) = (CertificateProfile::PodCertificate, ca.chain().not_after() - 3540);
@@ -158,8 +158,8 @@ fn d02_issue_sets_all_fields_consistently() {
     assert_eq!((leaf.not_before, leaf.not_after - leaf.not_before), (last.now, 3600));
 }
 
-/// What one profile refuses of a request, the others refuse with the same reason; what they issue differs in
-/// its times only.
+/// A request that one profile refuses, the others refuse with the same reason. What they issue differs only
+/// in its times.
 #[test]
 fn x01_same_request_same_verdict() {
     let ca = ca(&rcgen::PKCS_ECDSA_P256_SHA256);

@@ -1,5 +1,5 @@
-//! No request, however made, under no policy, through no profile becomes a certificate outside the rules:
-//! read by another parser.
+//! No request becomes a certificate outside the rules, whatever its form, the policy and the profile, as
+//! another parser reads it.
 
 use crate::go::mutate::{Mutator, Random, Resigned};
 use crate::{Ca, NOW, params, request, vectors};
@@ -16,11 +16,11 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{self, KeyUsages};
 use x509_cert::{Certificate, TbsCertificate};
 
-/// How many mutated requests.
+/// Number of mutated requests.
 const COUNT: usize = 12_000;
 const DAY: i64 = 86_400;
 
-/// A policy, and what it means for a certificate as somebody else would say it.
+/// A policy, and its meaning for a certificate as a second implementation states it.
 struct Rule {
     policy: Policy,
     allows: fn(&TbsCertificate) -> bool,
@@ -50,7 +50,7 @@ pub fn parts(mut bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
     all
 }
 
-/// What is carried over from a request to a certificate, as it stands in either.
+/// The parts that are copied from a request to a certificate, as they are in either.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Carried<'a> {
     pub subject: &'a [u8],
@@ -211,7 +211,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     ]
 });
 
-/// Seeds that some of the rules allow, beside those of the vectors.
+/// Requests that some of the rules allow, in addition to those of the vectors.
 fn seeds() -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> =
         vectors::requests().map(|(_, der, _)| der).filter(|der| der.len() < 4096).collect();
@@ -243,7 +243,7 @@ fn seeds() -> Vec<Vec<u8>> {
     all
 }
 
-/// Everything that holds whatever was asked, and that what was asked is what was given.
+/// Everything that holds whatever was requested, and that what was requested is what was issued.
 fn check(issued: &IssuedCertificate, der: &[u8], params: &IssuanceRequest<'_>, rules: &[&Rule], ca: &Ca) {
     assert_eq!(asked(der), given(&issued.der));
     let leaf = Certificate::from_der(&issued.der).unwrap();
@@ -325,7 +325,7 @@ fn x02_no_request_yields_a_certificate_outside_the_policy() {
         issued += 1;
         cas += usize::from(params.is_ca);
     }
-    // Else it would say nothing.
+    // Otherwise it would prove nothing.
     assert!(
         issued > 500 && cas > 10 && by_rule.iter().all(|count| *count > 10),
         "{issued} {cas} {by_rule:?}"

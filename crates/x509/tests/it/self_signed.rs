@@ -20,7 +20,7 @@ fn make_named<'a>(
     change: impl FnOnce(&mut SelfSignedCa<'a>),
 ) -> Result<CaChain, Error> {
     let key = Key(KeyPair::generate().unwrap());
-    // Outlives whatever the test lends.
+    // Lives longer than whatever the test borrows.
     let spki: &'static [u8] = key.0.subject_public_key_info().leak();
     let mut params = SelfSignedCa {
         subject: subject.to_der()?.leak(),
@@ -35,7 +35,7 @@ fn make_named<'a>(
     params.sign(&key)
 }
 
-/// A self-signed CA made here, with a key of this kind.
+/// A self-signed CA with a key of this kind.
 pub fn root(algorithm: &'static SignatureAlgorithm) -> Ca {
     root_with(algorithm, Some(0))
 }
@@ -65,8 +65,8 @@ pub fn signed_at(now: i64, key: &Key, path_length: Option<u8>) -> Vec<u8> {
     params.sign(key).unwrap().issuing().der().to_vec()
 }
 
-/// A CA certificate without a subject key identifier, by rcgen, which gives none to what it does not take for
-/// a CA.
+/// A CA certificate without a subject key identifier, by rcgen, which adds none to a certificate that it does
+/// not take for a CA.
 pub fn without_key_id(name: &str, pair: &KeyPair) -> Vec<u8> {
     let mut parameters = crate::parameters(name);
     parameters.is_ca = rcgen::IsCa::NoCa;

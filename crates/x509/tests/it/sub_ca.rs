@@ -1,4 +1,4 @@
-//! CA certificates below a CA: issued only where that was fixed when the CA was made, and never deeper.
+//! CA certificates below a CA: issued only if that was fixed when the CA was made, and never deeper.
 
 use crate::self_signed::{self, Key};
 use crate::{Ca, DAY, NOW, parameters, params, request};
@@ -35,7 +35,7 @@ fn asks(change: impl FnOnce(&mut CertificateParams)) -> (CertificateRequest, Key
 /// What was fixed when the CA was made.
 pub fn depth(ca_depth: u8) -> &'static Policy {
     let policy = policy(&PolicyRules { ca_depth: Some(ca_depth), ..PolicyRules::default() });
-    // Outlives whatever the test lends it to.
+    // Lives longer than whatever the test lends it to.
     Box::leak(Box::new(policy))
 }
 
@@ -48,7 +48,7 @@ fn policy(rules: &PolicyRules<'_>) -> Policy {
     Policy::new(rules).unwrap()
 }
 
-/// What openssl says of a chain, the leaf first, under its strict rules.
+/// The result of openssl for a chain, the leaf first, under its strict rules.
 fn openssl_verifies(anchor: &Ca, chain: &[&[u8]]) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, all: &[&[u8]]| {
@@ -66,7 +66,7 @@ fn openssl_verifies(anchor: &Ca, chain: &[&[u8]]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
 }
 
-/// What the certificate's basicConstraints and key usage say, by another parser.
+/// The certificate's basicConstraints and key usage, read by another parser.
 pub fn says(der: &[u8]) -> (bool, Option<u8>, Option<pkix::KeyUsage>) {
     let certificate = x509_cert::Certificate::from_der(der).unwrap();
     let tbs = certificate.tbs_certificate();
@@ -91,7 +91,7 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
     let chain = CaChain::from_delivered(&[&below.der, &root.der], NOW).unwrap();
     let leaf = issue(&params(&crate::plain(), &[Usage::DigitalSignature], None), &chain, &below).unwrap();
     assert_eq!(openssl_verifies(&root, &[&leaf.der, &below.der]), Ok(()));
-    // Below path length 0 there is no further one, by us or anyone else.
+    // Below path length 0 there can be no further CA, made here or anywhere else.
     let (deeper, _) =
         asks(|parameters| parameters.distinguished_name.push(rcgen::DnType::CommonName, "Deeper"));
     let refused = issue(&ca_params(&deeper, 6), &chain, &below).unwrap_err();
@@ -124,7 +124,7 @@ fn ca_depth_is_cut_by_policies_and_path_lengths() {
     assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(6))), Ok(2));
     assert_eq!(made(&unlimited, Some(depth(3)), Some(&silent)), Ok(2));
     assert_eq!(made(&unlimited, Some(depth(3)), Some(depth(0))), Err("RequestForCa"));
-    // What the request says of it is the most, too.
+    // The path length in the request is a maximum, too.
     let (shallow, _) = asks(|parameters| parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
     let asked = issue(&ca_params(&shallow, 6), &unlimited.chain(), &unlimited).unwrap();
     assert_eq!(says(&asked.der).1, Some(1));
@@ -140,7 +140,7 @@ fn ca_depth_and_lists_of_names_exclude_each_other() {
         Policy::new(&PolicyRules { ca_depth: Some(7), ..PolicyRules::default() }).unwrap_err().code(),
         "PolicyMalformed"
     );
-    // What is sent with one request may limit names, too: then it is for leaves.
+    // The policy that is sent with one request may restrict names, too. Then the certificate must be a leaf.
     let narrow = policy(&PolicyRules { dns_names: Some(&names), ..PolicyRules::default() });
     let (root, (request, _)) = (root(None), asks(|_| {}));
     let narrowed = IssuanceRequest { narrowing: Some(&narrow), ..ca_params(&request, 1) };
@@ -162,7 +162,7 @@ fn ca_certificates_obey_the_other_rules_of_a_policy() {
     assert_eq!(under(&PolicyRules { usages: Some(&usages[..2]), ..good }), Err("PolicyRefused"));
     let keys = vec!["RSA".to_owned()];
     assert_eq!(under(&PolicyRules { key_algorithms: Some(&keys), ..good }), Err("PolicyRefused"));
-    // Without any extended usage the CA below could give them all.
+    // Without any extended key usage the CA below could issue all of them.
     let unbound = IssuanceRequest { narrowing: Some(&policy(&good)), ..ca_params(&request, 1) };
     assert_eq!(issue(&unbound, &root.chain(), &root).unwrap_err().code(), "PolicyRefused");
 }
@@ -198,7 +198,7 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_requested_beside_it() {
         assert_eq!(verdict(&silent, profile, false, &[Usage::CertSign]), Err("UsageForbidden"));
         assert_eq!(verdict(&silent, profile, false, &[]), Ok(false), "whoever asks for a leaf gets a leaf");
     }
-    // cert-manager's spec says `isCA`, and the usage comes with it.
+    // cert-manager's spec says `isCA`, and the usage is added.
     assert_eq!(verdict(&full, CertificateProfile::CertManager, true, &[]), Ok(true));
     assert_eq!(verdict(&no_sign, CertificateProfile::CertManager, true, &[]), Err("ExtensionMismatch"));
     // Annotations of a CSR can change after the approval; its usages cannot.

@@ -11,19 +11,19 @@ use std::process::Command;
 use tcs_x509::{CertificateRequest, Error};
 use tempfile::NamedTempFile;
 
-/// Requests that Go accepts (mode raw) and we refuse, when we read them or when a certificate is to be made,
-/// each with its code and why.
+/// Requests that Go accepts (mode raw) and that are refused here, either when they are read or when a
+/// certificate is built, each with its code and the reason.
 const STRICTER: &[(&str, &str, &str)] = &[
-    ("14-key-rsa1024-sha256", "RequestKeyUnsupported", "RSA keys have at least 2048 bits"),
+    ("14-key-rsa1024-sha256", "RequestKeyUnsupported", "an RSA key must have at least 2048 bits"),
     ("15-key-rsa2048-sha1", "RequestKeyUnsupported", "SHA-1"),
     ("17-key-p256-sha1", "RequestKeyUnsupported", "SHA-1"),
     (
         "30-ext-bc-ca-true",
         "RequestForCa",
-        "a CA certificate is asked for beside the request, where policies look",
+        "a CA certificate must be requested outside the PKCS#10 request, where policies see it",
     ),
-    ("50-subj-empty-set", "RequestMalformed", "RFC 5280: a set holds at least one attribute"),
-    ("51-subj-nul-in-cn", "IdentityForbidden", "NUL in a name reads differently in different programs"),
+    ("50-subj-empty-set", "RequestMalformed", "RFC 5280: a set has at least one attribute"),
+    ("51-subj-nul-in-cn", "IdentityForbidden", "programs read a name with a NUL differently"),
     ("82-huge-20000-dns", "IdentityForbidden", "at most 1000 names"),
     ("87-san-dns-nul", "IdentityForbidden", "NUL in a name"),
     ("91-san-uri-relative", "IdentityForbidden", "RFC 5280: a URI is absolute"),
@@ -61,7 +61,7 @@ pub fn requests() -> impl Iterator<Item = (String, Vec<u8>, bool)> {
     )
 }
 
-/// Cases about the PEM form alone: decoding PEM is the controller's, so they are not checked here.
+/// Cases about the PEM form alone: the controller decodes PEM, so they are not checked here.
 const PEM_FORM: &[&str] = &[
     "99-pem-new-label",
     "100-pem-cert-label",
@@ -99,7 +99,7 @@ fn a17_x02_nothing_that_go_refuses_is_accepted() {
         let parsed = der(&pem).ok_or("no DER");
         let parsed = parsed.and_then(|der| CertificateRequest::from_der(&der).map_err(Error::code));
         let go = verdict["cert_manager_1_14_raw"]["ok"].as_bool().unwrap();
-        // What Go refuses is not even read; what it accepts becomes a certificate.
+        // What Go refuses cannot be read. What it accepts becomes a certificate.
         let ours = parsed.and_then(|request| if go { issued(&request) } else { Ok(()) });
         match (ours, go, stricter.get(name.as_str())) {
             (Ok(()), true, None) | (Err(_), false, None) => {}
@@ -110,7 +110,7 @@ fn a17_x02_nothing_that_go_refuses_is_accepted() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Written by `cargo xtask generate`, compared in every other run.
+/// `cargo xtask generate` writes the table, and every other run compares it.
 #[test]
 fn the_table_of_stricter_refusals_is_that_of_the_code() {
     let mut table = String::from("| Request | Code | Why |\n|---|---|---|\n");
@@ -134,7 +134,7 @@ fn a17_subject_and_sans_are_the_requests_bytes() {
         issued += 1;
         assert_eq!(given(&leaf.der), asked, "{name}");
     }
-    // One asks for a CA's.
+    // One of them is a request for a CA certificate.
     assert!(read > 30 && issued == read - 1, "{read} {issued}");
 }
 
@@ -191,7 +191,7 @@ fn keys_and_signatures_outside_the_list_are_refused() {
     assert_eq!(openssl_request(&openssl_key(&["-algorithm", "ED448"]), &[]), UNSUPPORTED);
 }
 
-/// Whoever looks at the first would miss what the second says.
+/// Whoever reads only the first block would miss the second.
 #[test]
 fn an_extension_requested_in_two_attributes_is_refused_as_go_refuses_it() {
     let resigned = Resigned::new();
@@ -216,7 +216,7 @@ proptest! {
         bytes[at] = to;
         bytes.truncate(good.len() - cut.min(good.len()));
         if bytes != good {
-            // The signature covers everything that is taken over.
+            // The signature covers everything that is copied.
             if let Ok(request) = CertificateRequest::from_der(&bytes) {
                 let original = CertificateRequest::from_der(&good).unwrap();
                 prop_assert_eq!(request.subject_raw(), original.subject_raw());

@@ -88,7 +88,7 @@ fn bad_issuers_are_refused_with_what_is_wrong() {
         (
             "a",
             json!({ "secretName": "s", "policy": { "caDepth": 1, "dnsNames": ["a.example"] } }),
-            "caDepth cannot stand beside lists of names",
+            "caDepth cannot be combined with lists of names",
         ),
         ("a", json!({ "secretName": "s", "policy": { "caDepth": 9 } }), "spec.policy.caDepth"),
     ];

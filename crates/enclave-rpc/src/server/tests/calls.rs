@@ -57,7 +57,7 @@ fn large_answers_arrive_whole_when_the_client_reads_late() {
     let mut late = server.raw();
     late.write_all(&codec::encode(1, &Request::Health(Health::default())).unwrap()).unwrap();
     late.write_all(&codec::encode(2, &Request::Identity).unwrap()).unwrap();
-    // Another client's answer proves that the worker is through with both.
+    // The answer to another client proves that the worker has finished with both.
     server.client().call(Request::Identity, WAIT).unwrap();
     let first = codec::read(&mut late, WAIT).unwrap().unwrap();
     assert_eq!(first.id, 1);

@@ -20,7 +20,7 @@ fn a_full_queue_answers_busy_and_recovers() {
     let client = server.client();
     let in_flight = calling(&client, destroy("a"));
     assert_eq!(server.entered(), "a");
-    // One waits, one is too much; which of the two is which is the scheduler's choice.
+    // One waits, and one is too many. The scheduler decides which of the two waits.
     let (answers_in, answers) = channel();
     let calls: Vec<_> = ["b", "c"]
         .map(|uid| {
@@ -53,15 +53,15 @@ fn a_client_that_does_not_read_is_dropped_and_blocks_nobody() {
     let server = FixtureServer::start(options(1, 8), 1 << 20);
     let mut deaf = server.raw();
     let frame = codec::encode(1, &Request::Health(Health::default())).unwrap();
-    // The one worker would hang here at the latest after the socket's buffer is full.
+    // The only worker would block here, at the latest when the socket's buffer is full.
     while deaf.write_all(&frame).is_ok() {
         let answer = server.client().call(Request::Identity, WAIT).unwrap();
         assert!(is_identity(&answer) || code(answer) == RefusalCode::Busy);
     }
 }
 
-/// Those that never sent a request first, then those that have been silent longest; never those with requests
-/// in flight.
+/// Connections that never sent a request are closed first, then those that have been silent longest, and
+/// never those with requests in flight.
 #[test]
 fn silent_clients_give_way_and_working_ones_keep_their_place() {
     let server = FixtureServer::start(ServerOptions { connections: 3, ..options(2, 8) }, 0);
@@ -86,7 +86,8 @@ fn silent_clients_give_way_and_working_ones_keep_their_place() {
     assert_eq!(in_flight.join().unwrap().unwrap(), Response::Destroyed, "the working one was not");
 }
 
-/// As many clients as there are places send one request and are then silent: others are served all the same.
+/// As many clients as there are places send one request each and are then silent. Others are served
+/// nevertheless.
 #[test]
 fn clients_that_sent_one_request_shut_nobody_out() {
     let server = FixtureServer::start(ServerOptions { connections: 4, ..options(1, 8) }, 0);
@@ -99,7 +100,7 @@ fn clients_that_sent_one_request_shut_nobody_out() {
     }
 }
 
-/// A client that connects, sends requests and goes leaves nothing behind that others would wait for.
+/// A client that connects, sends requests and leaves does not delay others afterwards.
 #[test]
 fn clients_that_send_requests_and_go_leave_nothing_behind() {
     let connections = Connections::new(1);
@@ -117,7 +118,7 @@ fn clients_that_send_requests_and_go_leave_nothing_behind() {
     assert!(connections.admit(Stream::Unix(server)).is_some(), "its place is free");
 }
 
-/// An answer that waits for others, or for its client to read, is not thrown away for a new client.
+/// An answer that waits for others, or for its client to read, is not discarded for a new client.
 #[test]
 fn a_connection_with_an_unread_response_keeps_its_place() {
     let connections = Connections::new(1);
@@ -128,7 +129,7 @@ fn a_connection_with_an_unread_response_keeps_its_place() {
     owed.hold(1, &Response::Health(long));
     assert!(!newcomer(), "it is held");
     owed.release();
-    // More than the socket takes at once: a thread waits for the client to read.
+    // More than the socket accepts at once: a thread waits for the client to read.
     for _ in 0..1000 {
         assert!(!newcomer(), "it is on its way");
         thread::yield_now();
@@ -141,7 +142,8 @@ fn a_connection_with_an_unread_response_keeps_its_place() {
     }
 }
 
-/// One client keeps the queue full, of quick or of slow work: another is served, and answered `Busy` never.
+/// One client keeps the queue full, with fast or with slow requests. Another is served, and is never answered
+/// `Busy`.
 #[test]
 fn a_flooding_client_delays_only_itself() {
     let begin = || {

@@ -24,8 +24,8 @@ fn malformed_frames_are_answered_and_the_connection_is_dropped() {
     assert!(is_identity(&server.client().call(Request::Identity, WAIT).unwrap()));
 }
 
-/// Within a whole frame nothing is out of step. All issuers share a connection, and a request of one of them
-/// must not end it for the others.
+/// After a whole frame, both sides still agree on where the next one begins. All issuers share a connection,
+/// and a request for one of them must not end it for the others.
 #[test]
 fn what_cannot_be_decoded_costs_its_sender_this_request_only() {
     let server = FixtureServer::start(options(1, 8), 0);
@@ -42,19 +42,19 @@ fn what_cannot_be_decoded_costs_its_sender_this_request_only() {
     assert!(is_identity(&codec::decode(&answer.body).unwrap()));
 }
 
-/// One issuer's new rule costs the other issuers nothing: they share the connection.
+/// A new rule of one issuer does not affect the other issuers, which share the connection.
 #[test]
 fn review_l3_an_unknown_field_is_refused_and_the_connection_stays() {
     let server = FixtureServer::start(options(1, 8), 0);
     let mut stream = server.raw();
-    // Destroy with a second field.
+    // The request `Destroy` with a second field.
     let body = [&[0x82, 0x04, 0x81, 0x82, 0x63][..], b"uid", &[0x01]].concat();
     let mut frame = codec::encode(7, &Request::Identity).unwrap();
     frame.truncate(13);
     frame.extend(&body);
     let length = u32::try_from(frame.len() - 4).unwrap();
     frame[..4].copy_from_slice(&length.to_be_bytes());
-    // A server that took the request would carry it out at once, and the test would say so instead of
+    // If the server accepted the request, it would carry it out at once, and the test would fail instead of
     // waiting.
     server.gate.send(()).unwrap();
     stream.write_all(&frame).unwrap();

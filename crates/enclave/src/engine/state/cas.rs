@@ -7,13 +7,13 @@ use std::sync::{Arc, MutexGuard};
 /// Why a CA is not installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum InstallError {
-    /// The issuer holds one.
+    /// The issuer already has one.
     Provisioned,
     /// There is no room for another issuer.
     Full,
-    /// A newer one was held.
+    /// The issuer has had a newer one.
     Old,
-    /// The issuer no longer holds the one to be replaced.
+    /// The CA to be replaced is no longer that of the issuer.
     Changed,
 }
 
@@ -30,7 +30,7 @@ impl<C> State<C> {
         Some((held.ca.clone()?, held.generation))
     }
 
-    /// Ends the offer with the CA that was delivered to it, and answers the generation of its key. Fails if
+    /// Ends the offer with the CA that was delivered for it, and returns the generation of its key. Fails if
     /// the offer has ended meanwhile. `now`: Unix seconds.
     pub(in crate::engine) fn install_delivered(
         &self,
@@ -48,8 +48,8 @@ impl<C> State<C> {
         Ok(generation)
     }
 
-    /// Installs a CA that was generated here. An offer that is being made for the issuer ends. `now`: Unix
-    /// seconds.
+    /// Installs a CA that was generated in the enclave. An offer that is being made for the issuer ends.
+    /// `now`: Unix seconds.
     pub(in crate::engine) fn install_generated(
         &self,
         issuer: &str,
@@ -61,7 +61,7 @@ impl<C> State<C> {
         self.install(tables, issuer, ca, generation)
     }
 
-    /// Installs a CA that was sealed. Fails if a newer one of the issuer was ever held.
+    /// Installs a CA that was sealed. Fails if the issuer has had a newer one in this process.
     pub(in crate::engine) fn install_restored(
         &self,
         issuer: &str,
@@ -75,7 +75,8 @@ impl<C> State<C> {
         self.install(tables, issuer, ca, generation)
     }
 
-    /// Replaces the CA of generation `from`. Fails if that is no longer the issuer's. `now`: Unix seconds.
+    /// Replaces the CA with generation `from`. Fails if that is no longer the CA of the issuer. `now`: Unix
+    /// seconds.
     pub(in crate::engine) fn replace(
         &self,
         issuer: &str,
@@ -119,13 +120,13 @@ impl<C> State<C> {
 }
 
 impl<C> Tables<C> {
-    /// Greater than every generation of the issuer that was held. After a restart nothing is remembered; then
-    /// time orders the keys.
+    /// Greater than every generation of the issuer in this process. A restart forgets them; then the time
+    /// orders the keys.
     fn next_generation(&self, issuer: &str, now: u64) -> u64 {
         self.newest.get(issuer).map_or(now, |newest| now.max(newest.saturating_add(1)))
     }
 
-    /// Answers what was held before.
+    /// Installs the CA and returns the previous entry.
     fn set_ca(&mut self, issuer: &str, ca: Arc<C>, generation: u64) -> Option<Held<C>> {
         let held = Held { offer: None, exhausted: None, ca: Some(ca), generation };
         self.newest.insert(issuer.to_owned(), generation);

@@ -1,4 +1,4 @@
-//! What is held for which issuer. The lock is held for look-ups only, never while a key is generated,
+//! The offers and CAs of all issuers. The lock is held for look-ups only, never while a key is generated,
 //! unwrapped or used.
 
 mod cas;
@@ -11,35 +11,36 @@ use crate::keys::QuoteKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Most issuers held at a time.
+/// Maximum number of issuers at a time.
 const MAX_ISSUERS: usize = 1024;
 
-/// Most issuers whose newest generation is remembered, destroyed ones among them.
+/// Maximum number of issuers whose newest generation is remembered, including destroyed ones.
 const MAX_REMEMBERED: usize = 1 << 16;
 
 /// Refused deliveries after which an offer is closed (docs/protocol.md, "QuoteAttestation").
 pub(super) const MAX_ATTEMPTS: u32 = 16;
 
-/// What is held, by issuer UID. `C` is a CA with its key.
+/// What the enclave holds, by issuer UID. `C` is a CA with its key.
 pub(super) struct State<C> {
     tables: Mutex<Tables<C>>,
-    /// An offer was made, or will not be made.
+    /// Notified when an offer was made, or will not be made.
     reservation_ended: Condvar,
 }
 
 struct Tables<C> {
     issuers: BTreeMap<String, Held<C>>,
-    /// The issuers whose offer is being made, each with the number of its reservation.
+    /// The issuers for which an offer is being made, each with the number of its reservation.
     reservations: HashMap<String, u64>,
     last_reservation: u64,
-    /// The newest generation of a CA key that was ever held, by issuer UID. It outlives [`State::destroy`].
+    /// The newest generation of a CA key in this process, by issuer UID. [`State::destroy`] does not remove
+    /// it.
     newest: HashMap<String, u64>,
 }
 
-/// What is held for one issuer.
+/// What the enclave holds for one issuer.
 pub(super) struct Held<C> {
     pub(super) offer: Option<OpenOffer>,
-    /// The last offer that was closed after too many refusals. Late deliveries to it are refused by that
+    /// The last offer that was closed after too many refusals. Late deliveries for it are refused for that
     /// reason.
     exhausted: Option<[u8; 16]>,
     pub(super) ca: Option<Arc<C>>,
@@ -74,7 +75,7 @@ impl<C> State<C> {
         Self { tables: Mutex::new(tables), reservation_ended: Condvar::new() }
     }
 
-    /// Forgets everything of an issuer, also an offer that is being made.
+    /// Forgets everything about an issuer, including an offer that is being made.
     pub(super) fn destroy(&self, issuer: &str) {
         let mut tables = self.lock();
         let forgotten = tables.issuers.remove(issuer);
@@ -85,7 +86,7 @@ impl<C> State<C> {
         drop(forgotten);
     }
 
-    /// Shows every issuer for which an offer or a CA is held, or only the one named.
+    /// Calls `show` for every issuer with an offer or a CA, or only for the named one.
     pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, &Held<C>)) {
         let tables = self.lock();
         let mut show_held = |issuer: &str, held: &Held<C>| {

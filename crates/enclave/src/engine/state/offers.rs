@@ -1,15 +1,16 @@
-//! The life of an offer: made once at a time, counted with every attempt, closed after the last one.
+//! The life of an offer: it is made by one thread at a time, every attempt is counted, and it is closed after
+//! the last one.
 
 use super::{Held, MAX_ATTEMPTS, Offer, OpenOffer, State};
 use std::sync::{Arc, PoisonError};
 
-/// The answer to a caller that wants the offer of an issuer.
+/// The answer to a caller that needs the offer of an issuer.
 pub(in crate::engine) enum BeginOffer<'s, C> {
     /// The offer is open.
     Open(OpenOffer),
-    /// There is none: make one, and hand it in.
+    /// There is none. The caller has to make one and hand it in.
     Make(OfferReservation<'s, C>),
-    /// The issuer holds a CA.
+    /// The issuer already has a CA.
     Provisioned,
     /// There is no room for another issuer.
     Full,
@@ -22,7 +23,7 @@ pub(in crate::engine) struct OfferReservation<'s, C> {
     number: u64,
 }
 
-/// Why there is no offer to deliver to.
+/// Why there is no offer to deliver for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum OfferError {
     Unknown,
@@ -31,8 +32,8 @@ pub(in crate::engine) enum OfferError {
 }
 
 impl<C> State<C> {
-    /// The issuer's offer, or the right to make it; waits while another thread is making it. An issuer that
-    /// holds a CA gets an offer for its `renewal` only.
+    /// The issuer's offer, or the right to make it. Waits while another thread is making it. An issuer with a
+    /// CA gets an offer only for its `renewal`.
     pub(in crate::engine) fn begin_offer(&self, issuer: &str, renewal: bool) -> BeginOffer<'_, C> {
         let mut tables = self.lock();
         loop {
@@ -65,8 +66,8 @@ impl<C> State<C> {
         held.open_offer(id).map(|open| Arc::clone(&open.offer))
     }
 
-    /// Counts one attempt to unwrap with this offer's key, before it is made, and answers how many are left
-    /// after it.
+    /// Counts one attempt to unwrap with the key of this offer, before the attempt is made, and returns how
+    /// many are left after it.
     pub(in crate::engine) fn count_attempt(&self, issuer: &str, offer: &Offer) -> Result<u32, OfferError> {
         let mut tables = self.lock();
         let held = tables.issuers.get_mut(issuer).ok_or(OfferError::Unknown)?;

@@ -46,7 +46,7 @@ fn w_r3_of_many_equal_deliveries_exactly_one_is_accepted() {
     assert_eq!(accepted, 1);
 }
 
-/// W-R3: beginning, delivering, issuing and destroying of many issuers at once, over one connection.
+/// W-R3: many issuers begin, deliver, issue and destroy at the same time, over one connection.
 #[test]
 fn w_r3_issuers_do_not_disturb_one_another() {
     let enclave = Served::start(engine());

@@ -19,7 +19,7 @@ use tcs_evidence::Evidence;
 use tcs_keywrap::WrapFormat;
 use zeroize::Zeroizing;
 
-/// Ten days after the release; every certificate here is valid then unless it says otherwise.
+/// Ten days after the release. Every certificate here is valid then unless it says otherwise.
 pub const NOW: i64 = RELEASE_DATE + 10 * 86_400;
 pub const NONCE: [u8; 32] = tcs_evidence::report_data::FIXED_NONCE;
 
@@ -84,7 +84,7 @@ pub trait Controller {
         self.begin_as(issuer, false)
     }
 
-    /// Asks for the offer of the next CA.
+    /// Requests the offer for the next CA.
     fn begin_renewal(&self, issuer: &str) -> Result<Offer, RefusalCode> {
         self.begin_as(issuer, true)
     }
@@ -156,7 +156,7 @@ pub trait Controller {
         assert_eq!(self.call(Request::Destroy(Destroy { issuer_uid: issuer.into() })), Response::Destroyed);
     }
 
-    /// Brings an issuer to where it can sign.
+    /// Makes an issuer able to sign.
     fn provision(&self, issuer: &str, ca: &TestCa) -> CaInfo {
         let offer = self.begin(issuer).unwrap();
         self.deliver(ca.delivery(issuer, &offer)).unwrap()
@@ -198,7 +198,7 @@ impl TestCa {
         Self { key, params, chain: vec![certificate.der().to_vec()] }
     }
 
-    /// A CA below this one, delivered with it.
+    /// A CA below this one, which is delivered with it.
     pub fn below(&self) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = self.params.clone();
@@ -226,7 +226,7 @@ impl TestCa {
     }
 }
 
-/// A request for `workload.example`, changed as the test likes.
+/// A request for `workload.example`, which the test may change.
 pub fn csr(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let mut params = CertificateParams::new(["workload.example".to_owned()]).unwrap();
@@ -235,7 +235,7 @@ pub fn csr(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     params.serialize_request(&key).unwrap().der().to_vec()
 }
 
-/// A CA to be made, as the controller asks for it when a manifest says nothing.
+/// The parameters of a CA as the controller sends them for a spec without `ca`.
 pub fn self_signed(issuer: &str) -> GenerateCa {
     GenerateCa {
         issuer_uid: issuer.into(),
@@ -261,7 +261,7 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
     }
 }
 
-/// `openssl verify`: an independent verifier of a chain, leaf first, under these anchors.
+/// `openssl verify`: an independent verifier of a chain, leaf first, under these trust anchors.
 pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>]) -> bool {
     openssl_accepts_at(chain, anchors, NOW)
 }

@@ -1,4 +1,4 @@
-//! A controller that lies in every field, in any order: what it gets signed stays inside the baseline policy
+//! A controller that lies in every field, in any order. Whatever it gets signed is inside the baseline policy
 //! and inside what was fixed for the CA, as an independent parser reads it.
 
 use super::fixture::{Controller, NOW, TestCa, csr, issue, sealing_engine, self_signed};
@@ -13,7 +13,8 @@ use tcs_enclave_rpc::{
     Texts,
 };
 
-/// Requests from harmless to greedy. Made once: what counts is what the enclave makes of them.
+/// Requests from harmless to greedy. They are made once, because only the enclave's decisions about them
+/// matter.
 static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let named = |name: &'static str| {
         move |params: &mut CertificateParams| {
@@ -26,7 +27,7 @@ static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         csr(named("b.a.mesh.example")),
         csr(named("bank.example")),
         csr(named("*.mesh.example")),
-        // The one of them with a subject, as CAs need it.
+        // The one with a subject, which CAs need.
         csr(|_| {}),
         csr(|params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -64,7 +65,7 @@ static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ]
 });
 
-/// Bits that decide, used up one after the other.
+/// Bits that make decisions, used one after the other.
 struct Bits(u64);
 
 impl Bits {
@@ -218,7 +219,7 @@ impl HostileController {
         }
     }
 
-    /// The next certificate of a CA is bound by what was fixed for the one before.
+    /// What was fixed for a CA also applies to its next certificate.
     fn renew(&mut self, bits: &mut Bits) {
         let uid = bits.uid();
         let held = self.engine.health(Some(&uid)).issuers.pop().and_then(|held| held.ca_fingerprint);
@@ -291,7 +292,7 @@ proptest! {
             signed: 0,
             cas: 0,
         };
-        // So that there is something to get signed at all.
+        // Without a CA, nothing would be signed at all.
         for (uid, policy) in [("one", Bits(0).policy()), ("two", None), ("two", Bits(4).policy())] {
             controller.engine.destroy(uid);
             let request = GenerateCa { policy: policy.clone(), path_length: Some(2), ..self_signed(uid) };
@@ -304,7 +305,7 @@ proptest! {
     }
 }
 
-/// The sequences above do get certificates signed: else they would say nothing.
+/// The sequences above do get certificates signed; otherwise they would prove nothing.
 #[test]
 fn a_hostile_controller_whose_request_is_good_is_served() {
     let engine = sealing_engine(1, 1);
@@ -317,7 +318,7 @@ fn a_hostile_controller_whose_request_is_good_is_served() {
     let mut numbers = 1u64;
     for round in 0..3000 {
         numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // Nothing but requests first, while there is somebody to sign them.
+        // Only requests at first, while there is a CA that signs them.
         let act = numbers >> 8;
         controller.act(Bits(if round < 2500 { act - act % 12 + 8 } else { act }));
         if controller.offers.is_empty()

@@ -1,4 +1,4 @@
-//! What a hostile controller got signed, read by another parser than the enclave's.
+//! Checks what a hostile controller got signed, with another parser than the enclave's.
 
 use crate::RELEASE_DATE;
 use tcs_enclave_rpc::{Issue, Issued, Policy, RequestApi, Texts};
@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::{self, KeyUsages};
 use x509_cert::request::CertReq;
 use x509_cert::{Certificate, TbsCertificate};
 
-/// Read by another parser than the enclave's, and compared with what was fixed.
+/// Reads a certificate with another parser than the enclave's, and compares it with what was fixed.
 pub fn check_issued(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, request: &Issue) {
     let leaf = Certificate::from_der(&issued.chain[0]).unwrap();
     let ca = Certificate::from_der(ca).unwrap();
@@ -20,7 +20,7 @@ pub fn check_issued(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, request:
     key.verify(&tbs.to_der().unwrap(), leaf.signature().raw_bytes()).unwrap();
 
     let (_, constraints) = tbs.get_extension::<pkix::BasicConstraints>().unwrap().unwrap();
-    // A CA only where that was fixed, was asked for, and less deep than all of it.
+    // A CA only if that was fixed and requested, and less deep than both allow.
     let depths = fixed.into_iter().chain(&request.policy).filter_map(|policy| policy.ca_depth);
     let room = |ca: &Certificate| {
         ca.tbs_certificate().get_extension::<pkix::BasicConstraints>().unwrap().unwrap().1.path_len_constraint
@@ -44,7 +44,7 @@ pub fn check_issued(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, request:
     let names =
         tbs.get_extension::<pkix::SubjectAltName>().unwrap().map(|(_, names)| names.0).unwrap_or_default();
     assert!(!names.is_empty() || !tbs.subject().is_empty());
-    // The request's own, and nothing else.
+    // Exactly those of the request.
     let csr = CertReq::from_der(&request.request).unwrap();
     assert_eq!(tbs.subject(), &csr.info.subject);
     assert_eq!(tbs.subject_public_key_info(), &csr.info.public_key);
@@ -69,7 +69,7 @@ pub fn check_issued(issued: &Issued, ca: &[u8], fixed: Option<&Policy>, request:
     }
 }
 
-/// As soon as one list is there, every name and organization stands in one.
+/// As soon as there is one list, every name and organization must be in one.
 fn check_names(tbs: &TbsCertificate, names: &[GeneralName], policy: &Policy) {
     let lists = [
         &policy.dns_names,
@@ -116,7 +116,7 @@ fn check_names(tbs: &TbsCertificate, names: &[GeneralName], policy: &Policy) {
     }
 }
 
-/// Those asked for (by default two), no others, and those that every policy lists.
+/// The requested usages (by default two), no others, and only those that every policy lists.
 fn check_usages<'a>(tbs: &TbsCertificate, policies: impl Iterator<Item = &'a Policy>, request: &Issue) {
     let bits = tbs.get_extension::<pkix::KeyUsage>().unwrap().map(|(_, usage)| usage.0);
     let extended = tbs.get_extension::<pkix::ExtendedKeyUsage>().unwrap().map(|(_, usages)| usages.0);

@@ -1,5 +1,5 @@
-//! A controller that is hostile on the wire: whole, cut, changed, oversized and replayed frames over a real
-//! socket. Whatever gets signed is inside the policy, and a good client is served afterwards.
+//! A controller that is hostile on the wire: it sends whole, cut, changed, oversized and replayed frames over
+//! a real socket. Whatever it gets signed is inside the policy, and an honest client is served afterwards.
 
 use super::fixture::{NOW, TestCa, csr, issue, sealing_engine, self_signed};
 use super::hostile::Fixed;
@@ -20,7 +20,7 @@ use tcs_enclave_rpc::{
 
 const WAIT: Duration = Duration::from_mins(1);
 
-/// The engine, and what it did: one call at a time, so that it is known which CA signed what.
+/// The engine, and what it did: one call at a time, so that the test knows which CA signed what.
 struct Watched {
     engine: Engine,
     seen: Mutex<Seen>,
@@ -44,7 +44,7 @@ impl Handler for Watched {
                 Request::RenewCa(request) => {
                     (&request.issuer_uid, seen.policies[&request.issuer_uid].clone())
                 }
-                // Sealed with the key; the fingerprint says whose it is.
+                // The sealed blob of a key; the fingerprint tells whose key it is.
                 Request::Restore(request) => (
                     &request.issuer_uid,
                     seen.fixed.get(&ca.fingerprint.to_vec()).and_then(|(_, p)| p.clone()),
@@ -111,7 +111,7 @@ fn requests(watched: &Watched) -> Vec<Request> {
             }
         }
     }
-    // A blob of issuer `one`, for both; another issuer's offer, for `one`.
+    // A blob of issuer `one`, sent for both issuers, and the offer of another issuer, sent for `one`.
     let Response::Sealed(sealed) = watched.handle(Request::Seal(Seal { issuer_uid: "one".into() })) else {
         panic!()
     };
@@ -138,8 +138,8 @@ fn requests(watched: &Watched) -> Vec<Request> {
     all
 }
 
-/// Writes and reads whatever is answered: until the server closes, or, where the frames are whole, until the
-/// last one's answer.
+/// Writes frames and reads the answers: until the server closes the connection or, if the frames are whole,
+/// until the answer to the last one.
 fn send(path: &Path, bytes: &[u8], whole: bool) -> usize {
     const LAST: u64 = 0x5aa5_5aa5_5aa5_5aa5;
     let mut stream = UnixStream::connect(path).unwrap();
@@ -147,7 +147,7 @@ fn send(path: &Path, bytes: &[u8], whole: bool) -> usize {
     let last = if whole { frame(LAST, &Request::Identity) } else { Vec::new() };
     let _ = stream.write_all(bytes).and_then(|()| stream.write_all(&last));
     if !whole {
-        // A frame that is never finished would hold the connection until the server loses patience.
+        // A frame that is never finished would keep the connection open until the server's time limit.
         let _ = stream.shutdown(std::net::Shutdown::Write);
     }
     let (mut answers, mut part) = (Vec::new(), [0; 4096]);
@@ -186,7 +186,7 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
     let options = ServerOptions { workers: 2, ..ServerOptions::default() };
     std::thread::scope(|scope| {
         let serving = scope.spawn(|| server.run(&handler, &options));
-        // Also if an assertion fails: else the scope would wait for the server for ever.
+        // This is also needed if an assertion fails: otherwise the scope would wait for the server for ever.
         let stop = Stop(handle);
         let mut numbers = 7u64;
         let mut below = |bound: usize| {
@@ -197,7 +197,7 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
         for _ in 0..300 {
             let (mut bytes, mut whole) = (Vec::new(), true);
             for _ in 0..6 {
-                // Any frame may come again: that is a replay.
+                // Any frame may be sent again, as a replay.
                 let mut next = frames[below(frames.len())].clone();
                 let at = below(next.len());
                 let kind = below(24);
@@ -213,7 +213,7 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
             }
             answered += send(&path, &bytes, whole);
         }
-        // More than a frame may hold, announced honestly.
+        // More than a frame may contain, with a correct length.
         let long = Request::Restore(Restore {
             issuer_uid: "one".into(),
             blob: ByteVec::from(vec![0; 2 << 20]),
@@ -224,7 +224,7 @@ fn x02_no_frame_whole_broken_or_replayed_yields_a_certificate_outside_the_policy
 
         let client = Client::connect(&endpoint, WAIT).unwrap();
         let deadline = Instant::now() + WAIT;
-        // What hostile connections left in the queue is done first.
+        // Requests that hostile connections left in the queue are answered first.
         while !matches!(client.call(Request::Identity, WAIT), Ok(Response::Identity(_))) {
             assert!(Instant::now() < deadline, "it does not serve on");
             std::thread::yield_now();

@@ -63,19 +63,19 @@ fn lifetimes_stay_inside_the_baseline_policy_and_the_ca() {
     assert_eq!(lifetime(Some(86_400), end - 3600).1, end);
 }
 
-/// The number of a certificate's serial: positive, and of at most 16 bytes.
+/// The serial number of a certificate: positive, and of at most 16 bytes.
 fn serial(der: &[u8]) -> u128 {
     let certificate = x509_cert::Certificate::from_der(der).unwrap();
     let bytes = certificate.tbs_certificate().serial_number().as_bytes();
     assert!(bytes[0] < 0x80, "negative: {bytes:x?}");
-    // DER puts a zero before a number whose first bit is set.
+    // DER puts a zero byte before a number whose first bit is set.
     let number = if bytes[0] == 0 { &bytes[1..] } else { bytes };
     assert!((1..=16).contains(&number.len()), "{bytes:x?}");
     number.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
-/// None twice, and each of the 128 bits seen both ways: with `n` random numbers it is not in one of 2^(n - 8)
-/// cases.
+/// No number occurs twice, and each of the 128 bits takes both values: with `n` random numbers this fails in
+/// one of 2^(n - 8) cases.
 fn assert_random(serials: &[u128]) {
     assert_eq!(serials.iter().collect::<HashSet<_>>().len(), serials.len());
     let (ones, zeros) = serials.iter().fold((0, 0), |(ones, zeros), serial| (ones | serial, zeros | !serial));
@@ -122,7 +122,7 @@ fn a18_chain_order_leaf_first_no_root() {
             &root.chain
         ));
     }
-    // A root that issues by itself: the leaf alone.
+    // If the root itself issues, the chain is the leaf alone.
     engine.provision("root", &root);
     assert_eq!(engine.issue(issue("root", csr(|_| {}))).unwrap().chain.len(), 1);
 }

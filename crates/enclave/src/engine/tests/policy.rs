@@ -1,4 +1,5 @@
-//! What was fixed when a CA was made holds, whatever the controller sends; what it sends only narrows.
+//! What was fixed when a CA was made applies, whatever the controller sends. What the controller sends only
+//! narrows it.
 
 use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
 use crate::Engine;
@@ -115,7 +116,7 @@ fn ca_depth_is_fixed_with_the_ca_and_never_raised_by_what_is_sent() {
             assert_eq!(certificate(&enclave.issue(params(false)).unwrap().chain), (false, None));
         }
     }
-    // The next certificate of the CA is bound by the same rules.
+    // The same rules apply to the next certificate of the CA.
     fixed.renew(RenewCa { issuer_uid: "uid".into(), new_key: None, lifetime: 86_400, now: NOW }).unwrap();
     let usages = vec!["cert sign".into()];
     let again = Issue { is_ca: true, usages, ..issue("uid", csr(|_| {})) };
@@ -136,7 +137,7 @@ fn a_ca_is_not_made_deeper_than_its_path_length() {
     assert!(enclave.generate(params(Some(1), 1)).is_ok());
 }
 
-/// A request that names nothing but this.
+/// A request with only this name.
 fn naming(name: impl FnOnce(&mut CertificateParams)) -> Issue {
     let request = csr(|params| {
         params.subject_alt_names.clear();
@@ -164,8 +165,8 @@ fn with_usage(usage: &str) -> Issue {
     Issue { usages: vec![usage.to_owned()], ..issue("uid", csr(|_| {})) }
 }
 
-/// One CA with these rules fixed, and the name of the call by which they come; another without, to which they
-/// are sent.
+/// A CA with these rules fixed, and the name of the call that fixed them; and another CA without rules, to
+/// which they are sent.
 fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     let (fixed, sent) = (engine(), engine());
     fixed.generate(GenerateCa { path_length: Some(3), ..with_policy(policy.clone()) }).unwrap();
@@ -173,7 +174,7 @@ fn both_ways(policy: &Policy) -> [(&'static str, Engine, Option<Policy>); 2] {
     [("fixed", fixed, None), ("sent", sent, Some(policy.clone()))]
 }
 
-/// Each rule stands alone and is the only one that allows the first request: read as any other rule, it would
+/// Each rule is alone, and only this rule allows the first request: if it were read as another rule, it would
 /// not.
 #[test]
 fn each_rule_reaches_what_it_is_about() {
@@ -240,7 +241,8 @@ fn each_rule_reaches_what_it_is_about() {
     }
 }
 
-/// The two rules that are numbers: one cuts, the other widens where it is fixed and only there.
+/// The two rules that are numbers: one shortens the lifetime; the other widens the policy only if it was
+/// fixed.
 #[test]
 fn the_longest_lifetime_and_the_depth_reach_what_they_are_about() {
     let lifetime = Policy { max_lifetime: Some(1800), ..Policy::default() };

@@ -54,7 +54,8 @@ fn intermediates_are_served_and_the_root_is_only_an_anchor() {
     assert!(openssl_accepts(&chain, &root.chain));
 }
 
-/// W-S7 and what else shows without the private key: refused by name, not counted, the offer stays as it was.
+/// W-S7 and everything else that can be seen without the private key: it is refused by name and not counted,
+/// and the offer stays unchanged.
 #[test]
 fn w_s7_what_shows_without_the_key_is_refused_before_unwrapping() {
     use RefusalCode as R;
@@ -125,7 +126,7 @@ fn refusals_after_unwrapping_are_counted_and_leave_the_offer_usable() {
         |pkcs8: &[u8]| tcs_keywrap::wrap(&offer.public_key, WrapFormat::KmraV1Sha256, pkcs8).unwrap();
     let unsupported = CompleteProvisioning { wrapped_key: wrapped(k256.as_ref()).into(), ..good.clone() };
     assert_eq!(code(&engine, unsupported), R::PrivateKeyUnsupported);
-    // RSA with an empty private key: right in shape only.
+    // An RSA key with an empty private key: only its outer structure is right.
     let hollow = [0x30, 0x14, 2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0, 4, 0];
     let malformed = CompleteProvisioning { wrapped_key: wrapped(&hollow).into(), ..good.clone() };
     assert_eq!(code(&engine, malformed), R::PrivateKeyMalformed);
@@ -205,8 +206,8 @@ fn a_restart_loses_everything() {
     assert_eq!(after.issue(issue("ready", csr(|_| {}))), Err(RefusalCode::NotProvisioned));
 }
 
-/// W-R5: an issuer that was deleted and made again has another UID, and gets nothing of the old one; neither
-/// does the same UID after it was destroyed.
+/// W-R5: an issuer that was deleted and created again has another UID and inherits nothing. The same UID
+/// inherits nothing either after it was destroyed.
 #[test]
 fn w_r5_nothing_is_reused_by_an_issuer_made_again() {
     let engine = engine();

@@ -1,4 +1,4 @@
-//! The next certificate of a CA, made here or delivered.
+//! The next certificate of a CA, made in the enclave or delivered.
 
 use super::fixture::{
     Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, self_signed,
@@ -62,7 +62,7 @@ fn the_next_certificate_of_the_same_key_verifies_what_the_present_one_does() {
             assert!(super::fixture::openssl_accepts_at(leaf, &anchors(trusted), at), "{}", trusted.len());
         }
     }
-    // What was fixed stays fixed, and what was sealed before is old.
+    // What was fixed stays fixed, and the earlier sealed blob is old.
     let mut bank = issue(
         "uid",
         csr(|params| params.subject_alt_names = vec![rcgen::SanType::DnsName("a.bank".try_into().unwrap())]),
@@ -113,9 +113,9 @@ fn a_renewal_that_cannot_be_changes_nothing() {
     assert_eq!(refused(&|params| params.issuer_uid = String::new()), RefusalCode::MalformedMessage);
     assert_eq!(refused(&|params| params.issuer_uid = "other".into()), RefusalCode::NotProvisioned);
     assert_eq!(enclave.health(Some("uid")).issuers[0].ca.as_ref(), Some(&ca));
-    // Nor does a delivered one follow: it would not be bound by what was fixed.
+    // A delivered CA cannot follow either, because what was fixed would not apply to it.
     assert_eq!(enclave.begin_renewal("uid"), Err(RefusalCode::AlreadyProvisioned));
-    // The root of a key owner is not signed anew by whoever holds its key.
+    // Although the enclave holds the key of the owner's root, it does not sign another root certificate.
     enclave.destroy("uid");
     enclave.provision("uid", &TestCa::new());
     assert_eq!(enclave.renew(renewal(None)), Err(RefusalCode::NotGenerated));
@@ -136,7 +136,7 @@ fn the_next_ca_is_delivered_while_the_present_one_signs_on() {
     let before = leaf(&enclave);
     assert_eq!(enclave.seal("uid").unwrap().generation, old.generation);
 
-    // Another key under the certificate: refused, counted, and the CA signs on.
+    // A certificate with another key is refused and counted, and the current CA continues to sign.
     let mut wrong = one.delivery("uid", &offer);
     wrong.chain = two.delivery("uid", &offer).chain;
     assert_eq!(enclave.deliver(wrong).unwrap_err().code, RefusalCode::KeyMismatch);

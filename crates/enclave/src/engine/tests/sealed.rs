@@ -30,7 +30,7 @@ fn a_ca_survives_a_restart_and_signs_on() {
     }
 }
 
-/// What was accepted can be kept.
+/// What was accepted can be sealed.
 #[test]
 fn a_long_policy_can_be_sealed() {
     use tcs_enclave_rpc::{Policy, Texts};
@@ -89,14 +89,14 @@ fn an_older_blob_than_one_that_was_seen_is_refused() {
     assert_eq!(enclave.restore("uid", &old.blob), Err(RefusalCode::SealedBlobOld));
     assert_eq!(enclave.restore("uid", &new.blob).unwrap(), info);
 
-    // A restart forgets what was seen: SECURITY.md says so.
+    // After a restart the enclave does not know which keys it has seen; SECURITY.md says so.
     assert!(sealing_engine(1, 1).restore("uid", &old.blob).is_ok());
 }
 
 #[test]
 fn what_is_restored_is_validated_again() {
     let fresh = || sealing_engine(1, 1);
-    // What only a faulty enclave would seal.
+    // Only a faulty enclave would seal these.
     let sealer = Sealer::new(sealing_key(1, 1)).unwrap();
     let blob_of = |key: &KeyPair, certificate: &[u8]| {
         let pkcs8 = key.serialized_der();
@@ -133,8 +133,8 @@ fn a_platform_that_cannot_seal_says_so_and_an_offer_is_never_sealed() {
     assert_eq!(enclave.seal("uid"), Err(RefusalCode::NotProvisioned));
 }
 
-/// The clock that is told with it keeps no sealed CA away, and gives it no power: issuing checks the validity
-/// each time.
+/// The time in the request does not prevent the restoring of a sealed CA, and gives it no power: the validity
+/// is checked for every certificate.
 #[test]
 fn review_m4_a_sealed_ca_is_restored_at_any_clock_and_issues_only_within_its_validity() {
     let year = 365 * 86_400;
@@ -171,7 +171,7 @@ fn review_m4_a_sealed_ca_is_restored_at_any_clock_and_issues_only_within_its_val
     }
 }
 
-/// After an outage beyond the CA's end its key signs the next certificate.
+/// After an outage beyond the end of the CA, its key signs the next certificate.
 #[test]
 fn review_m4_a_ca_that_ended_while_the_service_was_down_is_renewed_with_the_same_key() {
     let enclave = sealing_engine(1, 1);

@@ -1,4 +1,5 @@
-//! W-D6: what Intel's Trusted Certificate Service let out of its token stays inside, whatever is requested.
+//! W-D6: what Intel's Trusted Certificate Service exported from its token stays inside, whatever is
+//! requested.
 
 use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, sealing_key, self_signed};
 use crate::Engine;
@@ -23,10 +24,10 @@ fn w_d6_a_key_wrapped_with_sha_256_is_accepted_where_sha_1_is_forbidden() {
     assert_eq!(deliver(WrapFormat::KmraV1Sha256).unwrap().key_format, "kmra-v1-sha256");
 }
 
-/// Of [`Response`].
+/// Number of variants of [`Response`].
 const KINDS: usize = 8;
 
-/// An engine whose every answer is kept, as it goes over the wire.
+/// An engine that records every answer as it is sent.
 struct Overheard {
     engine: Engine,
     answers: RefCell<Vec<(Response, Vec<u8>)>>,
@@ -37,7 +38,7 @@ impl Overheard {
         Self { engine: sealing_engine(1, 1), answers: RefCell::default() }
     }
 
-    /// Asks for everything that can be asked of a CA that is held.
+    /// Sends every request that is possible for a CA that is held.
     fn call_everything(&self, uid: &str) -> Vec<u8> {
         self.call(Request::Identity);
         self.health(Some(uid));
@@ -55,7 +56,7 @@ impl Overheard {
     fn assert_silent_about(&self, pkcs8: &[u8], secret: &[u8]) {
         assert!(pkcs8.windows(secret.len()).any(|window| window == secret), "it is the key's");
         for (answer, wire) in self.answers.borrow().iter() {
-            // Any sixteen bytes of it would be too much.
+            // Even sixteen bytes of it would be too much.
             for part in secret.windows(16) {
                 assert!(!wire.windows(16).any(|window| window == part), "{answer:?}");
             }
@@ -71,7 +72,7 @@ impl Controller for Overheard {
     }
 }
 
-/// The number of a P-256 key: the 32 bytes of `privateKey` in SEC1, after its version.
+/// The private number of a P-256 key: the 32 bytes of `privateKey` in SEC 1, after its version.
 fn scalar(pkcs8: &[u8]) -> Vec<u8> {
     let at = pkcs8.windows(5).position(|window| window == [2, 1, 1, 4, 32]).unwrap() + 5;
     pkcs8[at..at + 32].to_vec()
@@ -91,7 +92,7 @@ fn w_d6_no_answer_holds_a_private_key() {
     enclave.deliver(next.delivery("uid", &offer)).unwrap();
     enclave.call_everything("uid");
 
-    // Those that are made inside are known from what only the enclave can open.
+    // The test knows the keys that were made inside from the sealed blobs, which only the enclave can open.
     let mut made = Vec::new();
     let mut keep = |blob: &[u8]| {
         let opened = Sealer::new(sealing_key(1, 1)).unwrap().open("made", blob).ok().unwrap();

@@ -1,5 +1,5 @@
-//! W-S7: values of every length, and lengths of every value, in deliveries and requests. Intel's
-//! Trusted Certificate Service read past the end of them.
+//! W-S7: values of every length, and lengths of every value, in deliveries and requests. Intel's Trusted
+//! Certificate Service read past their end.
 
 use super::fixture::{Controller, TestCa, engine, issue};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -27,7 +27,7 @@ fn text(value: &[u8]) -> Vec<u8> {
 #[test]
 fn w_s7_quotes_in_requests_are_left_out_whatever_their_length() {
     // 16 bytes of two lengths in base64: 2^64 - 1 twice, with 1, after 1; 2^63 twice, whose sum is 0; 3 and
-    // 384, and nothing behind.
+    // 384, with nothing after them.
     let lengths = [
         "/////////////////////w==",
         "//////////8BAAAAAAAAAA==",
@@ -60,7 +60,7 @@ fn w_s7_lengths_that_lie_make_a_request_malformed() {
     let at = honest.windows(42).position(|window| window[..2] == [4, 40] && window[2..] == MARK).unwrap() + 1;
     assert!(engine.issue(issue("uid", honest.clone())).is_ok());
     let short = (0..=0x7f).filter(|length| *length != 40).map(|length| vec![length]);
-    // Up to 2^64 - 1, and longer than any machine counts.
+    // Up to 2^64 - 1, and longer than any machine can count.
     let long =
         (0x80..=0x8f).map(|octets: u8| [vec![octets], vec![0xff; usize::from(octets & 0x7f)]].concat());
     for length in short.chain(long).chain([vec![0xff]]) {
@@ -81,7 +81,7 @@ fn w_s7_wrapped_keys_of_every_short_length_are_refused_by_name() {
     };
     for length in 0..=40 {
         assert_eq!(code(&good.wrapped_key[..length]), RefusalCode::WrappedKeyLength, "{length} bytes");
-        // RSA-3072 makes 384 bytes; what follows has at least three blocks of eight.
+        // RSA-3072 gives 384 bytes. What follows has at least three blocks of eight.
         let expected = match length {
             24 | 32 | 40 => RefusalCode::WrappedKeyInvalid,
             _ => RefusalCode::WrappedKeyLength,

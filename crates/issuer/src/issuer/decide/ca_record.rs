@@ -22,8 +22,8 @@ pub fn fingerprint(ca: &CaInfo) -> String {
     hex::encode(ca.fingerprint.as_slice())
 }
 
-/// The status once this CA is the issuer's present one. The CA that it replaces is recorded, and CAs that
-/// have expired are dropped. `trusted` is the time, if it is trusted; otherwise no CA has expired.
+/// The status once this CA is the current one of the issuer. The CA that it replaces is recorded, and CAs
+/// that have expired are dropped. `trusted` is the time, if it is trusted; otherwise no CA counts as expired.
 #[must_use]
 pub fn record_ca(
     status: &IssuerStatus,
@@ -35,7 +35,7 @@ pub fn record_ca(
     let present = ca_status(ca);
     let before = status.ca.take();
     if before.as_ref().is_none_or(|old| old.fingerprint != present.fingerprint) {
-        // A new CA handles whatever the annotation asks for, and closes the offer to the key owner.
+        // A new CA answers whatever the annotation requests, and closes the offer to the key owner.
         status.handled_renewal = requested_renewal(issuer);
         status.offer = None;
     }
@@ -69,7 +69,7 @@ pub fn was_published(status: &IssuerStatus, fingerprint: &[u8]) -> bool {
         || status.previous_cas.iter().any(|ca| ca.fingerprint == fingerprint)
 }
 
-/// The value of the annotation that asks for a renewal, as far as the status keeps it.
+/// The value of the annotation that requests a renewal, cut to what the status keeps.
 pub fn requested_renewal(issuer: &Issuer) -> Option<String> {
     issuer.annotation(annotations::RENEW).map(|value| value.chars().take(MAX_ANNOTATION).collect())
 }

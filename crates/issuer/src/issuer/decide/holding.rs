@@ -71,7 +71,7 @@ fn readiness(planner: &Planner<'_>, ca: &CaInfo, validity: Validity) -> Readines
     }
 }
 
-/// The present CA is held, and nothing is requested from the key owner.
+/// The issuer holds its current CA, and nothing is requested from the key owner.
 fn settled(mut planner: Planner<'_>, mut plan: Plan, present: &Readiness, due: Due) -> Plan {
     let seen = planner.seen;
     planner.status.offer = None;
@@ -83,7 +83,7 @@ fn settled(mut planner: Planner<'_>, mut plan: Plan, present: &Readiness, due: D
         }
         (_, Due::WhenClocksAgree, Some(why)) => format!("; the next CA is due: {why}"),
         _ if renewal::is_held_back(seen.issuer, &planner.status) => {
-            "; not renewed although the annotation asks for it: too many earlier CAs have not expired yet"
+            "; not renewed although the annotation requests it: too many earlier CAs have not expired yet"
                 .to_owned()
         }
         _ => String::new(),

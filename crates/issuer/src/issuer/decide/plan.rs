@@ -14,7 +14,7 @@ pub enum Decision {
     Settle(Box<Plan>),
 }
 
-/// What to ask of the enclave.
+/// What to request from the enclave.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EnclaveStep {
     /// Deliver a wrapped CA key.

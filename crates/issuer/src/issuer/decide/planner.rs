@@ -1,4 +1,4 @@
-//! A plan in the making.
+//! Builds a plan.
 
 use super::clock;
 use super::observed::Observed;
@@ -14,7 +14,7 @@ use tcs_enclave_rpc::Identity;
 /// Prefix of every message about a simulated platform.
 const SIMULATED: &str = "SIMULATED PLATFORM, protects nothing: ";
 
-/// What was observed, and the status as far as it is decided.
+/// What was observed, and the status as it has been decided so far.
 pub struct Planner<'a> {
     pub seen: &'a Observed<'a>,
     pub now: Timestamp,
@@ -23,7 +23,7 @@ pub struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// Starts with the present status.
+    /// Starts with the current status.
     pub fn new(seen: &'a Observed<'a>, now: Timestamp) -> Self {
         Self::with_status(seen, now, seen.status.clone())
     }
@@ -65,7 +65,7 @@ impl<'a> Planner<'a> {
         )
     }
 
-    /// A plan that only sets Ready to False. An Event tells a new reason or message.
+    /// A plan that only sets Ready to False. An Event reports a new reason or message.
     pub fn not_ready(self, reason: &'static str, message: &str) -> Plan {
         let events = if self.is_news(reason, message) {
             let warning = reason != reasons::AWAITING_KEY;

@@ -38,13 +38,13 @@ pub fn amend(mut plan: Plan, seen: &Observed<'_>, refused: &RefusedWrite, now: T
     };
     let status = std::mem::take(&mut plan.status);
     let not_ready = Planner::with_status(seen, now, status).not_ready(reason, &message);
-    // The next reconcile takes the CA for known, so this Event would be lost.
+    // The next reconcile finds the CA recorded already, so this Event would be lost.
     plan.events.retain(|event| event.reason == reasons::CA_REPLACED);
     plan.events.extend(not_ready.events);
     Plan { status: not_ready.status, requeue: Some(RETRY), ..plan }
 }
 
-/// A CA whose key a restart would lose is not published: what a restart would restore, if anything, stays
+/// A CA whose key a restart would lose is not published. What a restart would restore, if anything, stays
 /// published.
 fn withhold_unsealed_ca(plan: &mut Plan, seen: &Observed<'_>) {
     plan.attestation = AttestationStep::Keep;

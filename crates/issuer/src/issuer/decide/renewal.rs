@@ -1,8 +1,8 @@
 //! Renewal: when the next CA is due, and how it is requested.
 //!
 //! The enclave makes the next certificate of a self-signed CA. The next CA of any other issuer is delivered
-//! by its key owner, as the first one was. Until it is accepted, the present CA signs, so that issuing does
-//! not stop in either case.
+//! by its key owner, as the first one was. Until the next CA is accepted, the current one signs, so that
+//! issuing does not stop in either case.
 
 use super::attestation;
 use super::ca_record::{fingerprint, requested_renewal};
@@ -18,13 +18,13 @@ use tcs_api::v1alpha1::IssuerStatus;
 use tcs_api::{conditions, reasons};
 use tcs_enclave_rpc::{CaInfo, Offer, RenewCa};
 
-/// The next CA is due this long before the present one expires, in seconds: 30 days.
+/// The next CA is due this long before the current one expires, in seconds: 30 days.
 const RENEW_BEFORE: i64 = 30 * 86_400;
-/// An annotation is not followed while so many replaced CAs are still published: their trust anchors are
-/// mounted into every pod.
+/// An annotation is ignored while this many replaced CAs are still published: their trust anchors are mounted
+/// into every pod.
 const MAX_PREVIOUS_BY_ANNOTATION: usize = 8;
 
-/// When the next CA is due, in Unix seconds: 30 days before the present one expires, or when a third of its
+/// When the next CA is due, in Unix seconds: 30 days before the current one expires, or when a third of its
 /// lifetime is left if that is later.
 fn due_at(ca: &CaInfo) -> i64 {
     let third = ca.not_after.saturating_sub(ca.not_before) / 3;
@@ -42,9 +42,9 @@ pub enum Due {
     WhenClocksAgree,
 }
 
-/// Whether the next CA is requested. It is not before the present one is published, so that a CA that was
-/// just made is not replaced. While the clock is not trusted no renewal begins. A renewal that has begun goes
-/// on, because the key owner may be working on it.
+/// Whether the next CA is requested. It is not requested before the current one is published, so that a CA
+/// that was just made is not replaced. While the clock is not trusted, no renewal begins. A renewal that has
+/// begun continues, because the key owner may be working on it.
 pub fn due(planner: &Planner<'_>, ca: &CaInfo) -> Due {
     let published = planner.seen.status.ca.as_ref().map(|ca| ca.fingerprint.as_str());
     if published != Some(fingerprint(ca).as_str()) {
@@ -60,9 +60,9 @@ pub fn due(planner: &Planner<'_>, ca: &CaInfo) -> Due {
     }
 }
 
-/// Whether the key owner has been asked for the next CA: there is an offer, and it is not for the first key
-/// or for a lost one. If the reason of the Ready condition does not tell, the renewal waits until the clocks
-/// agree.
+/// Whether the next CA has been requested from the key owner: there is an offer, and it is not for the first
+/// key or for a lost one. If the reason of the Ready condition does not tell, the renewal waits until the
+/// clocks agree.
 fn is_renewing(planner: &Planner<'_>) -> bool {
     const OTHER_OFFERS: [&str; 5] = [
         reasons::AWAITING_KEY,
@@ -90,8 +90,8 @@ pub fn request_next(planner: &Planner<'_>) -> Option<EnclaveStep> {
     })
 }
 
-/// The present CA is held, and the key owner is asked for the next one. `plan` is the plan for the present
-/// CA, and `present` its Ready condition.
+/// The enclave holds the current CA, and the next one is requested from the key owner. `plan` is the plan for
+/// the current CA, and `present` its Ready condition.
 pub fn decide(mut planner: Planner<'_>, mut plan: Plan, present: &Readiness, offer: &Offer) -> Decision {
     let (step, outcome) = follow_offer(&mut planner, offer);
     let name = planner.seen.issuer.attestation_name();
@@ -137,7 +137,7 @@ fn event(planner: &Planner<'_>, readiness: &Readiness, refused: Option<&Refused>
     })
 }
 
-/// Whether the annotation asks for a renewal that is held back, because too many replaced CAs are still
+/// Whether the annotation requests a renewal that is held back, because too many replaced CAs are still
 /// published.
 pub fn is_held_back(issuer: &Issuer, status: &IssuerStatus) -> bool {
     is_requested(issuer, status) && is_full(status)

@@ -11,7 +11,7 @@ use tcs_enclave_rpc::{CaSubject, GenerateCa, Identity, RefusalCode};
 const COMMON_NAME: &str = "SGX self-signed root certificate authority";
 /// Organization of the self-signed CAs of the original TCS issuer.
 const ORGANIZATION: &str = "Intel(R) Corporation";
-/// The original used RSA-3072, whose signatures cost fifty times as much.
+/// The original used RSA-3072, whose signatures cost fifty times as much computing time.
 const KEY_ALGORITHM: &str = "ECDSA-P256";
 /// Lifetime of the self-signed CAs of the original TCS issuer.
 const LIFETIME_DAYS: u32 = 365;
@@ -23,7 +23,8 @@ const LIFETIME_DAYS: u32 = 365;
 pub fn decide(planner: Planner<'_>, identity: &Identity) -> Decision {
     let issuer = planner.seen.issuer;
     let old = planner.status.ca.as_ref().map(|ca| ca.fingerprint.clone());
-    // With a wrong clock or a full enclave the key is not lost, and no other CA is offered in its place.
+    // If the clock is wrong or the enclave is full, the key is not lost, and no other CA is offered in its
+    // place.
     if let (Some(old), Some(requeue)) = (&old, planner.restore_again()) {
         let message = format!("{}. This is tried again", planner.key_lost_message(old));
         return Plan { requeue: Some(requeue), ..planner.not_ready(reasons::KEY_LOST, &message) }.into();
@@ -69,8 +70,7 @@ pub fn is_waiting(reason: &str) -> bool {
     [reasons::NO_SEALING, reasons::CA_REFUSED, reasons::CLOCK_UNVERIFIED].contains(&reason)
 }
 
-/// Whether the annotation names the CA that was lost. An annotation that was left from an earlier loss allows
-/// nothing.
+/// Whether the annotation names the lost CA. An annotation that remains from an earlier loss allows nothing.
 fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
     issuer.annotation(annotations::NEW_CA) == Some(old)
 }

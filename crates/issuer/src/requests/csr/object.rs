@@ -58,9 +58,9 @@ pub struct CsrCondition {
     pub last_transition_time: Option<String>,
 }
 
-/// Whether a time cannot be written. By way of an offset, Go can be given a time that it returns with a year
-/// of five digits or below 0. Such a year is not RFC 3339 (section 5.6), and the API server refuses it. If
-/// the field is left out, the API server keeps the time in the condition of an approval.
+/// Whether a time cannot be written. A time with an offset can make Go return a year of five digits or below
+/// 0. Such a year is not RFC 3339 (section 5.6), and the API server refuses it. If the field is left out, the
+/// API server keeps the time in the condition of an approval.
 #[expect(clippy::ref_option, reason = "serde's signature")]
 fn is_unwritable(time: &Option<String>) -> bool {
     let is_year = |text: &str| {

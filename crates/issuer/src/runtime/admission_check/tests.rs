@@ -89,7 +89,7 @@ async fn review_l9_a_policy_that_may_not_be_read_is_not_in_force() {
     assert!(matches!(&fault, PolicyFault::Unreadable { why, .. } if why == "no right"), "{fault}");
 }
 
-/// Nobody knows what it checks. This differs from an API server that could not be asked.
+/// Nobody knows what such an object checks. This differs from an API server that could not be reached.
 #[tokio::test]
 async fn review_l9_a_policy_that_cannot_be_read_is_not_in_force() {
     let unreadable: Answer = |_, path| {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The manifest's object as the API server answers it: with defaults, metadata and status.
+/// The manifest's object as the API server returns it: with defaults, metadata and status.
 fn stored(kind: ObjectKind, name: &str) -> (Expected, Value) {
     let expected = expected().unwrap().into_iter().find(|one| one.kind == kind && one.name == name).unwrap();
     let mut spec = expected.spec.clone();
@@ -18,7 +18,7 @@ fn stored(kind: ObjectKind, name: &str) -> (Expected, Value) {
     (expected, object)
 }
 
-/// The field, what should be there, and what is.
+/// The field, its expected value, and the value that was found.
 fn changed(kind: ObjectKind, change: impl FnOnce(&mut Value)) -> Option<(String, String, String, bool)> {
     let (expected, mut object) = stored(kind, OWN_POLICY);
     change(&mut object["spec"]);
@@ -195,7 +195,7 @@ fn review_l9_a_fault_says_what_was_expected_and_found_and_what_to_do() {
     );
     assert!(!message.contains("kubectl delete"), "{message}");
 
-    // Applying does not take away what somebody else added.
+    // Applying the manifest does not remove what somebody else added.
     let (expected, mut object) = stored(ObjectKind::Binding, OWN_POLICY);
     object["spec"]["matchResources"] = json!({ "namespaceSelector": { "matchLabels": { "a": "b" } } });
     let message = compare(&expected, Some(&object)).unwrap_err().to_string();
@@ -204,7 +204,7 @@ fn review_l9_a_fault_says_what_was_expected_and_found_and_what_to_do() {
         "{message}"
     );
 
-    // Of long expressions the part that differs is shown, and no more of it than helps.
+    // Of long expressions only the part that differs is shown.
     let (_, wanted, found, _) = changed(ObjectKind::Policy, |spec| {
         let text = spec["variables"][3]["expression"].as_str().unwrap().replace("== 0", "== 1");
         spec["variables"][3]["expression"] = json!(format!("{text}{}", " ".repeat(10_000)));

@@ -4,7 +4,7 @@ use super::hex::Hex;
 use serde::{Deserialize, Deserializer, de};
 use tcs_verifier::{AcceptedIdentity, Kss, TdReference};
 
-/// An entry as it is written; [`Self::accepted`] checks that it is complete.
+/// An entry as the file contains it; [`Self::accepted`] checks that it is complete.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {

@@ -14,20 +14,21 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tcs_verifier::{Policy, TrustAnchor};
 
-/// Longest policy file, in bytes.
+/// Maximum length of a policy file, in bytes.
 const MAX_POLICY: u64 = 64 * 1024;
 
-/// What is accepted, and where the collateral lies.
+/// What is accepted, and where the collateral is.
 pub struct Settings {
     pub(super) policy: Policy,
     pub(super) collateral: Option<collateral::Settings>,
-    /// Relative names in the file are relative to its folder, so that it can be used from any folder.
+    /// Relative names in the file are relative to its directory, so that the file can be used from any
+    /// directory.
     pub(super) folder: PathBuf,
     simulation: Option<Simulation>,
 }
 
 impl Settings {
-    /// Without a policy file: no identity, no collateral, Intel's root.
+    /// The settings without a policy file: no identity, no collateral, Intel's root.
     pub(super) fn none() -> Self {
         Self { policy: Policy::default(), collateral: None, folder: PathBuf::new(), simulation: None }
     }
@@ -61,7 +62,7 @@ impl Settings {
         })
     }
 
-    /// The root that the settings ask for: Intel's, unless both settings for a simulated one are there.
+    /// The root that the settings name: Intel's, unless both settings for a simulated root are set.
     pub(super) fn trust(&self) -> Result<TrustAnchor, Error> {
         match &self.simulation {
             None => Ok(TrustAnchor::intel()),
@@ -87,7 +88,7 @@ struct File {
     simulation: Option<Simulation>,
 }
 
-/// Parsed in every build, so that a build without the feature can say what is wrong.
+/// The section is parsed in every build, so that a build without the feature can say what is wrong.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "read only to be refused"))]
@@ -117,7 +118,7 @@ impl Simulation {
     }
 }
 
-/// The message with its line number, on one line; the text of `toml` itself takes several lines.
+/// The message with its line number, on one line. The message of the crate `toml` has several lines.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count().saturating_add(1));
@@ -151,7 +152,7 @@ mod tests {
         assert!(!Settings::none().trust().unwrap().is_simulated());
     }
 
-    /// What an empty file leaves is the policy's own default, which accepts nothing.
+    /// An empty file gives the default policy, which accepts nothing.
     #[test]
     fn an_empty_file_is_the_default_policy() {
         let settings = Settings::parse("").unwrap();
@@ -185,7 +186,7 @@ mod tests {
         }
     }
 
-    /// What serde would have taken instead of an unknown field.
+    /// The fields that serde names instead of the unknown one.
     fn expected(error: &str) -> Vec<String> {
         let names = error.split("expected").nth(1).unwrap();
         names.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()

@@ -71,7 +71,7 @@ fn statuses(names: &[String], has_min_tcb_date: bool) -> Result<Vec<TcbStatus>, 
         }
         accepted.push(status);
     }
-    // Otherwise the status of the quoting enclave, which is mostly UpToDate, would be refused.
+    // Otherwise the status of the quoting enclave, which is usually `UpToDate`, would be refused.
     if !accepted.contains(&TcbStatus::UpToDate) {
         return Err("accepted_statuses must name UpToDate too".into());
     }

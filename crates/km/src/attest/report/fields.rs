@@ -1,4 +1,4 @@
-//! Names and values of what a quote says, for JSON and for lines: one list for both.
+//! Names and values of what a quote contains. JSON and text use the same list.
 
 use crate::appraisal::Instant;
 use crate::io::printable;
@@ -52,7 +52,7 @@ impl Fields {
         Value::Object(self.0.iter().map(member).collect())
     }
 
-    /// `name: value`, groups indented; what is unknown is left out.
+    /// `name: value`, groups indented. Unknown values are left out.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.write_at(0, out)
     }

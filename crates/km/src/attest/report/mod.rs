@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
 
-/// Version of the JSON document. It grows when a member changes its meaning or is removed, not when one is
-/// added.
+/// Version of the JSON document. It is increased when a member is removed or changes its meaning, not when
+/// one is added.
 const JSON_VERSION: u32 = 1;
 
-/// Everything that is known at the end of a run, however far it got.
+/// Everything that is known at the end of a run, even if it ended early.
 pub struct Report {
     /// `attest` or `appraise`.
     call: &'static str,
@@ -63,7 +63,7 @@ impl Report {
         self.found.as_ref()?.verdict.as_ref()
     }
 
-    /// Binding, verification and policy, roll-back, in the order in which they are made.
+    /// Binding, verification and policy, roll-back, in the order in which they are checked.
     fn checks(&self) -> Vec<Check> {
         let mut checks = vec![self.binding_check()];
         if let Some(verdict) = self.verdict() {
@@ -135,7 +135,7 @@ impl Report {
         write_document(&document, out)
     }
 
-    /// Every check in two lines: outcome, name and what was expected; below it what was found.
+    /// Two lines for each check: outcome, name and what was expected; below that what was found.
     pub fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n{:<10}{:<22}expected", "outcome", "check")?;
         writeln!(out, "{:<10}{:<22}found", "", "")?;
@@ -168,7 +168,7 @@ pub fn manual(out: &mut dyn Write) -> io::Result<()> {
         subcommands.into_iter().try_for_each(|sub| pages(sub, out))
     }
     let mut command = cli::command();
-    // Gives every subcommand its whole name.
+    // Gives every subcommand its full name.
     command.build();
     pages(&command, out)
 }

@@ -22,7 +22,7 @@ pub fn key() -> QuotePublicKey {
     QuotePublicKey::from_der(&spki).unwrap()
 }
 
-/// A folder with a public key, a quote that binds it, collateral and root of the platform, and settings.
+/// A directory with a public key, a quote that binds it, collateral and root of the platform, and settings.
 pub struct Fixture {
     dir: TempDir,
     pub quote: Vec<u8>,
@@ -70,13 +70,13 @@ impl Fixture {
         format!("[[identity]]\nmrenclave = \"{}\"\n", hex::encode(PINNED))
     }
 
-    /// A policy with this identity and everything else right.
+    /// A policy with this identity, in which everything else is right.
     #[cfg(feature = "simulation")]
     pub fn configure(&self, identity: &str) {
         self.configure_with(identity, COLLATERAL, SIMULATION);
     }
 
-    /// Everything right but the key that stands in the file.
+    /// Everything is right except the key in the file.
     #[cfg(feature = "simulation")]
     pub fn with_key_file(pem: &str) -> Self {
         let fixture = Self::new();
@@ -88,7 +88,8 @@ impl Fixture {
         self.write("attest.toml", format!("{identity}{collateral}{simulation}"));
     }
 
-    /// From another folder than that of the settings, whose file names are relative to it.
+    /// Run from another directory than that of the settings, to which file names in the settings are
+    /// relative.
     pub fn run(&self, more: &[&str]) -> Output {
         self.command(more).arg("--config").arg(self.path("attest.toml")).output().unwrap()
     }
@@ -104,7 +105,7 @@ impl Fixture {
 pub const COLLATERAL: &str = "[collateral]\nfile = \"platform/public/collateral.json\"\n";
 pub const SIMULATION: &str = "[simulation]\nroot = \"platform/public/root.der\"\nallow = true\n";
 
-/// One error line, its code, the exit status and what went to standard output before.
+/// One error line with its code, the exit status, and the preceding standard output.
 pub fn assert_refused(output: &Output, status: i32, code: &str, stdout: &str) {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("km-attest: warning: ")).collect();

@@ -50,7 +50,7 @@ impl Fixture {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Settings in TOML; no proxy of the machine that runs the tests.
+    /// Settings in TOML, without the proxies of the machine that runs the tests.
     pub fn get_for(&self, evidence: &Evidence, settings: &str, now: i64) -> Result<Obtained, Error> {
         let settings: Settings = toml::from_str(&format!("proxy = 'none'\n{settings}")).unwrap();
         let key = PlatformKey::of(&inspect(evidence).unwrap());
@@ -74,7 +74,7 @@ impl Fixture {
     }
 }
 
-/// The code of the failure; whatever failed, the message names the address and the advice the way without a
+/// The code of the failure. Every message names the address, and every advice says how to proceed without a
 /// network.
 #[track_caller]
 pub fn assert_fault(result: Result<Obtained, Error>, code: &str, pccs: &Pccs) {

@@ -1,4 +1,4 @@
-//! What several modules need.
+//! Support for several modules.
 
 pub mod attest;
 pub mod collateral;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// `km-attest` without the variables of the machine that runs the tests.
+/// `km-attest` without the environment variables of the machine that runs the tests.
 pub fn km_attest() -> Command {
     program(env!("CARGO_BIN_EXE_km-attest"))
 }

@@ -1,4 +1,4 @@
-//! A folder with the keys that `km-wrap` reads, and tokens of SoftHSM2.
+//! A directory with the keys that `km-wrap` reads, and tokens of SoftHSM2.
 
 use super::programs::{km_wrap, openssl};
 use aws_lc_rs::rsa::PrivateDecryptingKey;
@@ -15,7 +15,7 @@ pub const CHILD: &str = "TCS_KM_TEST_CHILD";
 pub const LIBRARIES: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/softhsm/libsofthsm2.so"];
 
-/// A folder with a quote key pair, as km-wrap sees it.
+/// A directory with a quote key pair, as km-wrap sees it.
 pub struct Fixture {
     pub dir: TempDir,
     quote_key: PrivateDecryptingKey,
@@ -54,7 +54,8 @@ impl Fixture {
         blob(&self.run(&format!("--pubkey quote.pem {args}")))
     }
 
-    /// Opens a blob and checks that it holds the key of the file: the same public key by openssl's word.
+    /// Opens a blob and checks that it contains the key of the file: openssl finds the same public key in
+    /// both.
     pub fn assert_opens(&self, blob: &[u8], format: WrapFormat, key_file: &str) {
         let opened = tcs_keywrap::unwrap(&self.quote_key, blob, WrapFormat::ALL).unwrap();
         assert_eq!(opened.format, format);
@@ -91,8 +92,8 @@ pub fn refused(output: &Output, status: i32, code: &str) -> String {
     text
 }
 
-/// Runs `body` in a process of its own, whose `SOFTHSM2_CONF` names an empty token directory, with
-/// a token `SgxOperator`. The folder of its token files is given along.
+/// Runs `body` in a process of its own, whose `SOFTHSM2_CONF` names an empty token directory, with a token
+/// `SgxOperator`. `body` gets the directory of the token's files.
 pub fn with_token(test: &str, body: impl FnOnce(&str, &Path)) {
     let Some(library) = LIBRARIES.iter().find(|path| Path::new(path).exists()) else {
         assert!(std::env::var_os("TCS_REQUIRE_SOFTHSM").is_none_or(|v| v != "1"), "SoftHSM2 is missing");
@@ -120,7 +121,7 @@ pub fn with_token(test: &str, body: impl FnOnce(&str, &Path)) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// Files of objects in the token, by the way SoftHSM2 stores them; `token.object` is the token itself.
+/// The files of objects in the token, as SoftHSM2 stores them; `token.object` is the token itself.
 pub fn stored_objects(tokens: &Path) -> Vec<PathBuf> {
     let of_token = |dir: PathBuf| std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     let files: Vec<PathBuf> =
@@ -132,7 +133,7 @@ pub fn stored_objects(tokens: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Makes `<name>.key` for every kind of CA key and gives the names.
+/// Makes `<name>.key` for every kind of CA key and returns the names.
 pub fn ca_keys(fixture: &Fixture) -> Vec<String> {
     let kinds = [
         ("rsa2048", "RSA -pkeyopt rsa_keygen_bits:2048"),

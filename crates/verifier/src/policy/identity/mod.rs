@@ -20,7 +20,7 @@ pub enum AcceptedIdentity {
         mrsigner: [u8; 32],
         /// ISVPRODID.
         isv_prod_id: u16,
-        /// Least ISVSVN.
+        /// Minimum ISVSVN.
         min_isv_svn: u16,
         /// Fields of key separation and sharing.
         kss: Kss,
@@ -29,12 +29,12 @@ pub enum AcceptedIdentity {
     TrustDomain(Box<TdReference>),
 }
 
-/// Fields of SGX's key separation and sharing (KSS); what is `None` is not compared.
+/// Fields of SGX's key separation and sharing (KSS). A field that is `None` is not compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kss {
     /// CONFIGID: set by the host when it starts the enclave.
     pub config_id: Option<[u8; 64]>,
-    /// Least CONFIGSVN.
+    /// Minimum CONFIGSVN.
     pub min_config_svn: Option<u16>,
     /// ISVEXTPRODID.
     pub isv_ext_prod_id: Option<[u8; 16]>,
@@ -42,7 +42,7 @@ pub struct Kss {
     pub isv_family_id: Option<[u8; 16]>,
 }
 
-/// Reference values of a trust domain; what is `None` is not compared.
+/// Reference values of a trust domain. A value that is `None` is not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TdReference {
     /// MRTD.
@@ -120,7 +120,8 @@ impl TdReference {
     }
 
     fn describe(&self) -> String {
-        // These are the longest texts of a verdict. Written in place, they take no noticeable time.
+        // These are the longest texts of a verdict. They are written in place, which takes no noticeable
+        // time.
         let mut text = String::with_capacity(1024);
         let mut add = |name: &str, value: Option<[u8; 48]>| {
             let Some(value) = value else { return };

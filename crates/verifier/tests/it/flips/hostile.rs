@@ -1,4 +1,4 @@
-//! Input that is no quote and no collateral: garbage, and what is made to cost much.
+//! Input that is neither a quote nor collateral: garbage, and input that is made to be expensive.
 
 use super::subject::{CHAINS, Frame, HEX, Subject, TEXTS, full, rejected, rejected_with};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tcs_evidence::MAX_QUOTE;
 use tcs_verifier::{Collateral, MAX_COLLATERAL};
 
-/// More than any hostile input may take, also in a build without optimisation on a loaded machine.
+/// More time than any hostile input may take, even in a build without optimisation on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// `SplitMix64`: the same garbage in every run.
@@ -29,7 +29,7 @@ impl Random {
     }
 }
 
-/// Refused, and soon.
+/// It is refused, and soon.
 #[track_caller]
 fn refuse(what: &str, rejected: impl FnOnce() -> bool) {
     let begun = Instant::now();
@@ -49,7 +49,7 @@ fn garbage_is_no_quote() {
         };
         for size in SIZES {
             refuse_quote("garbage", &random.bytes(size));
-            // Behind a whole quote and behind a part of it.
+            // After a whole quote, and after a part of one.
             if size > 0 {
                 refuse_quote("a quote and garbage", &[&*subject.quote, &random.bytes(size)].concat());
             }
@@ -64,7 +64,7 @@ fn garbage_is_no_quote() {
                 refuse_quote("signature data of garbage", &quote);
             }
         }
-        // A stretch of a good quote overwritten.
+        // A range of a genuine quote is overwritten.
         for _ in 0..if full() { 5_000 } else { 200 } {
             let mut quote = subject.quote.clone();
             let at = usize::try_from(random.next()).unwrap() % 1500;
@@ -109,7 +109,7 @@ fn garbage_is_no_collateral() {
     refuse_json("longer than allowed", &spaces);
 }
 
-/// Inputs made to cost much: nesting, many certificates, many levels, many revoked certificates.
+/// Input that is made to be expensive: nesting, many certificates, many levels, many revoked certificates.
 #[test]
 fn bombs_do_not_go_off() {
     const SIZE: usize = MAX_COLLATERAL - 64 * 1024;
@@ -130,7 +130,7 @@ fn bombs_do_not_go_off() {
         let at = levels.find("\"tcbLevels\":[").unwrap() + "\"tcbLevels\":[".len();
         let deep = format!("{}{}{}", &levels[..at], "[".repeat(SIZE), &levels[at..]);
         refuse_json("nested levels", &frame.with(&deep));
-        // Well-formed: the first level again and again.
+        // Well-formed: the first level, repeated many times.
         let end = at + levels[at..].find("},{\"tcb\"").map_or(0, |end| end + 2);
         if end > at + 2 {
             let level = &levels[at..end];

@@ -1,4 +1,4 @@
-//! A genuine quote with its collateral, and everything that is done to it.
+//! A genuine quote with its collateral, and all changes that are made to it.
 
 use crate::read;
 use serde_json::Value;
@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tcs_evidence::Evidence;
 use tcs_verifier::{Collateral, Policy, TcbPolicy, TcbStatus, TrustAnchor, Verdict, inspect, verify};
 
-/// Distance of sampled bits. A prime, so that every bit of a byte and every byte of a field has its turn.
+/// Distance of sampled bits. It is a prime, so that the sample contains every bit of a byte and every byte of
+/// a field.
 const STRIDE: usize = 307;
 /// Distance of sampled lengths.
 const CUT_STRIDE: usize = 101;
@@ -42,8 +43,8 @@ impl Subject {
     }
 
     fn new(name: &'static str, file: &str, now: i64) -> Self {
-        // Without the zeros behind it, of which any number is accepted, and the line end behind the JSON
-        // likewise.
+        // Without the zeros after the quote, any number of which is accepted, and likewise the line end after
+        // the JSON.
         let quote = Evidence::from_quote(read(&format!("dcap-qvl/{file}"))).unwrap().bytes().to_vec();
         let json = read(&format!("dcap-qvl/{file}_collateral.json")).trim_ascii_end().to_vec();
         let sound = appraise(&quote, &json, now).unwrap();
@@ -51,7 +52,7 @@ impl Subject {
         Self { name, quote, json, now, sound }
     }
 
-    /// Flips bits of `bytes`; `appraise` gives `None` for what cannot be read.
+    /// Flips bits of `bytes`. `appraise` returns `None` for bytes that cannot be read.
     fn sweep(&self, what: &str, bytes: &[u8], appraise: impl Fn(&[u8]) -> Option<Verdict>) {
         let stride = if full() { 1 } else { STRIDE };
         let (mut refused, mut identical, mut wrong) = (0, 0, String::new());
@@ -93,14 +94,14 @@ impl Subject {
         self.sweep("collateral", &self.json, |json| appraise(&self.quote, json, self.now));
     }
 
-    /// Flips in the collateral's parts as they are before they are written as JSON.
+    /// Flips bits in the parts of the collateral before they are written as JSON.
     pub fn flip_parts(&self) {
         let json: Value = serde_json::from_slice(&self.json).unwrap();
         let member = |name: &str| json[name].as_str().unwrap();
         for name in TEXTS.into_iter().chain(CHAINS) {
             let frame = Frame::around(&json, name);
             self.sweep(name, member(name).as_bytes(), |bytes| {
-                // JSON cannot carry what is no UTF-8.
+                // JSON cannot contain bytes that are not UTF-8.
                 let text = std::str::from_utf8(bytes).ok()?;
                 appraise(&self.quote, &frame.with(text), self.now)
             });
@@ -134,7 +135,7 @@ impl Subject {
         for length in lengths(self.json.len()) {
             assert!(Collateral::from_json(&self.json[..length]).is_err(), "JSON of {length} bytes");
         }
-        // A shorter part in JSON that is whole. Only line ends may miss, at the end of a chain.
+        // A shorter part in complete JSON. Only line ends at the end of a chain may be missing.
         let json: Value = serde_json::from_slice(&self.json).unwrap();
         for name in TEXTS.into_iter().chain(HEX).chain(CHAINS) {
             let (frame, text) = (Frame::around(&json, name), json[name].as_str().unwrap());
@@ -165,7 +166,7 @@ pub fn rejected(quote: &[u8], json: &[u8], now: i64) -> bool {
     Collateral::from_json(json).map_or(true, |collateral| rejected_with(quote, &collateral, now))
 }
 
-/// Whether nothing accepts it: as what its header says it is, and as either kind of evidence.
+/// Whether it is refused in every form: as its header says, and as either kind of evidence.
 pub fn rejected_with(quote: &[u8], collateral: &Collateral, now: i64) -> bool {
     let forms =
         [Evidence::SgxQuote(quote.to_vec()), Evidence::TdxQuote(quote.to_vec())].map(Some).into_iter();
@@ -175,7 +176,7 @@ pub fn rejected_with(quote: &[u8], collateral: &Collateral, now: i64) -> bool {
     })
 }
 
-/// Lengths below `whole`; the last 40 also in a sample.
+/// Lengths below `whole`. The last 40 are also in a sample.
 pub fn lengths(whole: usize) -> impl Iterator<Item = usize> {
     let stride = if full() { 1 } else { CUT_STRIDE };
     (0..whole).filter(move |length| length % stride == 0 || length + 40 > whole)

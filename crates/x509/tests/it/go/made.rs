@@ -9,10 +9,10 @@ use tcs_x509::{CaChain, CertificateProfile, CertificateRequest, IssuanceRequest,
 
 const USAGES: [Usage; 2] = [Usage::DigitalSignature, Usage::ServerAuth];
 
-/// Vectors whose subjects break a rule of RFC 5280, with the rules as zlint names them. Subjects are carried
-/// over byte for byte, and all other oracles read them.
+/// Vectors whose subjects violate a rule of RFC 5280, with the rules as zlint names them. Subjects are copied
+/// byte for byte, and all other oracles read them.
 const ODD: &[(&str, &[&str])] = &[
-    // An e-mail address in the subject alone; a `BMPString`, of which zlint takes each byte for a character.
+    // An e-mail address in the subject only; a `BMPString`, in which zlint takes each byte for a character.
     ("45-subj-strings", &["e_subj_email_not_in_san", "e_subject_dn_not_printable_characters"]),
 ];
 
@@ -48,7 +48,7 @@ fn request(pair: &KeyPair, with_subject: bool) -> CertificateRequest {
     CertificateRequest::from_der(parameters.serialize_request(pair).unwrap().der()).unwrap()
 }
 
-/// Self-signed CAs of every kind of key, and leaves of every kind of key under them through every request
+/// Self-signed CAs with every kind of key, and leaves with every kind of key under them through every request
 /// API.
 #[test]
 fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
@@ -76,7 +76,7 @@ fn nothing_is_wrong_with_self_signed_cas_and_leaves_of_every_kind() {
     nothing_is_wrong_with(&made);
 }
 
-/// Leaves of before and after stand below either certificate of the CA.
+/// Leaves from before and after the renewal verify under either certificate of the CA.
 #[test]
 fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
     let (request, mut made) = (plain(), Vec::new());
@@ -93,7 +93,7 @@ fn nothing_is_wrong_with_leaves_of_a_ca_renewed_with_its_key() {
     nothing_is_wrong_with(&made);
 }
 
-/// Else they would say nothing.
+/// Otherwise they would prove nothing.
 #[test]
 fn each_oracle_finds_what_is_wrong() {
     let found_by = |made: Made| {

@@ -1,6 +1,6 @@
-//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): what it refuses of requests is never accepted
-//! here, and it reads every certificate made here. `TCS_CSR_MUTANTS` says how many mutated requests are
-//! compared; `cargo xtask csr-mutants` asks for 500,000.
+//! Go's `crypto/x509` as a test oracle (`hack/go-oracle`): a request that it refuses is never accepted here,
+//! and it reads every certificate that is made here. `TCS_CSR_MUTANTS` sets how many mutated requests are
+//! compared; `cargo xtask csr-mutants` sets it to 500,000.
 
 mod made;
 pub mod mutate;
@@ -27,7 +27,7 @@ pub const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
     &rcgen::PKCS_RSA_SHA256,
 ];
 
-/// Mutants compared in `cargo test`.
+/// Number of mutants that `cargo test` compares.
 const SAMPLE: usize = 6_000;
 
 /// Go's verdicts on DER of one kind: `R` for requests, `C` for certificates.
@@ -37,7 +37,7 @@ pub fn verdicts(kind: u8, all: &[Vec<u8>]) -> Vec<bool> {
     answers.iter().map(|answer| *answer == b'1').collect()
 }
 
-/// The rules of RFC 5280 that each certificate breaks, as zlint names them.
+/// The rules of RFC 5280 that each certificate violates, as zlint names them.
 fn broken_rules(all: &[Vec<u8>]) -> Vec<Vec<String>> {
     let rules = |line: &String| line.split(',').filter(|rule| !rule.is_empty()).map(str::to_owned).collect();
     lines(b'L', all).iter().map(rules).collect()
@@ -89,15 +89,15 @@ fn the_go_oracle_gives_the_recorded_verdicts() {
     assert!(all.len() > 60 && all.iter().any(|(_, _, ok)| *ok) && all.iter().any(|(_, _, ok)| !ok));
 }
 
-/// A certificate, and the way from it to what its verifiers trust.
+/// A certificate, and the path from it to its trust anchor.
 pub struct Made {
-    /// What it is, to be told if something is wrong.
+    /// Its description, for failures.
     pub what: String,
     pub der: Vec<u8>,
-    /// The CAs between it and the anchor.
+    /// The CAs between it and the trust anchor.
     pub between: Vec<Vec<u8>>,
     pub anchor: Vec<u8>,
-    /// The rules that it breaks because of what was asked for, as zlint names them.
+    /// The rules that it violates because of what was requested, as zlint names them.
     pub breaks: &'static [&'static str],
 }
 
@@ -107,8 +107,8 @@ impl Made {
         Self { what: what.into(), der: der.to_vec(), between, anchor: anchor.to_vec(), breaks: &[] }
     }
 
-    /// As webpki verifies its path. It never takes a CA's certificate for the first of a path: it sees those
-    /// below which a leaf stands.
+    /// The result of webpki for its path. webpki never accepts a CA certificate as the first of a path, so
+    /// for a CA only the paths of leaves below it are verified.
     fn webpki(&self) -> Result<(), webpki::Error> {
         let [der, anchor] = [&self.der, &self.anchor].map(|der| CertificateDer::from(der.as_slice()));
         let between: Vec<_> = self.between.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
@@ -136,14 +136,14 @@ fn is_ca(der: &[u8]) -> bool {
     constraints.is_some_and(|(_, constraints)| constraints.ca)
 }
 
-/// By zlint's rules of RFC 5280, and as Go, webpki and the openssl command, by its strict rules, verify the
-/// path to the anchor.
+/// The results of zlint's rules for RFC 5280, and of Go, webpki and the openssl command (with its strict
+/// rules) for the path to the trust anchor.
 pub fn nothing_is_wrong_with(made: &[Made]) {
     let wrong = faults(made);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What the oracles find, one text each.
+/// What the oracles find, one text for each fault.
 fn faults(made: &[Made]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut say = |made: &Made, oracle: &str, why: &dyn std::fmt::Debug| {
@@ -182,7 +182,7 @@ fn faults(made: &[Made]) -> Vec<String> {
     wrong
 }
 
-/// Verifies certificates of one path at once: a process for each would take long.
+/// Verifies the certificates of one path together, because a process for each would take long.
 fn openssl(made: &[&Made]) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, all: &[&Vec<u8>]| {
@@ -229,7 +229,8 @@ fn mutated_requests_that_go_refuses_are_never_accepted() {
             .map(|_| {
                 let seed = &seeds[random.below(seeds.len())];
                 let mut mutator = Mutator::new(&mut random);
-                // Most are signed anew: else nearly all would be refused for their signature alone.
+                // Most are signed again: otherwise nearly all would be refused only because of their
+                // signature.
                 if mutator.one_in(8) { mutator.bytes(seed) } else { resigned.mutated(seed, &mut mutator) }
             })
             .collect();

@@ -1,5 +1,5 @@
-//! Requests that are almost right: trees of DER with changed, doubled, dropped and swapped members, lengths
-//! made right again, and the whole signed by a key of our own.
+//! Requests that are almost right: trees of DER with changed, doubled, dropped and swapped members, corrected
+//! lengths, and a signature by a key of our own.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
@@ -26,7 +26,7 @@ impl Random {
     }
 }
 
-/// DER as far as it can be taken apart; what cannot is a leaf.
+/// DER, parsed as deep as possible. What cannot be parsed is a leaf.
 #[derive(Clone)]
 struct Node {
     tag: u8,
@@ -40,7 +40,7 @@ enum Contents {
 }
 
 impl Node {
-    /// Reads all of `bytes` as values one after the other; `None` if they are none.
+    /// Reads all of `bytes` as a sequence of values; `None` if they are not.
     fn read_all(bytes: &[u8], depth: usize) -> Option<Vec<Self>> {
         let (mut rest, mut nodes) = (bytes, Vec::new());
         while !rest.is_empty() {
@@ -69,7 +69,7 @@ impl Node {
         tlv(self.tag, &value)
     }
 
-    /// How many nodes there are from here on.
+    /// Number of nodes in this tree.
     fn count(&self) -> usize {
         match &self.contents {
             Contents::Bytes(_) => 1,
@@ -77,7 +77,7 @@ impl Node {
         }
     }
 
-    /// The node of this number, counted from here in depth.
+    /// The node with this number, counted depth first.
     fn at(&mut self, number: usize) -> Option<&mut Self> {
         if number == 0 {
             return Some(self);
@@ -118,7 +118,7 @@ impl<'r> Mutator<'r> {
     }
 
     fn byte(&mut self) -> u8 {
-        // Tags of strings, of context and of structures are more telling than any byte.
+        // Tags of strings, of context and of structures reach more code than any byte.
         const TELLING: [u8; 20] = [
             0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0c, 0x13, 0x14, 0x16, 0x1e, 0x30, 0x31, 0x80, 0x82,
             0x86, 0x87, 0xa0, 0xff,
@@ -130,7 +130,7 @@ impl<'r> Mutator<'r> {
         }
     }
 
-    /// Bytes changed in a few places, whatever they mean.
+    /// Changes a few bytes, whatever they mean.
     pub fn bytes(&mut self, from: &[u8]) -> Vec<u8> {
         let mut bytes = from.to_vec();
         for _ in 0..=self.0.below(2) {
@@ -150,7 +150,7 @@ impl<'r> Mutator<'r> {
         bytes
     }
 
-    /// A member changed in its tag or contents, doubled, dropped, put elsewhere.
+    /// Changes a member's tag or contents, doubles it, drops it, or moves it.
     fn tree(&mut self, root: &mut Node) {
         for _ in 0..=self.0.below(4) / 3 {
             let number = self.0.below(root.count());
@@ -179,7 +179,7 @@ impl<'r> Mutator<'r> {
     }
 }
 
-/// Signs what was changed, so that it is looked at in full.
+/// Signs what was changed, so that all of it is checked.
 pub struct Resigned {
     key: EcdsaKeyPair,
     spki: Node,

@@ -199,7 +199,7 @@ fn review_m4_a_delivery_that_was_refused_as_expired_is_tried_again() {
     assert!(fixture.decide().delivery().is_none(), "a refusal that does not pass with time is final");
 }
 
-/// An enclave of an earlier version refuses to restore a CA that has expired by the clock that it is told.
+/// An enclave of an earlier version refuses to restore a CA that has expired by the time in the request.
 #[test]
 fn review_m4_a_sealed_key_that_was_refused_as_expired_is_tried_again() {
     for self_sign in [true, false] {
@@ -239,7 +239,7 @@ fn previous(number: u8, not_after: &str) -> PreviousCa {
     }
 }
 
-/// The fingerprints' first bytes of the earlier CAs at a time, by this clock.
+/// The first bytes of the fingerprints of the earlier CAs at a time, by this clock.
 fn earlier(fixture: &Fixture, seconds: i64) -> Vec<String> {
     let plan = fixture.plan_at(Timestamp::from_second(seconds).unwrap());
     let bundle = String::from_utf8(plan.ca_secret.unwrap().data.unwrap()["ca.crt"].0.clone()).unwrap();
@@ -261,7 +261,7 @@ fn review_m4_no_trust_anchor_leaves_the_bundle_by_a_clock_that_differs() {
     assert_eq!(earlier(&fixture, after), [""; 0]);
 }
 
-/// The clock that both follow may be wrong: a CA that has expired by it stays in the bundle for a week.
+/// The clock of both may be wrong: a CA that has expired by it stays in the bundle for a week.
 #[test]
 fn review_m4_a_ca_that_expired_before_it_was_replaced_stays_a_week() {
     let mut fixture = settled(true, YEAR);
@@ -287,7 +287,7 @@ fn review_l1_a_ca_without_end_is_shown_as_such_and_its_anchor_stays() {
     assert_eq!(fixture.status.previous_cas[0].fingerprint, "07".repeat(32));
     let plan = fixture.plan_at(Timestamp::from_second(900_000).unwrap());
     assert_eq!(plan.status.previous_cas.len(), 1);
-    // Earlier versions wrote an end as a number. The others cannot be read.
+    // Earlier versions wrote an end as a number. The other texts cannot be read.
     fixture.status.previous_cas = vec![previous(1, "253402300799"), previous(2, "?"), previous(3, "")];
     assert_eq!(earlier(&fixture, 999_000), ["01", "02", "03"]);
     fixture.status.previous_cas = vec![previous(1, "1")];

@@ -198,7 +198,7 @@ impl Fixture {
         decide(&seen, now)
     }
 
-    /// The plan, if nothing is asked of the enclave.
+    /// The plan, if nothing is requested from the enclave.
     pub fn plan(&self) -> Plan {
         self.plan_at(now())
     }
@@ -212,7 +212,7 @@ impl Fixture {
 }
 
 impl Decision {
-    /// The delivery, if one is handed to the enclave.
+    /// The delivery, if one is passed to the enclave.
     pub(super) fn delivery(self) -> Option<Delivery> {
         match self {
             Self::Ask(EnclaveStep::Deliver(delivery)) => Some(delivery),

@@ -6,10 +6,10 @@ use super::*;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::CaSpec;
 
-/// With letters, so that upper and lower case differ.
+/// The value contains letters, so that upper and lower case differ.
 const LOST: u8 = 0xab;
 
-/// An issuer that signed, and for which the enclave holds nothing any longer.
+/// An issuer that has signed, and for which the enclave no longer holds anything.
 fn lost(self_sign: bool) -> Fixture {
     let mut fixture = Fixture::holding(LOST);
     fixture.issuer.spec.self_sign = self_sign;
@@ -46,16 +46,13 @@ fn w_d2_an_ephemeral_ca_that_is_lost_is_not_replaced_without_its_own_fingerprint
 fn a_lost_key_is_reported_with_the_reason_why_it_was_not_restored() {
     // The enclave's refusals.
     let refusals = [
-        (RefusalCode::SealedBlobForeign, "the sealed CA key is another issuer's"),
+        (RefusalCode::SealedBlobForeign, "the sealed CA key belongs to another issuer"),
         (RefusalCode::SealedBlobForeign, "the CA key was sealed on another machine"),
         (
             RefusalCode::SealedBlobForeign,
-            "the CA key was sealed by another enclave; another version of it is one",
+            "the CA key was sealed by another enclave; each version of the program is a different enclave",
         ),
-        (
-            RefusalCode::SealedBlobOld,
-            "the sealed CA key is older than one that the issuer had since; restore the newest",
-        ),
+        (RefusalCode::SealedBlobOld, "the issuer has had a newer CA key since; restore the newest one"),
     ];
     for self_sign in [true, false] {
         for (code, text) in refusals {

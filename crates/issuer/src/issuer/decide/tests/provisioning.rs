@@ -57,7 +57,7 @@ fn the_same_observation_gives_no_second_event_and_no_new_status() {
 #[test]
 fn w_s6_the_status_of_a_foreign_attestation_is_never_used() {
     let mut fixture = Fixture::offering(1);
-    // Somebody created it before, with a status that would deliver their key.
+    // Somebody else created the object before, with a status that would deliver their own key.
     fixture.attestation = Some(patched(published(&fixture.issuer, &offer(2)), "theirs", "KMRA"));
     fixture.secret = Some(secret("1"));
     let plan = fixture.plan();
@@ -150,14 +150,14 @@ fn w_r2_a_refused_delivery_is_tried_again_exactly_when_the_secret_changes() {
     fixture.status = refused.status;
     fixture.refusal = None;
 
-    // A restarted controller knows it from the status, and reports the same.
+    // A restarted controller reads it from the status, and reports the same.
     let again = fixture.plan();
     assert_eq!(again.status, fixture.status);
     assert!(again.events.is_empty());
 
     fixture.secret = Some(secret("2"));
     assert!(fixture.decide().delivery().is_some());
-    // With another offer it is another delivery.
+    // For another offer it is another delivery.
     fixture.secret = Some(secret("1"));
     fixture.offer = Some(offer(3));
     fixture.attestation = Some(patched(published(&fixture.issuer, &offer(3)), "wrapped-key", "KMRA"));
@@ -183,7 +183,7 @@ fn x03_a_refusal_is_written_once_on_a_simulated_platform_too() {
         "otherwise every reconcile would write, and every write would cause a reconcile"
     );
     assert!(again.events.is_empty());
-    // The same holds for a delivery that is not handed to the enclave.
+    // The same holds for a delivery that is not passed to the enclave.
     fixture.secret = None;
     fixture.status = fixture.plan().status;
     assert_eq!(fixture.plan().status, fixture.status);

@@ -114,7 +114,7 @@ fn each_value_of_the_annotation_asks_once() {
     assert!(!fixture.decide().requests_next(), "it was handled");
     annotate(&mut fixture, "again");
     assert!(fixture.decide().requests_next());
-    // An annotation that existed when the first CA was made asks for nothing.
+    // An annotation that existed when the first CA was made requests nothing.
     let mut first = Fixture::holding(7);
     first.issuer.spec.self_sign = true;
     first.ca.as_mut().unwrap().not_after = now().as_second() + YEAR;

@@ -49,7 +49,7 @@ fn w_d2_a_lost_ca_is_not_replaced_without_its_own_fingerprint() {
 }
 
 /// A sealed key that cannot be restored because of the clock is not lost: no message advises to replace the
-/// CA, and nobody can.
+/// CA, and nobody can replace it.
 #[test]
 fn w_d2_a_key_that_can_be_restored_later_is_not_replaced() {
     let mut fixture = Fixture::vacant();
