@@ -180,7 +180,7 @@ impl World {
                 attestation: self.attestation.as_ref(),
                 secret: &match (self.secret.clone(), named) {
                     (Some(secret), Some(_)) => DeliverySecret::Found(Box::new(secret)),
-                    (None, Some(_)) => DeliverySecret::Missing,
+                    (None, Some(name)) => DeliverySecret::Missing(name.to_owned()),
                     (_, None) => DeliverySecret::NotNamed,
                 },
                 refusal: refusal.as_ref(),
