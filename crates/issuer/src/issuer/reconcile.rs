@@ -1,8 +1,8 @@
 //! Reconciles issuers: observes, lets [`super::decide`] decide, and carries the decision out.
 
 use super::decide::{
-    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, decide, named_secret,
-    record_ca, unsupported,
+    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, decide,
+    must_be_recorded, named_secret, record_ca, unsupported,
 };
 use super::enclave_session::EnclaveSession;
 use super::sealed_secret::SealedSecret;
@@ -50,7 +50,7 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Option<Duration>, 
         let now = now();
         let clock = context.clock.compare(now);
         match decide(&reconciliation.observed(clock), now) {
-            Decision::Ask(step) => reconciliation.ask(step, clock.trusted(now)).await?,
+            Decision::Ask(step) => reconciliation.ask(step).await?,
             Decision::Settle(plan) => {
                 let requeue = plan.requeue;
                 if reconciliation.carry_out(*plan, clock.trusted(now)).await? {
@@ -74,7 +74,7 @@ struct Reconciliation<'a> {
     attestation: Option<QuoteAttestation>,
     secret: DeliverySecret,
     refused_write: Option<RefusedWrite>,
-    /// Whether the status names a CA. The first one is recorded before anything of it is published.
+    /// Whether this reconcile recorded the CA before publishing it.
     ca_recorded: bool,
     /// Whether a sealed key may have been replaced.
     sealed_key_replaced: bool,
@@ -99,7 +99,7 @@ impl<'a> Reconciliation<'a> {
             context,
             attestations,
             secrets,
-            ca_recorded: status.ca.is_some(),
+            ca_recorded: false,
             status,
             withheld,
             session,
@@ -128,34 +128,29 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
-    async fn ask(&mut self, step: EnclaveStep, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
+    async fn ask(&mut self, step: EnclaveStep) -> Result<(), ReconcileError> {
         // What the API server refused concerned the CA of before this step.
         self.refused_write = None;
-        let generates = matches!(step, EnclaveStep::Generate(_));
-        self.session.perform(step, self.issuer, self.context).await?;
-        if generates && matches!(self.session.state, EnclaveState::Holding(..)) {
-            self.record_ca(trusted).await?;
-        }
-        Ok(())
+        Ok(self.session.perform(step, self.issuer, self.context).await?)
     }
 
-    /// Records a CA that the enclave made, also one in place of a lost one, before it is published: whatever
-    /// is lost afterwards, no other CA is made silently (`docs/conformance.md`, W-D2).
+    /// Records the CA that the enclave holds in the status, if nothing of it may be published before.
     async fn record_ca(&mut self, trusted: Option<Timestamp>) -> Result<(), ReconcileError> {
-        if let EnclaveState::Holding(_, ca) = &self.session.state {
-            let status = record_ca(&self.status, self.issuer, ca, trusted);
-            if !apply::put_status(&status, self.issuer, self.context).await? {
-                return Err(ReconcileError::CaNotRecorded);
-            }
-            self.ca_recorded = true;
+        let EnclaveState::Holding(_, ca) = &self.session.state else { return Ok(()) };
+        if self.ca_recorded || !must_be_recorded(self.issuer, &self.status, ca) {
+            return Ok(());
         }
+        let status = record_ca(&self.status, self.issuer, ca, trusted);
+        if !apply::put_status(&status, self.issuer, self.context).await? {
+            return Err(ReconcileError::CaNotRecorded);
+        }
+        self.ca_recorded = true;
         Ok(())
     }
 
     /// Carries a plan out. Returns false if the API server refused a Secret: then decide again.
     async fn carry_out(&mut self, plan: Plan, trusted: Option<Timestamp>) -> Result<bool, ReconcileError> {
-        // A reconcile that had the CA made may have ended before it recorded it.
-        if !self.ca_recorded {
+        if self.status.ca.is_none() {
             self.record_ca(trusted).await?;
         }
         if plan.seal {
@@ -165,6 +160,9 @@ impl<'a> Reconciliation<'a> {
                 return Ok(false);
             }
         }
+        // A CA in place of a lost one is recorded once it is sealed: without that a restart would lose it,
+        // too.
+        self.record_ca(trusted).await?;
         if let Some(secret) = &plan.ca_secret {
             let refused = apply::write_ca_secret(secret, self.context).await?;
             self.refused_write = refused.map(RefusedWrite::CaCertificate);

@@ -8,7 +8,7 @@ use crate::support::openssl;
 use crate::support::test_cluster::{CONTROLLER, CRASHES, ENCLAVE, TestCluster, shared};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use tcs_api::v1alpha1::CaSpec;
 use tcs_api::{SERVICE_NAMESPACE, sealed};
@@ -198,11 +198,57 @@ fn w_d2_an_ephemeral_ca_is_made_by_spec_only_and_not_replaced_unasked() {
     assert!(message.contains("tcs.intel.com/new-ca="), "{message}");
     assert_eq!(issuer.ca(), ca);
     assert_eq!(issuer.ca_secret().unwrap().data, published);
-    issuer.allow_new_ca(&ca);
-    issuer.await_reason("Ready");
-    assert_ne!(issuer.ca(), ca);
-    issues(&issuer);
+    replacement_is_recorded_before_it_is_published(&issuer, &ca);
     assert_eq!(plain.reason(), "NoSealing");
     let secrets: Vec<Secret> = cluster.list(SERVICE_NAMESPACE);
     assert!(secrets.iter().all(|secret| secret.type_.as_deref() != Some(sealed::TYPE)));
+}
+
+/// A CA in place of a lost one is published only once the status names it: if the enclave ended in between,
+/// another one would be made although somebody could know the first. Here the API server refuses the status.
+fn replacement_is_recorded_before_it_is_published(issuer: &Issuer<'_>, lost: &str) {
+    let cluster = issuer.cluster;
+    let published = issuer.ca_secret().unwrap().data;
+    let (policy, binding) = no_ca_but(lost);
+    cluster.apply(&policy);
+    cluster.apply(&binding);
+    let other = json!({"status": {"ca": {"fingerprint": "0".repeat(64)}}}).to_string();
+    let (namespace, name) = (issuer.namespace.as_str(), issuer.name.as_str());
+    let patch = ["patch", "tcsissuer", "-n", namespace, name, "--subresource=status", "--type=merge"];
+    let patch = [&patch[..], &["--dry-run=server", "-p", other.as_str()]].concat();
+    cluster.wait_until("the policy to be in force", || cluster.try_kubectl(&patch).is_err());
+    issuer.allow_new_ca(lost);
+    cluster.wait_until("the refused status", || cluster.log(CONTROLLER).contains("only-the-lost-ca"));
+    assert_eq!((issuer.ca().as_str(), issuer.reason().as_str()), (lost, "KeyLost"));
+    assert_eq!(issuer.ca_secret().unwrap().data, published, "nothing of the new CA is published");
+
+    cluster.kubectl(&["delete", "validatingadmissionpolicybinding", "only-the-lost-ca"]);
+    issuer.await_reason("Ready");
+    assert_ne!(issuer.ca(), lost);
+    assert_eq!(cluster.log(CONTROLLER).matches("CA made").count(), 2, "the first one and its replacement");
+    issues(issuer);
+}
+
+/// An admission policy and its binding that refuse every status with another CA than this one.
+fn no_ca_but(fingerprint: &str) -> (Value, Value) {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "only-the-lost-ca"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["tcs.intel.com"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                "resources": ["tcsissuers/status"],
+            }]},
+            "validations": [{
+                "expression": format!("!has(object.status.ca) || object.status.ca.fingerprint == '{fingerprint}'"),
+                "message": "only-the-lost-ca",
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "only-the-lost-ca"},
+        "spec": {"policyName": "only-the-lost-ca", "validationActions": ["Deny"]},
+    });
+    (policy, binding)
 }

@@ -69,6 +69,19 @@ pub fn was_published(status: &IssuerStatus, fingerprint: &[u8]) -> bool {
         || status.previous_cas.iter().any(|ca| ca.fingerprint == fingerprint)
 }
 
+/// Whether the CA that the enclave holds must be in the status before anything of it is published: the first
+/// one of an issuer, and one that was made in place of a lost one. Whatever is lost afterwards, no other CA
+/// is made silently (`docs/conformance.md`, W-D2).
+pub fn must_be_recorded(issuer: &Issuer, status: &IssuerStatus, ca: &CaInfo) -> bool {
+    let Some(recorded) = &status.ca else { return true };
+    recorded.fingerprint != fingerprint(ca) && allows_new_ca(issuer, &recorded.fingerprint)
+}
+
+/// Whether the annotation names the lost CA. An annotation that remains from an earlier loss allows nothing.
+pub fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
+    issuer.annotation(annotations::NEW_CA) == Some(old)
+}
+
 /// The value of the annotation that requests a renewal, cut to what the status keeps.
 pub fn requested_renewal(issuer: &Issuer) -> Option<String> {
     issuer.annotation(annotations::RENEW).map(|value| value.chars().take(MAX_ANNOTATION).collect())

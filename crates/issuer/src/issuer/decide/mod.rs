@@ -20,7 +20,7 @@ mod sealed_key;
 mod self_signed;
 
 pub use attestation::{merge_conditions, named_secret};
-pub use ca_record::{fingerprint, record_ca, was_published};
+pub use ca_record::{fingerprint, must_be_recorded, record_ca, was_published};
 pub use observed::{DeliverySecret, EnclaveState, NextCa, Observed, RefusedWrite};
 pub use plan::{About, AttestationStep, Decision, EnclaveStep, EventNote, Plan};
 pub use sealed_key::SealedKey;

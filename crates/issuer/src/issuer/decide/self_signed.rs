@@ -1,5 +1,6 @@
 //! Self-signed issuers whose CA key the enclave does not hold: when a CA is made.
 
+use super::ca_record::allows_new_ca;
 use super::clock::{CLOCK_RETRY, retry_after, waits_for_clock};
 use super::plan::{Decision, EnclaveStep, Plan};
 use super::planner::Planner;
@@ -68,11 +69,6 @@ fn after_loss(planner: &Planner<'_>, old: &str) -> String {
 /// Whether this is a reason of an issuer that waits for its CA to be made.
 pub fn is_waiting(reason: &str) -> bool {
     [reasons::NO_SEALING, reasons::CA_REFUSED, reasons::CLOCK_UNVERIFIED].contains(&reason)
-}
-
-/// Whether the annotation names the lost CA. An annotation that remains from an earlier loss allows nothing.
-fn allows_new_ca(issuer: &Issuer, old: &str) -> bool {
-    issuer.annotation(annotations::NEW_CA) == Some(old)
 }
 
 /// The CA that the spec describes.
