@@ -61,7 +61,7 @@ fn the_programs_hold_no_code_of_the_simulator() {
 #[test]
 fn without_the_feature_no_word_about_accepting_a_simulated_root() {
     for program in programs() {
-        assert!(holds(&program, "this build trusts Intel's only"));
+        assert!(holds(&program, "this build trusts only Intel's root"));
         assert!(!holds(&program, "+simulation"));
     }
 }

@@ -100,7 +100,7 @@ fn what_two_readers_could_read_differently_is_refused_by_name() {
 fn errors_name_line_and_label() {
     let said = |text: &str| one(text.as_bytes(), LABEL).err().unwrap().to_string();
     assert!(said(&format!("a\nb\nx{}", block(LABEL))).contains("line 3"));
-    assert!(said(&block("PUBLIC KEY")).contains("\"PUBLIC KEY\", and \"CERTIFICATE REQUEST\" is expected"));
+    assert!(said(&block("PUBLIC KEY")).contains("\"PUBLIC KEY\", but \"CERTIFICATE REQUEST\" is expected"));
     assert!(said(&format!("\n-----BEGIN {LABEL}-----\nAQI=\n")).contains("line 2"));
 }
 
