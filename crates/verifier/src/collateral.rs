@@ -21,9 +21,9 @@ pub const MAX_COLLATERAL: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Collateral {
     pub(crate) parts: QuoteCollateralV3,
-    /// Levels in the order of [`tcb_info::sort`].
+    /// Levels in the order in which Intel's library tries them.
     pub(crate) tcb_info: TcbInfo,
-    /// [`tcb_info::fault`], which is computed once.
+    /// Why the form of the TCB info is refused, computed once.
     tcb_info_fault: Option<&'static str>,
     pub(crate) qe_identity: QeIdentity,
     pub(crate) root_crl_number: u32,
@@ -57,7 +57,7 @@ impl Collateral {
             serde_json::from_str(&parts.tcb_info).map_err(|error| malformed("TCB info", &error))?;
         let qe_identity: QeIdentity =
             serde_json::from_str(&parts.qe_identity).map_err(|error| malformed("QE identity", &error))?;
-        tcb_info::sort(&mut tcb_info);
+        let tcb_info_fault = tcb_info::sort_and_check(&mut tcb_info);
         let root_crl = read_crl("the root CA's CRL", &parts.root_ca_crl)?;
         let pck_crl = read_crl("the PCK CA's CRL", &parts.pck_crl)?;
         let chain = |text: &str| read_chain_of::<2>(text.as_bytes()).map_err(Error::CollateralMalformed);
@@ -73,7 +73,7 @@ impl Collateral {
             pck_crl_validity: pck_crl.validity,
             root_crl_number: root_crl.number,
             pck_crl_number: pck_crl.number,
-            tcb_info_fault: tcb_info::fault(&tcb_info),
+            tcb_info_fault,
             tcb_info_chain: chain(&parts.tcb_info_issuer_chain)?,
             qe_identity_chain: if same_signer { None } else { Some(chain(&parts.qe_identity_issuer_chain)?) },
             pck_crl_chain: chain(&parts.pck_crl_issuer_chain)?,

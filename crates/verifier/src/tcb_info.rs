@@ -2,9 +2,15 @@
 
 use dcap_qvl::TcbInfo;
 
+/// Sorts the TCB levels, and returns why the form of the TCB info is refused, if it is.
+pub fn sort_and_check(tcb_info: &mut TcbInfo) -> Option<&'static str> {
+    sort(tcb_info);
+    fault(tcb_info)
+}
+
 /// Sorts the TCB levels in the order in which Intel's library tries them: SGX components, PCESVN, TDX
 /// components, the highest first.
-pub fn sort(tcb_info: &mut TcbInfo) {
+fn sort(tcb_info: &mut TcbInfo) {
     let is_tdx = is_tdx(tcb_info);
     tcb_info.tcb_levels.sort_by(|one, other| {
         let (one, other) = (&one.tcb, &other.tcb);
@@ -18,7 +24,7 @@ pub fn sort(tcb_info: &mut TcbInfo) {
 /// listed twice (Q3). The rules are in `docs/conformance.md`.
 ///
 /// The levels must be sorted, so that equal levels are neighbours.
-pub fn fault(tcb_info: &TcbInfo) -> Option<&'static str> {
+fn fault(tcb_info: &TcbInfo) -> Option<&'static str> {
     if tcb_info.version != 3 {
         return Some("TCB info of another version than 3");
     }

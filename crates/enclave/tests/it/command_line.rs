@@ -12,7 +12,7 @@ fn the_platform_is_never_guessed() {
     let (status, said) = run(&["--listen", "127.0.0.1:0"]);
     assert_eq!((status, said.contains("--platform")), (Some(2), true), "{said}");
     let (status, said) = run(&["--listen", "127.0.0.1:0", "--platform", "sgx"]);
-    assert_eq!((status, said.contains("`sgx` is not known")), (Some(2), true), "{said}");
+    assert_eq!((status, said.contains("`sgx` is unknown")), (Some(2), true), "{said}");
     let (status, said) = run(&["--listen", "127.0.0.1:0", "--platform", "simulation"]);
     let expected = if cfg!(feature = "simulation") { "--platform-dir" } else { "is not in this build" };
     assert_eq!((status, said.contains(expected)), (Some(2), true), "{said}");

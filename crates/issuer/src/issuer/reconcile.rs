@@ -217,8 +217,10 @@ async fn read_delivery(
         return Ok(DeliverySecret::NotNamed);
     };
     if name.is_empty() {
-        return Ok(DeliverySecret::Missing);
+        return Ok(DeliverySecret::Missing(String::new()));
     }
-    let secret = secrets.get_opt(name).await?.map(Guarded::read).transpose()?;
-    Ok(secret.map_or(DeliverySecret::Missing, |secret| DeliverySecret::Found(Box::new(secret))))
+    Ok(match secrets.get_opt(name).await?.map(Guarded::read).transpose()? {
+        Some(secret) => DeliverySecret::Found(Box::new(secret)),
+        None => DeliverySecret::Missing(name.to_owned()),
+    })
 }

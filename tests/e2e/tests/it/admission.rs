@@ -1,16 +1,21 @@
 //! The service serves only while the admission policies that limit it are in force.
 
-use crate::bed::{Bed, Issuer, SOON, http_get, issuer_object, unique};
-use crate::signing::{Csr, request};
+use crate::support::csr::Csr;
+use crate::support::http;
+use crate::support::issuer::Issuer;
+use crate::support::objects::issuer_object;
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE, MANIFEST, TestCluster};
+use crate::support::wait::unique;
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use tcs_testkit::process::wait_for;
+use tcs_api::v1alpha1::IssuerStatus;
 
 const REASON: &str = "AdmissionPolicyNotEnforced";
 const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";
 const POLICY: &str = "validatingadmissionpolicy";
 const BINDING: &str = "validatingadmissionpolicybinding";
 
-/// A way to weaken a policy, and what the service has to say about it.
+/// A way to weaken a policy, and what the service says about it.
 struct Case {
     object: [&'static str; 2],
     /// A JSON Patch of the object; `None` deletes it.
@@ -18,186 +23,196 @@ struct Case {
     says: &'static str,
 }
 
-fn cases() -> Vec<Case> {
-    let secrets = "tcs-issuer-secrets";
-    let patch =
-        |op: &str, path: &str, value: Value| Some(json!([{ "op": op, "path": path, "value": value }]));
-    let narrowed = json!({ "namespaceSelector": { "matchLabels": { "nowhere": "" } } });
-    vec![
-        Case {
-            object: [POLICY, secrets],
-            patch: None,
-            says: "ValidatingAdmissionPolicy tcs-issuer-secrets is missing",
-        },
-        Case {
-            object: [BINDING, secrets],
-            patch: None,
-            says: "ValidatingAdmissionPolicyBinding tcs-issuer-secrets is missing",
-        },
-        Case {
-            object: [BINDING, secrets],
-            patch: patch("replace", "/spec/validationActions", json!(["Audit"])),
-            says: "spec.validationActions[0] should be `\"Deny\"` and is `\"Audit\"`",
-        },
-        Case {
-            object: [POLICY, secrets],
-            patch: patch("replace", "/spec/failurePolicy", json!("Ignore")),
-            says: "spec.failurePolicy should be `\"Fail\"` and is `\"Ignore\"`",
-        },
-        Case {
-            object: [POLICY, secrets],
-            patch: patch("replace", "/spec/matchConditions/0/expression", json!("false")),
-            says: "spec.matchConditions[0].expression",
-        },
-        Case {
-            object: [POLICY, secrets],
-            patch: patch("add", "/spec/matchConditions/-", json!({ "name": "never", "expression": "false" })),
-            says: "spec.matchConditions[1] should be absent",
-        },
-        Case {
-            object: [POLICY, secrets],
-            patch: patch("replace", "/spec/validations/3/expression", json!("true")),
-            says: "spec.validations[3].expression",
-        },
-        Case {
-            object: [POLICY, secrets],
-            patch: patch("replace", "/spec/variables/2/expression", json!("true")),
-            says: "spec.variables[2].expression",
-        },
-        Case {
-            object: [BINDING, secrets],
-            patch: patch("add", "/spec/matchResources", narrowed),
-            says: "spec.matchResources should be absent",
-        },
-        Case {
-            object: [POLICY, "tcs-issuer-tokens"],
-            patch: patch("replace", "/spec/validations/0/expression", json!("true")),
-            says: "ValidatingAdmissionPolicy tcs-issuer-tokens was changed",
-        },
-        Case {
-            object: [BINDING, "tcs-issuer-sealed-keys"],
-            patch: None,
-            says: "ValidatingAdmissionPolicyBinding tcs-issuer-sealed-keys is missing",
-        },
-    ]
-}
-
 impl Case {
-    fn break_it(&self, bed: &Bed) {
+    fn break_it(&self, cluster: &TestCluster) {
         match &self.patch {
-            None => bed.kubectl(&[&["delete"], &self.object[..]].concat()),
-            Some(patch) => bed.kubectl(
-                &[&["patch"], &self.object[..], &["--type=json", "-p", &patch.to_string()]].concat(),
-            ),
+            None => cluster.kubectl(&[&["delete"], &self.object[..]].concat()),
+            Some(patch) => {
+                let options = ["--type=json", "-p", &patch.to_string()];
+                cluster.kubectl(&[&["patch"], &self.object[..], &options].concat())
+            }
         };
     }
 }
 
-/// Runs the commands that a message names, as an administrator does who reads it.
-fn follow(bed: &Bed, message: &str) {
+fn cases() -> Vec<Case> {
+    let secrets = "tcs-issuer-secrets";
+    let deleted = |kind, name, says| Case { object: [kind, name], patch: None, says };
+    let patched = |kind, name, op: &str, path: &str, value: Value, says| {
+        let patch = json!([{ "op": op, "path": path, "value": value }]);
+        Case { object: [kind, name], patch: Some(patch), says }
+    };
+    let policy = |op, path, value, says| patched(POLICY, secrets, op, path, value, says);
+    let binding = |op, path, value, says| patched(BINDING, secrets, op, path, value, says);
+    let never = json!({ "name": "never", "expression": "false" });
+    let narrowed = json!({ "namespaceSelector": { "matchLabels": { "nowhere": "" } } });
+    vec![
+        deleted(POLICY, secrets, "ValidatingAdmissionPolicy tcs-issuer-secrets is missing"),
+        deleted(BINDING, secrets, "ValidatingAdmissionPolicyBinding tcs-issuer-secrets is missing"),
+        deleted(
+            BINDING,
+            "tcs-issuer-sealed-keys",
+            "ValidatingAdmissionPolicyBinding tcs-issuer-sealed-keys is missing",
+        ),
+        binding(
+            "replace",
+            "/spec/validationActions",
+            json!(["Audit"]),
+            "spec.validationActions[0] should be `\"Deny\"` and is `\"Audit\"`",
+        ),
+        policy(
+            "replace",
+            "/spec/failurePolicy",
+            json!("Ignore"),
+            "spec.failurePolicy should be `\"Fail\"` and is `\"Ignore\"`",
+        ),
+        policy(
+            "replace",
+            "/spec/matchConditions/0/expression",
+            json!("false"),
+            "spec.matchConditions[0].expression",
+        ),
+        policy("add", "/spec/matchConditions/-", never, "spec.matchConditions[1] should be absent"),
+        policy("replace", "/spec/validations/3/expression", json!("true"), "spec.validations[3].expression"),
+        policy("replace", "/spec/variables/2/expression", json!("true"), "spec.variables[2].expression"),
+        binding("add", "/spec/matchResources", narrowed, "spec.matchResources should be absent"),
+        patched(
+            POLICY,
+            "tcs-issuer-tokens",
+            "replace",
+            "/spec/validations/0/expression",
+            json!("true"),
+            "ValidatingAdmissionPolicy tcs-issuer-tokens was changed",
+        ),
+    ]
+}
+
+/// Runs the commands that a message names, as an administrator who reads it does.
+fn follow(cluster: &TestCluster, message: &str) {
     let commands = message.match_indices("kubectl ").map(|(at, _)| &message[at..]);
     for command in commands {
         let end = command.find(". ").unwrap_or(command.len());
         let words: Vec<&str> = command[..end].split_whitespace().skip(1).collect();
-        bed.kubectl(&words);
+        cluster.kubectl(&words);
     }
 }
 
-fn readyz(bed: &Bed) -> String {
-    bed.node.address(":8081").and_then(|address| http_get(&address, "/readyz")).unwrap_or_default()
+fn readyz(cluster: &TestCluster) -> String {
+    cluster.node.address(":8081").and_then(|address| http::get(&address, "/readyz")).unwrap_or_default()
 }
 
-fn metric(bed: &Bed) -> String {
-    let text = http_get(&bed.node.address(":8080").unwrap(), "/metrics").unwrap();
-    text.lines().find(|line| line.starts_with("tcs_admission_policies_ok ")).unwrap_or_default().to_owned()
+fn metric(cluster: &TestCluster) -> String {
+    let metrics = cluster.metrics().unwrap();
+    metrics.lines().find(|line| line.starts_with("tcs_admission_policies_ok ")).unwrap_or_default().to_owned()
 }
 
-/// What must not change while nothing is served.
-fn recorded(issuer: &Issuer<'_>) -> Value {
-    let mut status = issuer.object()["status"].clone();
-    status.as_object_mut().unwrap().remove("conditions");
-    status
+/// The status without its conditions, which must not change while nothing is served.
+fn recorded(issuer: &Issuer<'_>) -> IssuerStatus {
+    IssuerStatus { conditions: Vec::new(), ..issuer.status() }
+}
+
+/// A ready issuer and one that waits for its key, with what must not change while nothing is served.
+struct Fixture<'a> {
+    ready: Issuer<'a>,
+    waiting: Issuer<'a>,
+    recorded: [IssuerStatus; 2],
+    attestation: Option<String>,
+}
+
+impl<'a> Fixture<'a> {
+    fn new(cluster: &'a TestCluster) -> Self {
+        let ready = Issuer::self_signed_of_cluster(cluster, "guarded");
+        ready.await_reason("Ready");
+        let waiting = Issuer::delivered(cluster, "waiting");
+        waiting.await_reason("AwaitingKey");
+        let attestation = waiting.await_attestation().uid();
+        let recorded = [recorded(&ready), recorded(&waiting)];
+        Self { ready, waiting, recorded, attestation }
+    }
+
+    fn assert_unchanged(&self, what: &str) {
+        assert_eq!([recorded(&self.ready), recorded(&self.waiting)], self.recorded, "{what}");
+        assert_eq!(self.waiting.attestation().unwrap().uid(), self.attestation, "{what}");
+    }
+
+    /// The conditions, the probe and the metric say what is wrong; the message of the condition.
+    fn await_message(&self, what: &str) -> String {
+        let message = self.ready.await_reason(REASON);
+        assert!(message.contains(what) && message.contains(APPLY), "{what}: {message}");
+        assert!(!self.ready.is_ready(), "{what}");
+        assert!(self.waiting.await_reason(REASON).contains(what), "{what}");
+        let probe = readyz(self.ready.cluster);
+        assert!(probe.contains(" 503 ") && probe.contains(what) && probe.contains(APPLY), "{what}: {probe}");
+        assert_eq!(metric(self.ready.cluster), "tcs_admission_policies_ok 0", "{what}");
+        message
+    }
+
+    fn await_service(&self, what: &str) {
+        self.ready.await_reason("Ready");
+        self.waiting.await_reason("AwaitingKey");
+        self.ready.cluster.await_controller();
+        assert_eq!(metric(self.ready.cluster), "tcs_admission_policies_ok 1", "{what}");
+        self.assert_unchanged(what);
+    }
 }
 
 #[test]
 fn review_l9_nothing_is_served_without_the_admission_policies_and_all_again_with_them() {
-    let bed = Bed::new();
-    let ready = bed.cluster_issuer("guarded", &json!({ "secretName": "guarded-ca", "selfSign": true }));
-    ready.wait_reason("Ready");
-    let waiting = bed.issuer("waiting");
-    waiting.wait_reason("AwaitingKey");
-    waiting.wait_attestation();
-    let before = [recorded(&ready), recorded(&waiting)];
-    let attestation = waiting.attestation().unwrap()["metadata"]["uid"].clone();
-    let controller = bed.node.pid("tcs-issuer");
-    assert_eq!(metric(&bed), "tcs_admission_policies_ok 1");
-
+    let cluster = TestCluster::new();
+    let fixture = Fixture::new(&cluster);
+    let controller = cluster.node.pid(CONTROLLER);
+    assert_eq!(metric(&cluster), "tcs_admission_policies_ok 1");
     for case in cases() {
         let what = case.says;
-        case.break_it(&bed);
-        let message = ready.wait_reason(REASON);
-        assert!(message.contains(what) && message.contains(APPLY), "{what}: {message}");
-        assert_eq!(ready.readiness().0, "False");
-        assert!(waiting.wait_reason(REASON).contains(what), "{what}");
-        let probe = readyz(&bed);
-        assert!(probe.contains(" 503 ") && probe.contains(what) && probe.contains(APPLY), "{what}: {probe}");
-        assert_eq!(metric(&bed), "tcs_admission_policies_ok 0", "{what}");
-
-        // Nothing is signed, nothing is written, no offer is made.
-        let csr = Csr::create(&bed, &ready.signer(), &request(&bed, &[]), &json!({})).approve();
-        csr.event_says(REASON, what);
-        csr.untouched();
-        let mut object = issuer_object(&waiting.namespace, &unique("late"));
-        object["spec"]["selfSign"] = json!(true);
-        bed.apply(&object);
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        let late = Issuer { bed: &bed, namespace: waiting.namespace.clone(), name };
-        late.wait_reason(REASON);
-        assert_eq!(late.ca_secret(), Value::Null, "{what}");
-        assert_eq!([recorded(&ready), recorded(&waiting)], before, "{what}");
-        assert_eq!(waiting.attestation().unwrap()["metadata"]["uid"], attestation, "{what}");
+        case.break_it(&cluster);
+        let message = fixture.await_message(what);
+        // Nothing is signed, nothing is written, and no offer is made.
+        let csr = Csr::approved(&fixture.ready);
+        csr.await_event_with(REASON, what);
+        csr.assert_untouched();
+        let mut object = issuer_object(&fixture.waiting.namespace, &unique("late"));
+        object.spec.self_sign = true;
+        let late = Issuer::create(&cluster, &object);
+        late.await_reason(REASON);
+        assert_eq!(late.ca_secret(), None, "{what}");
+        fixture.assert_unchanged(what);
 
         // The commands that the message names mend it, without a restart.
-        follow(&bed, &message);
+        follow(&cluster, &message);
         csr.certificate();
-        late.wait_reason("Ready");
-        ready.wait_reason("Ready");
-        waiting.wait_reason("AwaitingKey");
-        wait_for(SOON, "the controller to be ready", || Ok(bed.ready().then_some(()))).unwrap();
-        assert_eq!(metric(&bed), "tcs_admission_policies_ok 1", "{what}");
-        assert_eq!([recorded(&ready), recorded(&waiting)], before, "{what}");
+        late.await_reason("Ready");
+        fixture.await_service(what);
     }
-    assert_eq!(bed.node.pid("tcs-issuer"), controller, "it was not restarted");
+    assert_eq!(cluster.node.pid(CONTROLLER), controller, "it was not restarted");
 }
 
-/// A controller that starts while a policy is missing serves nobody, and forgets nobody.
+/// A controller that starts while a policy is missing serves no issuer and deletes nothing.
 #[test]
 fn review_l9_a_controller_that_starts_without_the_policies_waits_for_them() {
-    let bed = Bed::new();
-    let issuer = bed.cluster_issuer("restarted", &json!({ "secretName": "restarted-ca", "selfSign": true }));
-    issuer.wait_reason("Ready");
+    let cluster = TestCluster::new();
+    let issuer = Issuer::self_signed_of_cluster(&cluster, "restarted");
+    issuer.await_reason("Ready");
     let before = recorded(&issuer);
-    let sealed = issuer.sealed_secret();
-    let gone = bed.issuer("gone");
-    gone.wait_attestation();
-    bed.kubectl(&["delete", POLICY, "tcs-issuer-secrets"]);
-    issuer.wait_reason(REASON);
-    bed.crash("tcs-issuer");
-    bed.crash("tcs-enclave");
-    wait_for(SOON, "the new controller to say what is missing", || {
-        Ok(readyz(&bed).contains("tcs-issuer-secrets is missing").then_some(()))
-    })
-    .unwrap();
-    // The sweep waits, too.
-    gone.kubectl(&["delete"], &[]);
-    let csr = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
-    csr.event(REASON);
-    assert!(gone.attestation().is_some(), "nothing is deleted either");
-    assert!(bed.try_get(&["secret", "-n", "tcs-issuer", &sealed]).is_some());
+    let sealed = issuer.await_sealed_secret().name_any();
+    let deleted = Issuer::delivered(&cluster, "deleted");
+    deleted.await_attestation();
+    cluster.kubectl(&["delete", POLICY, "tcs-issuer-secrets"]);
+    issuer.await_reason(REASON);
+    cluster.crash(CONTROLLER);
+    cluster.crash(ENCLAVE);
+    cluster.wait_until("the new controller to say what is missing", || {
+        readyz(&cluster).contains("tcs-issuer-secrets is missing")
+    });
+    // Garbage collection waits, too.
+    deleted.delete();
+    let csr = Csr::approved(&issuer);
+    csr.await_event(REASON);
+    assert!(deleted.attestation().is_some(), "nothing is deleted either");
+    assert!(cluster.service_secret(&sealed).is_some());
 
-    bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);
+    cluster.kubectl(&["apply", "-f", MANIFEST]);
     csr.certificate();
-    issuer.wait_reason("Ready");
+    issuer.await_reason("Ready");
     assert_eq!(recorded(&issuer), before);
-    wait_for(SOON, "the sweep", || Ok(gone.attestation().is_none().then_some(()))).unwrap();
+    deleted.await_no_attestation();
 }

@@ -1,154 +1,138 @@
-//! Crashes of the enclave, the controller and both at every step (acceptance 3.3 of the certificate core). A stack of its own.
+//! Crashes of the enclave, the controller and both at every step. Each test has a cluster of its own.
 
-use crate::bed::{Bed, Issuer, SOON, decode, issuer_object, unique};
-use crate::self_signed::self_signed;
-use crate::signing::{Csr, request};
-use serde_json::{Value, json};
+use crate::support::ca::Ca;
+use crate::support::csr::Csr;
+use crate::support::issuer::Issuer;
+use crate::support::objects::{issuer_object, new_key_at_renewal};
+use crate::support::test_cluster::{CONTROLLER, CRASHES, ENCLAVE, TestCluster};
+use crate::support::wait::{DEADLINE, unique};
+use k8s_openapi::ByteString;
+use kube::ResourceExt as _;
 use std::path::PathBuf;
+use tcs_api::labels::ISSUER_UID;
 use tcs_testkit::process::wait_for;
 
-const CRASHES: [&[&str]; 3] = [&["tcs-enclave"], &["tcs-issuer"], &["tcs-enclave", "tcs-issuer"]];
-
+/// A step of the making of a CA, and how it is seen that it was reached.
 type Step = (&'static str, fn(&Issuer<'_>) -> bool);
 
-/// What can be seen of a CA that is being made, one after the other.
 const STEPS: [Step; 4] = [
-    ("asked for", |_| true),
-    ("known", |issuer| issuer.fingerprint().is_some()),
-    ("sealed", |issuer| issuer.bed.try_get(&["secret", "-n", "tcs-issuer", &sealed_name(issuer)]).is_some()),
-    ("published", |issuer| !issuer.ca_secret().is_null()),
+    ("requested", |_| true),
+    ("in the status", |issuer| issuer.fingerprint().is_some()),
+    ("sealed", |issuer| issuer.cluster.service_secret(&issuer.sealed_secret_name()).is_some()),
+    ("published", |issuer| issuer.ca_secret().is_some()),
 ];
 
-fn sealed_name(issuer: &Issuer<'_>) -> String {
-    format!("tcs-sealed-{}", issuer.object()["metadata"]["uid"].as_str().unwrap())
-}
-
-/// Has a certificate issued, if the key is not lost; what else may be true is only passing.
-fn issue(issuer: &Issuer<'_>) -> Option<PathBuf> {
-    let bed = issuer.bed;
-    let csr = Csr::create(bed, &issuer.signer(), &request(bed, &[]), &json!({})).approve();
-    let certificate = wait_for(SOON, "a certificate, or a key that is lost", || {
-        if let Some(certificate) = csr.status()["certificate"].as_str() {
-            return Ok(Some(Some(decode(certificate))));
-        }
-        Ok((issuer.readiness().1 == "KeyLost").then_some(None))
-    });
-    let certificate = certificate.unwrap_or_else(|error| {
-        panic!("{error:#}; {:?}\n{}", issuer.readiness(), bed.log("tcs-issuer"));
-    })?;
-    let path = bed.dir.join(unique("leaf"));
-    std::fs::write(&path, certificate).unwrap();
-    Some(path)
-}
-
-fn allow_new_ca(issuer: &Issuer<'_>, old: &str) {
-    issuer.kubectl(&["annotate", "--overwrite"], &[&format!("tcs.intel.com/new-ca={old}")]);
+/// Has a certificate issued, unless the key is lost. Every other state passes.
+fn issue_unless_lost(issuer: &Issuer<'_>) -> Option<PathBuf> {
+    let csr = Csr::approved(issuer);
+    let certificate =
+        issuer.cluster.wait_for("a certificate, or a key that is lost", || match csr.status().certificate {
+            Some(ByteString(certificate)) => Some(Some(certificate)),
+            None => (issuer.reason() == "KeyLost").then_some(None),
+        });
+    Some(issuer.cluster.new_file("leaf", certificate?))
 }
 
 #[test]
 fn w_d2_no_crash_at_any_step_changes_a_ca_that_somebody_could_know() {
-    let bed = Bed::new();
-    for (step, reached) in STEPS {
+    let cluster = TestCluster::new();
+    for (step, is_reached) in STEPS {
         for crash in CRASHES {
-            let issuer = self_signed(&bed, &unique("crashed"), &Value::Null);
+            let issuer = Issuer::self_signed(&cluster, &unique("crashed"), None);
             let what = format!("{step}, then {crash:?} ends");
-            wait_for(SOON, &what, || Ok(reached(&issuer).then_some(()))).unwrap();
-            let known = issuer.fingerprint();
+            cluster.wait_until(&what, || is_reached(&issuer));
+            let before = issuer.fingerprint();
             for container in crash {
-                bed.crash(container);
+                cluster.crash(container);
             }
-            let leaf = issue(&issuer);
-            let now = issuer.fingerprint().expect("it is known before it signs");
-            assert!(known.is_none_or(|known| known == now), "{what}");
+            let leaf = issue_unless_lost(&issuer);
+            let now = issuer.ca();
+            assert!(before.is_none_or(|before| before == now), "{what}");
             let leaf = leaf.unwrap_or_else(|| {
-                // The enclave ended before its key was kept. It is said, and there is a way out.
-                let kept = ["sealed", "published"].contains(&step);
-                assert!(crash.contains(&"tcs-enclave") && !kept, "{what}");
-                allow_new_ca(&issuer, &now);
-                issuer.wait_reason("Ready");
-                assert_ne!(issuer.fingerprint().unwrap(), now, "{what}");
-                issue(&issuer).unwrap()
+                // The enclave ended before its key was sealed. The issuer says so, and a new CA can be
+                // allowed.
+                let is_sealed = ["sealed", "published"].contains(&step);
+                assert!(crash.contains(&ENCLAVE) && !is_sealed, "{what}");
+                issuer.allow_new_ca(&now);
+                issuer.await_reason("Ready");
+                assert_ne!(issuer.ca(), now, "{what}");
+                issue_unless_lost(&issuer).unwrap()
             });
             issuer.accepts(&[&leaf]);
-            issuer.kubectl(&["delete"], &["--wait=true"]);
+            issuer.delete();
         }
     }
 }
 
 #[test]
 fn no_crash_in_a_renewal_takes_the_old_anchor_away_or_renews_twice() {
-    let bed = Bed::new();
-    let other = |issuer: &Issuer<'_>, first: &str| issuer.fingerprint().is_some_and(|now| now != first);
-    for waits in [false, true] {
+    let cluster = TestCluster::new();
+    for waits_for_the_new_ca in [false, true] {
         for crash in CRASHES {
-            let what = format!("{waits}, then {crash:?} ends");
-            let issuer = self_signed(&bed, &unique("renewed"), &json!({"rotationPolicy": "Always"}));
-            issuer.wait_reason("Ready");
-            let (first, before) = (issuer.fingerprint().unwrap(), issue(&issuer).unwrap());
-            issuer.kubectl(&["annotate", "--overwrite"], &["tcs.intel.com/renew=now"]);
-            if waits {
-                wait_for(SOON, "another CA", || Ok(other(&issuer, &first).then_some(()))).unwrap();
-            }
-            for container in crash {
-                bed.crash(container);
-            }
-            wait_for(SOON, "the renewal", || {
-                let status = issuer.object()["status"].clone();
-                Ok((status["handledRenewal"] == "now" && issuer.readiness().1 == "Ready").then_some(()))
-            })
-            .unwrap_or_else(|error| panic!("{what}: {error:#}; {:?}", issuer.readiness()));
-            let second = issuer.fingerprint().unwrap();
-            let after = issue(&issuer).expect(&what);
-            assert_ne!(first, second, "{what}");
-            issuer.accepts(&[&before, &after]);
-            for container in ["tcs-enclave", "tcs-issuer"] {
-                bed.crash(container);
-            }
-            let last = issue(&issuer).expect(&what);
-            assert_eq!(issuer.fingerprint().unwrap(), second, "{what}: renewed once");
-            issuer.accepts(&[&before, &after, &last]);
-            issuer.kubectl(&["delete"], &["--wait=true"]);
+            let what = format!("after the new CA: {waits_for_the_new_ca}; then {crash:?} ends");
+            crash_in_a_renewal(&cluster, waits_for_the_new_ca, crash, &what);
         }
     }
 }
 
-/// The original kept its keys by namespace and name, and never noticed that the issuer was another one.
+fn crash_in_a_renewal(cluster: &TestCluster, waits_for_the_new_ca: bool, crash: &[&str], what: &str) {
+    let issuer = Issuer::self_signed(cluster, &unique("renewed"), Some(new_key_at_renewal()));
+    issuer.await_reason("Ready");
+    let (first, before) = (issuer.ca(), issue_unless_lost(&issuer).unwrap());
+    issuer.renew("now");
+    if waits_for_the_new_ca {
+        issuer.await_ca_other_than(&first);
+    }
+    for container in crash {
+        cluster.crash(container);
+    }
+    cluster.wait_until(&format!("the renewal, {what}"), || {
+        issuer.status().handled_renewal.as_deref() == Some("now") && issuer.reason() == "Ready"
+    });
+    let second = issuer.ca();
+    let after = issue_unless_lost(&issuer).expect(what);
+    assert_ne!(first, second, "{what}");
+    issuer.accepts(&[&before, &after]);
+    for container in [ENCLAVE, CONTROLLER] {
+        cluster.crash(container);
+    }
+    let last = issue_unless_lost(&issuer).expect(what);
+    assert_eq!(issuer.ca(), second, "{what}: it is renewed once");
+    issuer.accepts(&[&before, &after, &last]);
+    issuer.delete();
+}
+
+/// The original stored its keys by namespace and name, and never noticed that the issuer was another one.
 #[test]
 fn w_r5_an_issuer_made_anew_while_the_service_is_down_inherits_no_key() {
-    let bed = Bed::new();
-    let own = self_signed(&bed, "own", &Value::Null);
-    own.wait_reason("Ready");
-    let delivered = bed.issuer("delivered");
-    delivered.deliver_until_ready(&bed.p256_ca());
-    let (old, sealed) = (own.fingerprint().unwrap(), [own.sealed_secret(), delivered.sealed_secret()]);
-    bed.kubectl(&["delete", "deployment", "-n", "tcs-issuer", "tcs-issuer"]);
-    wait_for(SOON, "the service to end", || {
-        Ok((bed.node.pid("tcs-issuer").is_none() && bed.node.pid("tcs-enclave").is_none()).then_some(()))
-    })
-    .unwrap();
+    let cluster = TestCluster::new();
+    let own = Issuer::self_signed(&cluster, "own", None);
+    own.await_reason("Ready");
+    let delivered = Issuer::delivered(&cluster, "delivered");
+    delivered.deliver_until_ready(&Ca::p256(&cluster));
+    let old = own.ca();
+    let sealed = [&own, &delivered].map(|issuer| issuer.await_sealed_secret().name_any());
+    cluster.stop_service();
     for issuer in [&own, &delivered] {
-        issuer.kubectl(&["delete"], &["--wait=true"]);
+        issuer.delete();
         let mut object = issuer_object(&issuer.namespace, &issuer.name);
-        object["spec"]["selfSign"] = json!(issuer.name == "own");
-        bed.apply(&object);
+        object.spec.self_sign = issuer.name == "own";
+        cluster.apply(&object);
     }
-    bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);
-    // The garbage collector of a cluster that has just begun takes its time with the old issuer's Secret, which is not ours to take.
-    wait_for(SOON + SOON, "the old certificate to go", || {
-        let published = own.ca_secret();
-        let of = &published["metadata"]["labels"]["tcs.intel.com/issuer-uid"];
-        Ok((*of == own.object()["metadata"]["uid"]).then_some(()))
+    cluster.start_service();
+    // The garbage collector of a new cluster takes its time with the Secret of the old issuer, which the
+    // service may not delete.
+    wait_for(DEADLINE + DEADLINE, "the old certificate to go", || {
+        let secret = own.ca_secret();
+        Ok(secret.filter(|secret| secret.labels().get(ISSUER_UID) == Some(&own.uid())))
     })
     .unwrap();
-    own.wait_reason("Ready");
-    assert_ne!(own.fingerprint().unwrap(), old);
-    delivered.wait_reason("AwaitingKey");
-    assert!(delivered.fingerprint().is_none());
+    own.await_reason("Ready");
+    assert_ne!(own.ca(), old);
+    delivered.await_reason("AwaitingKey");
+    assert_eq!(delivered.fingerprint(), None);
     for name in &sealed {
-        wait_for(SOON, "the old keys to go", || {
-            Ok(bed.try_get(&["secret", "-n", "tcs-issuer", name]).is_none().then_some(()))
-        })
-        .unwrap();
+        cluster.wait_until("the old keys to go", || cluster.service_secret(name).is_none());
     }
-    own.accepts(&[&issue(&own).unwrap()]);
+    own.accepts(&[&issue_unless_lost(&own).unwrap()]);
 }

@@ -5,12 +5,11 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    reason = "a test may fail by panicking, and clippy's own exemption does not reach functions that tests share"
+    reason = "a test may fail by panicking, and clippy does not exempt functions that tests share"
 )]
 
 mod admission;
-mod bed;
-mod cluster;
+mod by_clock;
 mod cluster_issuers;
 mod crashes;
 mod crds;
@@ -21,11 +20,10 @@ mod lifecycle;
 mod policy;
 mod rbac;
 mod renewal;
-mod renewal_by_clock;
 mod restart;
 mod sealed_names;
 mod self_signed;
 mod signing;
 mod sub_ca;
+mod support;
 mod unreadable;
-mod wrong_clock;

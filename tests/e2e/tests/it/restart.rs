@@ -1,127 +1,163 @@
-//! Restarts at every step (acceptance 1.6). These tests disturb everything, so they have a stack of their own.
+//! Restarts of controller and enclave while a key is delivered and afterwards. These tests disturb others, so
+//! they share a cluster of their own and run one after the other.
 
-use crate::bed::{Bed, SOON, certificate_text};
-use crate::signing::{Csr, request};
+use crate::support::ca::Ca;
+use crate::support::csr::{Csr, issue};
+use crate::support::delivery::KMRA;
+use crate::support::encoding::encode;
+use crate::support::issuer::Issuer;
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE, TestCluster};
+use kube::ResourceExt as _;
 use serde_json::json;
-use tcs_testkit::process::wait_for;
+use std::ops::Deref;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// The cluster of these tests, for one of them at a time.
+struct Disturbed(MutexGuard<'static, TestCluster>);
+
+impl Disturbed {
+    fn lock() -> Self {
+        static CLUSTER: LazyLock<Mutex<TestCluster>> = LazyLock::new(|| Mutex::new(TestCluster::new()));
+        let cluster = Self(CLUSTER.lock().unwrap_or_else(PoisonError::into_inner));
+        cluster.await_controller();
+        cluster
+    }
+}
+
+impl Deref for Disturbed {
+    type Target = TestCluster;
+
+    fn deref(&self) -> &TestCluster {
+        &self.0
+    }
+}
+
+/// The key owner delivers a key with the certificate of another one, which is refused.
+fn refuse_a_delivery(issuer: &Issuer<'_>) {
+    let (ca, other) = (Ca::p256(issuer.cluster), Ca::p256(issuer.cluster));
+    issuer.write_delivery(Some(&issuer.wrap(&ca.key)), Some(&other.certificate_text()));
+    issuer.announce_delivery(KMRA);
+    issuer.await_reason("KeyRejected");
+}
 
 #[test]
-fn w_r1_w_d10_restarts_lose_nothing_and_say_what_they_cost() {
-    let bed = Bed::new();
-    let issuer = bed.issuer("restart");
-    let ca = bed.p256_ca();
+fn w_r1_a_restart_of_the_controller_keeps_offers_and_refusals() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "offered");
+    let before = issuer.await_attestation();
+    issuer.await_reason("AwaitingKey");
+    cluster.restart_controller();
+    let after = issuer.await_attestation();
+    assert_eq!((before.uid(), &before.spec), (after.uid(), &after.spec));
 
-    // The controller between any two steps: same offer, same attestation.
-    let before = issuer.wait_attestation();
-    issuer.wait_reason("AwaitingKey");
-    bed.crash("tcs-issuer");
-    wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
-    let after = issuer.wait_attestation();
-    assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
-    assert_eq!(before["spec"], after["spec"]);
+    // A new controller does not try a refused delivery again.
+    refuse_a_delivery(&issuer);
+    let refused = issuer.status().refused_delivery;
+    assert!(refused.is_some());
+    cluster.restart_controller();
+    assert_eq!(issuer.status().refused_delivery, refused);
+    assert_eq!(issuer.reason(), "KeyRejected");
+}
 
-    // A refused delivery is not tried again by a new controller.
+#[test]
+fn an_attestation_that_is_deleted_or_altered_comes_back_with_the_same_offer() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "altered");
+    let before = issuer.await_attestation();
+    refuse_a_delivery(&issuer);
+    let target = ["quoteattestations.tcs.intel.com", "-n", "tcs-issuer", &issuer.attestation_name()];
+    cluster.kubectl(&[&["delete"], &target[..]].concat());
+    cluster.wait_for("the QuoteAttestation to come back", || {
+        issuer.attestation().filter(|now| now.uid() != before.uid())
+    });
+    assert_eq!(issuer.await_attestation().spec, before.spec);
+    let alteration =
+        json!({"spec": {"quote": encode(b"c3dhcHBlZA=="), "publicKey": encode(b"theirs")}}).to_string();
+    cluster.kubectl(&[&["patch"], &target[..], &["--type=merge", "-p", &alteration]].concat());
+    cluster.wait_until("the QuoteAttestation to be restored", || {
+        issuer.attestation().is_some_and(|now| now.spec == before.spec)
+    });
+}
+
+#[test]
+fn w_r1_a_restart_of_the_enclave_makes_a_new_offer() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "new-offer");
+    let before = issuer.await_attestation();
+    refuse_a_delivery(&issuer);
+    cluster.crash(ENCLAVE);
+    let after = issuer.await_offer_other_than(&before);
+    assert_ne!(before.uid(), after.uid(), "a new offer is a new object");
+    issuer.await_reason("AwaitingKey");
+    issuer.deliver_until_ready(&Ca::p256(&cluster));
+}
+
+#[test]
+fn w_r1_a_delivery_survives_a_crash_of_the_controller_at_every_step() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "delivered");
+    let ca = Ca::p256(&cluster);
     let wrapped = issuer.wrap(&ca.key);
-    let other = bed.p256_ca();
-    issuer.put_secret(Some(&wrapped), Some(&certificate_text(&other.certificate)));
-    issuer.patch_status(&issuer.secret(), "KMRA");
-    issuer.wait_reason("KeyRejected");
-    let refused = issuer.object()["status"]["refusedDelivery"].clone();
-    assert!(refused.is_object());
-    bed.crash("tcs-issuer");
-    wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
-    assert_eq!(issuer.object()["status"]["refusedDelivery"], refused);
-    assert_eq!(issuer.readiness().1, "KeyRejected");
+    cluster.crash(CONTROLLER);
+    issuer.write_delivery(Some(&wrapped), Some(&ca.certificate_text()));
+    cluster.crash(CONTROLLER);
+    issuer.announce_delivery(KMRA);
+    cluster.crash(CONTROLLER);
+    issuer.await_reason("Ready");
+}
 
-    // Someone deletes or alters the attestation: the same offer comes back.
-    let name = issuer.attestation_name();
-    bed.kubectl(&["delete", "quoteattestations.tcs.intel.com", "-n", "tcs-issuer", &name]);
-    wait_for(SOON, "the attestation to come back", || {
-        Ok(issuer.attestation().filter(|now| now["metadata"]["uid"] != before["metadata"]["uid"]))
-    })
-    .unwrap();
-    assert_eq!(issuer.wait_attestation()["spec"], before["spec"]);
-    let alteration = json!({"spec": {"quote": crate::bed::encode(b"c3dhcHBlZA=="), "publicKey": crate::bed::encode(b"theirs")}});
-    bed.kubectl(&[
-        "patch",
-        "quoteattestations.tcs.intel.com",
-        "-n",
-        "tcs-issuer",
-        &name,
-        "--type=merge",
-        "-p",
-        &alteration.to_string(),
-    ]);
-    wait_for(SOON, "the attestation to be restored", || {
-        Ok(issuer.attestation().filter(|now| now["spec"] == before["spec"]))
-    })
-    .unwrap();
+#[test]
+fn w_d10_restarts_lose_nothing_of_a_ready_issuer() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "ready");
+    issuer.deliver_until_ready(&Ca::p256(&cluster));
+    let (ca, secret) = (issuer.ca(), issuer.ca_secret().unwrap());
+    cluster.restart_controller();
+    issue(&issuer);
+    let same = issuer.ca_secret().unwrap();
+    assert_eq!((secret.uid(), &secret.data), (same.uid(), &same.data));
 
-    // The enclave while pending: a new offer, and still AwaitingKey.
-    bed.crash("tcs-enclave");
-    let renewed = wait_for(SOON, "a new offer", || {
-        Ok(issuer.attestation().filter(|now| now["spec"]["publicKey"] != before["spec"]["publicKey"]))
-    })
-    .unwrap();
-    assert_ne!(renewed["metadata"]["uid"], after["metadata"]["uid"], "a new offer is a new object");
-    issuer.wait_reason("AwaitingKey");
-
-    // The controller between any two steps of a delivery.
-    let wrapped = issuer.wrap(&ca.key);
-    bed.crash("tcs-issuer");
-    issuer.put_secret(Some(&wrapped), Some(&certificate_text(&ca.certificate)));
-    bed.crash("tcs-issuer");
-    issuer.patch_status(&issuer.secret(), "KMRA");
-    bed.crash("tcs-issuer");
-    issuer.wait_reason("Ready");
-
-    // Ready; the controller restarts: still Ready, the Secret untouched.
-    let fingerprint = issuer.object()["status"]["ca"]["fingerprint"].clone();
-    let secret = bed.get(&["secret", "-n", &issuer.namespace, "restart-secret"]);
-    bed.crash("tcs-issuer");
-    wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
-    let csr = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
-    csr.certificate();
-    let same = bed.get(&["secret", "-n", &issuer.namespace, "restart-secret"]);
-    assert_eq!((&secret["metadata"]["uid"], &secret["data"]), (&same["metadata"]["uid"], &same["data"]));
-
-    // Ready; the enclave restarts: the sealed key comes back, and everything goes on under the same CA.
-    let sealed = issuer.sealed_secret();
-    bed.crash("tcs-enclave");
-    let csr = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
-    csr.certificate();
-    assert_eq!(issuer.readiness().1, "Ready");
-    assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint);
+    // The sealed key is restored, and the issuer goes on under the same CA.
+    issuer.await_sealed_secret();
+    cluster.crash(ENCLAVE);
+    issue(&issuer);
+    assert_eq!((issuer.reason().as_str(), issuer.ca()), ("Ready", ca));
     assert!(issuer.attestation().is_none());
+}
 
-    // What was sealed is gone or damaged, and the enclave restarts: KeyLost with a new offer, said in condition and Event;
-    // the Secret survives.
-    bed.damage_before_restart(&issuer, &sealed);
-    let message = issuer.wait_reason("KeyLost");
-    assert!(message.contains(fingerprint.as_str().unwrap()), "{message}");
-    assert!(message.contains("SealedBlobInvalid"), "{message}");
-    issuer.wait_attestation();
-    assert!(issuer.events().contains("KeyLost"));
-    let waiting = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
-    waiting.event("WaitingForIssuerReady");
-    let same = bed.get(&["secret", "-n", &issuer.namespace, "restart-secret"]);
-    assert_eq!(secret["data"], same["data"]);
+#[test]
+fn w_r1_w_d10_a_lost_key_is_reported_and_the_published_certificate_stays() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "lost");
+    let ca = Ca::p256(&cluster);
     issuer.deliver_until_ready(&ca);
-    assert_eq!(issuer.object()["status"]["ca"]["fingerprint"], fingerprint);
-    waiting.certificate();
-    // What is kept now opens again.
-    bed.crash("tcs-enclave");
-    Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve().certificate();
+    let (fingerprint, published) = (issuer.ca(), issuer.ca_secret().unwrap().data);
+    issuer.await_sealed_secret();
+    issuer.damage_sealed_key_and_restart();
+    let message = issuer.await_reason("KeyLost");
+    assert!(message.contains(&fingerprint), "{message}");
+    assert!(message.contains("SealedBlobInvalid"), "{message}");
+    issuer.await_attestation();
+    issuer.await_event("KeyLost");
+    let waiting = Csr::approved(&issuer);
+    waiting.await_event("WaitingForIssuerReady");
+    assert_eq!(issuer.ca_secret().unwrap().data, published);
 
-    // An issuer deleted while the service is down leaves nothing either.
-    let doomed = bed.issuer("doomed");
-    doomed.wait_attestation();
-    bed.kubectl(&["delete", "deployment", "-n", "tcs-issuer", "tcs-issuer"]);
-    wait_for(SOON, "the service to end", || {
-        Ok((bed.node.pid("tcs-issuer").is_none() && bed.node.pid("tcs-enclave").is_none()).then_some(()))
-    })
-    .unwrap();
-    bed.kubectl(&["delete", "tcsissuers.tcs.intel.com", "-n", &doomed.namespace, "doomed"]);
-    bed.kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"]);
-    wait_for(SOON, "the orphan to be swept", || Ok(doomed.attestation().is_none().then_some(()))).unwrap();
+    // The same key, delivered for the new offer, brings the same CA back, and it is sealed again.
+    issuer.deliver_until_ready(&ca);
+    assert_eq!(issuer.ca(), fingerprint);
+    waiting.certificate();
+    cluster.crash(ENCLAVE);
+    issue(&issuer);
+}
+
+#[test]
+fn an_issuer_that_is_deleted_while_the_service_is_down_leaves_nothing() {
+    let cluster = Disturbed::lock();
+    let issuer = Issuer::delivered(&cluster, "doomed");
+    issuer.await_attestation();
+    cluster.stop_service();
+    issuer.delete();
+    cluster.start_service();
+    issuer.await_no_attestation();
 }

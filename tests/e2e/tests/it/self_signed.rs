@@ -1,93 +1,76 @@
-//! Self-signed issuers (acceptance 3.3 of the certificate core): made in the enclave, kept across restarts, never replaced
-//! unasked.
+//! Self-signed issuers: their CA is made in the enclave, survives restarts, and is never replaced unless its
+//! owner asks.
 
-use crate::bed::{Bed, Issuer, SOON, decode, issuer_object, shared, unique};
-use crate::signing::{Csr, request};
-use serde_json::{Value, json};
+use crate::support::csr::{Csr, issue};
+use crate::support::encoding::field;
+use crate::support::issuer::Issuer;
+use crate::support::openssl;
+use crate::support::test_cluster::{CONTROLLER, CRASHES, ENCLAVE, TestCluster, shared};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use serde_json::json;
 use std::path::PathBuf;
-use tcs_testkit::process::{run, wait_for};
-
-/// A self-signed issuer in a namespace of its own.
-pub fn self_signed<'a>(bed: &'a Bed, name: &str, ca: &Value) -> Issuer<'a> {
-    let namespace = unique("ns");
-    bed.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
-    let mut object = issuer_object(&namespace, name);
-    object["spec"]["selfSign"] = json!(true);
-    if !ca.is_null() {
-        object["spec"]["ca"] = ca.clone();
-    }
-    object["spec"]["labels"] = json!({"team": "mesh"});
-    bed.apply(&object);
-    Issuer { bed, namespace, name: name.to_owned() }
-}
-
-fn fingerprint(issuer: &Issuer<'_>) -> String {
-    issuer.fingerprint().expect("a CA")
-}
+use tcs_api::v1alpha1::CaSpec;
+use tcs_api::{SERVICE_NAMESPACE, sealed};
 
 /// The published CA certificate as a file.
 fn published(issuer: &Issuer<'_>) -> PathBuf {
-    let secret = issuer.ca_secret();
-    let data = |name: &str| decode(secret["data"][name].as_str().unwrap());
-    assert!(data("ca.crt").starts_with(&data("tls.crt")), "the present CA, and those before it");
-    assert_eq!(secret["data"]["tls.key"], "");
-    assert_eq!(secret["metadata"]["labels"]["team"], "mesh");
+    let secret = issuer.ca_secret().expect("the CA certificate is published");
+    assert!(
+        field(&secret, "ca.crt").starts_with(field(&secret, "tls.crt")),
+        "the present CA comes before those that it replaced"
+    );
+    assert_eq!(field(&secret, "tls.key"), b"");
+    assert_eq!(secret.labels()["team"], "mesh");
     issuer.bundle()
 }
 
-/// Has a certificate issued and judged by openssl.
-fn issue(issuer: &Issuer<'_>) {
-    let bed = issuer.bed;
-    let csr = Csr::create(bed, &issuer.signer(), &request(bed, &[]), &json!({})).approve();
-    let leaf = bed.dir.join(unique("leaf"));
-    std::fs::write(&leaf, csr.certificate()).unwrap();
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["verify", "-x509_strict", "-CAfile"]).arg(published(issuer)).arg(leaf);
-    run(&mut openssl).unwrap();
+/// Has a certificate issued, and openssl accepts it under what is published.
+fn issues(issuer: &Issuer<'_>) {
+    let leaf = issue(issuer);
+    openssl::verify_strict(&published(issuer), &[], &leaf).unwrap();
 }
 
-fn text(certificate: &PathBuf) -> String {
-    let mut openssl = std::process::Command::new("openssl");
-    run(openssl.args(["x509", "-noout", "-text", "-nameopt", "RFC2253", "-in"]).arg(certificate)).unwrap()
+/// A ready self-signed issuer with a CA of this spec.
+fn ready(name: &str, ca: Option<CaSpec>) -> Issuer<'static> {
+    let issuer = Issuer::self_signed(shared(), name, ca);
+    issuer.await_reason("Ready");
+    issuer
 }
 
 #[test]
 fn a_manifest_of_the_original_gets_a_ca_at_once() {
-    let issuer = self_signed(shared(), "plain", &Value::Null);
-    let message = issuer.wait_reason("Ready");
-    assert!(message.contains("SIMULATED"), "{message}");
-    issue(&issuer);
-    let ca = text(&published(&issuer));
+    let issuer = ready("plain", None);
+    assert!(issuer.message().contains("SIMULATED"), "{}", issuer.message());
+    issues(&issuer);
+    let text = openssl::text(&published(&issuer));
     assert!(
-        ca.contains("Subject: O=Intel(R) Corporation,CN=SGX self-signed root certificate authority")
-            || ca.contains("Subject: CN=SGX self-signed root certificate authority,O=Intel(R) Corporation"),
-        "{ca}"
+        text.contains("Subject: O=Intel(R) Corporation,CN=SGX self-signed root certificate authority")
+            || text.contains("Subject: CN=SGX self-signed root certificate authority,O=Intel(R) Corporation"),
+        "{text}"
     );
-    assert!(ca.contains("prime256v1") && ca.contains("pathlen:0"), "{ca}");
-    assert!(ca.contains("Certificate Sign, CRL Sign"), "{ca}");
-    let status = issuer.object()["status"].clone();
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(published(&issuer));
-    let printed = run(&mut openssl).unwrap().split_once('=').unwrap().1.trim().replace(':', "");
-    assert_eq!(status["ca"]["fingerprint"], printed.to_lowercase());
-    // Labels are on everything that is made, also when they change.
-    let labels = |team: &str| {
-        wait_for(SOON, "the labels", || {
-            let labels = |namespace: &str, name: &str| {
-                issuer.bed.get(&["secret", "-n", namespace, name])["metadata"]["labels"]["team"].clone()
-            };
-            let all = [labels("tcs-issuer", &issuer.sealed_secret()), labels(issuer.home(), "plain-secret")];
-            Ok(all.iter().all(|found| found == team).then_some(()))
-        })
-        .unwrap();
-    };
-    labels("mesh");
-    issuer.kubectl(&["patch"], &["--type=merge", "-p", r#"{"spec":{"labels":{"team":"other"}}}"#]);
-    labels("other");
-    assert_eq!(status["ca"]["keyFormat"], "generated");
-    assert_eq!(status["ca"]["keyAlgorithm"], "ECDSA-P256");
+    assert!(text.contains("prime256v1") && text.contains("pathlen:0"), "{text}");
+    assert!(text.contains("Certificate Sign, CRL Sign"), "{text}");
+    let ca = issuer.status().ca.unwrap();
+    assert_eq!(ca.fingerprint, openssl::fingerprint(&published(&issuer)));
+    assert_eq!((ca.key_format.as_str(), ca.key_algorithm.as_str()), ("generated", "ECDSA-P256"));
     assert!(issuer.attestation().is_none(), "nobody is asked for a key");
-    assert!(issuer.events().contains("CAGenerated"));
+    issuer.await_event("CAGenerated");
+}
+
+#[test]
+fn labels_of_the_spec_are_on_every_object_also_when_they_change() {
+    let issuer = ready("labelled", None);
+    let await_label = |team: &str| {
+        issuer.cluster.wait_until("the labels", || {
+            let secrets = [Some(issuer.await_sealed_secret()), issuer.ca_secret()];
+            let has_label = |secret: &Secret| secret.labels().get("team").is_some_and(|found| found == team);
+            secrets.iter().all(|secret| secret.as_ref().is_some_and(has_label))
+        });
+    };
+    await_label("mesh");
+    issuer.patch(&json!({"spec": {"labels": {"team": "other"}}}));
+    await_label("other");
 }
 
 #[test]
@@ -95,132 +78,131 @@ fn w_r6_the_ca_is_what_the_spec_says() {
     for (name, algorithm, key) in
         [("p384", "ECDSA-P384", "secp384r1"), ("rsa", "RSA-3072", "3072 bit"), ("ed", "Ed25519", "ED25519")]
     {
-        let spec = json!({
-            "commonName": "Mesh CA", "organizations": [], "organizationalUnits": ["Mesh"], "countries": ["DE"],
-            "keyAlgorithm": algorithm, "lifetimeDays": 30, "maxPathLen": 1,
-        });
-        let issuer = self_signed(shared(), name, &spec);
-        issuer.wait_reason("Ready");
-        issue(&issuer);
-        let ca = text(&published(&issuer));
-        assert!(ca.contains("CN=Mesh CA") && ca.contains("OU=Mesh") && ca.contains("C=DE"), "{ca}");
-        assert!(!ca.contains("Intel"), "{ca}");
-        assert!(ca.contains(key) && ca.contains("pathlen:1"), "{ca}");
-        let seconds = crate::signing::lifetime(&published(&issuer));
-        assert!((30 * 86_400..=30 * 86_400 + 300).contains(&seconds), "the original's was always a year");
+        let spec = CaSpec {
+            common_name: Some("Mesh CA".into()),
+            organizations: Some(Vec::new()),
+            organizational_units: vec!["Mesh".into()],
+            countries: vec!["DE".into()],
+            key_algorithm: Some(algorithm.into()),
+            lifetime_days: Some(30),
+            max_path_len: Some(1),
+            ..CaSpec::default()
+        };
+        let issuer = ready(name, Some(spec));
+        issues(&issuer);
+        let text = openssl::text(&published(&issuer));
+        assert!(text.contains("CN=Mesh CA") && text.contains("OU=Mesh") && text.contains("C=DE"), "{text}");
+        assert!(!text.contains("Intel"), "{text}");
+        assert!(text.contains(key) && text.contains("pathlen:1"), "{text}");
+        let seconds = openssl::lifetime(&published(&issuer));
+        assert!((30 * 86_400..=30 * 86_400 + 300).contains(&seconds), "{seconds}");
     }
 }
 
 #[test]
 fn a_ca_that_cannot_be_made_says_why_until_it_is_corrected() {
-    let issuer = self_signed(shared(), "refused", &json!({"commonName": "system:masters"}));
-    let message = issuer.wait_reason("CARefused");
+    let ca = CaSpec { common_name: Some("system:masters".into()), ..CaSpec::default() };
+    let issuer = Issuer::self_signed(shared(), "refused", Some(ca));
+    let message = issuer.await_reason("CARefused");
     assert!(message.contains("IdentityForbidden"), "{message}");
-    let patch = json!({"spec": {"ca": {"commonName": "Mesh CA"}}}).to_string();
-    issuer.kubectl(&["patch"], &["--type=merge", "-p", &patch]);
-    issuer.wait_reason("Ready");
+    issuer.patch(&json!({"spec": {"ca": {"commonName": "Mesh CA"}}}));
+    issuer.await_reason("Ready");
 }
 
 #[test]
 fn deleting_the_issuer_deletes_what_was_sealed() {
-    let issuer = self_signed(shared(), "swept", &Value::Null);
-    issuer.wait_reason("Ready");
-    let sealed = issuer.sealed_secret();
-    issuer.kubectl(&["delete"], &[]);
-    wait_for(SOON, "the sealed key to go", || {
-        Ok(issuer.bed.try_get(&["secret", "-n", "tcs-issuer", &sealed]).is_none().then_some(()))
-    })
-    .unwrap();
+    let issuer = ready("deleted", None);
+    let sealed = issuer.await_sealed_secret().name_any();
+    issuer.delete();
+    let cluster = issuer.cluster;
+    cluster.wait_until("the sealed key to go", || cluster.service_secret(&sealed).is_none());
 }
 
-/// W-D2 and W-R1: restarts of everything at every step, and a key that is lost for good.
+/// Both programs restart at every step (`docs/conformance.md`, W-R1), and a key is lost for good.
 #[test]
 fn w_d2_a_lost_key_never_silently_becomes_another_ca() {
-    let bed = Bed::new();
-    let issuer = self_signed(&bed, "lasting", &Value::Null);
-    issuer.wait_reason("Ready");
-    let ca = fingerprint(&issuer);
-    issue(&issuer);
-    let sealed = issuer.sealed_secret();
-    for restart in [&["tcs-enclave"][..], &["tcs-issuer"], &["tcs-enclave", "tcs-issuer"]] {
-        for container in restart {
-            bed.crash(container);
+    let cluster = TestCluster::new();
+    let issuer = Issuer::self_signed(&cluster, "restarted", None);
+    issuer.await_reason("Ready");
+    let ca = issuer.ca();
+    issues(&issuer);
+    issuer.await_sealed_secret();
+    for crash in CRASHES {
+        for container in crash {
+            cluster.crash(container);
         }
-        issue(&issuer);
-        assert_eq!(issuer.readiness().1, "Ready");
-        assert_eq!(fingerprint(&issuer), ca, "{restart:?}");
+        issues(&issuer);
+        assert_eq!((issuer.reason().as_str(), &issuer.ca()), ("Ready", &ca), "{crash:?}");
     }
+    // A sealed key that is deleted while the enclave holds the key is sealed again.
+    cluster.kubectl(&["delete", "secret", "-n", SERVICE_NAMESPACE, &issuer.sealed_secret_name()]);
+    issuer.await_sealed_secret();
+    cluster.crash(ENCLAVE);
+    issues(&issuer);
+    assert_eq!(issuer.ca(), ca);
 
-    // A blob that goes while the key is held is kept anew.
-    bed.kubectl(&["delete", "secret", "-n", "tcs-issuer", &sealed]);
-    issuer.sealed_secret();
-    bed.crash("tcs-enclave");
-    issue(&issuer);
-    assert_eq!(fingerprint(&issuer), ca);
-
-    // One that does not open: KeyLost, the certificate stays, nothing is minted.
-    let published_before = bed.get(&["secret", "-n", &issuer.namespace, "lasting-secret"])["data"].clone();
-    bed.damage_before_restart(&issuer, &sealed);
-    let message = issuer.wait_reason("KeyLost");
-    assert!(message.contains("SealedBlobInvalid") && message.contains("tcs.intel.com/new-ca="), "{message}");
-    let annotate = |value: &str| {
-        let annotation = format!("tcs.intel.com/new-ca={value}");
-        issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
-    };
-    // Not for the asking: only who names the old certificate, as it is written in the status, gets a new one.
-    annotate(&ca.to_uppercase());
-    annotate("true");
-    bed.crash("tcs-issuer");
-    wait_for(SOON, "the controller", || Ok(bed.ready().then_some(()))).unwrap();
-    bed.crash("tcs-enclave");
-    let waiting = Csr::create(&bed, &issuer.signer(), &request(&bed, &[]), &json!({})).approve();
-    waiting.event("WaitingForIssuerReady");
-    assert_eq!(issuer.readiness().1, "KeyLost");
-    assert_eq!(fingerprint(&issuer), ca);
-    assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "lasting-secret"])["data"], published_before);
-
-    annotate(&ca);
-    issuer.wait_reason("Ready");
-    let new = fingerprint(&issuer);
+    let waiting = lose_the_key(&issuer, &ca);
+    issuer.allow_new_ca(&ca);
+    issuer.await_reason("Ready");
+    let new = issuer.ca();
     assert_ne!(new, ca);
-    let events = issuer.events();
-    assert!(events.contains("CAReplaced") && events.contains(&new), "{events}");
+    assert!(issuer.await_event("CAReplaced").contains(&new));
     waiting.certificate();
-    issue(&issuer);
-    // The annotation is spent: it names the old certificate.
-    bed.damage_before_restart(&issuer, &issuer.sealed_secret());
-    issuer.wait_reason("KeyLost");
-    assert_eq!(fingerprint(&issuer), new);
+    issues(&issuer);
+    // The annotation names the old certificate, so it does not allow another new CA.
+    issuer.await_sealed_secret();
+    issuer.damage_sealed_key_and_restart();
+    issuer.await_reason("KeyLost");
+    assert_eq!(issuer.ca(), new);
 }
 
-/// On a platform that cannot seal: a CA that ends with the enclave only for whoever accepts that, and it is lost like any other.
+/// With a sealed key that does not open, the certificate stays and no CA is made. Only the fingerprint of the
+/// old certificate, as it is written in the status, would allow one. Returns a request that waits.
+fn lose_the_key<'a>(issuer: &Issuer<'a>, ca: &str) -> Csr<'a> {
+    let before = issuer.ca_secret().unwrap().data;
+    issuer.damage_sealed_key_and_restart();
+    let message = issuer.await_reason("KeyLost");
+    assert!(message.contains("SealedBlobInvalid") && message.contains("tcs.intel.com/new-ca="), "{message}");
+    issuer.allow_new_ca(&ca.to_uppercase());
+    issuer.allow_new_ca("true");
+    issuer.cluster.restart_controller();
+    issuer.cluster.crash(ENCLAVE);
+    let waiting = Csr::approved(issuer);
+    waiting.await_event("WaitingForIssuerReady");
+    assert_eq!((issuer.reason().as_str(), issuer.ca().as_str()), ("KeyLost", ca));
+    assert_eq!(issuer.ca_secret().unwrap().data, before);
+    waiting
+}
+
+/// On a platform that cannot seal, a CA ends with the enclave. It is made only for an issuer that allows
+/// this, and when it is lost it is not replaced unasked either.
 #[test]
 fn w_d2_an_ephemeral_ca_is_made_by_spec_only_and_not_replaced_unasked() {
-    let bed = Bed::without_sealing();
-    let plain = self_signed(&bed, "plain", &Value::Null);
-    let issuer = self_signed(&bed, "ephemeral", &json!({"allowEphemeral": true}));
-    let message = plain.wait_reason("NoSealing");
+    let cluster = TestCluster::without_sealing();
+    let plain = Issuer::self_signed(&cluster, "plain", None);
+    let ca = CaSpec { allow_ephemeral: true, ..CaSpec::default() };
+    let issuer = Issuer::self_signed(&cluster, "ephemeral", Some(ca));
+    let message = plain.await_reason("NoSealing");
     assert!(message.contains("spec.ca.allowEphemeral: true"), "{message}");
-    assert!(plain.object()["status"]["ca"].is_null(), "nothing was made");
-    issuer.wait_reason("Ready");
-    let ca = fingerprint(&issuer);
-    issue(&issuer);
-    bed.crash("tcs-issuer");
-    issue(&issuer);
-    assert_eq!(fingerprint(&issuer), ca, "the enclave holds it");
-    let published_before = bed.get(&["secret", "-n", &issuer.namespace, "ephemeral-secret"])["data"].clone();
+    assert_eq!(plain.status().ca, None, "nothing was made");
+    issuer.await_reason("Ready");
+    let ca = issuer.ca();
+    issues(&issuer);
+    cluster.crash(CONTROLLER);
+    issues(&issuer);
+    assert_eq!(issuer.ca(), ca, "the enclave holds it");
+    let published = issuer.ca_secret().unwrap().data;
 
-    bed.crash("tcs-enclave");
-    let message = issuer.wait_reason("KeyLost");
+    cluster.crash(ENCLAVE);
+    let message = issuer.await_reason("KeyLost");
     assert!(message.contains("tcs.intel.com/new-ca="), "{message}");
-    assert_eq!(fingerprint(&issuer), ca);
-    assert_eq!(bed.get(&["secret", "-n", &issuer.namespace, "ephemeral-secret"])["data"], published_before);
-    let annotation = format!("tcs.intel.com/new-ca={ca}");
-    issuer.kubectl(&["annotate", "--overwrite"], &[&annotation]);
-    issuer.wait_reason("Ready");
-    assert_ne!(fingerprint(&issuer), ca);
-    issue(&issuer);
-    assert_eq!(plain.readiness().1, "NoSealing");
-    let sealed = bed.get(&["secrets", "-n", "tcs-issuer", "--field-selector=type=tcs.intel.com/sealed-ca"]);
-    assert_eq!(sealed["items"], json!([]));
+    assert_eq!(issuer.ca(), ca);
+    assert_eq!(issuer.ca_secret().unwrap().data, published);
+    issuer.allow_new_ca(&ca);
+    issuer.await_reason("Ready");
+    assert_ne!(issuer.ca(), ca);
+    issues(&issuer);
+    assert_eq!(plain.reason(), "NoSealing");
+    let secrets: Vec<Secret> = cluster.list(SERVICE_NAMESPACE);
+    assert!(secrets.iter().all(|secret| secret.type_.as_deref() != Some(sealed::TYPE)));
 }

@@ -1,112 +1,122 @@
-//! CA certificates below an issuer's CA, on the real API server (B5 and B7: cert-manager's annotations).
+//! CA certificates below the CA of an issuer, requested by cert-manager's annotations.
 
-use crate::bed::{Issuer, SOON, shared, unique};
-use crate::self_signed::self_signed;
-use crate::signing::{Csr, key_and_request, lifetime, request};
-use serde_json::{Value, json};
+use crate::support::csr::{Csr, NewCsr, issue};
+use crate::support::issuer::Issuer;
+use crate::support::openssl::{self, key_and_request, lifetime, request, verify_strict};
+use crate::support::test_cluster::{TestCluster, shared};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tcs_testkit::process::{run, wait_for};
+use tcs_api::annotations::{REQUEST_DURATION, REQUEST_IS_CA};
+use tcs_api::v1alpha1::{CaSpec, PolicySpec};
+use tcs_testkit::process::run;
 
-const IS_CA: &str = "experimental.cert-manager.io/request-is-ca";
-const DURATION: &str = "experimental.cert-manager.io/request-duration";
+const CA_USAGES: [&str; 3] = ["digital signature", "cert sign", "crl sign"];
+const LEAF: &str =
+    "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
+const SUB_CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n\
+                      subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
 
-fn file(issuer: &Issuer<'_>, contents: &[u8]) -> PathBuf {
-    let path = issuer.bed.dir.join(unique("file"));
-    std::fs::write(&path, contents).unwrap();
-    path
+/// A certificate and its private key, as files.
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
-/// What `openssl x509` makes below a CA, with these extensions.
-fn sign_below(issuer: &Issuer<'_>, ca: (&Path, &Path), csr: &Path, extensions: &str) -> PathBuf {
-    let out = issuer.bed.dir.join(unique("below"));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["x509", "-req", "-days", "1", "-CA"]).arg(ca.0).arg("-CAkey").arg(ca.1).arg("-in").arg(csr);
-    openssl.arg("-extfile").arg(file(issuer, extensions.as_bytes())).arg("-out").arg(&out);
-    run(&mut openssl).unwrap();
-    out
-}
-
-fn verify(anchor: &Path, between: &[&Path], leaf: &Path) -> Result<String, String> {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["verify", "-x509_strict", "-CAfile"]).arg(anchor);
-    for certificate in between {
-        openssl.arg("-untrusted").arg(certificate);
+impl Pair {
+    /// What `openssl x509` makes below this CA, with these extensions.
+    fn sign(&self, cluster: &TestCluster, subject: &str, extensions: &str) -> Self {
+        let (key, csr) = key_and_request(cluster, &["-subj", subject]);
+        let certificate = cluster.new_folder("below").join("certificate.pem");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["x509", "-req", "-days", "1", "-CA"]).arg(&self.certificate);
+        openssl.arg("-CAkey").arg(&self.key).arg("-in").arg(csr).arg("-out").arg(&certificate);
+        openssl.arg("-extfile").arg(cluster.new_file("extensions", extensions));
+        run(&mut openssl).unwrap();
+        Self { certificate, key }
     }
-    run(openssl.arg(leaf)).map_err(|error| format!("{error:#}"))
+}
+
+/// A ready self-signed issuer that allows one level of CAs below its own.
+fn issuer_with_depth(name: &str) -> Issuer<'static> {
+    let policy = PolicySpec { ca_depth: Some(1), ..PolicySpec::default() };
+    let ca = CaSpec { max_path_len: Some(2), policy: Some(policy), ..CaSpec::default() };
+    let issuer = Issuer::self_signed(shared(), name, Some(ca));
+    issuer.await_reason("Ready");
+    issuer
+}
+
+fn request_ca(issuer: &Issuer<'_>, pem: &[u8]) -> NewCsr {
+    NewCsr::new(&issuer.signer(), pem).annotated(REQUEST_IS_CA, "true").usages(&CA_USAGES)
 }
 
 #[test]
-fn ca_depth_by_spec_and_annotation_a_ca_below_is_issued_and_no_deeper() {
-    let spec = json!({"maxPathLen": 2, "policy": {"caDepth": 1}});
-    let issuer = self_signed(shared(), "deep", &spec);
-    issuer.wait_reason("Ready");
-    let (bed, anchor) = (issuer.bed, issuer.bundle());
-    let (key, csr) = key_and_request(bed, &["-subj", "/CN=Team CA"]);
-    let usages = json!({"usages": ["digital signature", "cert sign", "crl sign"]});
-    let pem = std::fs::read(&csr).unwrap();
-    let annotations = json!({IS_CA: "true", DURATION: "720h", "other": "x"});
-    let made = Csr::create_annotated(bed, &annotations, &issuer.signer(), &pem, &usages).approve();
-    let ca = file(&issuer, made.certificate().as_bytes());
-    let text = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&ca)).unwrap();
+fn with_ca_depth_and_annotation_a_ca_below_is_issued_and_no_deeper() {
+    let issuer = issuer_with_depth("deep");
+    let (cluster, anchor) = (issuer.cluster, issuer.bundle());
+    let (key, csr) = key_and_request(cluster, &["-subj", "/CN=Team CA"]);
+    let request = request_ca(&issuer, &std::fs::read(csr).unwrap());
+    let request = request.annotated(REQUEST_DURATION, "720h").annotated("other", "x");
+    let csr = request.create(cluster).approve();
+    let ca = Pair { certificate: csr.certificate_file(), key };
+    let text = openssl::text(&ca.certificate);
     assert!(text.contains("CA:TRUE, pathlen:0") && text.contains("Certificate Sign, CRL Sign"), "{text}");
-    assert_eq!(lifetime(&ca), 720 * 3600, "the annotation beats the default");
+    assert_eq!(lifetime(&ca.certificate), 720 * 3600, "the annotation beats the default");
+    csr.await_event_with("Issued", "CA CERTIFICATE issued");
 
-    let workload =
-        "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
-    let (_, csr) = key_and_request(bed, &["-subj", "/CN=workload"]);
-    let leaf = sign_below(&issuer, (&ca, &key), &csr, workload);
-    verify(&anchor, &[&ca], &leaf).unwrap();
-    // Whoever holds the CA below cannot make another one of use.
-    let (deeper_key, csr) = key_and_request(bed, &["-subj", "/CN=Deeper CA"]);
-    let sub_ca = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
-    let deeper = sign_below(&issuer, (&ca, &key), &csr, sub_ca);
-    let (_, csr) = key_and_request(bed, &["-subj", "/CN=workload"]);
-    let leaf = sign_below(&issuer, (&deeper, &deeper_key), &csr, workload);
-    let error = verify(&anchor, &[&ca, &deeper], &leaf).unwrap_err();
+    let leaf = ca.sign(cluster, "/CN=workload", LEAF);
+    verify_strict(&anchor, &[&ca.certificate], &leaf.certificate).unwrap();
+    // A further CA below this one is of no use to anybody.
+    let deeper = ca.sign(cluster, "/CN=Deeper CA", SUB_CA);
+    let leaf = deeper.sign(cluster, "/CN=workload", LEAF);
+    let intermediates: [&Path; 2] = [&ca.certificate, &deeper.certificate];
+    let error = verify_strict(&anchor, &intermediates, &leaf.certificate).unwrap_err();
     assert!(error.contains("path length constraint exceeded"), "{error}");
+}
 
-    made.event_says("Issued", "CA CERTIFICATE issued");
-    // An annotation alone, which can be put there after the approval, makes no CA of what was approved as a leaf.
-    let plain = request(bed, &[]);
-    let late = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &json!({}));
-    assert_eq!(late.approve().failure(), "RequestForCa");
-    // Without the annotation it is a leaf; spec.policy can take it back.
-    let leaf = Csr::create(bed, &issuer.signer(), &plain, &json!({})).approve();
-    let leaf = file(&issuer, leaf.certificate().as_bytes());
-    let text = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(leaf)).unwrap();
+#[test]
+fn a_ca_needs_both_annotation_and_usage_and_the_policy_can_forbid_it_later() {
+    let issuer = issuer_with_depth("narrowed");
+    let cluster = issuer.cluster;
+    let pem = request(cluster, &[]);
+    // An annotation can be added after the approval, so alone it does not make a CA of what was approved as a
+    // leaf.
+    let leaf = NewCsr::new(&issuer.signer(), &pem).annotated(REQUEST_IS_CA, "true");
+    assert_eq!(leaf.create(cluster).approve().failure(), "RequestForCa");
+    let text = openssl::text(&issue(&issuer));
     assert!(text.contains("CA:FALSE"), "{text}");
-    let narrow = json!({"spec": {"policy": {"caDepth": 0}}}).to_string();
-    issuer.kubectl(&["patch"], &["--type=merge", "-p", &narrow]);
-    // As soon as the controller has seen it: what came before is signed as it was allowed.
-    wait_for(SOON, "the refusal", || {
-        let ask = Csr::create_annotated(bed, &json!({IS_CA: "true"}), &issuer.signer(), &plain, &usages);
-        let ask = ask.approve();
-        wait_for(SOON, "an answer", || {
-            let status = ask.status();
-            let answered = status["certificate"].is_string() || ask.condition("Failed").is_some();
-            Ok(answered.then_some(()))
-        })?;
-        Ok(ask.condition("Failed").map(|condition| assert_eq!(condition["reason"], "RequestForCa")))
-    })
-    .unwrap();
+
+    issuer.patch(&json!({"spec": {"policy": {"caDepth": 0}}}));
+    // The controller may sign earlier requests before it sees the change.
+    cluster.wait_until("a request for a CA to be refused", || {
+        let csr = request_ca(&issuer, &pem).create(cluster).approve();
+        cluster.wait_until("a certificate or a refusal", || {
+            csr.status().certificate.is_some() || csr.condition("Failed").is_some()
+        });
+        let refusal = csr.condition("Failed");
+        refusal.is_some_and(|failed| {
+            assert_eq!(failed.reason.as_deref(), Some("RequestForCa"));
+            true
+        })
+    });
 }
 
 #[test]
 fn b07_without_ca_depth_the_annotation_is_refused() {
-    let issuer = self_signed(shared(), "flat", &Value::Null);
-    issuer.wait_reason("Ready");
-    let (bed, pem) = (issuer.bed, request(issuer.bed, &[]));
-    let ask = |annotations: &Value, more: &Value| {
-        Csr::create_annotated(bed, annotations, &issuer.signer(), &pem, more).approve()
-    };
-    let sign = json!({"usages": ["cert sign"]});
-    assert_eq!(ask(&json!({IS_CA: "true"}), &sign).failure(), "RequestForCa");
-    assert_eq!(ask(&json!({DURATION: "soon"}), &json!({})).failure(), "LifetimeInvalid");
-    assert_eq!(ask(&json!({DURATION: "9m59s"}), &json!({})).failure(), "LifetimeInvalid");
-    ask(&json!({IS_CA: "false", DURATION: "10m"}), &json!({})).certificate();
-    // What was approved for ten minutes is not made longer by an annotation, which anybody may still change.
-    let short = ask(&json!({DURATION: "8760h"}), &json!({"expirationSeconds": 600}));
-    let seconds = lifetime(&file(&issuer, short.certificate().as_bytes()));
+    let issuer = Issuer::self_signed(shared(), "flat", None);
+    issuer.await_reason("Ready");
+    let (cluster, pem) = (issuer.cluster, request(issuer.cluster, &[]));
+    let new = || NewCsr::new(&issuer.signer(), &pem);
+    let approved = |csr: NewCsr| -> Csr<'_> { csr.create(cluster).approve() };
+    let ca = new().annotated(REQUEST_IS_CA, "true").usages(&["cert sign"]);
+    assert_eq!(approved(ca).failure(), "RequestForCa");
+    for duration in ["soon", "9m59s"] {
+        let csr = approved(new().annotated(REQUEST_DURATION, duration));
+        assert_eq!(csr.failure(), "LifetimeInvalid", "{duration}");
+    }
+    approved(new().annotated(REQUEST_IS_CA, "false").annotated(REQUEST_DURATION, "10m")).certificate();
+    // An annotation, which anybody may still change after the approval, does not prolong what was approved.
+    let short = approved(new().annotated(REQUEST_DURATION, "8760h").seconds(600));
+    let seconds = lifetime(&short.certificate_file());
     assert!((600..=900).contains(&seconds), "{seconds}");
 }

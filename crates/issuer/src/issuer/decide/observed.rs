@@ -68,8 +68,8 @@ pub enum NextCa {
 pub enum DeliverySecret {
     /// The key owner has not named a Secret.
     NotNamed,
-    /// It does not exist.
-    Missing,
+    /// The Secret of this name does not exist.
+    Missing(String),
     /// It exists.
     Found(Box<Secret>),
 }

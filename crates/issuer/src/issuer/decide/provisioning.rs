@@ -1,6 +1,6 @@
 //! Issuers whose CA key the key owner delivers: the offer, its `QuoteAttestation`, and the delivery.
 
-use super::attestation::{self, named_secret};
+use super::attestation;
 use super::clock::{retry_advice, retry_after};
 use super::observed::DeliverySecret;
 use super::plan::{About, AttestationStep, Decision, EnclaveStep, Plan};
@@ -72,17 +72,24 @@ fn delivery_outcome(
     attestation: &QuoteAttestation,
     offer_id: &str,
 ) -> DeliveryOutcome {
-    let issuer = planner.seen.issuer;
-    let Some(name) = named_secret(attestation, issuer) else { return DeliveryOutcome::Waiting };
-    let entry = attestation.status.as_ref().and_then(|status| attestation::entry_for(status, issuer));
+    let secret = match planner.seen.secret {
+        DeliverySecret::NotNamed => return DeliveryOutcome::Waiting,
+        DeliverySecret::Missing(name) => Err(name),
+        DeliverySecret::Found(secret) => Ok(secret),
+    };
+    let status = attestation.status.as_ref();
+    let entry = status.and_then(|status| attestation::entry_for(status, planner.seen.issuer));
     let kind = entry.and_then(|entry| entry.secret_type.as_deref()).unwrap_or_default();
     if kind != KMRA {
         let message = format!("secretType is '{kind}', but only {KMRA} is served");
         return refused(reasons::SECRET_TYPE_UNSUPPORTED, &message, false);
     }
-    let DeliverySecret::Found(secret) = planner.seen.secret else {
-        let message = format!("there is no Secret '{name}' in namespace tcs-issuer");
-        return refused(reasons::SECRET_NOT_FOUND, &message, false);
+    let secret = match secret {
+        Ok(secret) => secret,
+        Err(name) => {
+            let message = format!("there is no Secret '{name}' in namespace tcs-issuer");
+            return refused(reasons::SECRET_NOT_FOUND, &message, false);
+        }
     };
     let attempted = attempt(secret, offer_id);
     if let Some(refusal) = planner.seen.refusal {

@@ -187,7 +187,12 @@ impl Fixture {
             },
         };
         let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
-        let secret = self.secret.clone().map(Box::new);
+        let named = self.attestation.as_ref().and_then(|found| named_secret(found, &issuer));
+        let secret = match (named, self.secret.clone()) {
+            (None, _) => DeliverySecret::NotNamed,
+            (Some(name), None) => DeliverySecret::Missing(name.to_owned()),
+            (Some(_), Some(secret)) => DeliverySecret::Found(Box::new(secret)),
+        };
         let seen = Observed {
             issuer: &issuer,
             status: &self.status,
@@ -195,7 +200,7 @@ impl Fixture {
             enclave: &enclave,
             next: &self.next,
             attestation: self.attestation.as_ref(),
-            secret: &secret.map_or(DeliverySecret::Missing, DeliverySecret::Found),
+            secret: &secret,
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
