@@ -66,20 +66,31 @@ pub enum Request {
     RenewCa(#[n(0)] RenewCa),
 }
 
+/// Which threads of the server answer a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Those that sign.
+    Quick,
+    /// The one that makes offers. It may wait for a platform that makes no evidence.
+    Offers,
+    /// The one that makes keys of CAs, which takes up to half a second for RSA.
+    CaKeys,
+}
+
 impl Request {
-    /// Whether the answer needs a new key, which takes up to half a second for RSA. The server has a thread
-    /// of its own for such requests.
+    /// Which threads answer the request. What may take long never holds up signing.
     #[must_use]
-    pub fn generates_keys(&self) -> bool {
+    pub fn lane(&self) -> Lane {
         match self {
-            Self::BeginProvisioning(_) | Self::GenerateCa(_) | Self::RenewCa(_) => true,
+            Self::BeginProvisioning(_) => Lane::Offers,
+            Self::GenerateCa(_) | Self::RenewCa(_) => Lane::CaKeys,
             Self::Identity
             | Self::CompleteProvisioning(_)
             | Self::Issue(_)
             | Self::Destroy(_)
             | Self::Health(_)
             | Self::Seal(_)
-            | Self::Restore(_) => false,
+            | Self::Restore(_) => Lane::Quick,
         }
     }
 }

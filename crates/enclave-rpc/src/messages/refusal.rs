@@ -61,6 +61,9 @@ refusal_codes! {
     3 TooManyIssuers,
     /// The platform made no evidence.
     4 EvidenceUnavailable,
+    /// The platform made no evidence, or the key provider no key, in time. Nothing was done yet; send the
+    /// request again later.
+    5 TimedOut,
 
     /// No offer with this id is open for the issuer.
     10 UnknownOffer,

@@ -58,13 +58,20 @@ impl Engine {
         }
         let mut issuers = Vec::new();
         self.state.visit(only, |uid, held| {
+            let offer = held.and_then(|held| held.offer.as_ref());
+            let ca = held.and_then(|held| Some((held.ca.as_ref()?, held.generation)));
             issuers.push(IssuerState {
                 issuer_uid: uid.to_owned(),
-                offer_id: held.offer.as_ref().map(|open| open.offer.id.to_vec().into()),
-                ca_fingerprint: held.ca.as_ref().map(|ca| ca.fingerprint().clone()),
-                ca: held.ca.as_ref().filter(|_| only.is_some()).map(|ca| ca.info(held.generation)),
+                offer_id: offer.map(|open| open.offer.id.to_vec().into()),
+                ca_fingerprint: ca.map(|(ca, _)| ca.fingerprint().clone()),
+                ca: ca.filter(|_| only.is_some()).map(|(ca, generation)| ca.info(generation)),
             });
         });
-        Ok(HealthReport { boot_id: self.boot_id.to_vec().into(), issuers })
+        Ok(HealthReport {
+            boot_id: self.boot_id.to_vec().into(),
+            issuers,
+            overdue_offers: self.offers.overdue(),
+            overdue_ca_keys: self.ca_keys.overdue(),
+        })
     }
 }

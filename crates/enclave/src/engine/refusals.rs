@@ -1,5 +1,6 @@
 //! Maps the errors of the modules and crates below to refusals.
 
+use super::slow_calls::{MAX_RUNNING, SlowCallError};
 use super::state::InstallError;
 use crate::keys::KeyError;
 use crate::sealing::SealError;
@@ -14,6 +15,24 @@ pub(super) fn refuse(code: RefusalCode, message: &str) -> Refusal {
 pub(super) fn internal(error: impl Display) -> Refusal {
     crate::log(format_args!("internal fault: {error}"));
     refuse(RefusalCode::Internal, "a fault inside the enclave")
+}
+
+/// There is no result of a call that makes `what`. `advice` says what to do if that does not pass.
+pub(super) fn slow_call(error: SlowCallError, what: &str, advice: &str) -> Refusal {
+    match error {
+        SlowCallError::TimedOut => refuse(
+            RefusalCode::TimedOut,
+            &format!("{what} could not be made in time; send the request again later, and {advice}"),
+        ),
+        SlowCallError::Busy => refuse(
+            RefusalCode::Busy,
+            &format!(
+                "{what} cannot be made, because {MAX_RUNNING} earlier requests for such have not ended; send the \
+                 request again later, and {advice}"
+            ),
+        ),
+        SlowCallError::Panicked => internal(format_args!("a panic while making {what}")),
+    }
 }
 
 pub(super) fn not_provisioned() -> Refusal {

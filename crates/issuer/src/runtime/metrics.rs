@@ -41,6 +41,10 @@ pub struct Metrics {
     pub unreadable: Family<KindLabel, Gauge>,
     /// 1 while the enclave is connected.
     pub enclave_up: Gauge,
+    /// Offers whose key or evidence the enclave could not make in time and is still making.
+    pub enclave_overdue_offers: Gauge,
+    /// The same for keys of CAs.
+    pub enclave_overdue_ca_keys: Gauge,
     /// 1 while the admission policies are in force.
     pub admission_policies_ok: Gauge,
     /// 1 if the platform of the enclave is simulated.
@@ -55,6 +59,7 @@ impl Default for Metrics {
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let unreadable = Family::default();
         let admission_policies_ok = Gauge::default();
+        let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -76,6 +81,16 @@ impl Default for Metrics {
         );
         registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
         registry.register(
+            "enclave_overdue_offers",
+            "Offers whose evidence the platform has not made in time",
+            enclave_overdue_offers.clone(),
+        );
+        registry.register(
+            "enclave_overdue_ca_keys",
+            "CA keys that were not made in time",
+            enclave_overdue_ca_keys.clone(),
+        );
+        registry.register(
             "admission_policies_ok",
             "1 while the admission policies that limit the service are in force",
             admission_policies_ok.clone(),
@@ -91,6 +106,8 @@ impl Default for Metrics {
             errors,
             unreadable,
             enclave_up,
+            enclave_overdue_offers,
+            enclave_overdue_ca_keys,
             admission_policies_ok,
             simulated,
         }

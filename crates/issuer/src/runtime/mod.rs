@@ -165,6 +165,7 @@ fn start_watches(tasks: &mut Tasks, ends: Ends, context: &Arc<Context>) {
     tasks.spawn(watch_service_namespace::watch_secrets(watch, shared()));
     tasks.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     tasks.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
+    tasks.spawn(watch_dependencies::watch_overdue(context.enclave.clone(), shared()));
     tasks.spawn(watch_dependencies::watch_admission(context.admission.clone(), shared()));
     tasks.spawn(garbage_collector::run(ends.garbage_collection, shared()));
 

@@ -24,6 +24,7 @@ mod restart;
 mod sealed_names;
 mod self_signed;
 mod signing;
+mod slow_platform;
 mod sub_ca;
 mod support;
 mod unreadable;

@@ -80,7 +80,7 @@ fn by_enclave(seen: &Observed<'_>, now: Timestamp) -> Decision {
 /// The enclave refused to make an offer.
 fn no_offer(planner: Planner<'_>, identity: &Identity, refusal: &Refusal) -> Plan {
     let reason = match refusal.code {
-        RefusalCode::EvidenceUnavailable => reasons::NO_EVIDENCE,
+        RefusalCode::EvidenceUnavailable | RefusalCode::TimedOut => reasons::NO_EVIDENCE,
         _ => reasons::ENCLAVE_UNAVAILABLE,
     };
     let plan = planner.with_identity(identity).not_ready(reason, &refusal.to_string());

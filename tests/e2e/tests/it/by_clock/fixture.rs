@@ -66,6 +66,7 @@ impl Fixture {
             secret_name: "ca".into(),
             self_sign: matches!(owner, KeyOwner::Nobody),
             ca,
+            delivery: None,
             policy: None,
             labels: BTreeMap::new(),
         };

@@ -22,6 +22,7 @@ pub fn issuer() -> TCSIssuer {
         secret_name: "external-ca-secret".into(),
         self_sign: false,
         ca: None,
+        delivery: None,
         policy: None,
         labels: BTreeMap::new(),
     };
@@ -120,6 +121,8 @@ pub struct Fixture {
     pub restore_refusal: Option<Refusal>,
     pub refused_write: Option<RefusedWrite>,
     pub vacant: bool,
+    /// How the enclave refused to make an offer, used if there is neither an offer nor a CA.
+    pub no_offer: Option<Refusal>,
     pub withheld: Option<String>,
     pub clock: ClockComparison,
 }
@@ -142,6 +145,7 @@ impl Fixture {
             restore_refusal: None,
             refused_write: None,
             vacant: false,
+            no_offer: None,
             withheld: None,
             clock: ClockComparison::Agrees,
         }
@@ -177,7 +181,10 @@ impl Fixture {
             (None, _) if self.vacant => EnclaveState::Vacant(identity),
             (Some(ca), _) => EnclaveState::Holding(identity, ca),
             (None, Some(offer)) => EnclaveState::Offering(identity, offer),
-            (None, None) => EnclaveState::Unavailable,
+            (None, None) => match self.no_offer.clone() {
+                Some(refusal) => EnclaveState::Refused(identity, refusal),
+                None => EnclaveState::Unavailable,
+            },
         };
         let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
         let named = self.attestation.as_ref().and_then(|found| named_secret(found, &issuer));
