@@ -4,8 +4,9 @@
 use crate::cargo::{cargo, run as run_command};
 use anyhow::Result;
 
-/// Runs the test with optimisation. It fails if a request is accepted that Go rejects, or if openssl or Go does not
-/// verify a certificate that is issued for one below CAs with every kind of name constraint. It prints the counts.
+/// Runs the test with optimisation. It fails if a request is accepted that Go rejects, or if openssl or Go
+/// does not verify a certificate that is issued for one below CAs with every kind of name constraint. It
+/// prints the counts.
 pub fn run(count: usize) -> Result<()> {
     let mut test = cargo();
     test.args(["test", "--quiet", "--release", "-p", "tcs-x509", "--test", "it", "--"]);

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-/// Why something was refused. Names from the input are quoted in texts: escaped, and at most 100 characters of
-/// each.
+/// Why something was refused. Names from the input are quoted in texts: escaped, and at most 100 characters
+/// of each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -8,8 +8,8 @@ const MAX_DNS_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 /// Checks a DNS name: the preferred name syntax (RFC 5280, section 4.2.1.6; RFC 1123, section 2.1), and what
-/// is common in addition, which is a wildcard as the whole leftmost label, and underscores. The error says what
-/// is wrong.
+/// is common in addition, which is a wildcard as the whole leftmost label, and underscores. The error says
+/// what is wrong.
 pub fn check_dns_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("it is empty");
@@ -83,8 +83,8 @@ pub fn is_ipv4(host: &str) -> bool {
     host.parse::<Ipv4Addr>().is_ok()
 }
 
-/// The host that a program could see in a common name, without dots at its end. `None` if no program takes the
-/// common name for a host: it holds a blank, or a character that occurs in no host.
+/// The host that a program could see in a common name, without dots at its end. `None` if no program takes
+/// the common name for a host: it holds a blank, or a character that occurs in no host.
 pub fn in_common_name(text: &str) -> Option<String> {
     // These are dots in names that are not ASCII (RFC 3490, section 3.1).
     let text = text.trim().replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");

@@ -96,8 +96,8 @@ pub fn rdns(raw: &[u8]) -> Result<Rdns, Error> {
     prepared(raw, |text| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
 }
 
-/// The same with ASCII letters and blanks only, as common verifiers compare names. Two names that are equal in
-/// this form are equal for all of them.
+/// The same with ASCII letters and blanks only, as common verifiers compare names. Two names that are equal
+/// in this form are equal for all of them.
 pub fn narrow_rdns(raw: &[u8]) -> Result<Rdns, Error> {
     prepared(raw, |text| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase())
 }

@@ -41,8 +41,8 @@ impl<'a> UriName<'a> {
         self.text
     }
 
-    /// The host to which name constraints apply (RFC 5280, section 4.2.1.10). `None` if the URI has no host, if
-    /// the host is an address, or if common programs read another host.
+    /// The host to which name constraints apply (RFC 5280, section 4.2.1.10). `None` if the URI has no host,
+    /// if the host is an address, or if common programs read another host.
     pub fn constrained_host(&self) -> Option<&'a str> {
         self.host
     }

@@ -51,9 +51,9 @@ pub struct CaCertificate {
 }
 
 impl CaCertificate {
-    /// Parses a DER certificate and checks that it is a CA certificate: version 3, CA:TRUE, keyCertSign if key
-    /// usage is present, a readable subject, a supported key (`docs/ca-certificates.md`). Validity and signature
-    /// are checked by the chain.
+    /// Parses a DER certificate and checks that it is a CA certificate: version 3, CA:TRUE, keyCertSign if
+    /// key usage is present, a readable subject, a supported key (`docs/ca-certificates.md`). Validity and
+    /// signature are checked by the chain.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
         let certificate = Certificate::parse(bytes).map_err(|why| Error::CertificateMalformed(why.into()))?;
         let tbs = &certificate.tbs;

@@ -23,9 +23,9 @@ pub struct CaChain {
 impl CaChain {
     /// Reads delivered certificates, DER: one of the issuing CA first, the rest in any order; at most 8,
     /// duplicates dropped. Each must be a CA certificate and above the issuing CA. The chain is a path among
-    /// them (`docs/ca-certificates.md`, "Which chain is published") whose certificates are valid at `now` (Unix
-    /// seconds), signed by the next, and allowed by the path lengths and name constraints above. The signature
-    /// of the last one is not verified: it is the trust anchor.
+    /// them (`docs/ca-certificates.md`, "Which chain is published") whose certificates are valid at `now`
+    /// (Unix seconds), signed by the next, and allowed by the path lengths and name constraints above. The
+    /// signature of the last one is not verified: it is the trust anchor.
     pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
         Self::choose(certificates, Some(now))
     }
@@ -85,9 +85,9 @@ impl CaChain {
         constraints.all(|constraints| constraints.allow(subject, names))
     }
 
-    /// Fails with `UsageOutsideCa` if a certificate with these usages lies outside the extended key usages of the
-    /// issuing CA or of one above it, except for the self-signed root. Certificates without extended key usages
-    /// are allowed: openssl and Go accept them for the usages of the CA.
+    /// Fails with `UsageOutsideCa` if a certificate with these usages lies outside the extended key usages of
+    /// the issuing CA or of one above it, except for the self-signed root. Certificates without extended key
+    /// usages are allowed: openssl and Go accept them for the usages of the CA.
     pub(crate) fn check_usages(&self, usages: &[Usage]) -> Result<(), Error> {
         for ca in self.chain() {
             if let Some(usage) = ca.forbidden_usage(usages) {

@@ -1,18 +1,19 @@
-//! Builds certification paths among delivered certificates (RFC 5280, section 6.1, from the issuing CA upwards).
+//! Builds certification paths among delivered certificates (RFC 5280, section 6.1, from the issuing CA
+//! upwards).
 //!
-//! A certificate is above another one if its subject is the issuer there, byte for byte, and its key verifies the
-//! signature. A path contains no CA (subject and key) twice. Every certificate has one issuing CA, so that paths
-//! branch only where several certificates of one CA were delivered: of eight certificates there are at most a
-//! dozen paths.
+//! A certificate is above another one if its subject is the issuer there, byte for byte, and its key verifies
+//! the signature. A path contains no CA (subject and key) twice. Every certificate has one issuing CA, so
+//! that paths branch only where several certificates of one CA were delivered: of eight certificates there
+//! are at most a dozen paths.
 
 use super::certificate::CaCertificate;
 use super::label::Labelled;
 use crate::Error;
 
 /// Chooses the path that is published: certificates from the issuing CA upwards. Of several paths it is the
-/// first by these rules: without a fault (at `now`, Unix seconds, if given); with the certificate of the issuing
-/// CA that was delivered first; with a self-signed certificate at its end; the shortest; the one whose
-/// certificates were delivered first.
+/// first by these rules: without a fault (at `now`, Unix seconds, if given); with the certificate of the
+/// issuing CA that was delivered first; with a self-signed certificate at its end; the shortest; the one
+/// whose certificates were delivered first.
 pub fn choose(certificates: Vec<Labelled>, now: Option<i64>) -> Result<Vec<CaCertificate>, Error> {
     let graph = Graph::new(&certificates);
     graph.check_all_above()?;

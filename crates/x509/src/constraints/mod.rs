@@ -67,16 +67,16 @@ impl NameConstraints {
             && !self.has_unchecked_mailbox(names)
     }
 
-    /// Whether a certificate with this subject (DER `Name`) may exist below, if its common name is taken for no
-    /// host. This is so for CA certificates.
+    /// Whether a certificate with this subject (DER `Name`) may exist below, if its common name is taken for
+    /// no host. This is so for CA certificates.
     pub fn allow_subject(&self, subject: &[u8]) -> bool {
         let Some(name) = DirectoryName::parse(subject) else { return false };
         (name.is_empty() || self.allows(&Candidate::Directory(&name))) && !self.has_unchecked_email(subject)
     }
 
-    /// RFC 5280 says nothing of common names. Programs that look at them, most of them only if there is no DNS
-    /// name, take them for DNS names. A single label is a name of people and things more often than a host, so
-    /// that it is only compared with what is excluded.
+    /// RFC 5280 says nothing of common names. Programs that look at them, most of them only if there is no
+    /// DNS name, take them for DNS names. A single label is a name of people and things more often than a
+    /// host, so that it is only compared with what is excluded.
     fn allows_host_of_common_name(&self, host: &str, has_dns_names: bool) -> bool {
         let candidate = Candidate::Dns(host);
         if host.contains(['.', '*']) && !has_dns_names {

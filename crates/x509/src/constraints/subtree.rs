@@ -125,8 +125,8 @@ impl Subtree {
     }
 
     /// Whether the name could be in the subtree for some program, or could stand for a name that is. Programs
-    /// disagree on whether a base without a dot contains hosts below it, and on whether one with a dot contains
-    /// the host itself.
+    /// disagree on whether a base without a dot contains hosts below it, and on whether one with a dot
+    /// contains the host itself.
     pub fn may_hold(&self, candidate: &Candidate<'_>) -> bool {
         match (self, candidate) {
             (Self::Dns(base), Candidate::Dns(name)) => {

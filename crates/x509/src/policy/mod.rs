@@ -48,8 +48,8 @@ pub struct PolicyRules<'a> {
     /// Common names, or `*` for any. Without this list a common name must also be one of the alternative
     /// names.
     pub common_names: Option<&'a [String]>,
-    /// Organizations (O) of the subject, which Kubernetes reads as groups, or `*` for any. An empty value needs
-    /// no list.
+    /// Organizations (O) of the subject, which Kubernetes reads as groups, or `*` for any. An empty value
+    /// needs no list.
     pub organizations: Option<&'a [String]>,
     /// Organizational units (OU) of the subject, or `*` for any. An empty value needs no list.
     pub organizational_units: Option<&'a [String]>,

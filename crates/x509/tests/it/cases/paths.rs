@@ -44,8 +44,8 @@ fn published(chain: &CaChain) -> (Vec<Vec<u8>>, Vec<u8>) {
     (chain.chain().map(|ca| ca.der().to_vec()).collect(), chain.anchor().der().to_vec())
 }
 
-/// Checks what is published of a delivery, that the judges accept a leaf below it, and that it is read again in
-/// the same way.
+/// Checks what is published of a delivery, that the judges accept a leaf below it, and that it is read again
+/// in the same way.
 fn publishes(what: &str, delivered: &[&Vec<u8>], issuing: &Entity, chain: &[&Vec<u8>], anchor: &Vec<u8>) {
     let found = read(delivered);
     let wanted: Vec<Vec<u8>> = chain.iter().map(|der| (*der).clone()).collect();

@@ -1,5 +1,5 @@
-//! CAs with name constraints of every kind, and what is issued for mutated requests below them: openssl and Go
-//! verify it.
+//! CAs with name constraints of every kind, and what is issued for mutated requests below them: openssl and
+//! Go verify it.
 
 use super::lines;
 use super::mutate::tlv;
