@@ -6,8 +6,10 @@
 //   - 'R', a PKCS#10 request, and 'C', a certificate, both DER: the byte '1' (accepted) or '0' (refused).
 //   - 'L', a certificate: a line with the names of the rules of RFC 5280 that it breaks according to zlint, separated by
 //     commas.
-//   - 'V', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
-//     that time with the last as root and the others as intermediates; an empty line if it verifies.
+//   - 'V' and 'W', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
+//     that time with the last as root and the others as intermediates; an empty line if it verifies. 'V' verifies it for
+//     server authentication, 'W' for client authentication.
+//   - 'H', a host, a zero byte and a certificate: '1' if the certificate is valid for the host, else '0'.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -110,7 +112,7 @@ func broken(der []byte, rules lint.Registry) string {
 }
 
 // verify says why the first certificate does not verify with the last as the only root.
-func verify(record []byte) error {
+func verify(record []byte, usage x509.ExtKeyUsage) error {
 	if len(record) < 8 {
 		return errors.New("no time")
 	}
@@ -130,7 +132,7 @@ func verify(record []byte) error {
 		Roots:         roots,
 		Intermediates: between,
 		CurrentTime:   time.Unix(int64(binary.BigEndian.Uint64(record)), 0),
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsages:     []x509.ExtKeyUsage{usage},
 	})
 	return err
 }
@@ -199,9 +201,12 @@ func run() error {
 				return err
 			}
 			continue
-		case 'V':
-			why := ""
-			if err := verify(der); err != nil {
+		case 'V', 'W':
+			why, usage := "", x509.ExtKeyUsageServerAuth
+			if header[0] == 'W' {
+				usage = x509.ExtKeyUsageClientAuth
+			}
+			if err := verify(der, usage); err != nil {
 				why = strings.ReplaceAll(err.Error(), "\n", " ")
 			}
 			if _, err := out.WriteString(why + "\n"); err != nil {
@@ -210,6 +215,10 @@ func run() error {
 			continue
 		case 'R':
 			accepted = signer.request(der)
+		case 'H':
+			host, rest, _ := bytes.Cut(der, []byte{0})
+			certificate, err := x509.ParseCertificate(rest)
+			accepted = err == nil && certificate.VerifyHostname(string(host)) == nil
 		case 'C':
 			_, err := x509.ParseCertificate(der)
 			accepted = err == nil
