@@ -8,6 +8,8 @@
 //     commas.
 //   - 'V', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
 //     that time with the last as root and the others as intermediates; an empty line if it verifies.
+//   - 'E', three lines: the address of a proxy for https, a list in the form of NO_PROXY, and an address: a line with the
+//     proxy that Go asks for this address, empty if it asks directly.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -28,6 +30,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -36,6 +39,7 @@ import (
 	zcrypto "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
 	"github.com/zmap/zlint/v3/lint"
+	"golang.org/x/net/http/httpproxy"
 )
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -135,6 +139,27 @@ func verify(record []byte) error {
 	return err
 }
 
+// proxy names the proxy that Go asks for an address.
+func proxy(record string) string {
+	lines := strings.Split(record, "\n")
+	if len(lines) != 3 {
+		return "three lines are expected"
+	}
+	address, err := url.Parse(lines[2])
+	if err != nil {
+		return err.Error()
+	}
+	config := httpproxy.Config{HTTPSProxy: lines[0], NoProxy: lines[1]}
+	found, err := config.ProxyFunc()(address)
+	if err != nil {
+		return err.Error()
+	}
+	if found == nil {
+		return ""
+	}
+	return found.String()
+}
+
 // blocks lists what Go finds in a PEM text.
 func blocks(text []byte) string {
 	var found []string
@@ -191,6 +216,11 @@ func run() error {
 		switch header[0] {
 		case 'P':
 			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
+				return err
+			}
+			continue
+		case 'E':
+			if _, err := out.WriteString(proxy(string(der)) + "\n"); err != nil {
 				return err
 			}
 			continue

@@ -34,7 +34,7 @@ fn a_new_policy_pins_identity_and_platform() {
             ["policy", "new", "--from-quote", quote.to_str().unwrap(), "--out", policy.to_str().unwrap()];
         let output = run_km_attest(&new);
         assert_ends(&output, 0, "");
-        assert!(stderr(&output).contains("compare every value with the release's published ones"));
+        assert!(stderr(&output).contains("compare every value with the published values of the release"));
         let text = std::fs::read_to_string(&policy).unwrap();
         assert!(
             text.contains("NOT verified") && text.contains("published") && text.contains("mr_td"),
