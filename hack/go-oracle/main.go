@@ -10,6 +10,8 @@
 //     that time with the last as root and the others as intermediates; an empty line if it verifies. 'V' verifies it for
 //     server authentication, 'W' for client authentication.
 //   - 'H', a host, a zero byte and a certificate: '1' if the certificate is valid for the host, else '0'.
+//   - 'E', three lines: the address of a proxy for https, a list in the form of NO_PROXY, and an address: a line with the
+//     proxy that Go asks for this address, empty if it asks directly.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -30,6 +32,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -38,6 +41,7 @@ import (
 	zcrypto "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
 	"github.com/zmap/zlint/v3/lint"
+	"golang.org/x/net/http/httpproxy"
 )
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -137,6 +141,27 @@ func verify(record []byte, usage x509.ExtKeyUsage) error {
 	return err
 }
 
+// proxy names the proxy that Go asks for an address.
+func proxy(record string) string {
+	lines := strings.Split(record, "\n")
+	if len(lines) != 3 {
+		return "three lines are expected"
+	}
+	address, err := url.Parse(lines[2])
+	if err != nil {
+		return err.Error()
+	}
+	config := httpproxy.Config{HTTPSProxy: lines[0], NoProxy: lines[1]}
+	found, err := config.ProxyFunc()(address)
+	if err != nil {
+		return err.Error()
+	}
+	if found == nil {
+		return ""
+	}
+	return found.String()
+}
+
 // blocks lists what Go finds in a PEM text.
 func blocks(text []byte) string {
 	var found []string
@@ -193,6 +218,11 @@ func run() error {
 		switch header[0] {
 		case 'P':
 			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
+				return err
+			}
+			continue
+		case 'E':
+			if _, err := out.WriteString(proxy(string(der)) + "\n"); err != nil {
 				return err
 			}
 			continue

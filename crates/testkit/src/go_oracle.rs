@@ -61,6 +61,12 @@ impl GoOracle {
             .collect()
     }
 
+    /// The proxy that Go asks for an address, by the proxy for https addresses and the list `NO_PROXY` of an
+    /// environment; empty if it asks directly.
+    pub fn proxy(&mut self, https_proxy: &str, no_proxy: &str, url: &str) -> Result<String> {
+        self.ask(b'E', [https_proxy, no_proxy, url].join("\n").as_bytes())
+    }
+
     /// The answer, of one line, to a record of this kind.
     fn ask(&mut self, kind: u8, record: &[u8]) -> Result<String> {
         let length = u32::try_from(record.len())?.to_be_bytes();
