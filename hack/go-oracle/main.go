@@ -8,6 +8,7 @@
 //     commas.
 //   - 'V', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
 //     that time with the last as root and the others as intermediates; an empty line if it verifies.
+//   - 'D', a duration: a line with its nanoseconds, or "refused", as time.ParseDuration reads it.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -30,6 +31,7 @@ import (
 	"math/big"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,6 +191,15 @@ func run() error {
 		}
 		accepted := false
 		switch header[0] {
+		case 'D':
+			answer := "refused"
+			if duration, err := time.ParseDuration(string(der)); err == nil {
+				answer = strconv.FormatInt(int64(duration), 10)
+			}
+			if _, err := out.WriteString(answer + "\n"); err != nil {
+				return err
+			}
+			continue
 		case 'P':
 			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
 				return err

@@ -1,4 +1,4 @@
-//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates and PEM texts.
+//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates, PEM texts and durations.
 
 use crate::programs::repository;
 use anyhow::{Context, Result, bail};
@@ -59,6 +59,14 @@ impl GoOracle {
             .filter(|entry| !entry.is_empty())
             .map(|entry| block(entry).context("an entry"))
             .collect()
+    }
+
+    /// The nanoseconds of a duration as `time.ParseDuration` reads it; `None` if it refuses the text.
+    pub fn duration(&mut self, text: &str) -> Result<Option<i64>> {
+        match self.ask(b'D', text.as_bytes())?.as_str() {
+            "refused" => Ok(None),
+            line => Ok(Some(line.parse()?)),
+        }
     }
 
     /// The answer, of one line, to a record of this kind.

@@ -92,7 +92,14 @@ fn our_page_works_and_holds_every_command_of_the_document() {
         assert!(page.contains(block), "the page lacks a block of the document:\n{block}");
     }
     let bed = Bed::bare();
-    document::run(&page, shell(&bed), &bed.dir.join("script")).unwrap_or_else(|error| {
-        panic!("{error:#}\n{}\n{}\n{}", bed.log("node"), bed.log("tcs-issuer"), bed.log("tcs-enclave"))
+    let errors = bed.dir.join("standard-error");
+    let mut shell = shell(&bed);
+    shell.stderr(std::fs::File::create(&errors).unwrap());
+    let outcome = document::run(&page, shell, &bed.dir.join("script"));
+    let written = std::fs::read_to_string(&errors).unwrap();
+    outcome.unwrap_or_else(|error| {
+        let logs = ["node", "tcs-issuer", "tcs-enclave"].map(|name| bed.log(name)).join("\n");
+        panic!("{error:#}\n{written}\n{logs}")
     });
+    crate::warnings::assert_listed("docs/integrate-key-server.md", &written);
 }

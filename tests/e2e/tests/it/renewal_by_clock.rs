@@ -11,6 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::{
@@ -162,7 +163,7 @@ impl World {
         let (mut next, mut refusal): (Option<Offer>, Option<Refusal>) = (None, None);
         let restore_refusal = self.restore();
         loop {
-            let issuer = Issuer::from(&self.issuer);
+            let issuer = Issuer::from(Arc::new(self.issuer.clone()));
             let (held, status) = (self.held(), self.status.clone());
             let first = (held.is_none() && !self.issuer.spec.self_sign).then(|| self.offer(false));
             let named = self.attestation.as_ref().and_then(|attestation| named_secret(attestation, &issuer));
@@ -186,6 +187,7 @@ impl World {
                 refusal: refusal.as_ref(),
                 sealed: self.sealed.last().map(|(key, _)| key),
                 restore_refusal: restore_refusal.as_ref(),
+                policy_refusal: None,
                 refused_write: None,
                 clock: ClockComparison::of(self.now, self.server.unwrap_or(self.now)),
             };
@@ -307,7 +309,7 @@ impl World {
             status: Some("true".into()),
             ..QuoteCondition::default()
         };
-        let signer = Issuer::from(&self.issuer).signer_name();
+        let signer = Issuer::from(Arc::new(self.issuer.clone())).signer_name();
         let entry = SecretEntry { secret_name: "wrapped".into(), secret_type: Some("KMRA".into()) };
         attestation.status = Some(QuoteAttestationStatus {
             conditions: vec![ready],

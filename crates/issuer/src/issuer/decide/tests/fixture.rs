@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::{
     IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
@@ -72,7 +73,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
-    let mut attestation = attestation::build(&Issuer::from(issuer), offer, false);
+    let mut attestation = attestation::build(&Issuer::from(Arc::new(issuer.clone())), offer, false);
     attestation.metadata.uid = Some("qa".into());
     attestation
 }
@@ -118,6 +119,7 @@ pub struct Fixture {
     pub next: NextCa,
     pub sealed: Option<SealedKey>,
     pub restore_refusal: Option<Refusal>,
+    pub policy_refusal: Option<Refusal>,
     pub refused_write: Option<RefusedWrite>,
     pub vacant: bool,
     pub withheld: Option<String>,
@@ -140,6 +142,7 @@ impl Fixture {
             next: NextCa::NotRequested,
             sealed: None,
             restore_refusal: None,
+            policy_refusal: None,
             refused_write: None,
             vacant: false,
             withheld: None,
@@ -179,7 +182,10 @@ impl Fixture {
             (None, Some(offer)) => EnclaveState::Offering(identity, offer),
             (None, None) => EnclaveState::Unavailable,
         };
-        let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
+        let issuer = match &self.cluster {
+            Some(cluster) => Issuer::from(Arc::new(cluster.clone())),
+            None => Issuer::from(Arc::new(self.issuer.clone())),
+        };
         let secret = self.secret.clone().map(Box::new);
         let seen = Observed {
             issuer: &issuer,
@@ -192,6 +198,7 @@ impl Fixture {
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
+            policy_refusal: self.policy_refusal.as_ref(),
             refused_write: self.refused_write.as_ref(),
             clock: self.clock,
         };
