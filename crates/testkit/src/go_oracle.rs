@@ -1,4 +1,5 @@
-//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates, PEM texts and durations.
+//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates, PEM texts and
+//! durations.
 
 use crate::programs::repository;
 use anyhow::{Context, Result, bail};

@@ -30,8 +30,8 @@ pub fn no_blanks(fields: &[&str]) -> Rule {
         .message("a field that is left blank is null, which is no value: leave it out, or write [] for a list that allows nothing")
 }
 
-/// The rule that bounds the lists of a policy: all entries together have at most 16 KiB. The service keeps the
-/// policies of all issuers in memory.
+/// The rule that bounds the lists of a policy: all entries together have at most 16 KiB. The service keeps
+/// the policies of all issuers in memory.
 pub fn at_most_16_kib(lists: &[&str]) -> Rule {
     let size =
         |list: &&str| format!("(has(self.{list}) ? self.{list}.map(entry, size(bytes(entry))).sum() : 0)");

@@ -56,8 +56,8 @@ impl EventPublisher {
 }
 
 impl EventQueue {
-    /// Publishes the Events of the queue in the name of this pod, one after the other. An Event that cannot be
-    /// published fails nothing.
+    /// Publishes the Events of the queue in the name of this pod, one after the other. An Event that cannot
+    /// be published fails nothing.
     pub async fn publish_all(mut self, client: Client) -> anyhow::Result<()> {
         let reporter = Reporter { controller: SERVICE_ACCOUNT.into(), instance: env::var("POD_NAME").ok() };
         let recorder = Recorder::new(client, reporter);

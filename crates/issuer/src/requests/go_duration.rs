@@ -1,4 +1,6 @@
-//! Durations as Go writes them, in the grammar of `time.ParseDuration` (<https://pkg.go.dev/time#ParseDuration>).
+//! Durations as Go writes them: the grammar of [`time.ParseDuration`].
+//!
+//! [`time.ParseDuration`]: https://pkg.go.dev/time#ParseDuration
 //!
 //! cert-manager reads its annotation with that function. The crates that claim to read the same differ from
 //! it: some accept blanks, an empty text or two signs, others refuse fractions.
@@ -169,7 +171,7 @@ mod tests {
         "nans",
     ];
 
-    /// Pieces of durations, put together by a generator with a fixed seed (Numerical Recipes, "quick and dirty").
+    /// Pieces of durations, put together by a linear congruential generator with a fixed seed.
     fn composed(count: usize) -> Vec<String> {
         const PIECES: &[&str] = &[
             "0",
@@ -212,9 +214,9 @@ mod tests {
         let composed = composed(20_000);
         let mut accepted = 0;
         for text in TEXTS.iter().copied().chain(composed.iter().map(String::as_str)) {
-            let judged = go.duration(text).unwrap();
-            assert_eq!(parse(text), judged, "{text:?}");
-            accepted += usize::from(judged.is_some());
+            let expected = go.duration(text).unwrap();
+            assert_eq!(parse(text), expected, "{text:?}");
+            accepted += usize::from(expected.is_some());
         }
         assert!(accepted > 300, "{accepted} were durations");
     }

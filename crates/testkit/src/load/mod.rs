@@ -1,5 +1,5 @@
-//! Measures how much memory the controller needs under a load that strangers can make: objects as large as the
-//! API server takes, at its start and while they change.
+//! Measures how much memory the controller needs under a load that strangers can make: objects as large as
+//! the API server takes, at its start and while they change.
 
 mod kind;
 mod objects;

@@ -1,5 +1,5 @@
-//! Policies that the enclave cannot read are refused at admission. The enclave's reader judges what the API
-//! server takes.
+//! Policies that the enclave cannot read are refused at admission. The enclave's reader is asked about
+//! everything that the API server is asked about.
 
 use crate::cluster::{answer, cluster};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What commands write to standard error is what `data/standard-error.txt` lists: a warning that means nothing
-//! hides those that mean something.
+//! What commands write to standard error is what `data/standard-error.txt` lists: a warning that means
+//! nothing hides those that mean something.
 
 use std::collections::BTreeMap;
 use tcs_testkit::{ControlPlane, cargo, ensure_control_plane, repository};
@@ -20,8 +20,8 @@ fn listed() -> BTreeMap<String, Vec<String>> {
     sections
 }
 
-/// Compares what a command wrote with its section of the list. A listed line that ends with `…` stands for all
-/// lines that begin so. Lines of points, stars and signs are the progress of openssl's key generation.
+/// Compares what a command wrote with its section of the list. A listed line that ends with `…` stands for
+/// all lines that begin so. Lines of points, stars and signs are the progress of openssl's key generation.
 pub fn assert_listed(command: &str, written: &str) {
     let listed = listed().remove(command).unwrap_or_else(|| panic!("{command} has no section"));
     let is_listed = |line: &str| {
