@@ -12,6 +12,7 @@
 //   - 'H', a host, a zero byte and a certificate: '1' if the certificate is valid for the host, else '0'.
 //   - 'E', three lines: the address of a proxy for https, a list in the form of NO_PROXY, and an address: a line with the
 //     proxy that Go asks for this address, empty if it asks directly.
+//   - 'D', a duration: a line with its nanoseconds, or "refused", as time.ParseDuration reads it.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -35,6 +36,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -216,6 +218,15 @@ func run() error {
 		}
 		accepted := false
 		switch header[0] {
+		case 'D':
+			answer := "refused"
+			if duration, err := time.ParseDuration(string(der)); err == nil {
+				answer = strconv.FormatInt(int64(duration), 10)
+			}
+			if _, err := out.WriteString(answer + "\n"); err != nil {
+				return err
+			}
+			continue
 		case 'P':
 			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
 				return err

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
     BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
-    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Refusal, RenewCa, Request, Response,
-    Restore, Seal, Sealed,
+    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa,
+    Request, Response, Restore, Seal, Sealed,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -205,6 +205,21 @@ impl Connected {
         match self.call(Request::Restore(request)).await? {
             Response::Provisioned(ca) => Ok(ca),
             _ => Err(EnclaveError::Unexpected),
+        }
+    }
+
+    /// Asks whether the rules of a policy can be read. Returns the refusal if they cannot.
+    pub async fn check_policy(&self, policy: Policy) -> Result<Option<Refusal>, EnclaveError> {
+        match self.call(Request::CheckPolicy(policy)).await {
+            Ok(Response::PolicyReadable) => Ok(None),
+            Ok(_) => Err(EnclaveError::Unexpected),
+            Err(EnclaveError::Refused(refusal)) => match refusal.code {
+                RefusalCode::PolicyMalformed => Ok(Some(refusal)),
+                // An earlier version of the enclave does not know this request. It refuses certificates.
+                RefusalCode::MalformedMessage => Ok(None),
+                _ => Err(EnclaveError::Refused(refusal)),
+            },
+            Err(error) => Err(error),
         }
     }
 

@@ -64,6 +64,10 @@ pub enum Request {
     /// [`Response::Provisioned`].
     #[n(9)]
     RenewCa(#[n(0)] RenewCa),
+    /// Asks whether the rules of a policy can be read: answered by [`Response::PolicyReadable`]. The enclave
+    /// is the only reader of policies.
+    #[n(10)]
+    CheckPolicy(#[n(0)] Policy),
 }
 
 /// Which threads of the server answer a request.
@@ -90,7 +94,8 @@ impl Request {
             | Self::Destroy(_)
             | Self::Health(_)
             | Self::Seal(_)
-            | Self::Restore(_) => Lane::Quick,
+            | Self::Restore(_)
+            | Self::CheckPolicy(_) => Lane::Quick,
         }
     }
 }
@@ -124,6 +129,9 @@ pub enum Response {
     /// Answer to [`Request::Seal`].
     #[n(7)]
     Sealed(#[n(0)] Sealed),
+    /// Answer to [`Request::CheckPolicy`].
+    #[n(8)]
+    PolicyReadable,
 }
 
 impl Response {

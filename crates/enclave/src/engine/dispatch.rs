@@ -1,7 +1,7 @@
 //! Passes each request to the part of the engine that answers it, and describes the enclave.
 
 use super::Engine;
-use super::checks::check_uid;
+use super::checks::{check_uid, parse_policy};
 use super::refusals::refuse;
 use crate::VERSION;
 use crate::platform::Assurance;
@@ -34,6 +34,7 @@ impl Engine {
             Request::Seal(seal) => self.seal_ca(seal).map(Response::Sealed),
             Request::Restore(restore) => self.restore_ca(restore).map(Response::Provisioned),
             Request::RenewCa(renew) => self.renew_ca(renew).map(Response::Provisioned),
+            Request::CheckPolicy(policy) => parse_policy(policy).map(|_| Response::PolicyReadable),
             _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::decide::{EnclaveState, EnclaveStep, NextCa};
 use super::delivery::Delivery;
+use super::policy;
 use super::sealed_secret::SealedSecret;
 use crate::clock::now;
 use crate::context::Context;
@@ -21,6 +22,8 @@ pub struct EnclaveSession {
     pub refusal: Option<Refusal>,
     /// Why the enclave refused to restore the sealed key.
     pub restore_refusal: Option<Refusal>,
+    /// Why the enclave cannot read the rules of `spec.policy`.
+    pub policy_refusal: Option<Refusal>,
 }
 
 impl EnclaveSession {
@@ -38,8 +41,12 @@ impl EnclaveSession {
             next: NextCa::NotRequested,
             refusal: None,
             restore_refusal: None,
+            policy_refusal: None,
         };
         let Some(connected) = connected else { return Ok(session) };
+        if let Some(rules) = &issuer.spec().policy {
+            session.policy_refusal = connected.check_policy(policy::message(rules)).await?;
+        }
         session.state = session.first_state(&connected, issuer, sealed, context).await?;
         session.connected = Some(connected);
         Ok(session)

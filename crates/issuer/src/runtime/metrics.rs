@@ -37,6 +37,8 @@ pub struct Metrics {
     pub accepted: Family<CodeLabel, Counter>,
     /// Reconciles that ended in an error.
     pub errors: Counter,
+    /// Events that were dropped, because too many waited to be published.
+    pub events_dropped: Counter,
     /// Objects that exist and cannot be decoded, by kind.
     pub unreadable: Family<KindLabel, Gauge>,
     /// 1 while the enclave is connected.
@@ -57,7 +59,7 @@ impl Default for Metrics {
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
-        let unreadable = Family::default();
+        let (unreadable, events_dropped) = (Family::default(), Counter::default());
         let admission_policies_ok = Gauge::default();
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
         registry.register("certificates_issued", "Certificates published", issued.clone());
@@ -74,6 +76,11 @@ impl Default for Metrics {
             accepted.clone(),
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
+        registry.register(
+            "events_dropped",
+            "Events dropped, because too many waited to be published",
+            events_dropped.clone(),
+        );
         registry.register(
             "unreadable_objects",
             "Objects that exist and cannot be decoded, by kind",
@@ -104,6 +111,7 @@ impl Default for Metrics {
             refused,
             accepted,
             errors,
+            events_dropped,
             unreadable,
             enclave_up,
             enclave_overdue_offers,

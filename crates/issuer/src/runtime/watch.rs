@@ -1,5 +1,6 @@
 //! A watch of one kind that no object can stop. The controller watches every kind in this way.
 
+use crate::runtime::guarded::kept::Kept;
 use crate::runtime::guarded::{Guarded, Unreadable};
 use crate::runtime::unreadable::{ObjectName, UnreadableObjects};
 use futures::stream::BoxStream;
@@ -13,6 +14,12 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Objects in one page of a list. An object may have several MiB, and a page is in memory as a whole.
+///
+/// Streaming lists need even less memory, but kube requests them from any state that the API server has
+/// cached. A list that is older than what the service knows would make an issuer look deleted.
+pub const PAGE_SIZE: u32 = 4;
 
 /// A pause in addition to the back-off of the stream, which starts again after every success.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -48,11 +55,11 @@ enum Outdated {
 
 impl<K> Watch<K>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     /// Watches the objects that `api` reaches. Objects that cannot be decoded are kept in `unreadable`.
     pub fn new(api: Api<Guarded<K>>, unreadable: Arc<UnreadableObjects>) -> Self {
-        Self::of(watcher(api, watcher::Config::default()).default_backoff(), unreadable)
+        Self::of(watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).default_backoff(), unreadable)
     }
 
     fn of(
@@ -306,7 +313,7 @@ mod tests {
     #[test]
     fn review_h1_each_version_of_an_unreadable_object_is_announced_once() {
         let lines = crate::runtime::log::tests::Lines::default();
-        let log = crate::runtime::log::subscriber("info", lines.writer()).unwrap();
+        let log = crate::runtime::log::tests::text_subscriber("info", &lines);
         let (announce, mut announced) = tokio::sync::mpsc::channel(8);
         let unreadable = UnreadableObjects::new(&Metrics::default(), announce);
         tracing::subscriber::with_default(log, || {

@@ -65,7 +65,7 @@ pub async fn announce_unreadable(
         if !object.name().is_empty() {
             let (reason, action) = (reasons::OBJECT_UNREADABLE, "Watch");
             let text = EventText { warning: true, reason, action, message: &message };
-            context.events.publish(&object.reference(), text).await;
+            context.events.publish(&object.reference(), text);
         }
     }
     anyhow::bail!("the queue of unreadable objects ended")

@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::{ClockComparison, TOLERANCE};
 use crate::requests::is_permanent;
 use crate::time;
+use std::sync::Arc;
 use tcs_api::annotations;
 use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::{IssuerStatus, PreviousCa, RefusedDelivery};
@@ -24,7 +25,7 @@ fn settled(self_sign: bool, left: i64) -> Fixture {
     fixture.issuer.spec.self_sign = self_sign;
     let held = fixture.ca.as_mut().unwrap();
     (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-    fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(&fixture.issuer)));
+    fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
     fixture.status = fixture.plan().status;
     fixture
 }

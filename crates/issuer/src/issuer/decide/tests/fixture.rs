@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::{
     IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
@@ -73,7 +74,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
-    let mut attestation = attestation::build(&Issuer::from(issuer), offer, false);
+    let mut attestation = attestation::build(&Issuer::from(Arc::new(issuer.clone())), offer, false);
     attestation.metadata.uid = Some("qa".into());
     attestation
 }
@@ -119,6 +120,7 @@ pub struct Fixture {
     pub next: NextCa,
     pub sealed: Option<SealedKey>,
     pub restore_refusal: Option<Refusal>,
+    pub policy_refusal: Option<Refusal>,
     pub refused_write: Option<RefusedWrite>,
     pub vacant: bool,
     /// How the enclave refused to make an offer, used if there is neither an offer nor a CA.
@@ -143,6 +145,7 @@ impl Fixture {
             next: NextCa::NotRequested,
             sealed: None,
             restore_refusal: None,
+            policy_refusal: None,
             refused_write: None,
             vacant: false,
             no_offer: None,
@@ -186,7 +189,10 @@ impl Fixture {
                 None => EnclaveState::Unavailable,
             },
         };
-        let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
+        let issuer = match &self.cluster {
+            Some(cluster) => Issuer::from(Arc::new(cluster.clone())),
+            None => Issuer::from(Arc::new(self.issuer.clone())),
+        };
         let named = self.attestation.as_ref().and_then(|found| named_secret(found, &issuer));
         let secret = match (named, self.secret.clone()) {
             (None, _) => DeliverySecret::NotNamed,
@@ -204,6 +210,7 @@ impl Fixture {
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
+            policy_refusal: self.policy_refusal.as_ref(),
             refused_write: self.refused_write.as_ref(),
             clock: self.clock,
         };

@@ -7,6 +7,7 @@ use crate::issuer::Issuer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
+use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::QuoteCondition;
 
@@ -86,7 +87,7 @@ fn the_patch_of_the_walk_through_delivers() {
     let mut fixture = Fixture::offering(1);
     fixture.attestation = Some(patched(published(&fixture.issuer, &offer(1)), "wrapped-key", "KMRA"));
     assert_eq!(
-        named_secret(fixture.attestation.as_ref().unwrap(), &Issuer::from(&fixture.issuer)),
+        named_secret(fixture.attestation.as_ref().unwrap(), &Issuer::from(Arc::new(fixture.issuer.clone()))),
         Some("wrapped-key")
     );
     fixture.secret = Some(secret("1"));
@@ -169,7 +170,7 @@ fn x03_a_refusal_is_written_once_on_a_simulated_platform_too() {
     let mut fixture = Fixture::offering(1);
     fixture.identity = identity(true);
     fixture.attestation = Some(patched(
-        attestation::build(&Issuer::from(&fixture.issuer), &offer(1), true),
+        attestation::build(&Issuer::from(Arc::new(fixture.issuer.clone())), &offer(1), true),
         "wrapped-key",
         "KMRA",
     ));
