@@ -96,8 +96,13 @@ fn our_page_works_and_holds_every_command_of_the_document() {
     shell.stderr(fs::File::create(&errors).unwrap());
     let outcome = document::run(&page, shell, &cluster.dir.join("script"));
     let written = fs::read_to_string(&errors).unwrap();
-    outcome.unwrap_or_else(|error| panic!("{error:#}
+    outcome.unwrap_or_else(|error| {
+        panic!(
+            "{error:#}
 {written}
-{}", cluster.logs()));
+{}",
+            cluster.logs()
+        )
+    });
     crate::warnings::assert_listed("docs/integrate-key-server.md", &written);
 }

@@ -1,7 +1,7 @@
 //! Policies that the enclave cannot read are refused at admission. The enclave's reader is asked about
 //! everything that the API server is asked about.
 
-use crate::support::api_server::{answer, cluster};
+use crate::support::api_server::write;
 use serde_json::{Value, json};
 use tcs_x509::{Policy, PolicyRules};
 
@@ -17,10 +17,7 @@ fn admit(policy: &Value, of_ca: bool) -> Result<(), String> {
         "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSIssuer",
         "metadata": {"name": "a", "namespace": "default"}, "spec": spec,
     });
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), manifest.to_string()).unwrap();
-    let create = ["create", "--dry-run=server", "--filename"];
-    answer(cluster().kubectl().args(create).arg(file.path())).map(drop)
+    write(&["create", "--dry-run=server"], &manifest).map(drop)
 }
 
 /// Whether the enclave's reader takes a list with one entry.
