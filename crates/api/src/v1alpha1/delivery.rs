@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = no_blanks(&["formats"]))]
 pub struct DeliverySpec {
     /// Formats in which the CA key may be wrapped: `kmra-v1-sha256`, and `kmra-v1`, which uses SHA-1 and is
-    /// the only one that PKCS#11 tokens support. Without this list both are accepted. The list is sent with each
-    /// delivery, and the enclave enforces it, so that it binds only an honest controller.
+    /// the only one that PKCS#11 tokens support. Without this list both are accepted. The list is sent with
+    /// each delivery, and the enclave enforces it, so that it binds only an honest controller.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2))]
     pub formats: Option<Vec<WrapFormat>>,

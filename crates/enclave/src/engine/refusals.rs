@@ -27,8 +27,8 @@ pub(super) fn slow_call(error: SlowCallError, what: &str, advice: &str) -> Refus
         SlowCallError::Busy => refuse(
             RefusalCode::Busy,
             &format!(
-                "{what} cannot be made, because {MAX_RUNNING} earlier requests for such have not ended; send the \
-                 request again later, and {advice}"
+                "{what} cannot be made while {MAX_RUNNING} earlier requests are unfinished; send the request again \
+                 later, and {advice}"
             ),
         ),
         SlowCallError::Panicked => internal(format_args!("a panic while making {what}")),

@@ -27,8 +27,8 @@ pub async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyh
     }
 }
 
-/// What the enclave waits for is shown in the metrics. Issuers that wait for it try again as soon as all of it
-/// has ended.
+/// What the enclave waits for is shown in the metrics. Issuers that wait for it try again as soon as all of
+/// it has ended.
 pub async fn watch_overdue(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
     loop {
         link.overdue_changed().await;

@@ -92,9 +92,9 @@ impl<C> State<C> {
         drop(forgotten);
     }
 
-    /// Calls `show` for every issuer that takes a place, or only for the named one: also without an entry while
-    /// its first offer is being made, and with an empty entry after its offer was closed. Whoever destroys what
-    /// belongs to deleted issuers must see them all.
+    /// Calls `show` for every issuer that takes a place, or only for the named one: also without an entry
+    /// while its first offer is being made, and with an empty entry after its offer was closed. Whoever
+    /// destroys what belongs to deleted issuers must see them all.
     pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, Option<&Held<C>>)) {
         let tables = self.lock();
         let is_shown = |issuer: &str| only.is_none_or(|only| only == issuer);
