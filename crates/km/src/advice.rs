@@ -67,8 +67,8 @@ pub fn for_refusal(refusal: &Error) -> Cow<'static, str> {
              Intel's library does"
         }
         Error::TrustDomainRefused(_) => {
-            "do not wrap a key for it: no setting accepts this, although Intel's library accepts such attributes and \
-             service TDs"
+            "do not wrap a key for it: no setting accepts this; Intel's library leaves attributes and service TDs to \
+             you"
         }
         Error::TcbLevelNotSupported(_) => {
             "do not wrap a key for it: have the machine updated; Intel supports no level this old"

@@ -33,6 +33,24 @@ fn inspect(path: &std::path::Path, more: &[&str]) -> std::process::Output {
     run_km_attest(&[&["inspect", "--quote", path.to_str().unwrap()], more].concat())
 }
 
+/// Who refuses: this tool or the policy, and not Intel's library, whose result is not terminal.
+#[test]
+fn km_d1_a_refusal_of_ours_is_said_to_be_ours() {
+    let ours = "\nrefusal: by this tool or your policy; Intel's library answers the result above\nverdict: refused\n";
+    for (name, at, is_ours) in [
+        ("sgx_quote", "2025-06-20", true),
+        ("tdx_quote", "2025-06-20", false),
+        ("tdx_quote", "2030-01-01", false),
+        ("tdx_quote_outdated", "2026-03-01", false),
+    ] {
+        let text = stdout(&appraise(name, at, &[]));
+        assert_eq!(text.ends_with(ours), is_ours, "{name}: {text}");
+        let document = json_of(&appraise(name, at, &["--json"]));
+        let terminal = &document["qvResult"]["terminal"];
+        assert_eq!(document["accepted"] == false && terminal == false, is_ours, "{document:#}");
+    }
+}
+
 #[test]
 fn km_u4_u10_inspect_shows_service_tds_and_names_bits() {
     let folder = Folder::new();

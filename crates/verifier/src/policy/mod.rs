@@ -104,23 +104,21 @@ impl Policy {
         result
     }
 
-    fn check_identity(&self, found: &Workload) -> Result<(), Error> {
+    fn check_identity(&self, workload: &Workload) -> Result<(), Error> {
         if self.any_identity {
             return Ok(());
         }
         if self.identities.is_empty() {
             return Err(Error::NoIdentityConfigured);
         }
-        if self.identities.iter().any(|accepted| accepted.matches(found)) {
+        if self.identities.iter().any(|accepted| accepted.matches(workload)) {
             return Ok(());
         }
-        let found = identity::describe(found);
+        let found = identity::describe(workload);
         Err(Error::IdentityMismatch(match self.identities.as_slice() {
-            // The values of a trust domain are too long to stand beside others.
-            [one] if !matches!(one, AcceptedIdentity::TrustDomain(_)) => {
-                format!("{found}, expected {}", one.describe())
+            [one] => {
+                one.difference(workload).unwrap_or_else(|| format!("{found}, expected {}", one.describe()))
             }
-            [_] => format!("{found}, expected other values (--explain shows them)"),
             several => format!("{found}, expected one of {} configured", several.len()),
         }))
     }

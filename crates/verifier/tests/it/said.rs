@@ -7,7 +7,8 @@ use crate::fixture::{DAY, Fixture, NOW, TD_PRODUCTION, production, trust_domain}
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Enclave, Options, QuoteShape, Td, TdVersion, Tee, Validity};
 use tcs_verifier::{
-    AcceptedIdentity, Collateral, Error, Kss, Outcome, Policy, Verdict, Workload, inspect, verify,
+    AcceptedIdentity, Collateral, Error, Kss, Outcome, Policy, TdReference, Verdict, Workload, inspect,
+    verify,
 };
 
 #[test]
@@ -200,6 +201,45 @@ fn km_u3_refusals_say_in_our_words_what_was_expected_and_found() {
         error.contains(&format!("MRENCLAVE {found}"))
             && error.contains(&format!("expected MRENCLAVE {expected}"))
     );
+}
+
+#[test]
+fn km_u3_a_trust_domain_that_is_not_the_configured_one_says_where_it_differs() {
+    let fixture = Fixture::new();
+    let td = Td {
+        mr_td: [1; 48],
+        rtmr: [[2; 48], [3; 48], [4; 48], [5; 48]],
+        mr_config_id: [6; 48],
+        mr_owner: [7; 48],
+        mr_owner_config: [8; 48],
+        ..trust_domain()
+    };
+    let same = TdReference {
+        mr_td: [1; 48],
+        rtmrs: td.rtmr.map(Some),
+        mr_config_id: Some([6; 48]),
+        mr_owner: Some([7; 48]),
+        mr_owner_config: Some([8; 48]),
+    };
+    let other = Some([9; 48]);
+    let hex = |byte: u8| hex::encode([byte; 48]);
+    for (reference, first, others) in [
+        (TdReference { mr_td: [9; 48], ..same }, ("MRTD", 1), ""),
+        (TdReference { rtmrs: [other; 4], ..same }, ("RTMR0", 2), "; RTMR1, RTMR2, RTMR3 differ, too"),
+        (TdReference { rtmrs: [None, None, other, None], ..same }, ("RTMR2", 4), ""),
+        (TdReference { mr_config_id: other, mr_owner: None, ..same }, ("MRCONFIGID", 6), ""),
+        (
+            TdReference { mr_owner: other, mr_owner_config: other, ..same },
+            ("MROWNER", 7),
+            "; MROWNERCONFIG differ, too",
+        ),
+    ] {
+        let identities = vec![AcceptedIdentity::TrustDomain(Box::new(reference))];
+        let policy = Policy { identities, ..Policy::default() };
+        let error = fixture.with_policy(&fixture.td(&td), &policy).into_accepted().unwrap_err().to_string();
+        let wanted = format!("{} is {}, expected {}{others}", first.0, hex(first.1), hex(9));
+        assert!(error.ends_with(&wanted), "{error}");
+    }
 }
 
 #[test]
