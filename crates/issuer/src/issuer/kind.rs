@@ -1,9 +1,12 @@
 //! An issuer of either kind: `TCSIssuer` or `TCSClusterIssuer`.
 
+use crate::runtime::guarded::kept::Kept;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use tcs_api::signer::{self, SignerName};
 use tcs_api::v1alpha1::{ClusterIssuerSpec, IssuerSpec, IssuerStatus, TCSClusterIssuer, TCSIssuer};
@@ -19,7 +22,9 @@ pub enum Issuer {
 }
 
 /// What differs between the two kinds of issuers.
-pub trait IssuerKind {
+pub trait IssuerKind:
+    Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
     /// The signer name of an issuer with this metadata.
     fn signer(metadata: &ObjectMeta) -> SignerName;
 

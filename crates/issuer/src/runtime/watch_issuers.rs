@@ -5,14 +5,11 @@ use crate::context::cached::Cached;
 use crate::context::caches::Listed;
 use crate::issuer::Issuer;
 use crate::issuer::kind::IssuerKind;
-use crate::runtime::guarded::kept::Kept;
 use crate::runtime::watch::{GuardedEvent, Watch, remove_from};
 use kube::Resource;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use serde::de::DeserializeOwned;
-use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Keeps the cache of issuers of one kind, and enqueues what a change concerns.
@@ -23,15 +20,7 @@ pub async fn watch_issuers<K>(
     context: Arc<Context>,
 ) -> anyhow::Result<()>
 where
-    K: IssuerKind
-        + Kept
-        + Resource<DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    K: IssuerKind,
     Issuer: From<Arc<K>>,
 {
     while let Some(event) = watch.next().await {
@@ -87,7 +76,7 @@ where
 /// is in the cache already.
 fn cached<K>(event: Event<K>, cache: &Store<Cached<K>>) -> Event<Cached<K>>
 where
-    K: Resource<DynamicType = ()> + Clone + 'static,
+    K: IssuerKind,
 {
     let listed = |object: K| {
         let object = Cached::from(object);
