@@ -105,7 +105,7 @@ pub struct CaStatus {
     /// notAfter of the certificate, RFC 3339.
     #[schemars(length(max = 63))]
     pub not_after: String,
-    /// Algorithm of the CA key, for example `rsa-4096`.
+    /// Algorithm of the CA key, for example `RSA-4096`.
     #[schemars(length(max = 63))]
     pub key_algorithm: String,
     /// Format in which the key was delivered, for example `kmra-v1`.
