@@ -82,6 +82,7 @@ mod tests {
             self_sign: false,
             ca: None,
             policy: None,
+            delivery: None,
             labels: BTreeMap::new(),
         };
         let mut issuer = TCSIssuer::new(name, spec);

@@ -63,6 +63,7 @@ mod tests {
             self_sign: true,
             ca: None,
             policy: None,
+            delivery: None,
             labels: BTreeMap::new(),
         };
         let mut issuer = TCSIssuer::new("a", spec);

@@ -193,6 +193,7 @@ fn is_temporary(code: RefusalCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use tcs_api::v1alpha1::{DeliverySpec, IssuerSpec, TCSIssuer, WrapFormat};
 
     fn sent(delivery: Option<DeliverySpec>) -> Vec<String> {
@@ -206,7 +207,7 @@ mod tests {
             attempts_left: 16,
         };
         let delivery = Delivery { wrapped_key: vec![1], chain: vec![vec![2]] };
-        complete_provisioning(&Issuer::from(&issuer), &offer, delivery).formats
+        complete_provisioning(&Issuer::from(Arc::new(issuer)), &offer, delivery).formats
     }
 
     #[test]
