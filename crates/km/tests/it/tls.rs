@@ -1,4 +1,4 @@
-//! Certificates of a service that `ca_file` names, judged by curl.
+//! Certificates of a service that `ca_file` names, compared with curl.
 
 use crate::support::collateral::Fixture;
 use crate::support::programs::openssl;

@@ -191,7 +191,7 @@ fn a_process_that_waits_for_the_pin_leaves_no_core_file() {
     assert!(!child.wait().unwrap().success() && stderr.contains("error[PrivateKeyUnreadable]"), "{stderr}");
 }
 
-/// Text around the block may have any encoding: that of an alias of keytool, UTF-16, or none. openssl judges
+/// Text around the block may have any encoding: that of an alias of keytool, UTF-16, or none. openssl decides
 /// the texts without zero bytes, which end its lines.
 #[test]
 fn case_p14_text_around_a_private_key_has_any_encoding() {

@@ -17,13 +17,13 @@ use crate::Error;
 pub fn choose(certificates: Vec<Labelled>, now: Option<i64>) -> Result<Vec<CaCertificate>, Error> {
     let graph = Graph::new(&certificates);
     graph.check_all_above()?;
-    let judged = graph.paths().into_iter().map(|path| {
+    let ranked = graph.paths().into_iter().map(|path| {
         let fault = graph.check(&path, now).err();
         let ends_open = path.last().is_none_or(|top| !top.certificate.is_self_issued());
         ((fault.is_some(), path.first().map(|first| first.position), ends_open, path.len()), path, fault)
     });
     // The first of equals, and paths are in the order of delivery.
-    let Some((_, path, fault)) = judged.min_by_key(|(rank, ..)| *rank) else {
+    let Some((_, path, fault)) = ranked.min_by_key(|(rank, ..)| *rank) else {
         return Err(Error::CertificateMalformed("no certificate was given".into()));
     };
     match fault {

@@ -1,4 +1,4 @@
-//! Judged by Go, and by curl where both read the environment in the same way.
+//! Compared with Go, and with curl where both read the environment in the same way.
 
 use super::*;
 use std::process::Command;

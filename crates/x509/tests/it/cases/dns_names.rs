@@ -1,6 +1,8 @@
 //! Names of hosts, in alternative names and in common names.
 
-use super::{CASES_NOW, SERVER, certificates, judges, key, leaf, message, request, test_ca, with_name};
+use super::{
+    CASES_NOW, SERVER, certificates, key, leaf, message, oracles_accept, request, test_ca, with_name,
+};
 use crate::chain::root;
 use crate::go::verdicts;
 use crate::{Ca, NOW};
@@ -135,14 +137,14 @@ fn named(common_name: &str, dns: Option<&str>) -> CertificateRequest {
 fn case_p26_a_dns_constraint_says_nothing_of_a_common_name_that_is_no_host() {
     let chain = CaChain::from_delivered(&certificates("ncdns.crt"), CASES_NOW).unwrap();
     let made = leaf((&chain, &key("ncdns.key")), &request("cn-smith-uri.csr").unwrap(), &SERVER, CASES_NOW);
-    assert_eq!(judges(SERVER[1], &made.unwrap(), &chain, CASES_NOW), [true, true]);
+    assert_eq!(oracles_accept(SERVER[1], &made.unwrap(), &chain, CASES_NOW), [true, true]);
     let (inside, outside) = (constrained(&["example.com"], &[]), constrained(&[], &["corp.example"]));
     for name in
         ["Dr. No", "Acme Inc.", "R2 D2 v1.5", "x@mail.example", "urn:x.y", "O'Neill.Smith", "workload"]
     {
         for ca in [&inside, &outside] {
             let leaf = crate::issued(ca, &named(name, None), None).unwrap().der;
-            assert_eq!(judges(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{name}");
+            assert_eq!(oracles_accept(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{name}");
         }
     }
 }

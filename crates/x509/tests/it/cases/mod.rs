@@ -1,5 +1,5 @@
 //! Certificates and requests that others met trouble with in public, and their kinds. The openssl command and
-//! Go are the judges.
+//! Go are the oracles.
 
 mod accepted;
 mod dns_names;
@@ -63,14 +63,14 @@ fn leaf(
     issue(&params, chain, key).map(|issued| issued.der)
 }
 
-/// What the judges say about a path for server or client authentication: Go, and the openssl command without
+/// What the oracles say about a path for server or client authentication: Go, and the openssl command without
 /// its strict rules.
-fn judges(usage: Usage, leaf: &[u8], chain: &CaChain, now: i64) -> [bool; 2] {
+fn oracles_accept(usage: Usage, leaf: &[u8], chain: &CaChain, now: i64) -> [bool; 2] {
     let between: Vec<&[u8]> = chain.chain().map(tcs_x509::CaCertificate::der).collect();
-    judges_of_path(usage, leaf, &between, chain.anchor().der(), now)
+    oracles_on_path(usage, leaf, &between, chain.anchor().der(), now)
 }
 
-fn judges_of_path(usage: Usage, leaf: &[u8], between: &[&[u8]], anchor: &[u8], now: i64) -> [bool; 2] {
+fn oracles_on_path(usage: Usage, leaf: &[u8], between: &[&[u8]], anchor: &[u8], now: i64) -> [bool; 2] {
     let kind = if usage == Usage::ClientAuth { b'W' } else { b'V' };
     let record = [now.to_be_bytes().as_slice(), leaf, &between.concat(), anchor].concat();
     let go = lines(kind, &[record]).remove(0);

@@ -1,6 +1,6 @@
 //! Paths among delivered certificates.
 
-use super::{CASES_NOW, Key, SERVER, certificates, judges, key, leaf, message};
+use super::{CASES_NOW, Key, SERVER, certificates, key, leaf, message, oracles_accept};
 use crate::chain::openssl_ca_with;
 use crate::{NOW, parameters, plain};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -44,7 +44,7 @@ fn published(chain: &CaChain) -> (Vec<Vec<u8>>, Vec<u8>) {
     (chain.chain().map(|ca| ca.der().to_vec()).collect(), chain.anchor().der().to_vec())
 }
 
-/// Checks what is published of a delivery, that the judges accept a leaf below it, and that it is read again
+/// Checks what is published of a delivery, that the oracles accept a leaf below it, and that it is read again
 /// in the same way.
 fn publishes(what: &str, delivered: &[&Vec<u8>], issuing: &Entity, chain: &[&Vec<u8>], anchor: &Vec<u8>) {
     let found = read(delivered);
@@ -52,7 +52,7 @@ fn publishes(what: &str, delivered: &[&Vec<u8>], issuing: &Entity, chain: &[&Vec
     assert_eq!(published(&found), (wanted, anchor.clone()), "{what}");
     let signer = Key(KeyPair::try_from(issuing.pair.serialized_der()).unwrap());
     let leaf = leaf((&found, &signer), &plain(), &SERVER, NOW).unwrap();
-    assert_eq!(judges(SERVER[1], &leaf, &found, NOW), [true, true], "{what}");
+    assert_eq!(oracles_accept(SERVER[1], &leaf, &found, NOW), [true, true], "{what}");
     let kept: Vec<&[u8]> = found.delivered().map(CaCertificate::der).collect();
     assert_eq!(published(&CaChain::from_accepted(&kept).unwrap()), published(&found), "{what}");
 }
@@ -69,7 +69,7 @@ fn case_p24_a_path_is_found_in_a_bundle_with_a_cross_signed_ca() {
         let chain = CaChain::from_delivered(&delivered, CASES_NOW).unwrap();
         assert_eq!(published(&chain), (vec![issuing.clone()], new_root.clone()));
         let leaf = leaf((&chain, &key("cross.key")), &plain(), &SERVER, CASES_NOW).unwrap();
-        assert_eq!(judges(SERVER[1], &leaf, &chain, CASES_NOW), [true, true]);
+        assert_eq!(oracles_accept(SERVER[1], &leaf, &chain, CASES_NOW), [true, true]);
         let kept: Vec<&[u8]> = chain.delivered().map(CaCertificate::der).collect();
         assert_eq!(published(&CaChain::from_accepted(&kept).unwrap()), published(&chain));
     }
@@ -208,7 +208,7 @@ fn case_p20_refusals_name_the_certificate_and_the_true_reason() {
 fn case_p22_an_anchors_own_signature_is_no_part_of_the_path() {
     let chain = CaChain::from_delivered(&certificates("pss.crt"), CASES_NOW).unwrap();
     let made = leaf((&chain, &key("pss.key")), &plain(), &SERVER, CASES_NOW).unwrap();
-    assert_eq!(judges(SERVER[1], &made, &chain, CASES_NOW), [true, true]);
+    assert_eq!(oracles_accept(SERVER[1], &made, &chain, CASES_NOW), [true, true]);
     let dir = tempfile::tempdir().unwrap();
     let pss = |salt: &'static str| {
         ["-newkey", "rsa:2048", "-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", salt]
@@ -226,7 +226,7 @@ fn case_p22_an_anchors_own_signature_is_no_part_of_the_path() {
         let chain = CaChain::from_delivered(&[&made.der], made.now).expect(&options.join(" "));
         let signer = Key(KeyPair::try_from(made.key.as_slice()).unwrap());
         let leaf = leaf((&chain, &signer), &plain(), &SERVER, made.now).unwrap();
-        assert_eq!(judges(SERVER[1], &leaf, &chain, made.now), [true, true], "{options:?}");
+        assert_eq!(oracles_accept(SERVER[1], &leaf, &chain, made.now), [true, true], "{options:?}");
     }
     let [root, issuing] = ["root", "issuing"].map(Entity::new);
     let mut damaged = root.by_itself();

@@ -2,7 +2,7 @@
 
 use super::{message, request, test_ca, with_name};
 use crate::NOW;
-use crate::cases::{SERVER, judges};
+use crate::cases::{SERVER, oracles_accept};
 use crate::chain::root;
 use crate::go::mutate::tlv;
 use crate::go::verdicts;
@@ -74,7 +74,7 @@ fn case_p31_uris_are_what_rfc_3986_and_go_take() {
     let ca = test_ca();
     for uri in URIS {
         let leaf = crate::issued(&ca, &read(uri).unwrap(), None).unwrap().der;
-        assert_eq!(judges(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{uri}");
+        assert_eq!(oracles_accept(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{uri}");
     }
     for uri in NO_URIS {
         let message = message(read(uri), "IdentityForbidden");
@@ -85,7 +85,7 @@ fn case_p31_uris_are_what_rfc_3986_and_go_take() {
     }
     for file in ["uri-ip6.csr", "uri-ldap0.csr", "uri-file.csr"] {
         let leaf = crate::issued(&ca, &request(file).unwrap(), None).unwrap().der;
-        assert_eq!(judges(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{file}");
+        assert_eq!(oracles_accept(SERVER[1], &leaf, &ca.chain(), NOW), [true, true], "{file}");
     }
     assert!(verdicts(b'R', &URIS.map(|uri| with_name(URI, uri))).into_iter().all(|taken| taken));
     // Go also takes what RFC 3986 or RFC 5280 does not allow, but refuses some of it.
@@ -107,7 +107,7 @@ fn case_p31_a_uri_constraint_is_about_the_host() {
     };
     let (inside, outside) = (ca("td.example", ""), ca("", "corp.example"));
     let outcome = |ca: &crate::Ca, uri: &str| match crate::issued(ca, &read(uri).unwrap(), None) {
-        Ok(leaf) => Some(judges(SERVER[1], &leaf.der, &ca.chain(), NOW)),
+        Ok(leaf) => Some(oracles_accept(SERVER[1], &leaf.der, &ca.chain(), NOW)),
         Err(error) => {
             assert_eq!(error.code(), "IdentityForbidden", "{uri}");
             None

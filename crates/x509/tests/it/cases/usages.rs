@@ -1,6 +1,6 @@
 //! Extended key usages of CAs.
 
-use super::{CASES_NOW, Key, certificates, judges, judges_of_path, key, leaf, message};
+use super::{CASES_NOW, Key, certificates, key, leaf, message, oracles_accept, oracles_on_path};
 use crate::chain::{Delivered, below, root};
 use crate::go::mutate::tlv;
 use crate::{NOW, plain};
@@ -25,7 +25,7 @@ fn outcome(delivered: &[&Delivered], usages: &[Usage]) -> Result<[[bool; 2]; 2],
     let signer = Key(KeyPair::try_from(delivered[0].pair.serialized_der()).unwrap());
     let made = leaf((&chain, &signer), &plain(), usages, NOW);
     let made = made.map_err(|error| format!("{}: {error}", error.clone().code()))?;
-    Ok([Usage::ServerAuth, Usage::ClientAuth].map(|usage| judges(usage, &made, &chain, NOW)))
+    Ok([Usage::ServerAuth, Usage::ClientAuth].map(|usage| oracles_accept(usage, &made, &chain, NOW)))
 }
 
 const YES: [bool; 2] = [true, true];
@@ -39,8 +39,8 @@ fn case_p29_extended_key_usages_of_a_ca_bind_the_leaves() {
     let said = message(of(&[Usage::DigitalSignature, Usage::ClientAuth]), "UsageForbidden");
     assert!(said.contains("'client auth'") && said.contains("\"O=Acme, CN=EKU server only\""), "{said}");
     let server = of(&[Usage::DigitalSignature, Usage::ServerAuth]).unwrap();
-    assert_eq!(judges(Usage::ServerAuth, &server, &chain, CASES_NOW), YES);
-    assert_eq!(judges(Usage::ClientAuth, &server, &chain, CASES_NOW), NO);
+    assert_eq!(oracles_accept(Usage::ServerAuth, &server, &chain, CASES_NOW), YES);
+    assert_eq!(oracles_accept(Usage::ClientAuth, &server, &chain, CASES_NOW), NO);
 
     let (signature, server, client) = (Usage::DigitalSignature, Usage::ServerAuth, Usage::ClientAuth);
     for critical in [false, true] {
@@ -79,7 +79,7 @@ fn case_p29_those_of_a_root_above_the_chain_do_not_bind() {
 
 /// What is refused would be useless.
 #[test]
-fn case_p29_the_judges_refuse_leaves_outside() {
+fn case_p29_the_oracles_refuse_leaves_outside() {
     let ca = root(usages(&[SERVER_AUTH], false));
     let pair = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
@@ -88,6 +88,6 @@ fn case_p29_the_judges_refuse_leaves_outside() {
     parameters.extended_key_usages = vec![Purpose::ClientAuth];
     let leaf = parameters.signed_by(&pair, &Issuer::new(ca.parameters.clone(), &ca.pair)).unwrap();
     for usage in [Usage::ServerAuth, Usage::ClientAuth] {
-        assert_eq!(judges_of_path(usage, leaf.der(), &[], &ca.der, NOW), NO);
+        assert_eq!(oracles_on_path(usage, leaf.der(), &[], &ca.der, NOW), NO);
     }
 }
