@@ -46,11 +46,10 @@ fn citation(text: &str) -> Option<String> {
     let cites = match (first, second) {
         (_, "reference,") => DOCUMENTS.contains(&document),
         ("reference,", _) => second == "section" && is_number(third) || is_number(second),
-        ("crypto-and-x509", _) => is_number(second),
         ("design," | "design", "section") => true,
         // Lists of requirements and issues that are not public.
         ("acceptance" | "Acceptance", _) => is_number(second) && second.contains('.'),
-        ("issue" | "Issue", _) => is_number(second),
+        ("issue" | "Issue" | "crypto-and-x509", _) => is_number(second),
         // The ids of docs/conformance.md are cited with its name.
         ("conformance", _) => {
             second.len() > 1 && second.starts_with(['A', 'B', 'D', 'X', 'Q']) && is_number(&second[1..])

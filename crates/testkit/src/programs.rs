@@ -12,6 +12,7 @@ const PACKAGES: [&str; 4] = ["tcs-issuer", "tcs-enclave", "tcs-km", "tcs-sgx-sim
 const TARGET: &str = "target/simulation";
 
 /// A call of cargo in the repository. If cargo runs this process, the same cargo is called.
+#[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository());

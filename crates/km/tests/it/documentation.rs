@@ -80,7 +80,7 @@ fn every_refusal_has_advice() {
     let with_it: Vec<&str> = every_refusal()
         .iter()
         .filter(|error| advice::for_refusal(error) == general)
-        .map(|error| error.code())
+        .map(Error::code)
         .collect();
     assert_eq!(with_it, ["SignatureInvalid", "QuotingEnclaveRefused", "QuoteRefused"]);
 }

@@ -72,6 +72,7 @@ pub fn was_published(status: &IssuerStatus, fingerprint: &[u8]) -> bool {
 /// Whether the CA that the enclave holds must be in the status before anything of it is published: the first
 /// one of an issuer, and one that was made in place of a lost one. Whatever is lost afterwards, no other CA
 /// is made silently (`docs/conformance.md`, W-D2).
+#[must_use]
 pub fn must_be_recorded(issuer: &Issuer, status: &IssuerStatus, ca: &CaInfo) -> bool {
     let Some(recorded) = &status.ca else { return true };
     recorded.fingerprint != fingerprint(ca) && allows_new_ca(issuer, &recorded.fingerprint)
