@@ -41,14 +41,14 @@ impl Evidence {
 
     /// Takes the quote at the beginning of `bytes` as [`Self::from_quote`] does, and says how many bytes
     /// follow it. Only an inspection may use such a quote: no verification accepts bytes behind it.
-    pub fn from_beginning(bytes: Vec<u8>) -> Result<(Self, usize), Error> {
-        let refused = match Self::from_quote(bytes.clone()) {
+    pub fn from_beginning(bytes: &[u8]) -> Result<(Self, usize), Error> {
+        let refused = match Self::from_quote(bytes.to_vec()) {
             Ok(evidence) => return Ok((evidence, 0)),
             Err(error) => error,
         };
-        let length = match Header::read(&bytes).map(|header| header.version()) {
-            Some(3) => SgxQuoteV3::true_length(&bytes),
-            _ => TdxQuote::true_length(&bytes),
+        let length = match Header::read(bytes).map(|header| header.version()) {
+            Some(3) => SgxQuoteV3::true_length(bytes),
+            _ => TdxQuote::true_length(bytes),
         };
         let Some((quote, behind)) = length.and_then(|length| bytes.split_at_checked(length)) else {
             return Err(refused);
@@ -107,10 +107,10 @@ mod tests {
         // Only an inspection sees what precedes other bytes.
         for quote in [&sgx, &tdx] {
             let (evidence, behind) =
-                Evidence::from_beginning([quote, [1, 2, 3].as_slice()].concat()).unwrap();
+                Evidence::from_beginning(&[quote, [1, 2, 3].as_slice()].concat()).unwrap();
             assert_eq!((evidence.bytes(), behind), (quote.as_slice(), 3));
-            assert_eq!(Evidence::from_beginning(quote.clone()).unwrap().1, 0);
-            assert!(Evidence::from_beginning(quote[..quote.len() - 1].to_vec()).is_err());
+            assert_eq!(Evidence::from_beginning(quote).unwrap().1, 0);
+            assert!(Evidence::from_beginning(&quote[..quote.len() - 1]).is_err());
         }
         // Q15: SGX in versions 4 and 5 is not accepted.
         for (version, tee, signed) in [(4, 0, 432), (5, 0, 432), (4, 1, 632), (2, 0, 432), (3, 0x81, 432)] {

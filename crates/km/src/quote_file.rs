@@ -76,7 +76,7 @@ pub fn read_beginning(path: &Path) -> Result<(Evidence, usize), Error> {
     let bytes = read_limited(path, limit)
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: cause.to_string() })?;
     let raw = decode(bytes).map_err(|found| malformed(path, found.into()))?;
-    Evidence::from_beginning(raw).map_err(|error| malformed(path, error.to_string()))
+    Evidence::from_beginning(&raw).map_err(|error| malformed(path, error.to_string()))
 }
 
 fn malformed(path: &Path, found: String) -> Error {

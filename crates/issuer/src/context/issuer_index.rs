@@ -31,8 +31,12 @@ impl IssuerIndex {
     pub fn replace(&self, listed: &[Issuer], is_of_kind: impl Fn(&SignerName) -> bool) {
         let mut entries = self.lock();
         let before: Vec<_> = entries.uids.keys().filter(|signer| is_of_kind(signer)).cloned().collect();
-        before.iter().for_each(|signer| entries.remove(signer));
-        listed.iter().for_each(|issuer| entries.set(issuer));
+        for signer in &before {
+            entries.remove(signer);
+        }
+        for issuer in listed {
+            entries.set(issuer);
+        }
     }
 
     /// The issuers that may be waiting for a CA key.

@@ -9,6 +9,7 @@
 const MAX: u64 = 1 << 63;
 
 /// Reads a duration, in nanoseconds. `None` if Go refuses the text.
+#[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let (is_negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

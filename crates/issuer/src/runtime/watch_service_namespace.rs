@@ -57,7 +57,9 @@ pub async fn watch_secrets(
         // sealed key concerns the issuer in its label.
         let labelled = uid.and_then(|uid| context.caches.index.with_uid(&uid));
         let concerned: BTreeSet<_> = context.caches.index.awaiting().into_iter().chain(labelled).collect();
-        concerned.iter().for_each(|signer| context.queues.enqueue_signer(signer));
+        for signer in &concerned {
+            context.queues.enqueue_signer(signer);
+        }
     }
     anyhow::bail!("the watch of Secrets ended")
 }

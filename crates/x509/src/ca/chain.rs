@@ -48,7 +48,7 @@ impl CaChain {
                 parsed.push(Labelled::parse(bytes.as_ref(), position)?);
             }
         }
-        let mut path = path::choose(parsed, now)?.into_iter();
+        let mut path = path::choose(&parsed, now)?.into_iter();
         let Some(issuing) = path.next() else {
             return Err(Error::CertificateMalformed("no certificate was given".into()));
         };

@@ -14,8 +14,8 @@ use crate::Error;
 /// first by these rules: without a fault (at `now`, Unix seconds, if given); with the certificate of the
 /// issuing CA that was delivered first; with a self-signed certificate at its end; the shortest; the one
 /// whose certificates were delivered first.
-pub fn choose(certificates: Vec<Labelled>, now: Option<i64>) -> Result<Vec<CaCertificate>, Error> {
-    let graph = Graph::new(&certificates);
+pub fn choose(certificates: &[Labelled], now: Option<i64>) -> Result<Vec<CaCertificate>, Error> {
+    let graph = Graph::new(certificates);
     graph.check_all_above()?;
     let ranked = graph.paths().into_iter().map(|path| {
         let fault = graph.check(&path, now).err();
