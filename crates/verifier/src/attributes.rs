@@ -61,16 +61,19 @@ pub fn sgx_attributes(attributes: &[u8; 16]) -> Vec<String> {
 }
 
 /// The bits that are set in MISCSELECT, little-endian.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
 pub fn misc_select(value: &[u8; 4]) -> Vec<String> {
     set_bits(value, MISC_SELECT)
 }
 
 /// The bits that are set in `TDATTRIBUTES`, little-endian.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
 pub fn td_attributes(value: &[u8; 8]) -> Vec<String> {
     set_bits(value, TD_ATTRIBUTES)
 }
 
 /// The bits that are set in XFAM, little-endian.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
 pub fn xfam(value: &[u8; 8]) -> Vec<String> {
     set_bits(value, STATE_COMPONENTS)
 }

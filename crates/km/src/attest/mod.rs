@@ -103,7 +103,9 @@ fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result
 fn fetch(quote: &Path, sources: &Sources, out: &Path, io: &mut Io<'_>) -> Result<(), Error> {
     let clock = Clock { now: io.now, wait: io.wait };
     let (source, warnings) = fetch_collateral(&quote_file::read(quote)?, &sources.options(), out, clock)?;
-    warnings.iter().for_each(|warning| io.warn(warning));
+    for warning in warnings {
+        io.warn(&warning);
+    }
     Ok(writeln!(io.out, "{}: collateral from {source}, not verified", out.display())?)
 }
 

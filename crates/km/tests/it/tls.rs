@@ -48,7 +48,7 @@ fn case_p09_a_server_certificate_in_ca_file() {
         let mut arguments =
             format!("req -x509 -config req.conf -key tls.key -subj /CN=pccs -days 2 -out {name}");
         for extension in extensions {
-            arguments += &format!(" -addext {extension}");
+            arguments.extend([" -addext ", extension]);
         }
         openssl(dir, &arguments);
     };

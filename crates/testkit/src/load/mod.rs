@@ -62,7 +62,7 @@ pub fn measure(
         peak(controller.pid())
     };
     let start = settle(&mut controller, 0)?;
-    progress(&format!("{load:?}: {} KiB after the start; changing a tenth of the objects", start));
+    progress(&format!("{load:?}: {start} KiB after the start; changing a tenth of the objects"));
     runtime.block_on(objects.change())?;
     let steady = settle(&mut controller, 1)?;
     progress(&format!("{load:?}: {steady} KiB after the changes"));

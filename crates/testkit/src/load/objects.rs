@@ -74,11 +74,11 @@ impl Objects {
     /// Makes an object that the controller answers after it has seen everything before.
     pub async fn mark(&self, round: usize) -> Result<()> {
         if self.load.is_of_issuers() {
-            let marker = issuer(&mark(round), json!({}), &json!({}));
+            let marker = issuer(&mark(round), &json!({}), &json!({}));
             self.api.create(&PostParams::default(), &serde_json::from_value(marker)?).await?;
             return Ok(());
         }
-        let marker = self.request(&mark(round), "tcsissuer.tcs.intel.com/load.none", &self.pem);
+        let marker = request_object(&mark(round), "tcsissuer.tcs.intel.com/load.none", &self.pem);
         let marker: CertificateSigningRequest = serde_json::from_value(marker)?;
         self.requests.create(&PostParams::default(), &marker).await?;
         let approved = json!({"type": "Approved", "status": "True", "reason": "Load"});
@@ -119,15 +119,15 @@ impl Objects {
             Load::AnnotatedIssuers => {
                 let policy =
                     json!({"dnsNames": (0..32).map(|n| format!("{n:024}.example")).collect::<Vec<_>>()});
-                issuer(&name, json!({"large": "a".repeat(ANNOTATIONS)}), &json!({"policy": policy}))
+                issuer(&name, &json!({"large": "a".repeat(ANNOTATIONS)}), &json!({"policy": policy}))
             }
             Load::LargestPolicies => {
                 let (policy, ca) = (largest_policy(), json!({"policy": largest_policy()}));
-                issuer(&name, json!({}), &json!({"policy": policy, "ca": ca}))
+                issuer(&name, &json!({}), &json!({"policy": policy, "ca": ca}))
             }
-            Load::ForeignRequests => self.request(&name, "example.com/foreign", &self.large_pem()),
+            Load::ForeignRequests => request_object(&name, "example.com/foreign", &self.large_pem()),
             Load::UnapprovedRequests => {
-                self.request(&name, "tcsissuer.tcs.intel.com/load.none", &self.large_pem())
+                request_object(&name, "tcsissuer.tcs.intel.com/load.none", &self.large_pem())
             }
         }
     }
@@ -137,15 +137,15 @@ impl Objects {
         let text = b"text before the block\n".repeat(REQUEST.saturating_sub(self.pem.len()) / 22);
         [text.as_slice(), &self.pem].concat()
     }
+}
 
-    fn request(&self, name: &str, signer: &str, pem: &[u8]) -> Value {
-        let request = k8s_openapi::ByteString(pem.to_vec());
-        json!({
-            "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
-            "metadata": {"name": name},
-            "spec": {"request": request, "signerName": signer, "usages": ["digital signature", "server auth"]},
-        })
-    }
+fn request_object(name: &str, signer: &str, pem: &[u8]) -> Value {
+    let request = k8s_openapi::ByteString(pem.to_vec());
+    json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {"name": name},
+        "spec": {"request": request, "signerName": signer, "usages": ["digital signature", "server auth"]},
+    })
 }
 
 fn name(index: usize) -> String {
@@ -156,7 +156,7 @@ fn mark(round: usize) -> String {
     format!("marker-{round}")
 }
 
-fn issuer(name: &str, annotations: Value, more: &Value) -> Value {
+fn issuer(name: &str, annotations: &Value, more: &Value) -> Value {
     let mut spec = json!({"secretName": format!("{name}-ca"), "selfSign": true});
     if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
         spec.extend(more.clone());

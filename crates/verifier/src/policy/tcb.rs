@@ -78,10 +78,7 @@ impl TcbPolicy {
         status: TcbStatus,
         advisory_ids: &[String],
     ) -> Result<(), Error> {
-        let lacking = match self.lacking(status, advisory_ids) {
-            None => return Ok(()),
-            Some(lacking) => lacking,
-        };
+        let Some(lacking) = self.lacking(status, advisory_ids) else { return Ok(()) };
         Err(Error::TcbStatusRefused { whose, status, advisory_ids: advisory_ids.to_vec(), lacking })
     }
 

@@ -15,7 +15,7 @@ use tcs_verifier::{
 fn km_d1_intels_result_stands_beneath_a_refusal_of_ours() {
     let result = |fixture: &Fixture, td: &Td| {
         let verdict = fixture.with_policy(&fixture.td(td), &any_identity());
-        (crate::refused(&verdict).0, verdict.qv_result().map(|result| result.name()))
+        (crate::refused(&verdict).0, verdict.qv_result().map(tcs_verifier::QvResult::name))
     };
     let service = Td { version: TdVersion::V5Td15, mr_service_td: SERVICE_TD, ..trust_domain() };
     let extended =
@@ -135,7 +135,7 @@ fn km_u2_a_chain_of_another_length_is_named() {
     }
 }
 
-/// Words of dcap-qvl, webpki, der and serde_json.
+/// Words of dcap-qvl, webpki, der and `serde_json`.
 const LIBRARIES: [&str; 16] = [
     "mismatch",
     "Failed to",

@@ -11,7 +11,7 @@ fn listed() -> BTreeMap<String, Vec<String>> {
     let mut command = String::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
         if let Some(heading) = line.strip_prefix("## ") {
-            command = heading.to_owned();
+            heading.clone_into(&mut command);
             sections.entry(command.clone()).or_default();
         } else {
             sections.get_mut(&command).unwrap().push(line.to_owned());

@@ -115,9 +115,9 @@ fn verdicts(kind: &Kind) -> (Result<(), Error>, [bool; 2]) {
     ];
     assert!(openssl(dir.path(), &sign), "{}", kind.what);
     let der = |name: &str| pem_rfc7468::decode_vec(&std::fs::read(dir.path().join(name)).unwrap()).unwrap().1;
-    let made = std::fs::metadata(dir.path().join("x")).unwrap().modified().unwrap();
-    let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let now = i64::try_from(made).unwrap() + 60;
+    let written = std::fs::metadata(dir.path().join("x")).unwrap().modified().unwrap();
+    let written = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = i64::try_from(written).unwrap() + 60;
     let (ca, leaf) = (der("c"), der("x"));
     let go = lines(b'V', &[[now.to_be_bytes().as_slice(), &leaf, &ca].concat()]).remove(0);
     let time = now.to_string();

@@ -46,10 +46,10 @@ fn published(chain: &CaChain) -> (Vec<Vec<u8>>, Vec<u8>) {
 
 /// Checks what is published of a delivery, that the oracles accept a leaf below it, and that it is read again
 /// in the same way.
-fn publishes(what: &str, delivered: &[&Vec<u8>], issuing: &Entity, chain: &[&Vec<u8>], anchor: &Vec<u8>) {
+fn publishes(what: &str, delivered: &[&Vec<u8>], issuing: &Entity, chain: &[&Vec<u8>], anchor: &[u8]) {
     let found = read(delivered);
     let wanted: Vec<Vec<u8>> = chain.iter().map(|der| (*der).clone()).collect();
-    assert_eq!(published(&found), (wanted, anchor.clone()), "{what}");
+    assert_eq!(published(&found), (wanted, anchor.to_vec()), "{what}");
     let signer = Key(KeyPair::try_from(issuing.pair.serialized_der()).unwrap());
     let leaf = leaf((&found, &signer), &plain(), &SERVER, NOW).unwrap();
     assert_eq!(oracles_accept(SERVER[1], &leaf, &found, NOW), [true, true], "{what}");
@@ -223,7 +223,8 @@ fn case_p22_an_anchors_own_signature_is_no_part_of_the_path() {
         &[&curve[..], &["-sha224"]].concat(),
     ] {
         let made = openssl_ca_with(dir.path(), options);
-        let chain = CaChain::from_delivered(&[&made.der], made.now).expect(&options.join(" "));
+        let chain = CaChain::from_delivered(&[&made.der], made.now)
+            .unwrap_or_else(|_| panic!("{}", options.join(" ")));
         let signer = Key(KeyPair::try_from(made.key.as_slice()).unwrap());
         let leaf = leaf((&chain, &signer), &plain(), &SERVER, made.now).unwrap();
         assert_eq!(oracles_accept(SERVER[1], &leaf, &chain, made.now), [true, true], "{options:?}");

@@ -247,7 +247,9 @@ fn mutated_requests_that_go_refuses_are_never_accepted_and_what_is_issued_verifi
             }
         }
         both += accepted.len();
-        cas.iter_mut().for_each(|ca| ca.issue_and_verify(&accepted));
+        for ca in &mut cas {
+            ca.issue_and_verify(&accepted);
+        }
         left -= batch.len();
     }
     println!(
