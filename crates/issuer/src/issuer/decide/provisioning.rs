@@ -72,21 +72,17 @@ fn delivery_outcome(
     attestation: &QuoteAttestation,
     offer_id: &str,
 ) -> DeliveryOutcome {
-    let secret = match planner.seen.secret {
-        DeliverySecret::NotNamed => return DeliveryOutcome::Waiting,
-        DeliverySecret::Missing(name) => Err(name),
-        DeliverySecret::Found(secret) => Ok(secret),
-    };
     let status = attestation.status.as_ref();
     let entry = status.and_then(|status| attestation::entry_for(status, planner.seen.issuer));
     let kind = entry.and_then(|entry| entry.secret_type.as_deref()).unwrap_or_default();
-    if kind != KMRA {
-        let message = format!("secretType is '{kind}', but only {KMRA} is served");
-        return refused(reasons::SECRET_TYPE_UNSUPPORTED, &message, false);
-    }
-    let secret = match secret {
-        Ok(secret) => secret,
-        Err(name) => {
+    let secret = match planner.seen.secret {
+        DeliverySecret::NotNamed => return DeliveryOutcome::Waiting,
+        _ if kind != KMRA => {
+            let message = format!("secretType is '{kind}', but only {KMRA} is served");
+            return refused(reasons::SECRET_TYPE_UNSUPPORTED, &message, false);
+        }
+        DeliverySecret::Found(secret) => secret,
+        DeliverySecret::Missing(name) => {
             let message = format!("there is no Secret '{name}' in namespace tcs-issuer");
             return refused(reasons::SECRET_NOT_FOUND, &message, false);
         }

@@ -5,30 +5,17 @@ use super::*;
 use crate::clock::{ClockComparison, TOLERANCE};
 use crate::requests::is_permanent;
 use crate::time;
-use std::sync::Arc;
 use tcs_api::annotations;
 use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::{IssuerStatus, PreviousCa, RefusedDelivery};
 use tcs_enclave_rpc::CaInfo;
 
 const DAY: i64 = 86_400;
-const YEAR: i64 = 365 * DAY;
 /// 99991231235959Z: no end (RFC 5280, section 4.1.2.5).
 const NO_END: i64 = 253_402_300_799;
 /// Clocks that are not trusted.
 const DOUBTFUL: [ClockComparison; 3] =
     [ClockComparison::Unknown, ClockComparison::Differs(YEAR), ClockComparison::Differs(-YEAR)];
-
-/// An issuer with a published CA with a lifetime of a year, `left` seconds before its end.
-fn settled(self_sign: bool, left: i64) -> Fixture {
-    let mut fixture = Fixture::holding(7);
-    fixture.issuer.spec.self_sign = self_sign;
-    let held = fixture.ca.as_mut().unwrap();
-    (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-    fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
-    fixture.status = fixture.plan().status;
-    fixture
-}
 
 fn renew(fixture: &mut Fixture) {
     fixture.issuer.metadata.annotations = Some([(annotations::RENEW.to_owned(), "now".to_owned())].into());
@@ -74,7 +61,7 @@ fn review_m4_no_ca_is_renewed_by_a_clock_that_differs() {
         [true, false].into_iter().flat_map(|self_sign| [(self_sign, DAY, false), (self_sign, YEAR, true)])
     {
         for clock in DOUBTFUL {
-            let mut fixture = settled(self_sign, left);
+            let mut fixture = Fixture::settled(7, self_sign, left);
             if asked {
                 renew(&mut fixture);
             }
@@ -96,7 +83,7 @@ fn review_m4_no_ca_is_renewed_by_a_clock_that_differs() {
 
 #[test]
 fn review_m4_a_renewal_that_has_begun_goes_on_whatever_the_clock_says() {
-    let mut fixture = settled(false, DAY);
+    let mut fixture = Fixture::settled(7, false, DAY);
     fixture.next = NextCa::Offer(offer(3));
     fixture.status = fixture.plan().status;
     fixture.attestation = Some(published(&fixture.issuer, &offer(3)));
@@ -135,7 +122,7 @@ fn renewing_copy(fixture: &Fixture, status: &IssuerStatus, clock: ClockCompariso
 /// The same CA that is delivered again after a loss is no renewal.
 #[test]
 fn review_m4_a_delivery_after_a_loss_asks_for_no_other_ca() {
-    let mut fixture = settled(false, YEAR);
+    let mut fixture = Fixture::settled(7, false, YEAR);
     let held = fixture.ca.take();
     fixture.offer = Some(offer(1));
     fixture.status = fixture.plan().status;
@@ -153,7 +140,7 @@ fn review_m4_a_ca_outside_its_validity_signs_again_when_the_clock_is_correct() {
             (now().as_second() - 10 * YEAR, reasons::CA_NOT_YET_VALID, "behind"),
             (now().as_second() + 10 * YEAR, reasons::CA_EXPIRED, "ahead"),
         ] {
-            let mut fixture = settled(self_sign, YEAR / 2);
+            let mut fixture = Fixture::settled(7, self_sign, YEAR / 2);
             let right = fixture.status.clone();
             fixture.clock = ClockComparison::of(time, now().as_second());
             let at = |second| Timestamp::from_second(second).unwrap();
@@ -204,7 +191,7 @@ fn review_m4_a_delivery_that_was_refused_as_expired_is_tried_again() {
 #[test]
 fn review_m4_a_sealed_key_that_was_refused_as_expired_is_tried_again() {
     for self_sign in [true, false] {
-        let mut fixture = settled(self_sign, YEAR);
+        let mut fixture = Fixture::settled(7, self_sign, YEAR);
         fixture.ca = None;
         (fixture.vacant, fixture.offer) = (self_sign, (!self_sign).then(|| offer(1)));
         let code = RefusalCode::CertificateExpired;
@@ -250,7 +237,7 @@ fn earlier(fixture: &Fixture, seconds: i64) -> Vec<String> {
 
 #[test]
 fn review_m4_no_trust_anchor_leaves_the_bundle_by_a_clock_that_differs() {
-    let mut fixture = settled(true, YEAR);
+    let mut fixture = Fixture::settled(7, true, YEAR);
     fixture.status.previous_cas = vec![previous(1, &time::rfc3339(now().as_second() + 10 * DAY))];
     let after = now().as_second() + 11 * DAY;
     for clock in DOUBTFUL {
@@ -265,7 +252,7 @@ fn review_m4_no_trust_anchor_leaves_the_bundle_by_a_clock_that_differs() {
 /// The clock of both may be wrong: a CA that has expired by it stays in the bundle for a week.
 #[test]
 fn review_m4_a_ca_that_expired_before_it_was_replaced_stays_a_week() {
-    let mut fixture = settled(true, YEAR);
+    let mut fixture = Fixture::settled(7, true, YEAR);
     fixture.ca.as_mut().unwrap().not_before = now().as_second() - 300;
     fixture.status.previous_cas = vec![previous(1, "1970-01-01T00:00:00Z")];
     assert_eq!(earlier(&fixture, now().as_second()), ["01"]);
@@ -275,7 +262,7 @@ fn review_m4_a_ca_that_expired_before_it_was_replaced_stays_a_week() {
 
 #[test]
 fn review_l1_a_ca_without_end_is_shown_as_such_and_its_anchor_stays() {
-    let mut fixture = settled(false, YEAR);
+    let mut fixture = Fixture::settled(7, false, YEAR);
     fixture.ca.as_mut().unwrap().not_after = NO_END;
     fixture.status = fixture.plan().status;
     assert_eq!(fixture.status.ca.as_ref().unwrap().not_after, "9999-12-31T23:59:59Z");
@@ -301,7 +288,7 @@ fn review_l1_no_validity_is_too_long_or_too_odd_for_a_decision() {
         [(i64::MIN, i64::MAX), (0, NO_END), (i64::MAX, i64::MIN), (NO_END, NO_END + 1), (i64::MIN, i64::MIN)]
     {
         for self_sign in [true, false] {
-            let mut fixture = settled(self_sign, YEAR);
+            let mut fixture = Fixture::settled(7, self_sign, YEAR);
             let held = fixture.ca.as_mut().unwrap();
             (held.not_before, held.not_after) = (not_before, not_after);
             fixture.status = match fixture.decide() {

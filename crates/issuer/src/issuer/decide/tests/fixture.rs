@@ -16,6 +16,8 @@ use tcs_api::v1alpha1::{
 };
 use tcs_enclave_rpc::{ByteVec, CaInfo, GenerateCa, Offer, RenewCa};
 
+/// Seconds.
+pub const YEAR: i64 = 365 * 86_400;
 pub const SIGNER: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
 
 pub fn issuer() -> TCSIssuer {
@@ -164,6 +166,17 @@ impl Fixture {
     /// An issuer whose CA key the enclave holds.
     pub fn holding(fingerprint: u8) -> Self {
         Self { offer: None, ca: Some(ca(fingerprint)), ..Self::offering(1) }
+    }
+
+    /// An issuer with a published CA with a lifetime of a year, `left` seconds before its end.
+    pub fn settled(fingerprint: u8, self_sign: bool, left: i64) -> Self {
+        let mut fixture = Self::holding(fingerprint);
+        fixture.issuer.spec.self_sign = self_sign;
+        let held = fixture.ca.as_mut().unwrap();
+        (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
+        fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
+        fixture.status = fixture.plan().status;
+        fixture
     }
 
     /// An issuer whose key owner has delivered for offer 1.

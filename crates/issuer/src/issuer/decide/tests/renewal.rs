@@ -8,19 +8,6 @@ use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::CaSpec;
 use tcs_enclave_rpc::CaInfo;
 
-const YEAR: i64 = 365 * 86_400;
-
-/// An issuer with a published CA with a lifetime of a year, `left` seconds before its end.
-fn settled(fingerprint: u8, self_sign: bool, left: i64) -> Fixture {
-    let mut fixture = Fixture::holding(fingerprint);
-    fixture.issuer.spec.self_sign = self_sign;
-    let held = fixture.ca.as_mut().unwrap();
-    (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-    fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
-    fixture.status = fixture.plan().status;
-    fixture
-}
-
 fn annotate(fixture: &mut Fixture, value: &str) {
     let annotations = fixture.issuer.metadata.annotations.get_or_insert_default();
     annotations.insert(annotations::RENEW.into(), value.into());
@@ -45,9 +32,9 @@ fn bundle(plan: &Plan) -> String {
 #[test]
 fn a_ca_is_due_thirty_days_before_its_end_or_when_a_third_of_its_lifetime_is_left() {
     let day = 86_400;
-    assert!(!settled(7, true, 30 * day + 1).decide().requests_next());
-    assert!(settled(7, true, 30 * day).decide().requests_next());
-    let mut short = settled(7, true, YEAR);
+    assert!(!Fixture::settled(7, true, 30 * day + 1).decide().requests_next());
+    assert!(Fixture::settled(7, true, 30 * day).decide().requests_next());
+    let mut short = Fixture::settled(7, true, YEAR);
     let held = short.ca.as_mut().unwrap();
     (held.not_before, held.not_after) = (now().as_second() - 2 * day, now().as_second() + day + 1);
     assert!(!short.decide().requests_next());
@@ -57,7 +44,7 @@ fn a_ca_is_due_thirty_days_before_its_end_or_when_a_third_of_its_lifetime_is_lef
 
 #[test]
 fn a_self_signed_ca_keeps_its_key_unless_the_spec_says_otherwise() {
-    let mut fixture = settled(7, true, 86_400);
+    let mut fixture = Fixture::settled(7, true, 86_400);
     let request = fixture.decide().renew().unwrap();
     assert_eq!((request.new_key, request.lifetime), (None, 365 * 86_400));
     fixture.issuer.spec.ca = Some(CaSpec {
@@ -72,7 +59,7 @@ fn a_self_signed_ca_keeps_its_key_unless_the_spec_says_otherwise() {
 
 #[test]
 fn the_previous_certificate_stays_in_the_bundle_until_it_expires() {
-    let mut fixture = settled(7, true, 86_400);
+    let mut fixture = Fixture::settled(7, true, 86_400);
     let old = fixture.ca.clone().unwrap();
     replace_ca(&mut fixture, 8);
     let plan = fixture.plan();
@@ -98,7 +85,7 @@ fn the_previous_certificate_stays_in_the_bundle_until_it_expires() {
 
 #[test]
 fn an_anchor_that_both_share_is_published_once() {
-    let mut fixture = settled(7, false, 86_400);
+    let mut fixture = Fixture::settled(7, false, 86_400);
     replace_ca(&mut fixture, 8);
     fixture.ca.as_mut().unwrap().anchors = vec![vec![1].into()];
     let plan = fixture.plan();
@@ -108,7 +95,7 @@ fn an_anchor_that_both_share_is_published_once() {
 
 #[test]
 fn each_value_of_the_annotation_asks_once() {
-    let mut fixture = settled(7, true, YEAR);
+    let mut fixture = Fixture::settled(7, true, YEAR);
     annotate(&mut fixture, "2026-11-25");
     assert!(fixture.decide().requests_next());
     replace_ca(&mut fixture, 8);
@@ -127,7 +114,7 @@ fn each_value_of_the_annotation_asks_once() {
 
 #[test]
 fn a_ca_that_is_not_published_yet_is_not_renewed() {
-    let mut fixture = settled(7, true, 86_400);
+    let mut fixture = Fixture::settled(7, true, 86_400);
     replace_ca(&mut fixture, 8);
     fixture.ca.as_mut().unwrap().not_after = now().as_second() + 60;
     assert!(!fixture.decide().requests_next(), "whatever its end and the annotation are");
@@ -137,7 +124,7 @@ fn a_ca_that_is_not_published_yet_is_not_renewed() {
 
 #[test]
 fn annotations_do_not_fill_the_bundle() {
-    let mut fixture = settled(1, true, YEAR);
+    let mut fixture = Fixture::settled(1, true, YEAR);
     for number in 2..20u8 {
         annotate(&mut fixture, &number.to_string());
         if fixture.decide().requests_next() {
@@ -161,7 +148,7 @@ fn annotations_do_not_fill_the_bundle() {
 #[test]
 fn a_renewal_that_the_enclave_refuses_is_reported_while_the_issuer_signs() {
     for self_sign in [true, false] {
-        let mut fixture = settled(7, self_sign, 86_400);
+        let mut fixture = Fixture::settled(7, self_sign, 86_400);
         fixture.next = NextCa::Refused(refusal(RefusalCode::LifetimeInvalid, "why"));
         let plan = fixture.plan();
         assert!(plan.ca_secret.is_some());
@@ -175,7 +162,7 @@ fn a_renewal_that_the_enclave_refuses_is_reported_while_the_issuer_signs() {
 }
 
 fn renewing() -> Fixture {
-    let mut fixture = settled(7, false, 86_400);
+    let mut fixture = Fixture::settled(7, false, 86_400);
     assert!(fixture.decide().is_offer_next());
     fixture.next = NextCa::Offer(offer(3));
     fixture
@@ -234,7 +221,7 @@ fn w_r2_a_refused_next_key_is_reported_once_while_the_present_ca_signs() {
 
 #[test]
 fn a_renewal_that_is_no_longer_requested_ends() {
-    let mut fixture = settled(7, false, YEAR);
+    let mut fixture = Fixture::settled(7, false, YEAR);
     annotate(&mut fixture, "now");
     assert!(fixture.decide().is_offer_next());
     fixture.next = NextCa::Offer(offer(3));
@@ -254,7 +241,7 @@ fn a_renewal_that_is_no_longer_requested_ends() {
 
 #[test]
 fn a_ca_that_expired_while_it_was_held_can_still_be_replaced() {
-    let mut delivered = settled(7, false, 1);
+    let mut delivered = Fixture::settled(7, false, 1);
     let end = delivered.ca.as_ref().unwrap().not_after;
     let later = Timestamp::from_second(end).unwrap();
     assert!(delivered.decide_at(later).is_offer_next());
@@ -262,14 +249,14 @@ fn a_ca_that_expired_while_it_was_held_can_still_be_replaced() {
     let plan = delivered.plan_at(later);
     assert_eq!(reason(&plan), reasons::CA_EXPIRED);
     assert!(!is_ready(&plan.status) && matches!(plan.attestation, AttestationStep::Create(_)));
-    assert!(settled(7, true, 1).decide_at(later).renew().is_some());
+    assert!(Fixture::settled(7, true, 1).decide_at(later).renew().is_some());
 }
 
 /// The API server accepts no more of them, and a status that could not be written would not record the new
 /// CA.
 #[test]
 fn the_status_records_no_more_previous_cas_than_the_api_allows() {
-    let mut fixture = settled(1, true, YEAR);
+    let mut fixture = Fixture::settled(1, true, YEAR);
     for number in 2..30u8 {
         replace_ca(&mut fixture, number);
         fixture.status = fixture.plan().status;
