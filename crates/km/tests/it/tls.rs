@@ -79,7 +79,7 @@ fn case_p09_a_server_certificate_in_ca_file() {
         ("issued.pem", "authority.pem", true, "CollateralResponseMalformed", ""),
         ("no-name.pem", "no-name.pem", false, "CollateralTls", "subjectAltName"),
         ("other-name.pem", "other-name.pem", false, "CollateralTls", "subjectAltName"),
-        ("leaf.pem", "issued.pem", false, "CollateralTls", "name that CA in ca_file"),
+        ("issued.pem", "issued.pem", true, "CollateralTls", "name that CA in ca_file"),
     ] {
         let server = Server::start(&fixture, certificate);
         let url = format!("https://127.0.0.1:{}", server.port);
