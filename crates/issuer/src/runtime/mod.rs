@@ -10,6 +10,7 @@ pub mod guarded;
 pub mod health;
 pub mod log;
 pub mod metrics;
+mod most_recent;
 pub mod request_tasks;
 pub mod tasks;
 pub mod unreadable;
@@ -172,7 +173,7 @@ fn start_watches(tasks: &mut Tasks, ends: Ends, context: &Arc<Context>) {
     tasks.spawn(ends.events.publish_all(client.clone()));
     tasks.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     tasks.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
-    tasks.spawn(watch_dependencies::watch_overdue(context.enclave.clone(), shared()));
+    tasks.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));
     tasks.spawn(watch_dependencies::watch_admission(context.admission.clone(), shared()));
     tasks.spawn(garbage_collector::run(ends.garbage_collection, shared()));
 
