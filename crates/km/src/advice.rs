@@ -2,7 +2,7 @@
 //! neither the options of the tools nor the keys of the policy file; they are named here.
 
 use std::borrow::Cow;
-use tcs_verifier::{Error, Lacking, TcbStatus};
+use tcs_verifier::{DebugMode, Error, Lacking, TcbStatus, TrustDomainPart};
 
 /// What to do about a TCB status, in a short clause.
 #[must_use]
@@ -62,11 +62,19 @@ pub fn for_refusal(refusal: &Error) -> Cow<'static, str> {
             "give [simulation] root the file public/root.der of the simulated platform"
         }
         Error::Revoked(_) => for_status(TcbStatus::Revoked),
+        Error::DebugEnclave(DebugMode::Tud(_)) => {
+            "do not wrap a key for it: have it launched without profiling; no setting accepts this, although \
+             Intel's library does"
+        }
         Error::DebugEnclave(_) => {
             "do not wrap a key for it: have the production build deployed; no setting accepts debug mode, although \
              Intel's library does"
         }
-        Error::TrustDomainRefused(_) => {
+        Error::TrustDomainRefused { part: TrustDomainPart::TdxModule, .. } => {
+            "do not wrap a key for it: the module is not Intel's, or the collateral is not that of the machine; \
+             no setting accepts this, and Intel's library does not either"
+        }
+        Error::TrustDomainRefused { .. } => {
             "do not wrap a key for it: no setting accepts this; Intel's library leaves attributes and service TDs to \
              you"
         }

@@ -34,14 +34,20 @@ impl Io<'_> {
 
 /// Maximum number of characters of a text that reaches a terminal.
 const LONGEST_TEXT: usize = 1_000;
+/// Likewise of an advice. It may contain a line for the policy file, which nobody can use if it is cut.
+const LONGEST_ADVICE: usize = 64 * LONGEST_TEXT;
 
 /// Texts from files, names and services are untrusted. Control and formatting characters are replaced before
 /// they reach a terminal, and a long text is cut, so that it cannot hide what precedes it.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    shortened(text, LONGEST_TEXT)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
     let mut shown: String =
-        text.chars().take(LONGEST_TEXT).map(|c| if is_printable(c) { c } else { '?' }).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
+        text.chars().take(longest).map(|c| if is_printable(c) { c } else { '?' }).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown
@@ -56,7 +62,8 @@ pub fn is_printable(c: char) -> bool {
 /// Writes the one line of a refusal to standard error and returns the exit status of its class.
 #[must_use]
 pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
-    let line = format!("{tool}: error[{code}]: {}; {}", printable(message), printable(advice));
+    let advice = shortened(advice, LONGEST_ADVICE);
+    let line = format!("{tool}: error[{code}]: {}; {advice}", printable(message));
     // Even if standard error is closed, the exit status reports the refusal.
     let _ = writeln!(std::io::stderr(), "{line}");
     exit.into()

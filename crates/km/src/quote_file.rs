@@ -58,13 +58,13 @@ impl Error {
 /// Reads base64 text (line ends are ignored) or raw bytes. Raw bytes begin with a version below 32, which no
 /// text does.
 pub fn read(path: &Path) -> Result<Evidence, Error> {
-    let (evidence, behind) = read_beginning(path)?;
-    if behind == 0 {
+    let (evidence, trailing) = read_beginning(path)?;
+    if trailing == 0 {
         return Ok(evidence);
     }
     Err(malformed(
         path,
-        format!("{behind} bytes follow the quote; km-attest inspect shows what precedes them"),
+        format!("{trailing} bytes follow the quote; km-attest inspect shows what precedes them"),
     ))
 }
 
@@ -83,7 +83,7 @@ fn malformed(path: &Path, found: String) -> Error {
     Error::Malformed { path: path.to_owned(), found }
 }
 
-/// The raw quote. Texts that people take for base64 are named.
+/// The raw quote. The error says so if the text is hex, or base64 of something else than a quote.
 fn decode(bytes: Vec<u8>) -> Result<Vec<u8>, &'static str> {
     if is_raw(&bytes) {
         return Ok(bytes);

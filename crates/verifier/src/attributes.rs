@@ -2,6 +2,14 @@
 //! Manual (volume 3D, chapter "Enclave Data Structures"; volume 1, chapter "XSAVE"), `TDATTRIBUTES` and XFAM
 //! of the TDX Module ABI Specification.
 
+/// A bit that is set.
+pub struct Bit {
+    /// Its name, or `bit N`.
+    pub name: String,
+    /// Whether it has a published name.
+    pub is_named: bool,
+}
+
 type Names = &'static [(usize, &'static str)];
 
 const FLAGS: Names = &[
@@ -54,41 +62,38 @@ const TD_ATTRIBUTES: Names = &[
 ];
 
 /// The bits that are set in ATTRIBUTES: flags (8 bytes) and XFRM (8 bytes), little-endian.
-pub fn sgx_attributes(attributes: &[u8; 16]) -> Vec<String> {
+pub fn sgx_attributes(attributes: &[u8; 16]) -> Vec<Bit> {
     let (flags, xfrm) = attributes.split_at_checked(8).unwrap_or((attributes, &[]));
-    let components = set_bits(xfrm, STATE_COMPONENTS).into_iter().map(|name| format!("XFRM.{name}"));
+    let components = set_bits(xfrm, STATE_COMPONENTS)
+        .into_iter()
+        .map(|bit| Bit { name: format!("XFRM.{}", bit.name), ..bit });
     set_bits(flags, FLAGS).into_iter().chain(components).collect()
 }
 
 /// The bits that are set in MISCSELECT, little-endian.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
-pub fn misc_select(value: &[u8; 4]) -> Vec<String> {
+pub fn misc_select(value: &[u8; 4]) -> Vec<Bit> {
     set_bits(value, MISC_SELECT)
 }
 
 /// The bits that are set in `TDATTRIBUTES`, little-endian.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
-pub fn td_attributes(value: &[u8; 8]) -> Vec<String> {
+pub fn td_attributes(value: &[u8; 8]) -> Vec<Bit> {
     set_bits(value, TD_ATTRIBUTES)
 }
 
 /// The bits that are set in XFAM, little-endian.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "one type of function for fields of every width")]
-pub fn xfam(value: &[u8; 8]) -> Vec<String> {
+pub fn xfam(value: &[u8; 8]) -> Vec<Bit> {
     set_bits(value, STATE_COMPONENTS)
 }
 
-/// Whether this is the name of a bit, and not only its number.
-pub fn is_named(name: &str) -> bool {
-    !name.contains("bit ")
-}
-
-fn set_bits(bytes: &[u8], names: Names) -> Vec<String> {
+fn set_bits(bytes: &[u8], names: Names) -> Vec<Bit> {
     let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
     let set = bits.enumerate().filter(|(_, is_set)| *is_set);
-    set.map(|(bit, _)| {
-        let name = names.iter().find(|(number, _)| *number == bit).map(|(_, name)| (*name).to_owned());
-        name.unwrap_or_else(|| format!("bit {bit}"))
+    set.map(|(bit, _)| match names.iter().find(|(number, _)| *number == bit) {
+        Some((_, name)) => Bit { name: (*name).to_owned(), is_named: true },
+        None => Bit { name: format!("bit {bit}"), is_named: false },
     })
     .collect()
 }
@@ -97,30 +102,37 @@ fn set_bits(bytes: &[u8], names: Names) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn names(bits: Vec<Bit>) -> String {
+        bits.into_iter().map(|bit| bit.name).collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn km_u10_bits_have_their_published_names() {
         let mut attributes = [0; 16];
         (attributes[0], attributes[1], attributes[8], attributes[10]) = (0xb5, 0x04, 0xe7, 0x06);
-        let names = sgx_attributes(&attributes).join(" ");
         assert_eq!(
-            names,
+            names(sgx_attributes(&attributes)),
             "INIT MODE64BIT PROVISION_KEY EINITTOKEN_KEY KSS AEX_NOTIFY XFRM.X87 XFRM.SSE XFRM.AVX XFRM.OPMASK \
              XFRM.ZMM_HI256 XFRM.HI16_ZMM XFRM.AMX_TILECFG XFRM.AMX_TILEDATA"
         );
-        assert_eq!(sgx_attributes(&[0; 16]), Vec::<String>::new());
+        assert!(sgx_attributes(&[0; 16]).is_empty());
         assert_eq!(
-            sgx_attributes(&[0x4a, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]).join(" "),
+            names(sgx_attributes(&[0x4a, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0])),
             "DEBUG bit 3 CET bit 63"
         );
-        assert_eq!(misc_select(&[3, 0, 0, 0x80]).join(" "), "EXINFO CPINFO bit 31");
+        assert_eq!(names(misc_select(&[3, 0, 0, 0x80])), "EXINFO CPINFO bit 31");
         assert_eq!(
-            td_attributes(&0xc000_0000_f803_0071_u64.to_le_bytes()).join(" "),
+            names(td_attributes(&0xc000_0000_f803_0071_u64.to_le_bytes())),
             "DEBUG HGS_PLUS_PROF PERF_PROF PMT_PROF ICSSD SERVTD_EXT LASS SEPT_VE_DISABLE MIGRATABLE PKS KL TPA PERFMON"
         );
         assert_eq!(
-            xfam(&0x0006_1ae7_u64.to_le_bytes()).join(" "),
+            names(xfam(&0x0006_1ae7_u64.to_le_bytes())),
             "X87 SSE AVX OPMASK ZMM_HI256 HI16_ZMM PKRU CET_U CET_S AMX_TILECFG AMX_TILEDATA"
         );
-        assert!(is_named("XFRM.X87") && !is_named("XFRM.bit 40") && !is_named("bit 3"));
+        let named: Vec<bool> = sgx_attributes(&[9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0])
+            .into_iter()
+            .map(|bit| bit.is_named)
+            .collect();
+        assert_eq!(named, [true, false, true, false], "INIT, bit 3, XFRM.X87, XFRM.bit 40");
     }
 }

@@ -1,6 +1,6 @@
 //! The claims of a verified quote.
 
-use crate::attributes;
+use crate::attributes::{self, Bit};
 use crate::certificate::PckCa;
 use crate::status::TcbStatus;
 use tcs_evidence::{EnclaveReport, TdReport};
@@ -108,13 +108,13 @@ impl Enclave {
     /// The bits that are set in ATTRIBUTES, by their names; those of XFRM begin with `XFRM.`.
     #[must_use]
     pub fn attribute_names(&self) -> Vec<String> {
-        attributes::sgx_attributes(&self.attributes)
+        names(attributes::sgx_attributes(&self.attributes))
     }
 
     /// The bits that are set in MISCSELECT, by their names.
     #[must_use]
     pub fn misc_select_names(&self) -> Vec<String> {
-        attributes::misc_select(&self.misc_select)
+        names(attributes::misc_select(&self.misc_select))
     }
 
     /// ATTRIBUTES.DEBUG.
@@ -144,6 +144,10 @@ impl From<EnclaveReport<'_>> for Enclave {
             isv_family_id: report.isv_family_id(),
         }
     }
+}
+
+fn names(bits: Vec<Bit>) -> Vec<String> {
+    bits.into_iter().map(|bit| bit.name).collect()
 }
 
 /// Measurements and attributes of a TDX trust domain.
@@ -177,13 +181,13 @@ impl TrustDomain {
     /// The bits that are set in `TDATTRIBUTES`, by their names.
     #[must_use]
     pub fn td_attribute_names(&self) -> Vec<String> {
-        attributes::td_attributes(&self.td_attributes)
+        names(attributes::td_attributes(&self.td_attributes))
     }
 
     /// The bits that are set in XFAM, by their names.
     #[must_use]
     pub fn xfam_names(&self) -> Vec<String> {
-        attributes::xfam(&self.xfam)
+        names(attributes::xfam(&self.xfam))
     }
 
     /// Any bit of `TDATTRIBUTES.TUD`.

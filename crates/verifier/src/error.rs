@@ -1,5 +1,6 @@
 //! Why evidence was refused.
 
+use crate::attributes;
 use crate::date::date;
 use crate::status::{QvResult, TcbStatus};
 
@@ -41,6 +42,29 @@ pub enum Lacking {
     MinimumDate,
 }
 
+/// How a host can look into an enclave or trust domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DebugMode {
+    /// ATTRIBUTES.DEBUG is set.
+    #[error("the enclave is in debug mode; its host can read its secrets")]
+    Enclave,
+    /// `TDATTRIBUTES.DEBUG` is set, and no other bit of `TDATTRIBUTES.TUD`.
+    #[error("the trust domain is in debug mode; its host can read its secrets")]
+    TrustDomain,
+    /// Other bits of `TDATTRIBUTES.TUD` are set; its value.
+    #[error("the trust domain has profiling or reserved bits of TDATTRIBUTES.TUD: {}, expected none", tud(*.0))]
+    Tud(u8),
+}
+
+/// What of a trust domain no policy accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustDomainPart {
+    /// Its attributes or its service TDs, which Intel's library leaves to the relying party.
+    Itself,
+    /// Its TDX module, which is not Intel's. Intel's library refuses it, too.
+    TdxModule,
+}
+
 /// Why evidence was refused. Texts contain public data only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -60,9 +84,9 @@ pub enum Error {
     /// A signature, or a hash that connects the parts of the quote, is wrong.
     #[error("a signature is wrong: {0}")]
     SignatureInvalid(String),
-    /// The enclave or trust domain runs in debug mode: its host can read its memory.
-    #[error("the {} is in debug mode; its host can read its secrets", .0)]
-    DebugEnclave(&'static str),
+    /// The enclave or trust domain runs in debug mode or is profiled: its host can look into it.
+    #[error("{0}")]
+    DebugEnclave(DebugMode),
     /// The quoting enclave is not Intel's, too old, or in debug mode.
     #[error("the quoting enclave is refused: {0}")]
     QuotingEnclaveRefused(String),
@@ -70,8 +94,13 @@ pub enum Error {
     #[error("the platform matches no level of Intel's TCB info: {0}")]
     TcbLevelNotSupported(String),
     /// A property of the trust domain or its TDX module that no policy can accept.
-    #[error("the trust domain is refused: {0}")]
-    TrustDomainRefused(String),
+    #[error("the trust domain is refused: {what}")]
+    TrustDomainRefused {
+        /// Whose property it is.
+        part: TrustDomainPart,
+        /// The property, as found and expected.
+        what: String,
+    },
     /// Any other check of the quote failed.
     #[error("the quote was refused: {0}")]
     QuoteRefused(String),
@@ -193,7 +222,7 @@ impl Error {
             Self::DebugEnclave(_) => "DebugEnclave",
             Self::QuotingEnclaveRefused(_) => "QuotingEnclaveRefused",
             Self::TcbLevelNotSupported(_) => "TcbLevelNotSupported",
-            Self::TrustDomainRefused(_) => "TrustDomainRefused",
+            Self::TrustDomainRefused { .. } => "TrustDomainRefused",
             Self::QuoteRefused(_) => "QuoteRefused",
             Self::BindingMismatch => "BindingMismatch",
             Self::CollateralMalformed(_) => "CollateralMalformed",
@@ -224,7 +253,7 @@ impl Error {
             | Self::DebugEnclave(_)
             | Self::QuotingEnclaveRefused(_)
             | Self::TcbLevelNotSupported(_)
-            | Self::TrustDomainRefused(_)
+            | Self::TrustDomainRefused { .. }
             | Self::QuoteRefused(_)
             | Self::BindingMismatch => Class::Verification,
             Self::CollateralMalformed(_)
@@ -258,6 +287,12 @@ impl Error {
             },
         }
     }
+}
+
+/// The bits that are set in the lowest byte of `TDATTRIBUTES`.
+fn tud(value: u8) -> String {
+    let set = attributes::td_attributes(&u64::from(value).to_le_bytes());
+    set.into_iter().map(|bit| bit.name).collect::<Vec<_>>().join(", ")
 }
 
 fn advisories(ids: &[String]) -> String {

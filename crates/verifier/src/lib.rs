@@ -21,8 +21,10 @@ mod policy;
 mod refusal;
 mod sgx_extension;
 mod status;
+mod subject;
 mod tcb_info;
 mod tcb_level;
+mod tdx_module;
 mod trust_anchor;
 mod validity;
 mod workload;
@@ -32,7 +34,7 @@ pub use certificate::PckCa;
 pub use checks::{Check, Outcome};
 pub use claims::{Claims, CollateralWindow, Enclave, Platform, TrustDomain, Workload};
 pub use collateral::{Collateral, MAX_COLLATERAL};
-pub use error::{Class, Error, Lacking};
+pub use error::{Class, DebugMode, Error, Lacking, TrustDomainPart};
 pub use inspection::{CertificateSummary, Inspection, inspect};
 pub use policy::{
     AcceptedIdentity, Kss, Masked, PlatformPolicy, Policy, SgxPolicy, TcbPolicy, TdReference, TdxPolicy,

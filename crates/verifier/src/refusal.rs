@@ -2,30 +2,25 @@
 //! each text is known here, and says nothing else than which check failed. What was expected and found is
 //! taken from the quote and the collateral. A text that is not known remains a refusal.
 
-use crate::Error;
 use crate::checks::CheckId;
 use crate::claims::Enclave;
 use crate::collateral::Collateral;
-use crate::pck_chain::PckChain;
-use tcs_evidence::{Quote, SignatureData};
+use crate::error::{Error, TrustDomainPart};
+use crate::subject::{known_hex, under_mask};
+use crate::tdx_module;
+use tcs_evidence::Quote;
+
+pub use crate::subject::Subject;
 
 /// Vendor of Intel's quoting enclave.
 const INTEL_QE: &str = "939a7233f79c4ca9940a0db3957f0607";
-
-/// What was verified.
-pub struct Subject<'a> {
-    pub quote: &'a Quote<'a>,
-    pub signature_data: &'a SignatureData<'a>,
-    pub collateral: &'a Collateral,
-    pub chain: &'a PckChain<'a>,
-}
 
 /// Makes an error of a library's refusal.
 type Explain = fn(&Subject<'_>) -> Error;
 
 /// Words of dcap-qvl's texts, the check to which each belongs, and its error. The first row with a match
 /// decides.
-const ROWS: [(&str, CheckId, Explain); 34] = [
+const ROWS: [(&str, CheckId, Explain); 37] = [
     ("TCB status is invalid: Revoked", CheckId::Revocation, |_| {
         Error::Revoked(
             "the TCB level of the platform, its TDX module or its quoting enclave, by Intel's TCB info"
@@ -57,8 +52,19 @@ const ROWS: [(&str, CheckId, Explain); 34] = [
     ("UnknownRevocationStatus", CheckId::Revocation, |_| {
         Error::CollateralMismatch("none of its CRLs is of the issuer of a certificate".into())
     }),
+    // The texts of these may also name TEE_TCB_SVN2, for which the library looks up the module again.
+    ("No TDX module identity", CheckId::TcbLevel, tdx_module::unknown),
+    ("below minimum required from TDX module", CheckId::TcbLevel, tdx_module::below_every_level),
+    ("Unrecognized TCB status", CheckId::TcbInfoForm, |_| {
+        malformed("a level of the TCB info or of a TDX module has a status that Intel does not use there")
+    }),
+    ("component count mismatch", CheckId::TcbInfoForm, |_| {
+        malformed("a level of the TCB info has another number of components than 16")
+    }),
+    ("tcbDate", CheckId::TcbInfoForm, |_| {
+        malformed("a level of the TCB info or of a TDX module has a date that is not one")
+    }),
     ("TDX TCB (TEE_TCB_SVN2)", CheckId::TcbLevel, |subject| tcb_level(subject, true)),
-    ("below minimum required from TDX module", CheckId::TcbLevel, tdx_module_level),
     ("No matching TCB level", CheckId::TcbLevel, |subject| tcb_level(subject, false)),
     ("QE MRSIGNER", CheckId::QuotingEnclave, |subject| {
         quoting_enclave(subject, "MRSIGNER", |found, collateral| {
@@ -95,25 +101,21 @@ const ROWS: [(&str, CheckId, Explain); 34] = [
         let found = hex::encode(subject.quote.header().qe_vendor_id());
         Error::QuotingEnclaveRefused(format!("its vendor is {found}, expected Intel's, {INTEL_QE}"))
     }),
-    ("QE auth data", CheckId::QuotingEnclave, |_| {
-        Error::QuotingEnclaveRefused("its authentication data has another length than 32 bytes".into())
+    ("QE auth data", CheckId::QuotingEnclave, |subject| {
+        let found = subject.signature_data.auth_data().len();
+        Error::QuotingEnclaveRefused(format!("its authentication data has {found} bytes, expected 32"))
     }),
     ("in QE Identity", CheckId::QuotingEnclave, |_| {
         malformed("a level of the QE identity has a status that Intel does not use there")
     }),
-    ("Unrecognized TCB status", CheckId::TcbInfoForm, |_| {
-        malformed("a level of the TCB info or of a TDX module has a status that Intel does not use there")
-    }),
     ("signer must be issued directly", CheckId::Signatures, |_| {
         malformed("the signer of the TCB info or QE identity is not issued by the root itself")
     }),
-    ("component count mismatch", CheckId::TcbInfoForm, |_| {
-        malformed("a level of the TCB info has another number of components than 16")
+    ("tdxModule", CheckId::TcbInfoForm, |_| {
+        malformed("its TCB info lacks tdxModule, or a member of a TDX module has another length than Intel's")
     }),
-    ("TDX module MRSIGNER", CheckId::TrustDomain, tdx_module_signer),
-    ("SEAMATTRIBUTES", CheckId::TrustDomain, |_| {
-        Error::TrustDomainRefused("SEAMATTRIBUTES of its TDX module are not those of Intel's TCB info".into())
-    }),
+    ("TDX module MRSIGNER", CheckId::TrustDomain, tdx_module::signer),
+    ("SEAMATTRIBUTES", CheckId::TrustDomain, tdx_module::attributes),
     ("attestation key type", CheckId::Signatures, |subject| {
         let found = subject.quote.header().attestation_key_type();
         Error::QuoteRefused(format!("its attestation key is of type {found}, expected 2 (ECDSA on P-256)"))
@@ -126,9 +128,9 @@ const ROWS: [(&str, CheckId, Explain); 34] = [
 
 /// Words of texts about the form of the collateral that no row above names.
 const COLLATERAL: [&str; 7] =
-    ["TCBInfo", "TCB Info", "TcbInfo", "QeIdentity", "QE Identity", "Crl", "tdxModule"];
+    ["TCBInfo", "TCB Info", "TcbInfo", "TCB FMSPC", "QeIdentity", "QE Identity", "Crl"];
 /// Words of texts about the trust domain that no row above names.
-const TRUST_DOMAIN: [&str; 8] = [
+const TRUST_DOMAIN: [&str; 7] = [
     "Debug mode is enabled",
     "TD profiling",
     "TD attributes",
@@ -136,7 +138,6 @@ const TRUST_DOMAIN: [&str; 8] = [
     "SERVTD_EXT",
     "SEPT_VE_DISABLE",
     "MR service TD",
-    "TDX module",
 ];
 
 /// The check and the error for a refusal of dcap-qvl with this text.
@@ -145,12 +146,13 @@ pub fn explain(text: &str, subject: &Subject<'_>) -> (CheckId, Error) {
     if let Some((_, id, explain)) = ROWS.iter().find(|(word, _, _)| text.contains(word)) {
         return (*id, explain(subject));
     }
-    if has(&TRUST_DOMAIN) {
-        let what = "it or its TDX module has a property that no policy accepts";
-        return (CheckId::TrustDomain, Error::TrustDomainRefused(what.into()));
-    }
+    // A text about the collateral may name the trust domain as well, whose fault it is not.
     if has(&COLLATERAL) {
         return (CheckId::Signatures, malformed("a part of it is not in Intel's form"));
+    }
+    if has(&TRUST_DOMAIN) {
+        let what = "it has a property that no policy accepts".to_owned();
+        return (CheckId::TrustDomain, Error::TrustDomainRefused { part: TrustDomainPart::Itself, what });
     }
     let what = "its form, or that of a certificate, is not Intel's";
     (CheckId::Signatures, Error::QuoteRefused(what.into()))
@@ -222,32 +224,6 @@ fn tcb_level(subject: &Subject<'_>, now: bool) -> Error {
     Error::TcbLevelNotSupported(format!("the platform has {found}; {lowest}"))
 }
 
-fn tdx_module_level(subject: &Subject<'_>) -> Error {
-    let Quote::Tdx(quote) = subject.quote else { return tcb_level(subject, false) };
-    let svn = quote.report().tee_tcb_svn();
-    let identity = subject.collateral.tcb_info.tdx_module_identity(&svn).ok().flatten();
-    let least = identity.and_then(|identity| identity.tcb_levels.iter().map(|level| level.tcb.isvsvn).min());
-    let least = least.map_or_else(|| "none".to_owned(), |least| least.to_string());
-    Error::TcbLevelNotSupported(format!(
-        "the TDX module has TEE_TCB_SVN {}, whose first byte is its ISVSVN; its lowest level is {least}",
-        hex::encode(svn)
-    ))
-}
-
-fn tdx_module_signer(subject: &Subject<'_>) -> Error {
-    let Quote::Tdx(quote) = subject.quote else { return Error::TrustDomainRefused("its TDX module".into()) };
-    let tcb_info = &subject.collateral.tcb_info;
-    let identity = tcb_info.tdx_module_identity(&quote.report().tee_tcb_svn()).ok().flatten();
-    let signer = identity
-        .map(|identity| identity.mrsigner.as_str())
-        .or_else(|| tcb_info.tdx_module.as_ref().map(|module| module.mrsigner.as_str()));
-    Error::TrustDomainRefused(format!(
-        "MRSIGNERSEAM of its TDX module is {}, expected {}",
-        hex::encode(quote.report().mr_signer_seam()),
-        known_hex(signer.unwrap_or_default())
-    ))
-}
-
 fn quoting_enclave(
     subject: &Subject<'_>,
     field: &str,
@@ -255,13 +231,4 @@ fn quoting_enclave(
 ) -> Error {
     let (found, expected) = both(&subject.signature_data.qe_report().into(), subject.collateral);
     Error::QuotingEnclaveRefused(format!("its {field} is {found}, the QE identity requires {expected}"))
-}
-
-fn under_mask(value: &[u8], mask: &[u8]) -> String {
-    format!("{} under mask {}", hex::encode(value), hex::encode(mask))
-}
-
-/// A text of the collateral that should be hex, in lower case; nothing else is repeated.
-fn known_hex(text: &str) -> String {
-    hex::decode(text).map_or_else(|_| "unknown".to_owned(), hex::encode)
 }

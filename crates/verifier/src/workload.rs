@@ -1,11 +1,13 @@
 //! What no policy accepts of an enclave or trust domain (`docs/policy.md`, "Defaults"). Intel's library
 //! leaves this to the relying party.
 
-use crate::Error;
 use crate::checks::{CheckId, Record};
 use crate::claims::{TrustDomain, Workload};
+use crate::error::{DebugMode, Error, TrustDomainPart};
 use crate::trust_anchor::TrustAnchor;
 
+/// `TDATTRIBUTES.DEBUG`, in the lowest byte.
+const DEBUG: u8 = 0x01;
 const SERVTD_EXT: u64 = 1 << 17;
 const SEPT_VE_DISABLE: u64 = 1 << 28;
 const MIGRATABLE: u64 = 1 << 29;
@@ -14,6 +16,19 @@ const MIGRATABLE: u64 = 1 << 29;
 const RESERVED: u64 = !(0xff | 0x007f_0000 | 0xf800_0000 | 0xc000_0000_0000_0000);
 
 impl Workload {
+    /// How its host can look into it.
+    #[must_use]
+    pub fn debug_mode(&self) -> Option<DebugMode> {
+        match self {
+            Self::Enclave(found) => found.is_debug().then_some(DebugMode::Enclave),
+            Self::TrustDomain(td) => match td.td_attributes.first().copied().unwrap_or(0) {
+                0 => None,
+                DEBUG => Some(DebugMode::TrustDomain),
+                tud => Some(DebugMode::Tud(tud)),
+            },
+        }
+    }
+
     /// Whatever no policy accepts of it besides debug mode, in clauses that say what was found and expected;
     /// empty for an enclave.
     #[must_use]
@@ -31,7 +46,11 @@ pub fn check_workload(workload: &Workload, trust: &TrustAnchor, record: &mut Rec
         if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }
     })?;
     let faults = workload.never_accepted();
-    let result = if faults.is_empty() { Ok(()) } else { Err(Error::TrustDomainRefused(faults.join("; "))) };
+    let result = if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::TrustDomainRefused { part: TrustDomainPart::Itself, what: faults.join("; ") })
+    };
     record.conclude(CheckId::TrustDomain, result, |()| "as expected")
 }
 
@@ -39,17 +58,11 @@ pub fn check_workload(workload: &Workload, trust: &TrustAnchor, record: &mut Rec
 /// under a simulated root. The other bits of `TDATTRIBUTES.TUD`, such as profiling, are refused under every
 /// root.
 fn check_debug(workload: &Workload, trust: &TrustAnchor) -> Result<(), Error> {
-    let only_debug = match workload {
-        Workload::Enclave(_) => true,
-        Workload::TrustDomain(td) => td.td_attributes.first().is_some_and(|tud| *tud & !0x01 == 0),
-    };
-    if !workload.is_debug() || (trust.is_simulated() && only_debug) {
-        return Ok(());
+    match workload.debug_mode() {
+        None => Ok(()),
+        Some(DebugMode::Enclave | DebugMode::TrustDomain) if trust.is_simulated() => Ok(()),
+        Some(mode) => Err(Error::DebugEnclave(mode)),
     }
-    Err(Error::DebugEnclave(match workload {
-        Workload::Enclave(_) => "enclave",
-        Workload::TrustDomain(_) => "trust domain",
-    }))
 }
 
 fn faults(td: &TrustDomain) -> Vec<String> {
@@ -121,10 +134,16 @@ mod tests {
     /// with, so the check itself is tested; `tests/it/simulation.rs` tests the limits of the exception.
     #[test]
     fn w_d1_q9_debug_is_refused_under_intels_root() {
-        for (workload, name) in
-            [(enclave(0x07), "enclave"), (td(0x01), "trust domain"), (td(0x80), "trust domain")]
-        {
-            assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Err(Error::DebugEnclave(name)));
+        for (workload, mode, said) in [
+            (enclave(0x07), DebugMode::Enclave, "the enclave is in debug mode"),
+            (td(0x01), DebugMode::TrustDomain, "the trust domain is in debug mode"),
+            (td(0x20), DebugMode::Tud(0x20), "profiling or reserved bits of TDATTRIBUTES.TUD: PERF_PROF,"),
+            (td(0x80), DebugMode::Tud(0x80), "profiling or reserved bits of TDATTRIBUTES.TUD: bit 7,"),
+            (td(0x11), DebugMode::Tud(0x11), "bits of TDATTRIBUTES.TUD: DEBUG, HGS_PLUS_PROF,"),
+        ] {
+            let error = check_debug(&workload, &TrustAnchor::intel()).unwrap_err();
+            assert_eq!(error, Error::DebugEnclave(mode));
+            assert!(error.to_string().contains(said), "{error}");
         }
         for workload in [enclave(0x05), td(0)] {
             assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Ok(()));

@@ -116,6 +116,12 @@ impl<'a> TdReport<'a> {
         field::<64, 48, TD10>(self.base)
     }
 
+    /// SEAMATTRIBUTES: attributes of the TDX module, 8 bytes in the order of the report.
+    #[must_use]
+    pub fn seam_attributes(&self) -> [u8; 8] {
+        field::<112, 8, TD10>(self.base)
+    }
+
     /// `TDATTRIBUTES`, 8 bytes, little-endian.
     #[must_use]
     pub fn td_attributes(&self) -> u64 {
@@ -221,6 +227,7 @@ mod tests {
             assert_eq!(report.tee_tcb_svn(), raw[..16]);
             assert_eq!(report.mr_seam(), raw[16..64]);
             assert_eq!(report.mr_signer_seam(), raw[64..112]);
+            assert_eq!(report.seam_attributes(), raw[112..120]);
             assert_eq!(report.td_attributes().to_le_bytes(), raw[120..128]);
             assert!(report.is_debug());
             assert_eq!(report.xfam().to_le_bytes(), raw[128..136]);

@@ -91,7 +91,8 @@ impl Appraiser {
     /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence,
     /// and records the numbers that later collateral must not fall below.
     ///
-    /// A copy of collateral that is older than what was seen before is obtained anew from its service, once.
+    /// A copy of collateral that is older than what was seen before, or than the policy requires, is obtained
+    /// anew from its service, once.
     /// The numbers are those of the collateral alone: nothing that Intel signs says for which update channel
     /// it was published (`docs/collateral.md`, "Roll-back").
     pub fn appraise(
@@ -125,10 +126,20 @@ impl Appraiser {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
         let older = match self.conclude(evidence, clock, true, found) {
-            Err(Error::Collateral(error @ collateral::Error::Rollback { .. })) if found.is_copy => error,
+            Err(Error::Collateral(error @ collateral::Error::Rollback { .. })) if found.is_copy => {
+                error.to_string()
+            }
+            Err(Error::Refused(error @ tcs_verifier::Error::EvaluationNumberTooLow { .. }))
+                if found.is_copy =>
+            {
+                error.to_string()
+            }
             done => return done,
         };
-        found.warnings.push(format!("the copy in the cache is not used: {older}"));
+        // What was found with the copy is no part of the report.
+        let mut warnings = std::mem::take(&mut found.warnings);
+        warnings.push(format!("the copy in the cache is not used: {older}"));
+        *found = Appraisal { binding: found.binding.clone(), warnings, ..Appraisal::new() };
         self.conclude(evidence, clock, false, found)
     }
 
@@ -140,13 +151,13 @@ impl Appraiser {
         copies: bool,
         found: &mut Appraisal,
     ) -> Result<(), Error> {
-        let (obtained, key) = obtain(&self.settings, evidence, clock, copies)?;
+        let mut warnings = Vec::new();
+        let obtained = obtain(&self.settings, evidence, clock, copies, &mut warnings);
+        // The settings may be read a second time.
+        warnings.retain(|warning| !found.warnings.contains(warning));
+        found.warnings.append(&mut warnings);
+        let (obtained, key) = obtained?;
         (found.collateral, found.is_copy) = (Some(obtained.source.clone()), obtained.is_copy);
-        for warning in &obtained.warnings {
-            if !found.warnings.contains(warning) {
-                found.warnings.push(warning.clone());
-            }
-        }
         let appraised_at = self.appraised_at(clock.now);
         let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, appraised_at);
         let refusal = verdict.accepted().err().cloned();
@@ -185,17 +196,18 @@ impl Appraiser {
     }
 }
 
-/// Fetches collateral for the platform of the quote into a file, and returns where it came from and warnings
-/// in whole sentences. Nothing is verified.
+/// Fetches collateral for the platform of the quote into a file, and returns where it came from. `warnings`
+/// gets whole sentences, also if it fails. Nothing is verified.
 pub fn fetch_collateral(
     evidence: &Evidence,
     options: &Options,
     out: &Path,
     clock: Clock<'_>,
-) -> Result<(String, Vec<String>), Error> {
-    let (obtained, _) = obtain(&settings(options)?, evidence, clock, false)?;
+    warnings: &mut Vec<String>,
+) -> Result<String, Error> {
+    let (obtained, _) = obtain(&settings(options)?, evidence, clock, false, warnings)?;
     collateral::write_bundle(out, &obtained.json).map_err(Error::Collateral)?;
-    Ok((obtained.source, obtained.warnings))
+    Ok(obtained.source)
 }
 
 fn bind(evidence: &Evidence, key: &QuotePublicKey, nonce: &[u8; 32]) -> Binding {
@@ -211,11 +223,12 @@ fn obtain(
     evidence: &Evidence,
     clock: Clock<'_>,
     copies: bool,
+    warnings: &mut Vec<String>,
 ) -> Result<(Obtained, PlatformKey), Error> {
     let named = settings.collateral.as_ref().ok_or(Error::CollateralNotConfigured)?;
     let key = PlatformKey::of(&inspect(evidence).map_err(Error::Refused)?);
     let obtain = Obtain { folder: &settings.folder, now: clock.now, copies, wait: clock.wait };
-    Ok((obtain.get(named, key).map_err(Error::Collateral)?, key))
+    Ok((obtain.get(named, key, warnings).map_err(Error::Collateral)?, key))
 }
 
 fn settings(options: &Options) -> Result<Settings, Error> {

@@ -11,10 +11,10 @@ use tcs_verifier::{CertificateSummary, Inspection, inspect};
 /// Version of the JSON document.
 const JSON_VERSION: u32 = 1;
 
-/// `behind`: how many bytes follow the quote in its file.
-pub fn run(evidence: &Evidence, behind: usize, json: bool, out: &mut dyn Write) -> Result<(), Error> {
+/// `trailing`: how many bytes follow the quote in its file.
+pub fn run(evidence: &Evidence, trailing: usize, json: bool, out: &mut dyn Write) -> Result<(), Error> {
     let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
-    let fields = fields(&inspection, behind);
+    let fields = fields(&inspection, trailing);
     if json {
         let certificates = inspection.certificates.iter().map(|entry| certificate(entry).json());
         let mut document = fields.value("version", JSON_VERSION).json();
@@ -24,8 +24,8 @@ pub fn run(evidence: &Evidence, behind: usize, json: bool, out: &mut dyn Write) 
         return Ok(write_document(&document, out)?);
     }
     writeln!(out, "NOT VERIFIED: anybody can write a quote that says this")?;
-    if behind > 0 {
-        writeln!(out, "{behind} bytes follow the quote: no verification accepts it with them")?;
+    if trailing > 0 {
+        writeln!(out, "{trailing} bytes follow the quote; verification refuses a quote with trailing bytes")?;
     }
     fields.write(out)?;
     for entry in &inspection.certificates {
@@ -34,10 +34,10 @@ pub fn run(evidence: &Evidence, behind: usize, json: bool, out: &mut dyn Write) 
     Ok(())
 }
 
-fn fields(inspection: &Inspection, behind: usize) -> Fields {
+fn fields(inspection: &Inspection, trailing: usize) -> Fields {
     Fields::new()
         .value("verified", false)
-        .value("bytesBehindQuote", behind)
+        .value("trailingBytes", trailing)
         .value("quoteVersion", inspection.version)
         .value("attestationKeyType", inspection.attestation_key_type)
         .hex("qeVendorId", inspection.qe_vendor_id)

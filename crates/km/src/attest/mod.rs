@@ -11,7 +11,7 @@ pub use cli::Args;
 pub use error::Error;
 
 use crate::appraisal::{Appraiser, Binding, Clock, fetch_collateral};
-use crate::io::Io;
+use crate::io::{Io, printable};
 use crate::{public_key, quote_file};
 use cli::{AppraisalOptions, CollateralCommand, Command, PolicyCommand, Sources};
 use report::Report;
@@ -25,8 +25,8 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
         None => attest(args, io),
         Some(Command::Appraise { quote, appraisal }) => appraise(quote, appraisal, io),
         Some(Command::Inspect { quote, json }) => {
-            let (evidence, behind) = quote_file::read_beginning(quote)?;
-            inspect::run(&evidence, behind, *json, io.out)
+            let (evidence, trailing) = quote_file::read_beginning(quote)?;
+            inspect::run(&evidence, trailing, *json, io.out)
         }
         Some(Command::Policy(PolicyCommand::New { from_quote, out })) => {
             policy_template::run(&quote_file::read(from_quote)?, out.as_deref(), io)
@@ -102,11 +102,14 @@ fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result
 
 fn fetch(quote: &Path, sources: &Sources, out: &Path, io: &mut Io<'_>) -> Result<(), Error> {
     let clock = Clock { now: io.now, wait: io.wait };
-    let (source, warnings) = fetch_collateral(&quote_file::read(quote)?, &sources.options(), out, clock)?;
-    for warning in warnings {
-        io.warn(&warning);
+    let mut warnings = Vec::new();
+    let evidence = quote_file::read(quote)?;
+    let fetched = fetch_collateral(&evidence, &sources.options(), out, clock, &mut warnings);
+    for warning in &warnings {
+        io.warn(warning);
     }
-    Ok(writeln!(io.out, "{}: collateral from {source}, not verified", out.display())?)
+    let said = format!("{}: collateral from {}, not verified", out.display(), fetched?);
+    Ok(writeln!(io.out, "{}", printable(&said))?)
 }
 
 fn prepare(
@@ -157,8 +160,9 @@ fn finish(
     match (options.explain, options.json) {
         (false, _) => {}
         (true, false) => report.write_table(io.out)?,
-        // Standard output is one JSON document.
-        (true, true) => report.write_table(io.messages)?,
+        // Standard output is one JSON document. The table is a message, and a failure to write it does not
+        // change the result.
+        (true, true) => drop(report.write_table(io.messages)),
     }
     io.out.flush()?;
     result

@@ -7,16 +7,20 @@ use crate::io::Io;
 use std::fmt::Write as _;
 use std::path::Path;
 use tcs_evidence::Evidence;
-use tcs_verifier::{Enclave, Inspection, TrustDomain, Workload, inspect};
+use tcs_verifier::{DebugMode, Enclave, Inspection, TrustDomain, Workload, inspect};
 
 /// Writes the policy to a new file, or to standard output.
 pub fn run(evidence: &Evidence, out: Option<&Path>, io: &mut Io<'_>) -> Result<(), Error> {
     let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
     let text = policy(&inspection);
-    if inspection.workload.is_debug() {
-        io.warn(
-            "the quote is from an enclave in debug mode: no policy accepts it, except under a simulated root",
-        );
+    match inspection.workload.debug_mode() {
+        None => {}
+        Some(profiled @ DebugMode::Tud(_)) => {
+            io.warn(&format!("no policy accepts this quote: {profiled}"));
+        }
+        Some(debug) => {
+            io.warn(&format!("no policy accepts this quote, except under a simulated root: {debug}"));
+        }
     }
     for fault in inspection.workload.never_accepted() {
         io.warn(&format!("no policy accepts this quote: {fault}"));

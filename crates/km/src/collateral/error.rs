@@ -12,6 +12,14 @@ pub enum Error {
     /// The section `[collateral]` has a mistake.
     #[error("mistake in the collateral settings: {0}")]
     Settings(String),
+    /// A variable of the environment names no usable proxy.
+    #[error("the environment variable {variable} {cause}")]
+    Environment {
+        /// The variable. Its value may contain a password.
+        variable: &'static str,
+        /// What is wrong with its value.
+        cause: &'static str,
+    },
     /// A file that the settings name cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
@@ -32,7 +40,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(tcs_verifier::Error),
     /// The settings of the quote provider library cannot be used.
-    #[error("{} is not what the quote provider library would read: {cause}", path.display())]
+    #[error("cannot use the settings of the quote provider library in {}: {cause}", path.display())]
     QcnlMalformed {
         /// The file.
         path: PathBuf,
@@ -90,6 +98,8 @@ pub enum FetchError {
     Connect,
     /// The server's certificate cannot be verified, or TLS failed otherwise.
     Tls,
+    /// The same through an `https://` proxy, whose certificate it may be as well.
+    TlsByProxy,
     /// The server presents a certificate of a CA as its own, which no setting makes acceptable.
     TlsServerIsCa,
     /// The server's certificate names another host, or none.
@@ -107,7 +117,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Settings(_) => "CollateralSettings",
+            Self::Settings(_) | Self::Environment { .. } => "CollateralSettings",
             Self::Unreadable { .. } => "CollateralUnreadable",
             Self::Unwritable { .. } => "CollateralUnwritable",
             Self::Refused(error) => error.code(),
@@ -118,7 +128,10 @@ impl Error {
                 FetchError::Status(_) => "CollateralServerError",
                 FetchError::Timeout => "CollateralTimeout",
                 FetchError::Connect => "CollateralConnect",
-                FetchError::Tls | FetchError::TlsServerIsCa | FetchError::TlsOtherName => "CollateralTls",
+                FetchError::Tls
+                | FetchError::TlsByProxy
+                | FetchError::TlsServerIsCa
+                | FetchError::TlsOtherName => "CollateralTls",
                 FetchError::Truncated => "CollateralTruncated",
                 FetchError::TooLong => "CollateralTooLong",
                 FetchError::Malformed => "CollateralResponseMalformed",
@@ -132,7 +145,7 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) => Exit::Usage,
+            Self::Settings(_) | Self::Environment { .. } => Exit::Usage,
             Self::Unwritable { .. } => Exit::Other,
             _ => Exit::Collateral,
         }
@@ -156,6 +169,10 @@ impl Error {
             Self::Settings(_) => {
                 "correct section [collateral] of the policy file; docs/collateral.md lists its keys"
             }
+            Self::Environment { .. } => {
+                "correct or unset the variable, or set proxy in section [collateral] of the policy file (\"none\" \
+                 asks directly)"
+            }
             Self::Unreadable { .. } => {
                 "check the file names in section [collateral] of the policy file, or --collateral"
             }
@@ -171,6 +188,12 @@ impl Error {
                     offline!("check the network and the proxy, or give more timeout_seconds")
                 }
                 FetchError::Connect => offline!("check the address, the network and the proxy"),
+                FetchError::TlsByProxy => {
+                    offline!(
+                        "name the CA of the proxy's certificate and that of the service's in ca_file, which holds \
+                         for both and replaces the system's"
+                    )
+                }
                 FetchError::Tls => {
                     offline!("if the service has a certificate of your own CA, name that CA in ca_file")
                 }

@@ -1,17 +1,17 @@
 //! One GET request: https, limited in time and size, no redirects.
 
 use super::error::{Error, FetchError};
-use super::proxy::Proxies;
+use super::proxy::{Proxies, is_here};
 use crate::files::read_limited;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::borrow::Cow;
 use std::io::ErrorKind;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy, ProxyProtocol};
 
 /// Maximum length of a body, in bytes; real ones have at most 30 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
@@ -70,11 +70,13 @@ impl Client {
     /// Sends one request. `with_key` adds the subscription key, which only the service to which it belongs
     /// may receive.
     pub fn get(&self, url: &str, with_key: bool) -> Result<Response, Error> {
-        let mut request = self.agent.get(url).config().proxy(self.proxies.of(url)?).build();
+        let proxy = self.proxies.of(url)?;
+        let failed = |error: &ureq::Error| classify(url, proxy.as_ref(), error);
+        let mut request = self.agent.get(url).config().proxy(proxy.clone()).build();
         if let Some(key) = self.api_key.as_ref().filter(|_| with_key) {
             request = request.header(API_KEY, key.expose_secret());
         }
-        let mut response = request.call().map_err(|error| classify(url, &error))?;
+        let mut response = request.call().map_err(|error| failed(&error))?;
         if response.status() != StatusCode::OK {
             let status = response.status().as_u16();
             let kind = match response.status() {
@@ -85,7 +87,7 @@ impl Client {
             return Err(Error::Fetch { kind, url: url.to_owned(), cause: format!("HTTP status {status}") });
         }
         let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
-        let body = body.map_err(|error| classify(url, &error))?;
+        let body = body.map_err(|error| failed(&error))?;
         Ok(Response { headers: response.headers().clone(), body })
     }
 }
@@ -97,6 +99,9 @@ pub fn check_address(url: &str) -> Result<(), Error> {
         return Err(Error::Settings("an address contains a user name or password".into()));
     }
     let refused = |why: &str| Err(Error::Settings(format!("the address {url:?} {why}")));
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return refused("contains other characters than those of an address");
+    }
     let Ok(uri) = url.parse::<Uri>() else { return refused("is not one") };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return refused("needs https:// and a host");
@@ -104,11 +109,9 @@ pub fn check_address(url: &str) -> Result<(), Error> {
     if uri.query().is_some() {
         return refused("must not have a query");
     }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     match scheme {
         "https" => Ok(()),
-        "http" if here => Ok(()),
+        "http" if is_here(authority.host()) => Ok(()),
         _ => refused("is not https"),
     }
 }
@@ -122,7 +125,7 @@ pub fn is_transient(error: &Error) -> bool {
     }
 }
 
-fn classify(url: &str, error: &ureq::Error) -> Error {
+fn classify(url: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Error {
     let kind = match error {
         ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::HostNotFound
@@ -142,7 +145,7 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
         }
         _ => FetchError::Malformed,
     };
-    let cause = match kind {
+    let cause: Cow<'_, str> = match kind {
         FetchError::Timeout => "no response in time".into(),
         FetchError::TooLong => "the response is longer than 1 MiB".into(),
         FetchError::Truncated => "the response ended early".into(),
@@ -153,9 +156,19 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
         FetchError::TlsOtherName => {
             "the server's certificate does not name this host in its subjectAltName".into()
         }
-        _ => error.to_string(),
+        _ => error.to_string().into(),
     };
-    Error::Fetch { kind, url: url.to_owned(), cause }
+    let failed = |kind, cause| Error::Fetch { kind, url: url.to_owned(), cause };
+    // The address of a proxy may contain a password, so only host and port are named.
+    let Some(proxy) = proxy else { return failed(kind, cause.into_owned()) };
+    let by = format!("{}:{}", proxy.host(), proxy.port());
+    let is_tls = matches!(kind, FetchError::Tls | FetchError::TlsServerIsCa | FetchError::TlsOtherName);
+    if !is_tls || proxy.protocol() != ProxyProtocol::Https {
+        return failed(kind, format!("{cause} (through the proxy {by})"));
+    }
+    // Nothing says which of the two servers it was.
+    let kind = if kind == FetchError::Tls { FetchError::TlsByProxy } else { kind };
+    failed(kind, format!("{cause} (through the https:// proxy {by}, whose certificate it may be)"))
 }
 
 /// What is wrong with the server's certificate, if advice about it can help.
@@ -220,6 +233,7 @@ mod tests {
             "http://127.0.0.1:1",
             "http://[::1]:1/",
             "http://localhost:8081",
+            "http://[::ffff:127.0.0.1]:8081",
         ] {
             assert_eq!(check_address(good), Ok(()), "{good}");
         }
@@ -232,6 +246,11 @@ mod tests {
             "https://",
             "https://a/?b",
             "file:///a",
+            "https://a/\u{9b}2J",
+            "https://a/\u{202e}x",
+            "https://\u{430}pple",
+            "https://a/\u{1b}[2J",
+            "https://a/ b",
         ] {
             assert_eq!(check_address(wrong).unwrap_err().code(), "CollateralSettings", "{wrong}");
         }

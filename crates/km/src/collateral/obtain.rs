@@ -23,11 +23,17 @@ pub struct Obtain<'a> {
 }
 
 impl Obtain<'_> {
-    /// Gets the collateral of a platform from where the settings say.
+    /// Gets the collateral of a platform from where the settings say. `warnings` gets what the settings were
+    /// read with, in whole sentences, also if there is no collateral.
     ///
     /// The error names the file or address, what is wrong with it, and what to do without a network.
-    pub fn get(&self, settings: &Settings, key: PlatformKey) -> Result<Obtained, Error> {
-        match settings.source(self.folder)? {
+    pub fn get(
+        &self,
+        settings: &Settings,
+        key: PlatformKey,
+        warnings: &mut Vec<String>,
+    ) -> Result<Obtained, Error> {
+        match settings.source(self.folder, warnings)? {
             Source::File(path) => {
                 let limit = u64::try_from(MAX_COLLATERAL).unwrap_or(u64::MAX);
                 let json = read_limited(&path, limit)
@@ -37,7 +43,6 @@ impl Obtain<'_> {
                     json,
                     collateral,
                     source: path.display().to_string(),
-                    warnings: Vec::new(),
                     is_copy: false,
                     cache: None,
                 })
@@ -47,8 +52,13 @@ impl Obtain<'_> {
                 if let Some(cache) = cache.as_ref().filter(|_| self.copies)
                     && let Some((json, collateral)) = cache.read(self.now)
                 {
-                    let (source, warnings) = (cache.source(), service.warnings);
-                    return Ok(Obtained { json, collateral, source, warnings, is_copy: true, cache: None });
+                    return Ok(Obtained {
+                        json,
+                        collateral,
+                        source: cache.source(),
+                        is_copy: true,
+                        cache: None,
+                    });
                 }
                 Ok(Obtained { cache, ..pcs::fetch(&service, key, self.wait)? })
             }

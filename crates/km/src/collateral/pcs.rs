@@ -86,8 +86,7 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
     };
     let json = serde_json::to_vec(&bundle).map_err(|error| malformed(base, &error.to_string()))?;
     let collateral = Collateral::from_json(&json).map_err(|error| malformed(base, &error.to_string()))?;
-    let (source, warnings) = (base.clone(), service.warnings.clone());
-    Ok(Obtained { json, collateral, source, warnings, is_copy: false, cache: None })
+    Ok(Obtained { json, collateral, source: base.clone(), is_copy: false, cache: None })
 }
 
 /// Says what the body is not, and where.

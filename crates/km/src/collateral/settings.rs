@@ -72,7 +72,7 @@ impl Settings {
         self.cache.as_ref().map(|path| Cache::new(&folder.join(path), service, key, hours))
     }
 
-    pub(super) fn source(&self, folder: &Path) -> Result<Source, Error> {
+    pub(super) fn source(&self, folder: &Path, warnings: &mut Vec<String>) -> Result<Source, Error> {
         match (&self.file, &self.pccs_url, &self.pcs_url, &self.qcnl) {
             (Some(file), None, None, None) => Ok(Source::File(folder.join(file))),
             (None, Some(url), None, None) => {
@@ -83,9 +83,9 @@ impl Settings {
                 self.service(folder, url, Some(root_crl), None).map(Source::Service)
             }
             (None, None, None, Some(path)) => {
-                let found = qcnl::read(&folder.join(path), self.ca_file.is_some())?;
-                let service = self.service(folder, &found.url, self.root_crl_url.clone(), found.attempts)?;
-                Ok(Source::Service(Service { warnings: found.warnings, ..service }))
+                let found = qcnl::read(&folder.join(path), self.ca_file.is_some(), warnings)?;
+                self.service(folder, &found.url, self.root_crl_url.clone(), found.attempts)
+                    .map(Source::Service)
             }
             _ => Err(Error::Settings("name exactly one of file, pccs_url, pcs_url and qcnl".into())),
         }
@@ -118,8 +118,7 @@ impl Settings {
             self.api_key_file.as_ref().map(|path| folder.join(path)).as_deref(),
             self.proxy.as_deref(),
         )?;
-        let warnings = Vec::new();
-        Ok(Service { base, root_crl, update: self.update, attempts, client, warnings })
+        Ok(Service { base, root_crl, update: self.update, attempts, client })
     }
 }
 
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn service(text: &str) -> Result<Service, Error> {
-        match settings(text).source(Path::new("/folder"))? {
+        match settings(text).source(Path::new("/folder"), &mut Vec::new())? {
             Source::Service(service) => Ok(service),
             Source::File(path) => panic!("{}", path.display()),
         }
@@ -157,15 +156,14 @@ mod tests {
     fn exactly_one_source_is_named() {
         for text in ["", "file = 'a'\npccs_url = 'https://b'\n", "pcs_url = 'https://a'\nqcnl = 'a'\n"] {
             assert_eq!(
-                settings(text).source(Path::new("")).err().unwrap().code(),
+                settings(text).source(Path::new(""), &mut Vec::new()).err().unwrap().code(),
                 "CollateralSettings",
                 "{text}"
             );
         }
         let named = settings("pccs_url = 'https://b'\nstate = 'state.json'\n");
-        let Source::File(path) = named.clone().with_file("x".into()).source(Path::new("/f")).unwrap() else {
-            panic!()
-        };
+        let moved = named.clone().with_file("x".into());
+        let Source::File(path) = moved.source(Path::new("/f"), &mut Vec::new()).unwrap() else { panic!() };
         assert_eq!(path, Path::new("/f/x"));
         assert_eq!(
             named.clone().with_file("x".into()).state(Path::new("/f")).unwrap(),

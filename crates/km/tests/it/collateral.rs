@@ -140,14 +140,14 @@ fn a_busy_service_is_asked_again_each_time_later() {
     let waits = RefCell::new(Vec::new());
     let wait = |pause: Duration| waits.borrow_mut().push(pause);
     let obtain = Obtain { folder: fixture.dir.path(), now: fixture.now, copies: true, wait: &wait };
-    let obtained = obtain.get(&toml::from_str(&text).unwrap(), key).unwrap();
+    let obtained = obtain.get(&toml::from_str(&text).unwrap(), key, &mut Vec::new()).unwrap();
     assert!(fixture.appraise(&obtained).accepted().is_ok());
     assert_eq!(*waits.borrow(), [Duration::from_millis(500), Duration::from_secs(1)]);
     // The wait is limited.
     pccs.fail(Fault::Status(503));
     let settings = toml::from_str(&format!("{text}attempts = 4\n")).unwrap();
     let before = pccs.requests().len();
-    assert_eq!(obtain.get(&settings, key).err().unwrap().code(), "CollateralServerError");
+    assert_eq!(obtain.get(&settings, key, &mut Vec::new()).err().unwrap().code(), "CollateralServerError");
     assert_eq!(pccs.requests().len(), before + 4);
 }
 
@@ -159,21 +159,57 @@ fn a_proxy_is_asked_instead() {
     proxy.fail(Fault::Status(502));
     let settings: Settings = toml::from_str(&format!(
         "pccs_url = 'https://pccs.example:8081'\nproxy = '{}'\nattempts = 1\n",
+        proxy.url().replace("://", "://user:hunter2@")
+    ))
+    .unwrap();
+    let key = PlatformKey::of(&inspect(&fixture.sgx()).unwrap());
+    let obtain = Obtain { folder: fixture.dir.path(), now: fixture.now, copies: true, wait: &|_| {} };
+    let error = obtain.get(&settings, key, &mut Vec::new()).map(|obtained| obtained.source).unwrap_err();
+    // The proxy is what does not work, and no answer of a PCCS is wrong.
+    assert_eq!((error.code(), error.exit().status()), ("CollateralConnect", 5), "{error}");
+    assert_eq!(proxy.requests()[0].target, "pccs.example:8081");
+    let by = format!("(through the proxy {})", proxy.url().trim_start_matches("http://"));
+    assert!(error.to_string().ends_with(&by) && !error.to_string().contains("hunter2"), "{error}");
+    for socks in ["socks5://127.0.0.1:1", "socks4://127.0.0.1:1", "socks5h://127.0.0.1:1"] {
+        let settings: Settings =
+            toml::from_str(&format!("pccs_url = 'https://pccs.example'\nproxy = '{socks}'\n")).unwrap();
+        let error = obtain.get(&settings, key, &mut Vec::new()).map(|obtained| obtained.source).unwrap_err();
+        assert!(error.code() == "CollateralSettings" && error.to_string().contains("SOCKS"), "{error}");
+    }
+}
+
+/// A proxy could read what is sent without TLS, such as the key of a subscription.
+#[test]
+fn what_is_sent_without_tls_stays_on_this_machine_whatever_the_settings_say() {
+    let fixture = Fixture::new();
+    let (pccs, proxy) = (Pccs::http(fixture.healthy()).unwrap(), Pccs::http(fixture.healthy()).unwrap());
+    fixture.write("key", "s3cr3t-subscription\n");
+    let settings: Settings = toml::from_str(&format!(
+        "pccs_url = '{}'\nproxy = '{}'\nattempts = 1\napi_key_file = 'key'\n",
+        pccs.url(),
         proxy.url()
     ))
     .unwrap();
     let key = PlatformKey::of(&inspect(&fixture.sgx()).unwrap());
     let obtain = Obtain { folder: fixture.dir.path(), now: fixture.now, copies: true, wait: &|_| {} };
-    let error = obtain.get(&settings, key).map(|obtained| obtained.source).unwrap_err();
-    // The proxy is what does not work, and no answer of a PCCS is wrong.
-    assert_eq!((error.code(), error.exit().status()), ("CollateralConnect", 5), "{error}");
-    assert_eq!(proxy.requests()[0].target, "pccs.example:8081");
-    for socks in ["socks5://127.0.0.1:1", "socks4://127.0.0.1:1", "socks5h://127.0.0.1:1"] {
-        let settings: Settings =
-            toml::from_str(&format!("pccs_url = 'https://pccs.example'\nproxy = '{socks}'\n")).unwrap();
-        let error = obtain.get(&settings, key).map(|obtained| obtained.source).unwrap_err();
-        assert!(error.code() == "CollateralSettings" && error.to_string().contains("SOCKS"), "{error}");
-    }
+    let obtained = obtain.get(&settings, key, &mut Vec::new()).unwrap();
+    assert!(fixture.appraise(&obtained).accepted().is_ok());
+    assert_eq!((pccs.requests().len(), proxy.requests().len()), (4, 0));
+}
+
+/// Names of files and addresses are texts of others, on standard output as well.
+#[test]
+fn standard_output_cannot_command_a_terminal() {
+    let fixture = Fixture::new();
+    let pccs = Pccs::http(fixture.healthy()).unwrap();
+    fixture.write("quote", fixture.sgx().bytes());
+    let out = "o\u{1b}[2J\u{9b}31m\u{202e}ut";
+    let mut command = km_attest();
+    command.args(["collateral", "fetch", "--quote", "quote", "--out", out, "--pccs-url", &pccs.url()]);
+    let output = command.current_dir(fixture.dir.path()).output().unwrap();
+    assert!(output.status.success() && fixture.path(out).exists(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, format!("o?[2J?31m?ut: collateral from {}, not verified\n", pccs.url()));
 }
 
 /// The program asks the environment's proxy for other machines, unless `NO_PROXY` or the settings say

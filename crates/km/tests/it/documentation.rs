@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use tcs_km::advice;
 use tcs_testkit::generated_docs::section;
-use tcs_verifier::{Class, Error, Lacking, TcbStatus};
+use tcs_verifier::{Class, DebugMode, Error, Lacking, TcbStatus, TrustDomainPart};
 
 #[test]
 fn the_table_of_statuses_is_that_of_the_code() {
@@ -46,10 +46,10 @@ fn every_refusal() -> Vec<Error> {
         Error::TrustRootUnusable("not a DER certificate"),
         Error::Revoked(text()),
         Error::SignatureInvalid(text()),
-        Error::DebugEnclave("enclave"),
+        Error::DebugEnclave(DebugMode::Enclave),
         Error::QuotingEnclaveRefused(text()),
         Error::TcbLevelNotSupported(text()),
-        Error::TrustDomainRefused(text()),
+        Error::TrustDomainRefused { part: TrustDomainPart::Itself, what: text() },
         Error::QuoteRefused(text()),
         Error::BindingMismatch,
         Error::CollateralMalformed(text()),
@@ -82,6 +82,10 @@ fn every_refusal_has_advice() {
         .filter(|error| advice::for_refusal(error) == general)
         .map(Error::code)
         .collect();
+    let module = Error::TrustDomainRefused { part: TrustDomainPart::TdxModule, what: String::new() };
+    let profiled = Error::DebugEnclave(DebugMode::Tud(0x20));
+    assert!(advice::for_refusal(&module).contains("the module is not Intel's"));
+    assert!(advice::for_refusal(&profiled).contains("without profiling"));
     assert_eq!(with_it, ["SignatureInvalid", "QuotingEnclaveRefused", "QuoteRefused"]);
 }
 

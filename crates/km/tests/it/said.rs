@@ -1,6 +1,8 @@
 //! What `km-attest` says about quotes that people give it, in every build.
 
-use crate::support::programs::{appraise, assert_ends, data, json_of, run_km_attest, stderr, stdout};
+use crate::support::programs::{
+    appraisal, appraise, assert_ends, data, json_of, run_km_attest, stderr, stdout,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
@@ -92,7 +94,7 @@ fn km_u5_texts_that_are_not_base64_of_a_quote_are_named() {
             text.as_bytes().chunks(60).map(|line| String::from_utf8_lossy(line) + "\n").collect::<String>()
         };
         let pairs = |separator: &str| {
-            raw.iter().take(800).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator)
+            raw.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator)
         };
         for (text, named) in [
             (hex.clone(), "it is hex"),
@@ -108,11 +110,8 @@ fn km_u5_texts_that_are_not_base64_of_a_quote_are_named() {
             ("quote".into(), "neither base64 nor raw"),
             (format!("{once}!"), "neither base64 nor raw"),
         ] {
-            let length = text.len();
-            // Two characters for each byte: a file may have twice the length of the longest quote.
-            if length > 32 * 1024 {
-                continue;
-            }
+            // A file may have twice the length of the longest quote.
+            assert!(text.len() <= 32 * 1024, "{named}: {}", text.len());
             let output = inspect(&folder.file(text), &[]);
             assert_ends(&output, 3, "QuoteMalformed");
             assert!(stderr(&output).contains(named), "{named}: {}", stderr(&output));
@@ -130,15 +129,19 @@ fn km_u6_bytes_behind_a_quote_are_counted_and_the_quote_is_shown() {
     for name in ["sgx_quote", "tdx_quote_outdated"] {
         let raw = std::fs::read(data(name)).unwrap();
         let plain = json_of(&inspect(&folder.file(&raw), &["--json"]));
-        assert_eq!(plain["bytesBehindQuote"], 0);
+        assert_eq!(plain["trailingBytes"], 0);
         for behind in [&b"\n"[..], b"x", b"more\n", &[0, 0, 1], &[7; 300]] {
             let path = folder.file([&raw[..], behind].concat());
             let text = stdout(&inspect(&path, &[]));
-            assert!(text.contains(&format!("{} bytes follow the quote", behind.len())), "{text}");
             let mut document = json_of(&inspect(&path, &["--json"]));
+            let said = format!(
+                "{} bytes follow the quote; verification refuses a quote with trailing bytes\n",
+                document["trailingBytes"]
+            );
+            assert!(text.contains(&said), "{text}");
             // Zeros behind the genuine TDX quote precede these bytes.
-            assert!(document["bytesBehindQuote"].as_u64().unwrap() >= u64::try_from(behind.len()).unwrap());
-            document["bytesBehindQuote"] = 0.into();
+            assert!(document["trailingBytes"].as_u64().unwrap() >= u64::try_from(behind.len()).unwrap());
+            document["trailingBytes"] = 0.into();
             assert_eq!(document, plain);
             let refused = run_km_attest(&["appraise", "--any-identity", "--quote", path.to_str().unwrap()]);
             assert_ends(&refused, 3, "QuoteMalformed");
@@ -171,12 +174,29 @@ fn km_u7_a_new_policy_warns_of_what_no_policy_accepts() {
         (Td { td_attributes: TD_PRODUCTION | 1 << 29, ..good.clone() }, "MIGRATABLE"),
         (Td { td_attributes: TD_PRODUCTION | 1 << 17, ..good.clone() }, "SERVTD_EXT"),
         (Td { td_attributes: TD_PRODUCTION | 1 << 9, ..good.clone() }, "reserved bits"),
-        (Td { td_attributes: TD_PRODUCTION | 1, ..good.clone() }, "debug mode"),
-        (Td { td_attributes: TD_PRODUCTION | 1 << 5, ..good }, "debug mode"),
+        (Td { td_attributes: TD_PRODUCTION | 1, ..good.clone() }, "the trust domain is in debug mode"),
+        (
+            Td { td_attributes: TD_PRODUCTION | 1 << 4, ..good.clone() },
+            "TDATTRIBUTES.TUD: HGS_PLUS_PROF, expected",
+        ),
+        (
+            Td { td_attributes: TD_PRODUCTION | 1 << 5, ..good.clone() },
+            "TDATTRIBUTES.TUD: PERF_PROF, expected",
+        ),
+        (Td { td_attributes: TD_PRODUCTION | 1 << 7, ..good.clone() }, "TDATTRIBUTES.TUD: bit 7, expected"),
+        (Td { td_attributes: TD_PRODUCTION | 0x21, ..good }, "TDATTRIBUTES.TUD: DEBUG, PERF_PROF, expected"),
     ] {
         let text = warnings(&td);
         assert!(text.contains("no policy accepts") && text.contains(named), "{named}: {text}");
+        // Profiling is no debug mode, and a simulated root changes nothing about it.
+        let is_debug = td.td_attributes & 0xff == 1;
+        assert_eq!(text.contains("debug mode"), is_debug, "{text}");
+        assert_eq!(text.contains("except under a simulated root"), is_debug, "{text}");
+        assert!(!text.contains("enclave"), "{text}");
     }
+    let path = folder.file(platform.sgx_quote(&Enclave { flags: 0x07, ..Enclave::default() }).unwrap());
+    let text = stderr(&run_km_attest(&["policy", "new", "--from-quote", path.to_str().unwrap()]));
+    assert!(text.contains("except under a simulated root: the enclave is in debug mode"), "{text}");
 }
 
 #[test]
@@ -191,6 +211,11 @@ fn km_u8_a_document_and_a_table_go_together() {
             let (id, outcome) = (check["id"].as_str().unwrap(), check["outcome"].as_str().unwrap());
             assert!(table.contains(&format!("{outcome:<10}{id:<22}")), "{id}: {table}");
         }
+        // Messages that cannot be written change nothing.
+        let mut command = appraisal(name, at, &["--json", "--explain"]);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let unread = command.stderr(full).output().unwrap();
+        assert_eq!((unread.status.code(), json_of(&unread)), (both.status.code(), document));
     }
 }
 
@@ -203,6 +228,32 @@ fn km_u9_without_a_key_no_key_is_warned_of() {
     let quote = data("tdx_quote");
     let with_key = run_km_attest(&["--any-identity", "--pubkey", key, "--quote", quote.to_str().unwrap()]);
     assert!(stderr(&with_key).contains("the key can belong to anybody's program"), "{}", stderr(&with_key));
+}
+
+/// What the settings were read with is most useful if there is no collateral.
+#[test]
+fn warnings_of_the_settings_are_written_also_without_collateral() {
+    let folder = Folder::new();
+    let (quote, out) = (data("tdx_quote"), folder.0.path().join("out"));
+    let (quote, out, policy) =
+        (quote.to_str().unwrap(), out.to_str().unwrap(), folder.0.path().join("policy.toml"));
+    let settings = "[collateral]\nqcnl = \"qcnl.conf\"\nproxy = \"none\"\nattempts = 1\n";
+    std::fs::write(&policy, settings).unwrap();
+    let policy = policy.to_str().unwrap();
+    for (address, status, code) in
+        [("http://127.0.0.1:1", 5, "CollateralConnect"), ("ftp://pccs", 2, "CollateralSettings")]
+    {
+        let conf = format!("PCCS_URL={address}\nend of file\n");
+        std::fs::write(folder.0.path().join("qcnl.conf"), conf).unwrap();
+        for call in [
+            &["collateral", "fetch", "--quote", quote, "--out", out][..],
+            &["appraise", "--any-identity", "--quote", quote],
+        ] {
+            let output = run_km_attest(&[call, &["--policy", policy]].concat());
+            assert_ends(&output, status, code);
+            assert!(stderr(&output).contains("warning: line 2 of "), "{call:?}: {}", stderr(&output));
+        }
+    }
 }
 
 /// `km-wrap` refuses such appraisals, so it must not get a file that was written by one.

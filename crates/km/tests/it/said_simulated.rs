@@ -1,7 +1,7 @@
 //! What the programs say about quotes of a simulated platform, in a build with the feature `simulation`.
 
 use crate::support::attest::{BOUND, COLLATERAL, Fixture, SIMULATION, assert_accepted, assert_refused};
-use crate::support::programs::{km_wrap, openssl, stderr};
+use crate::support::programs::{json_of, km_wrap, openssl, stderr};
 use tcs_sgx_sim::{CollateralOptions, Options};
 
 /// The advice is a line that makes the quote acceptable.
@@ -28,6 +28,18 @@ fn km_u1_a_missing_advisory_is_named_with_the_line_to_add() {
             configure(advice);
             assert_eq!(fixture.run(&[]).status.code(), Some(0), "{advice}");
         }
+    }
+    // The line is complete, however long it is.
+    let many: Vec<String> = (0..60).map(|number| format!("INTEL-SA-{:05}", 100 + number)).collect();
+    let status = "SWHardeningNeeded";
+    let options = Options { tcb_status: status.into(), advisories: many.clone(), ..Options::default() };
+    let fixture = Fixture::with(0, &options);
+    for accepted in [&many[..0], &many[..30]] {
+        fixture.configure(&format!("{}[tcb]\naccepted_advisories = {accepted:?}\n", Fixture::identity()));
+        let said = stderr(&fixture.run(&[]));
+        let advice = said.split("[tcb] of the policy file: ").nth(1).unwrap().trim_end();
+        fixture.configure(&format!("{}[tcb]\n{advice}\n", Fixture::identity()));
+        assert_eq!(fixture.run(&[]).status.code(), Some(0), "{said}");
     }
     // A status that is not accepted is named as such.
     let old = Fixture::with(0, &Options { tcb_status: "OutOfDate".into(), ..Options::default() });
@@ -106,6 +118,52 @@ fn a_copy_that_goes_back_is_fetched_again_once() {
     // Without a service there is no other collateral than the copy.
     drop(pccs);
     assert_refused(&fixture.run(&[]), 5, "CollateralConnect", BOUND);
+    // What was found with the copy is not reported beside that.
+    let document = json_of(&fixture.run(&["--json"]));
+    for member in ["collateral", "claims", "qvResult"] {
+        assert!(document[member].is_null(), "{member}: {document:#}");
+    }
+    for check in document["checks"].as_array().unwrap() {
+        let outcome = if check["id"] == "binding" { "passed" } else { "not made" };
+        assert_eq!(check["outcome"], outcome, "{check:#}");
+    }
+}
+
+/// A policy that requires more than the copy in the cache has need not wait until the copy is too old.
+#[test]
+fn a_copy_below_the_minimum_evaluation_number_is_fetched_again_once() {
+    let fixture = Fixture::new();
+    let issue = |number| {
+        fixture.issue(&CollateralOptions {
+            tcb_info_evaluation: number,
+            qe_identity_evaluation: number,
+            ..CollateralOptions::default()
+        })
+    };
+    let pccs = tcs_testkit::Pccs::http(issue(17)).unwrap();
+    let require = |least: u32| {
+        let url = pccs.url();
+        let text = format!(
+            "[collateral]\npccs_url = \"{url}\"\nproxy = \"none\"\ncache = \"cache\"\n[tcb]\n\
+             min_evaluation_number = {least}\n"
+        );
+        fixture.configure_with(&Fixture::identity(), &text, SIMULATION);
+    };
+    let asked = || pccs.requests().len();
+    require(17);
+    assert_accepted(&fixture.run(&[]));
+    let before = asked();
+    assert_accepted(&fixture.run(&[]));
+    assert_eq!(asked(), before, "there is a copy");
+    require(18);
+    assert_refused(&fixture.run(&[]), 4, "EvaluationNumberTooLow", BOUND);
+    assert_eq!(asked(), before + 4, "the service has no newer collateral");
+    pccs.serve(issue(18));
+    let said = assert_accepted(&fixture.run(&[]));
+    assert!(said.contains("the copy in the cache is not used: ") && said.contains("number is 17"), "{said}");
+    assert_eq!(asked(), before + 8);
+    assert_accepted(&fixture.run(&[]));
+    assert_eq!(asked(), before + 8, "the new copy is used");
 }
 
 /// `docs/collateral.md`, "Roll-back": an older QE identity is refused as soon as a newer one was seen.

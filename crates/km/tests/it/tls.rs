@@ -4,6 +4,9 @@ use crate::support::collateral::Fixture;
 use crate::support::programs::openssl;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use tcs_km::collateral::{Obtain, PlatformKey, Settings};
+use tcs_testkit::pccs::{Fault, Pccs};
+use tcs_verifier::inspect;
 
 /// A TLS server of openssl, which answers every request with a page. It stops when this value is dropped.
 struct Server {
@@ -97,4 +100,51 @@ fn case_p09_a_server_certificate_in_ca_file() {
         assert_eq!(error.code(), code, "{certificate} by {ca_file}: {error}");
         assert!(error.advice().contains(advice), "{certificate} by {ca_file}: {}", error.advice());
     }
+}
+
+/// An `https://` proxy has a certificate of its own, which `ca_file` has to name as well.
+#[test]
+fn a_proxys_certificate_is_not_blamed_on_the_service_alone() {
+    let fixture = Fixture::new();
+    let dir = fixture.dir.path();
+    openssl(dir, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out tls.key");
+    std::fs::write(dir.join("req.conf"), "[req]\ndistinguished_name = dn\n[dn]\n").unwrap();
+    for (name, host) in [("proxy.pem", "IP:127.0.0.1"), ("other.pem", "DNS:other.example")] {
+        let extensions = format!("-addext subjectAltName={host} -addext basicConstraints=critical,CA:FALSE");
+        let subject = format!("-subj /CN={name} -days 2 -out {name}");
+        openssl(dir, &format!("req -x509 -config req.conf -key tls.key {subject} {extensions}"));
+    }
+    let key = PlatformKey::of(&inspect(&fixture.sgx()).unwrap());
+    let ask = |by: &str, ca_file: &str| {
+        let settings: Settings = toml::from_str(&format!(
+            "pccs_url = 'https://pccs.example'\nproxy = 'https://user:hunter2@{by}'\nca_file = '{ca_file}'\n\
+             attempts = 1\ntimeout_seconds = 20\n"
+        ))
+        .unwrap();
+        let obtain = Obtain { folder: dir, now: fixture.now, copies: true, wait: &|_| {} };
+        let error = obtain.get(&settings, key, &mut Vec::new()).map(|obtained| obtained.source).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        error
+    };
+    for (certificate, advice) in [
+        ("proxy.pem", "name the CA of the proxy's certificate and that of the service's"),
+        ("other.pem", "use the host that the certificate names"),
+    ] {
+        let proxy = Server::start(&fixture, certificate);
+        let by = format!("127.0.0.1:{}", proxy.port);
+        let error = ask(&by, "other.pem");
+        assert_eq!(error.code(), "CollateralTls", "{certificate}: {error}");
+        let by = format!(" (through the https:// proxy {by}, whose certificate it may be)");
+        assert!(error.to_string().ends_with(&by), "{error}");
+        assert!(error.advice().contains(advice), "{certificate}: {}", error.advice());
+    }
+    // The proxy's certificate is accepted, and it knows no way to the service.
+    let proxy = Pccs::https(fixture.healthy()).unwrap();
+    proxy.fail(Fault::Status(502));
+    fixture.write("ca.pem", proxy.ca_pem());
+    let by = proxy.url().trim_start_matches("https://").to_owned();
+    let error = ask(&by, "ca.pem");
+    assert_eq!(error.code(), "CollateralConnect", "{error}");
+    assert!(error.to_string().ends_with(&format!(" (through the proxy {by})")), "{error}");
+    assert_eq!(proxy.requests()[0].target, "pccs.example:443");
 }

@@ -1,7 +1,7 @@
 //! Fields of bits, compared under a mask.
 
 use crate::Error;
-use crate::attributes;
+use crate::attributes::Bit;
 use crate::checks::{CheckId, Record};
 
 /// A value under a mask, both in the byte order of the report. Only bits that are set in the mask are
@@ -37,8 +37,8 @@ impl<const LEN: usize> Masked<LEN> {
 pub(super) struct Field<const LEN: usize> {
     pub id: CheckId,
     pub name: &'static str,
-    /// The names of the bits that are set in a value.
-    pub bits: fn(&[u8; LEN]) -> Vec<String>,
+    /// The bits that are set in a value.
+    pub bits: fn(&[u8; LEN]) -> Vec<Bit>,
 }
 
 impl<const LEN: usize> Field<LEN> {
@@ -55,9 +55,7 @@ impl<const LEN: usize> Field<LEN> {
 
     /// Hex and names.
     fn named(&self, value: &[u8; LEN]) -> String {
-        let names = (self.bits)(value);
-        let names = if names.is_empty() { "no bit".to_owned() } else { names.join(", ") };
-        format!("{} ({names})", hex::encode(value))
+        format!("{} ({})", hex::encode(value), listed((self.bits)(value), "no bit"))
     }
 
     /// Value and mask, and the names of the bits that must be set and clear. Bits without a name are left
@@ -74,11 +72,16 @@ impl<const LEN: usize> Field<LEN> {
             (self.bits)(&bits)
         };
         let set = bits(|value, mask| value & mask);
-        let clear: Vec<String> =
-            bits(|value, mask| !value & mask).into_iter().filter(|name| attributes::is_named(name)).collect();
-        let listed = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        format!("{} (set: {}; clear: {})", asked.describe(), listed(set), listed(clear))
+        let mut clear = bits(|value, mask| !value & mask);
+        clear.retain(|bit| bit.is_named);
+        format!("{} (set: {}; clear: {})", asked.describe(), listed(set, "none"), listed(clear, "none"))
     }
+}
+
+/// The names, or this word if there are no bits.
+fn listed(bits: Vec<Bit>, none: &str) -> String {
+    let names: Vec<String> = bits.into_iter().map(|bit| bit.name).collect();
+    if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Verdicts on many quotes, most of them refused.
 
-use crate::fixture::{Fixture, TD_PRODUCTION, production, trust_domain};
+use crate::fixture::{Fixture, NOW, TD_PRODUCTION, production, trust_domain};
 use crate::{any_identity, read};
+use serde_json::Value;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Enclave, QeIdentity, QuoteShape, Td, TdVersion, Tee};
 use tcs_verifier::{Collateral, TrustAnchor, Verdict, verify};
@@ -36,6 +37,41 @@ pub fn vectors() -> Vec<(String, Verdict)> {
     verdicts
 }
 
+/// `TEE_TCB_SVN` of the simulated platform with a module of this ISVSVN and version.
+fn module(isv_svn: u8, version: u8) -> [u8; 16] {
+    let mut svn = trust_domain().tee_tcb_svn;
+    (svn[0], svn[1]) = (isv_svn, version);
+    svn
+}
+
+type Edit = fn(&mut Value);
+
+/// TCB info for TDX, signed, that says something else about TDX modules.
+pub fn of_tdx_modules(fixture: &Fixture) -> Vec<(&'static str, Verdict)> {
+    let healthy = fixture.platform.collateral(NOW, Tee::Tdx, &CollateralOptions::default()).unwrap();
+    let edits: [(&str, Edit); 7] = [
+        ("no tdxModule", |info| drop(info.as_object_mut().unwrap().remove("tdxModule"))),
+        ("a short mrsigner", |info| info["tdxModule"]["mrsigner"] = "00".into()),
+        ("attributes that are not hex", |info| info["tdxModule"]["attributes"] = "zz".into()),
+        ("a long mask", |info| info["tdxModule"]["attributesMask"] = "ff".repeat(9).into()),
+        ("a short signer of a later module", |info| info["tdxModuleIdentities"][0]["mrsigner"] = "".into()),
+        ("a status", |info| {
+            info["tdxModuleIdentities"][0]["tcbLevels"][0]["tcbStatus"] = "SWHardeningNeeded".into();
+        }),
+        ("a date", |info| info["tdxModuleIdentities"][0]["tcbLevels"][0]["tcbDate"] = "tomorrow".into()),
+    ];
+    let appraise = |edit: Edit| {
+        let mut collateral = healthy.clone();
+        let mut info: Value = serde_json::from_str(&collateral.tcb_info).unwrap();
+        edit(&mut info);
+        collateral.tcb_info = info.to_string();
+        collateral.tcb_info_signature = fixture.platform.sign_tcb_info(&collateral.tcb_info).unwrap();
+        let collateral = Collateral::from_json(collateral.to_json().as_bytes()).unwrap();
+        fixture.appraise(&fixture.td(&trust_domain()), &collateral, &any_identity())
+    };
+    edits.into_iter().map(|(what, edit)| (what, appraise(edit))).collect()
+}
+
 /// Trust domains that no policy accepts, and quotes and collateral with one more fault each.
 pub fn faults(fixture: &Fixture) -> Vec<(String, Verdict)> {
     let td15 = || Td { version: TdVersion::V5Td15, ..trust_domain() };
@@ -46,6 +82,10 @@ pub fn faults(fixture: &Fixture) -> Vec<(String, Verdict)> {
         Td { seam_attributes: 1, ..trust_domain() },
         Td { tee_tcb_svn: [0; 16], ..trust_domain() },
         Td { tee_tcb_svn2: [0; 16], ..td15() },
+        Td { tee_tcb_svn: module(4, 5), ..trust_domain() },
+        Td { tee_tcb_svn2: module(4, 0xab), ..td15() },
+        Td { tee_tcb_svn: module(1, 1), ..trust_domain() },
+        Td { tee_tcb_svn2: module(2, 1), ..td15() },
     ];
     for bits in [1 << 29, 1 << 17, 1 << 8, 1 << 40, 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 7] {
         tds.push(Td { td_attributes: TD_PRODUCTION | bits, ..trust_domain() });

@@ -1,14 +1,14 @@
 //! What a verdict says: Intel's result beneath a refusal of ours, every check before the one that failed, and
 //! in our own words what was expected and found.
 
-use crate::any_identity;
-use crate::faults::{SERVICE_TD, faults, vectors};
+use crate::faults::{SERVICE_TD, faults, of_tdx_modules, vectors};
 use crate::fixture::{DAY, Fixture, NOW, TD_PRODUCTION, production, trust_domain};
+use crate::{any_identity, read};
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::{CollateralOptions, Enclave, Options, QuoteShape, Td, TdVersion, Tee, Validity};
 use tcs_verifier::{
-    AcceptedIdentity, Collateral, Error, Kss, Outcome, Policy, TdReference, Verdict, Workload, inspect,
-    verify,
+    AcceptedIdentity, Class, Collateral, Error, Kss, Outcome, Policy, TdReference, TrustAnchor,
+    TrustDomainPart, Verdict, Workload, inspect, verify,
 };
 
 #[test]
@@ -49,6 +49,23 @@ fn km_d1_intels_result_stands_beneath_a_refusal_of_ours() {
     assert_eq!(verdict.qv_result().unwrap().name(), "SGX_QL_QV_RESULT_INVALID_SIGNATURE");
 }
 
+/// There is no genuine quote of a debug enclave, so one is forged: Intel's library would refuse its signature
+/// and say nothing of debug mode.
+#[test]
+fn km_d1_intels_result_stands_beneath_debug_mode_of_an_enclave() {
+    const NOW: i64 = 1_750_377_600;
+    for (name, at) in [("sgx_quote", 48 + 48), ("tdx_quote", 48 + 120)] {
+        let collateral = Collateral::from_json(&read(&format!("dcap-qvl/{name}_collateral.json"))).unwrap();
+        let mut quote = read(&format!("dcap-qvl/{name}"));
+        quote[at] |= if name == "sgx_quote" { 0x02 } else { 0x01 };
+        let evidence = Evidence::from_quote(quote).unwrap();
+        let verdict = verify(&evidence, &collateral, &TrustAnchor::intel(), &any_identity(), NOW);
+        crate::assert_refused(&verdict, "DebugEnclave", "debug");
+        let result = verdict.qv_result().map(tcs_verifier::QvResult::name);
+        assert_eq!(result, Some("SGX_QL_QV_RESULT_INVALID_SIGNATURE"), "{name}");
+    }
+}
+
 /// Only these are made together, and so can be "not made" before one that failed.
 const MADE_TOGETHER: [&str; 3] = ["signatures", "revocation", "quoting-enclave"];
 
@@ -79,18 +96,10 @@ fn km_d2_every_check_before_the_failed_one_was_made() {
 
 #[test]
 fn km_d3_the_earliest_expiration_is_the_last_second_that_is_accepted() {
-    let fixture = Fixture::new();
     let part = |days| Validity { from: -DAY, until: days * DAY };
     let none = CollateralOptions::default();
-    for options in [
-        CollateralOptions { tcb_info_validity: part(3), ..none.clone() },
-        CollateralOptions { qe_identity_validity: part(3), ..none.clone() },
-        CollateralOptions { root_crl_validity: part(3), ..none.clone() },
-        CollateralOptions { pck_crl_validity: part(3), ..none.clone() },
-        CollateralOptions { tcb_info_validity: part(3), pck_crl_validity: part(3), ..none.clone() },
-        none,
-    ] {
-        let collateral = fixture.collateral(Tee::Sgx, &options).unwrap();
+    let ends = |fixture: &Fixture, options: &CollateralOptions| {
+        let collateral = fixture.collateral(Tee::Sgx, options).unwrap();
         let evidence = fixture.sgx(&production());
         let at = |now: u64| {
             verify(&evidence, &collateral, &fixture.trust, &any_identity(), i64::try_from(now).unwrap())
@@ -98,6 +107,28 @@ fn km_d3_the_earliest_expiration_is_the_last_second_that_is_accepted() {
         let last = at(NOW.cast_unsigned()).claims().unwrap().window.earliest_expiration;
         assert!(at(last).accepted().is_ok(), "{options:?}: {:?}", at(last).accepted());
         assert_eq!(at(last + 1).accepted().unwrap_err().code(), "CollateralExpired", "{options:?}");
+        last
+    };
+    let fixture = Fixture::new();
+    for options in [
+        CollateralOptions { tcb_info_validity: part(3), ..none.clone() },
+        CollateralOptions { qe_identity_validity: part(3), ..none.clone() },
+        CollateralOptions { root_crl_validity: part(3), ..none.clone() },
+        CollateralOptions { pck_crl_validity: part(3), ..none.clone() },
+        CollateralOptions { tcb_info_validity: part(3), pck_crl_validity: part(3), ..none.clone() },
+        none.clone(),
+    ] {
+        ends(&fixture, &options);
+    }
+    // The certificates end before the collateral does.
+    for options in [
+        Options { certificate_days: 3, ..Options::default() },
+        Options { root_days: 3, ..Options::default() },
+        Options { certificate_days: 4, root_days: 3, ..Options::default() },
+        Options { certificate_days: 3, root_days: 4, ..Options::default() },
+    ] {
+        let last = ends(&Fixture::with(&options), &none);
+        assert_eq!(last, (NOW + 3 * DAY).cast_unsigned(), "{options:?}");
     }
 }
 
@@ -159,7 +190,8 @@ const LIBRARIES: [&str; 16] = [
 fn km_u3_refusals_say_in_our_words_what_was_expected_and_found() {
     let fixture = Fixture::new();
     let mut said = Vec::new();
-    for (what, verdict) in vectors().into_iter().chain(faults(&fixture)) {
+    let modules = of_tdx_modules(&fixture).into_iter().map(|(what, verdict)| (what.to_owned(), verdict));
+    for (what, verdict) in vectors().into_iter().chain(faults(&fixture)).chain(modules) {
         let Err(error) = verdict.accepted() else { continue };
         let text = error.to_string();
         assert!(!LIBRARIES.iter().any(|word| text.contains(word)), "{what}: {text}");
@@ -180,7 +212,17 @@ fn km_u3_refusals_say_in_our_words_what_was_expected_and_found() {
         "its ISVSVN is 1, the QE identity requires 8 or higher",
         &format!("its vendor is {}, expected Intel's, 939a7233f79c4ca9940a0db3957f0607", "fc".repeat(16)),
         "its QE identity is of QE in version 77, a quote of SGX needs QE in version 2",
-        &format!("MRSIGNERSEAM of its TDX module is {}, expected ", "09".repeat(48)),
+        &format!("MRSIGNERSEAM of its TDX module is {}, Intel's TCB info requires ", "09".repeat(48)),
+        "SEAMATTRIBUTES of its TDX module is 0100000000000000, Intel's TCB info requires 0000000000000000 under mask \
+         ffffffffffffffff and no other bit",
+        "its TCB info does not know the TDX module TDX_05 of the quote (TEE_TCB_SVN 0405",
+        "its TCB info does not know the TDX module TDX_AB of the quote (TEE_TCB_SVN_2 04ab",
+        "; it knows TDX_01",
+        "the TDX module has TEE_TCB_SVN 0101",
+        "the TDX module has TEE_TCB_SVN_2 0201",
+        "whose first byte is its ISVSVN; its lowest level is 4",
+        "its authentication data has 31 bytes, expected 32",
+        "its TCB info lacks tdxModule, or ",
         &format!("MRSERVICETD is {}, expected only zeros", hex::encode(SERVICE_TD)),
         "TDATTRIBUTES.SEPT_VE_DISABLE is clear, expected set",
         "TDATTRIBUTES.MIGRATABLE is set, expected clear",
@@ -201,6 +243,28 @@ fn km_u3_refusals_say_in_our_words_what_was_expected_and_found() {
         error.contains(&format!("MRENCLAVE {found}"))
             && error.contains(&format!("expected MRENCLAVE {expected}"))
     );
+}
+
+/// Whose fault it is decides what the key owner does: get other collateral, or refuse the machine.
+#[test]
+fn km_u3_a_fault_of_the_collateral_is_not_one_of_the_trust_domain() {
+    let fixture = Fixture::new();
+    for (what, verdict) in of_tdx_modules(&fixture) {
+        crate::assert_refused(&verdict, "CollateralMalformed", "tcb-info-form");
+        assert_eq!(verdict.accepted().unwrap_err().class(), Class::Collateral, "{what}");
+    }
+    let mut unknown = 0;
+    for (what, verdict) in faults(&fixture) {
+        let Err(error) = verdict.accepted() else { continue };
+        if error.to_string().contains("does not know the TDX module") {
+            crate::assert_refused(&verdict, "CollateralMismatch", "tcb-level");
+            unknown += 1;
+        }
+        let Error::TrustDomainRefused { part, what: said } = error else { continue };
+        let module = said.contains("TDX module");
+        assert_eq!(module, *part == TrustDomainPart::TdxModule, "{what}: {said}");
+    }
+    assert_eq!(unknown, 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! says so.
 
 use super::error::Error;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
@@ -52,18 +52,48 @@ impl Proxies {
                 std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
             }))),
             Some("none") => Ok(Self::Never),
-            Some(url) => Ok(Self::Always(parse("the setting proxy", url)?)),
+            Some(url) => {
+                let failed = |cause| {
+                    Error::Settings(format!("the setting proxy {cause} (proxy = \"none\" asks directly)"))
+                };
+                Ok(Self::Always(parse(url).map_err(failed)?))
+            }
         }
     }
 
     /// The proxy for an address; `None` asks its host directly.
+    ///
+    /// Addresses without TLS are on this machine: no proxy can reach it for us, and none may read what is sent
+    /// there.
     pub fn of(&self, url: &str) -> Result<Option<Proxy>, Error> {
+        let Some(uri) = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https")) else {
+            return Ok(None);
+        };
         match self {
             Self::Never => Ok(None),
             Self::Always(proxy) => Ok(Some(proxy.clone())),
-            Self::Environment(environment) => environment.of(url),
+            Self::Environment(environment) => environment.of(&uri),
         }
     }
+}
+
+/// Whether a host of an address is this machine itself.
+pub fn is_here(host: &str) -> bool {
+    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
+}
+
+/// A host that is an address, in brackets or not. An IPv4 address that is written as one of IPv6 is the IPv4
+/// address (RFC 4291, section 2.5.5.2).
+fn address(host: &str) -> Option<IpAddr> {
+    let address: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// Likewise for networks.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    four.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
 }
 
 impl Environment {
@@ -76,20 +106,15 @@ impl Environment {
         Self { proxy, direct: entries.filter_map(Exception::read).collect() }
     }
 
-    fn of(&self, url: &str) -> Result<Option<Proxy>, Error> {
-        let (Some((name, address)), Ok(uri)) = (&self.proxy, url.parse::<Uri>()) else { return Ok(None) };
-        // Addresses without TLS are on this machine, which no proxy can reach for us.
-        if uri.scheme_str() != Some("https") {
+    fn of(&self, uri: &Uri) -> Result<Option<Proxy>, Error> {
+        let Some((name, value)) = &self.proxy else { return Ok(None) };
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        let (ip, port) = (address(&host), uri.port_u16().unwrap_or(443).to_string());
+        if is_here(&host) || self.direct.iter().any(|entry| entry.matches(&host, ip, &port)) {
             return Ok(None);
         }
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let (host, port) = (host.to_ascii_lowercase(), uri.port_u16().unwrap_or(443).to_string());
-        let ip: Option<IpAddr> = host.parse().ok();
-        let here = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
-        if here || self.direct.iter().any(|entry| entry.matches(&host, ip, &port)) {
-            return Ok(None);
-        }
-        parse(&format!("the environment variable {name}"), address).map(Some)
+        let failed = |cause| Error::Environment { variable: name, cause };
+        parse(value).map(Some).map_err(failed)
     }
 }
 
@@ -100,7 +125,7 @@ impl Exception {
             return Some(Self::All);
         }
         if let Ok(network) = entry.parse() {
-            return Some(Self::Network(network));
+            return Some(Self::Network(canonical(network)));
         }
         // An IPv6 address has colons of its own.
         let (host, port) = match entry.rsplit_once(':') {
@@ -110,10 +135,10 @@ impl Exception {
             _ => (entry, None),
         };
         let port = port.filter(|port| !port.is_empty()).map(ToOwned::to_owned);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = host.parse() {
+        if let Some(address) = address(host) {
             return Some(Self::Address(address, port));
         }
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
         let itself = !host.starts_with('.');
         let name = host.strip_prefix('.').unwrap_or(host).to_ascii_lowercase();
@@ -136,16 +161,21 @@ impl Exception {
 }
 
 /// Reads the address of a proxy. It is not repeated in errors, because it may contain a password.
-fn parse(source: &str, address: &str) -> Result<Proxy, Error> {
-    let proxy = Proxy::new(address.trim())
-        .map_err(|_| Error::Settings(format!("{source} must be a URL like http://host:3128")))?;
-    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
-        return Err(Error::Settings(format!(
-            "{source} must be an http:// or https:// URL, SOCKS is not supported; proxy = \"none\" in section \
-             [collateral] asks directly"
-        )));
+fn parse(address: &str) -> Result<Proxy, &'static str> {
+    let address = address.trim();
+    // Without a scheme, the rest is still that of a URL: a slash may follow.
+    let with_scheme;
+    let url = if address.contains("://") {
+        address
+    } else {
+        with_scheme = format!("http://{address}");
+        &with_scheme
+    };
+    let proxy = Proxy::new(url).map_err(|_| "must be a URL like http://host:3128")?;
+    match proxy.protocol() {
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
+        _ => Err("must be an http:// or https:// URL; SOCKS is not supported"),
     }
-    Ok(proxy)
 }
 
 #[cfg(test)]

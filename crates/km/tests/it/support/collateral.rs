@@ -55,7 +55,11 @@ impl Fixture {
         let settings: Settings = toml::from_str(&format!("proxy = 'none'\n{settings}")).unwrap();
         let key = PlatformKey::of(&inspect(evidence).unwrap());
         let wait = |_| panic!("one attempt does not wait");
-        Obtain { folder: self.dir.path(), now, copies: true, wait: &wait }.get(&settings, key)
+        Obtain { folder: self.dir.path(), now, copies: true, wait: &wait }.get(
+            &settings,
+            key,
+            &mut Vec::new(),
+        )
     }
 
     pub fn get(&self, settings: &str) -> Result<Obtained, Error> {

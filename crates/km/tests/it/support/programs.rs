@@ -39,9 +39,15 @@ pub fn run_km_attest(arguments: &[&str]) -> Output {
 
 /// `appraise` of a genuine quote with its own collateral, any identity.
 pub fn appraise(name: &str, at: &str, more: &[&str]) -> Output {
-    let (quote, collateral) = (data(name), data(&format!("{name}_collateral.json")));
-    let fixed = ["appraise", "--any-identity", "--quote", quote.to_str().unwrap(), "--collateral"];
-    run_km_attest(&[&fixed, [collateral.to_str().unwrap(), "--at", at].as_slice(), more].concat())
+    appraisal(name, at, more).output().unwrap()
+}
+
+/// The command of [`appraise`].
+pub fn appraisal(name: &str, at: &str, more: &[&str]) -> Command {
+    let mut command = km_attest();
+    command.args(["appraise", "--any-identity", "--quote"]).arg(data(name)).arg("--collateral");
+    command.arg(data(&format!("{name}_collateral.json"))).args(["--at", at]).args(more);
+    command
 }
 
 pub fn stdout(output: &Output) -> String {
