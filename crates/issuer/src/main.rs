@@ -1,9 +1,11 @@
 //! `tcs-issuer`: parses the command line and runs the controller.
 #![forbid(unsafe_code)]
 
-use anyhow::Context as _;
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use tcs_issuer::log;
 use tcs_issuer::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -11,12 +13,25 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 // More threads would be idle, because the enclave signs, and each keeps some memory.
 #[tokio::main(worker_threads = 4)]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let settings = Settings::parse();
     let colours = std::io::stderr().is_terminal();
-    tcs_issuer::log::subscriber(&settings.log, settings.log_format, colours, std::io::stderr)
-        .context("--log")?
-        .init();
+    match log::subscriber(&settings.log, settings.log_format, colours, std::io::stderr) {
+        Ok(subscriber) => subscriber.init(),
+        // There is no log yet, so this is told as clap tells everything about the command line.
+        Err(error) => Settings::command().error(ErrorKind::ValueValidation, format!("--log: {error}")).exit(),
+    }
+    log::log_panics();
+    match run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider is already installed"))?;

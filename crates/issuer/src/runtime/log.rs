@@ -1,7 +1,11 @@
 //! The log subscriber.
 
+use std::fmt::Debug;
+use tracing::field::Field;
 use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry};
@@ -21,7 +25,7 @@ pub enum Format {
 
 /// Logs the lines that `filter` allows, such as `info` or `tcs_issuer=debug,kube=warn`. Whatever `filter`
 /// says, responses of the API server are not logged above the level debug. Text is coloured only with
-/// `colours`, which are escape codes of terminals.
+/// `colours`, which are escape codes of terminals. Each event is one line, whatever its texts contain.
 pub fn subscriber<W>(
     filter: &str,
     format: Format,
@@ -34,13 +38,37 @@ where
     let filter = EnvFilter::try_new(filter)?;
     let lines = fmt::layer::<Registry>().with_writer(writer);
     let lines = match format {
-        Format::Text => lines.with_ansi(colours).boxed(),
+        Format::Text => lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(colours).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
     Ok(tracing_subscriber::registry()
         .with(lines)
         .with(filter)
         .with(filter_fn(|line| !may_contain_a_response(line))))
+}
+
+/// Logs panics like everything else.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
+/// Writes a field as text. Texts may be another's, for example the API server's: a line break in one could
+/// forge a line, and an escape code could change what a terminal shows.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    match field.name() {
+        "message" => {}
+        // Fields of the crate `log` that are shown in other places.
+        name if name.starts_with("log.") => return Ok(()),
+        name => write!(writer, "{name}=")?,
+    }
+    for character in format!("{value:?}").chars() {
+        if character.is_control() {
+            write!(writer, "{}", character.escape_default())?;
+        } else {
+            writer.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// The order of `tracing`'s levels is that of their verbosity: an error is less than debug.
@@ -139,6 +167,26 @@ pub(crate) mod tests {
                 assert!(object["message"].is_string(), "{line}");
             }
             assert!(!text.contains('\u{1b}'), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_in_both_formats_whatever_it_says() {
+        for (format, colours) in [(Format::Text, false), (Format::Text, true), (Format::Json, false)] {
+            let lines = Lines::default();
+            let subscriber = subscriber("debug", format, colours, lines.writer()).unwrap();
+            let forged = "a\n2026-01-01T00:00:00Z ERROR forged\rb\u{85}c\u{1b}[2Jd\te";
+            tracing::subscriber::with_default(subscriber, || {
+                let error = std::io::Error::other(forged);
+                tracing::warn!(text = forged, debug = ?forged, display = %forged, %error, "{forged}");
+                tracing::info_span!("span", %error).in_scope(|| tracing::warn!(message = forged));
+                tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "an error");
+            });
+            let text = lines.text();
+            assert_eq!(text.lines().count(), 3, "{text}");
+            assert!(!text.contains(['\r', '\t']) && !text.contains("\u{1b}[2J"), "{text}");
+            assert!(format == Format::Json || !text.contains('\u{85}'), "{text}");
+            assert!(text.contains("forged"), "{text}");
         }
     }
 
