@@ -1,6 +1,6 @@
 //! The type `CertificateSigningRequest`, as far as the service reads and writes it.
 
-use crate::runtime::guarded::kept::{Kept, Metadata};
+use crate::runtime::guarded::kept::{Kept, KeptMetadata};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -89,7 +89,7 @@ impl Serialize for KubernetesCsr {
 
 /// A PUT of the status also writes the metadata, so an annotation that is left out would be deleted.
 impl Kept for KubernetesCsr {
-    const METADATA: Metadata = Metadata::Whole;
+    const METADATA: KeptMetadata = KeptMetadata::Whole;
 }
 
 impl Resource for KubernetesCsr {

@@ -8,12 +8,12 @@ use tcs_api::{annotations, labels, sealed};
 /// What is kept of the metadata of objects of a kind. `managedFields` are never kept.
 pub trait Kept {
     /// What is kept.
-    const METADATA: Metadata;
+    const METADATA: KeptMetadata;
 }
 
-/// Parts of the metadata.
+/// What is kept of the metadata of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metadata {
+pub enum KeptMetadata {
     /// All of it: the object is written back as it was read, and what a write leaves out is deleted.
     Whole,
     /// Only what the service uses: see [`is_used`], [`is_own_label`] and [`is_own_annotation`]. The values of
@@ -21,7 +21,8 @@ pub enum Metadata {
     Own,
 }
 
-/// Maximum length of a value of an annotation that is kept, in characters. No longer one has a meaning.
+/// Maximum length of a value of an annotation that is kept, in characters. No annotation of the service has a
+/// longer valid value.
 pub const MAX_ANNOTATION: usize = 128;
 
 /// Whether the service uses a field of the metadata.
@@ -51,22 +52,22 @@ pub fn is_own_annotation(key: &str) -> bool {
 }
 
 impl Kept for TCSIssuer {
-    const METADATA: Metadata = Metadata::Own;
+    const METADATA: KeptMetadata = KeptMetadata::Own;
 }
 
 impl Kept for TCSClusterIssuer {
-    const METADATA: Metadata = Metadata::Own;
+    const METADATA: KeptMetadata = KeptMetadata::Own;
 }
 
 /// The content of these objects is not read, so they are never written back.
 impl<K> Kept for PartialObjectMeta<K> {
-    const METADATA: Metadata = Metadata::Own;
+    const METADATA: KeptMetadata = KeptMetadata::Own;
 }
 
 impl Kept for QuoteAttestation {
-    const METADATA: Metadata = Metadata::Whole;
+    const METADATA: KeptMetadata = KeptMetadata::Whole;
 }
 
 impl Kept for Secret {
-    const METADATA: Metadata = Metadata::Whole;
+    const METADATA: KeptMetadata = KeptMetadata::Whole;
 }

@@ -1,6 +1,6 @@
 //! Reads JSON of any depth.
 
-use super::kept::{MAX_ANNOTATION, Metadata, is_own_annotation, is_own_label, is_used};
+use super::kept::{KeptMetadata, MAX_ANNOTATION, is_own_annotation, is_own_label, is_used};
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ const MAX_DEPTH: u8 = 64;
 #[derive(Clone, Copy)]
 pub struct Tree {
     depth: u8,
-    kept: Metadata,
+    kept: KeptMetadata,
     place: Place,
 }
 
@@ -32,7 +32,7 @@ enum Place {
 
 impl Tree {
     /// Reads a whole object.
-    pub fn object(kept: Metadata) -> Self {
+    pub fn object(kept: KeptMetadata) -> Self {
         Self { depth: 0, kept, place: Place::Object }
     }
 
@@ -42,7 +42,7 @@ impl Tree {
 
     /// How the value of a field is read; `None` if it is skipped.
     fn field(self, name: &str) -> Option<Self> {
-        let own = self.kept == Metadata::Own;
+        let own = self.kept == KeptMetadata::Own;
         let place = match (self.place, name) {
             (Place::Object, "metadata") => Place::Metadata,
             (Place::Metadata, "managedFields") => return None,
