@@ -27,6 +27,13 @@ impl AnnouncedWaits {
         entries.get_mut(uid).is_some_and(|entry| entry.announced.replace(reason) != Some(reason))
     }
 
+    /// The reason could not be announced.
+    pub fn take_back(&self, uid: &str, reason: &'static str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.announced.take_if(|announced| *announced == reason);
+        }
+    }
+
     /// The request has a result or was deleted.
     pub fn close(&self, uid: &str) {
         self.lock().remove(uid);
@@ -64,7 +71,12 @@ mod tests {
         );
         waits.open(KubernetesCsr, "a");
         assert!(!waits.start("a", "NotThere"), "a change of the request does not announce it again");
+        waits.take_back("a", "NotReady");
+        assert!(!waits.start("a", "NotThere"), "another reason was announced meanwhile");
+        waits.take_back("a", "NotThere");
+        assert!(waits.start("a", "NotThere"), "nobody was told");
         waits.close("a");
+        waits.take_back("a", "NotThere");
         assert!(!waits.start("a", "NotReady"), "a reconcile that was late is not announced");
         assert_eq!(known(&waits), ["b", "c", "d"]);
         // b was deleted while nobody watched.

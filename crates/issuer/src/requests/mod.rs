@@ -28,10 +28,6 @@ pub trait RequestKind:
     /// The request API, as the enclave knows it.
     const API: RequestApi;
 
-    /// Whether an Event reports each certificate of a workload. It costs a second write, beside that of the
-    /// certificate. One reports each CA certificate in any case.
-    const REPORTS_CERTIFICATES: bool;
-
     /// Access to the requests that are watched and written.
     fn api(client: Client) -> Api<Guarded<Self>>;
 

@@ -3,7 +3,8 @@
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::clock::now;
 use crate::context::Context;
-use crate::context::events::EventText;
+use crate::context::announced_waits::AnnouncedWaits;
+use crate::context::events::{EventPublisher, EventText};
 use crate::enclave_client::EnclaveError;
 use crate::error::ReconcileError;
 use crate::issuer::decide::was_published;
@@ -24,6 +25,8 @@ use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
 const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
 /// How soon a request is tried again after a refusal that is not due to the request.
 const REFUSAL_RETRY: Duration = Duration::from_secs(5);
+/// How soon a request is tried again whose Event found no place in the queue.
+const ANNOUNCEMENT_RETRY: Duration = Duration::from_secs(30);
 /// The action in Events.
 const ACTION: &str = "Sign";
 
@@ -41,10 +44,14 @@ pub async fn reconcile<K: RequestKind>(
     match sign(&*request, &signer, &context).await? {
         Outcome::Issued { pem, is_ca } => publish(&*request, pem, is_ca, &context).await?,
         Outcome::Permanent(failure) => fail(&*request, &failure, &context).await?,
-        Outcome::WaitForIssuer(wait) => announce(&*request, &wait, &context),
+        Outcome::WaitForIssuer(wait) => {
+            if !announce(&*request, &wait, &context.waits, &context.events) {
+                return Ok(Action::requeue(ANNOUNCEMENT_RETRY));
+            }
+        }
         Outcome::Retry { after, wait } => {
             if let Some(wait) = wait {
-                announce(&*request, &wait, &context);
+                announce(&*request, &wait, &context.waits, &context.events);
             }
             return Ok(Action::requeue(after));
         }
@@ -142,17 +149,26 @@ fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outc
     }
 }
 
-/// A request that waits is not changed. One Event tells why it waits.
-fn announce<K: RequestKind>(request: &K, wait: &Wait, context: &Context) {
-    if !context.waits.start(&request.uid().unwrap_or_default(), wait.reason) {
-        return;
+/// A request that waits is not changed. One Event tells why it waits. Returns false if it found no place and
+/// must be announced later.
+fn announce<K: RequestKind>(
+    request: &K,
+    wait: &Wait,
+    waits: &AnnouncedWaits,
+    events: &EventPublisher,
+) -> bool {
+    let uid = request.uid().unwrap_or_default();
+    if !waits.start(&uid, wait.reason) {
+        return true;
     }
     let Wait { reason, message, blamed_issuer } = wait;
     let text = EventText { warning: blamed_issuer.is_some(), reason, action: ACTION, message };
-    context.events.publish(&request.object_ref(&()), text);
-    if let Some(issuer) = blamed_issuer {
-        context.events.publish(issuer, text);
+    let has_place = blamed_issuer.as_ref().is_none_or(|issuer| events.publish(issuer, text))
+        && events.publish(&request.object_ref(&()), text);
+    if !has_place {
+        waits.take_back(&uid, wait.reason);
     }
+    has_place
 }
 
 async fn publish<K: RequestKind>(
@@ -163,8 +179,9 @@ async fn publish<K: RequestKind>(
 ) -> Result<(), ReconcileError> {
     if put(request.with_certificate(pem), context).await? {
         context.metrics.issued.inc();
-        if is_ca || K::REPORTS_CERTIFICATES {
-            let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };
+        // An Event for each certificate would lower the rate by about a third.
+        if is_ca {
+            let message = "CA CERTIFICATE issued";
             let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
             context.events.publish(&request.object_ref(&()), text);
         }
@@ -201,5 +218,41 @@ async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, Recon
             Ok(false)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::csr::KubernetesCsr;
+    use kube::Resource as _;
+    use prometheus_client::metrics::counter::Counter;
+
+    #[test]
+    fn a_wait_whose_event_found_no_place_is_announced_later() {
+        let request: KubernetesCsr = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "a", "uid": "u"},
+            "spec": {"request": "", "signerName": "tcsissuer.tcs.intel.com/a.b"},
+        }))
+        .unwrap();
+        let blamed = Wait {
+            blamed_issuer: Some(Box::default()),
+            ..Wait::new(reasons::POLICY_MALFORMED, "spec.policy: x")
+        };
+        for wait in [Wait::for_ready_issuer("x"), blamed] {
+            let (events, mut queue) = EventPublisher::new(Counter::default());
+            let waits = AnnouncedWaits::default();
+            waits.open(KubernetesCsr::API, "u");
+            let announce = || announce(&request, &wait, &waits, &events);
+            let text = EventText { warning: false, reason: "R", action: "A", message: "m" };
+            while events.publish(&request.object_ref(&()), text) {}
+            assert!(!announce() && !announce(), "the queue is full");
+            assert!(queue.drain() > 0);
+            assert!(announce());
+            let announced = queue.drain();
+            assert_eq!(announced, if wait.blamed_issuer.is_some() { 2 } else { 1 });
+            assert!(announce());
+            assert_eq!(queue.drain(), 0, "it was announced already");
+        }
     }
 }

@@ -17,8 +17,6 @@ use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 impl RequestKind for KubernetesCsr {
     const API: RequestApi = RequestApi::KubernetesCsr;
-    // The request shows its certificate itself, and kube-controller-manager reports none either.
-    const REPORTS_CERTIFICATES: bool = false;
 
     fn api(client: Client) -> Api<Guarded<Self>> {
         Api::all(client)
