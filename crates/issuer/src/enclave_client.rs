@@ -14,15 +14,24 @@ use tokio_util::sync::CancellationToken;
 /// Generating an RSA-3072 key takes up to half a second, and calls for offers queue behind each other.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a connected enclave is asked which calls are overdue.
-const PROBE_PAUSE: Duration = Duration::from_secs(5);
-/// How long it may take to answer that. If it takes longer, nothing new is known.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connected enclave is asked this often which calls are overdue.
+const PROBES: Probes = Probes { pause: Duration::from_secs(5), timeout: Duration::from_secs(10) };
+/// An enclave that has not answered so many times in a row does not answer.
+const SILENT_AFTER: u32 = 2;
 /// An issuer of no Kubernetes object. The answer about it is short.
 const NO_ISSUER: &str = "-";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 /// How long a reconcile waits for an enclave that is starting before it reports that none answers.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How a connected enclave is asked what it waits for.
+#[derive(Clone, Copy)]
+struct Probes {
+    /// Between an answer and the next question.
+    pause: Duration,
+    /// For an answer.
+    timeout: Duration,
+}
 
 /// A connection to an enclave.
 #[derive(Clone)]
@@ -49,33 +58,38 @@ pub enum EnclaveError {
     Unexpected,
 }
 
-/// What the enclave waits for: calls of its platform and its key provider that have not returned in time. It
-/// goes on signing meanwhile.
+/// What a connected enclave answers to the question what it waits for. It goes on signing while calls of its
+/// platform and its key provider have not returned in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Overdue {
-    /// Offers whose key or evidence is not made.
-    pub offers: u32,
-    /// Keys of CAs that are not made.
-    pub ca_keys: u32,
+pub struct EnclaveHealth {
+    /// It has not answered several times in a row.
+    pub is_silent: bool,
+    /// Offers whose key or evidence is not made in time.
+    pub overdue_offers: u32,
+    /// Keys of CAs that are not made in time.
+    pub overdue_ca_keys: u32,
 }
 
-impl Overdue {
+impl EnclaveHealth {
     /// What hangs, and what to do, for the readiness probe.
     #[must_use]
     pub fn reasons(self) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.offers > 0 {
+        if self.is_silent {
+            reasons.push("the enclave does not answer; see the logs of container tcs-enclave".to_owned());
+        }
+        if self.overdue_offers > 0 {
             reasons.push(format!(
-                "{} offers of the enclave are overdue, because the platform makes no evidence in time; issuers whose CA \
-                 key is held sign as before; check what makes quotes on the node",
-                self.offers
+                "overdue offers: {}; the platform has not made their keys and evidence in time; issuers whose CA key is \
+                 held go on signing; check the service that makes quotes on the node",
+                self.overdue_offers
             ));
         }
-        if self.ca_keys > 0 {
+        if self.overdue_ca_keys > 0 {
             reasons.push(format!(
-                "{} CA keys are overdue, because what holds the keys makes none in time; issuers whose CA key is held \
-                 sign as before; check it, or restart the enclave",
-                self.ca_keys
+                "overdue CA keys: {}; the key provider has not made them in time; issuers whose CA key is held go on \
+                 signing; check what the key provider uses; a restart of the enclave loses the keys that it cannot seal",
+                self.overdue_ca_keys
             ));
         }
         reasons
@@ -86,7 +100,7 @@ impl Overdue {
 #[derive(Clone)]
 pub struct EnclaveLink {
     state: watch::Receiver<Option<Connected>>,
-    overdue: watch::Receiver<Overdue>,
+    health: watch::Receiver<EnclaveHealth>,
 }
 
 impl EnclaveLink {
@@ -94,24 +108,30 @@ impl EnclaveLink {
     #[must_use]
     pub fn start(endpoint: Endpoint, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(None);
-        let (overdue_sender, overdue) = watch::channel(Overdue::default());
+        let (health_sender, health) = watch::channel(EnclaveHealth::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, sender, overdue_sender)).await;
+            stop.run_until_cancelled(keep_connected(endpoint, sender, health_sender)).await;
         });
-        Self { state, overdue }
+        Self { state, health }
     }
 
-    /// What the connected enclave waits for.
+    /// What the connected enclave answered last.
     #[must_use]
-    pub fn overdue(&self) -> Overdue {
-        *self.overdue.borrow()
+    pub fn health(&self) -> EnclaveHealth {
+        *self.health.borrow()
     }
 
     /// Resolves when that changes. Never resolves after the task has ended.
-    pub async fn overdue_changed(&mut self) {
-        if self.overdue.changed().await.is_err() {
+    pub async fn health_changed(&mut self) {
+        if self.health.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether an enclave is connected and answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state.borrow().is_some() && !self.health().is_silent
     }
 
     /// The current connection.
@@ -213,12 +233,9 @@ impl Connected {
         match self.call(Request::CheckPolicy(policy)).await {
             Ok(Response::PolicyReadable) => Ok(None),
             Ok(_) => Err(EnclaveError::Unexpected),
-            Err(EnclaveError::Refused(refusal)) => match refusal.code {
-                RefusalCode::PolicyMalformed => Ok(Some(refusal)),
-                // An earlier version of the enclave does not know this request. It refuses certificates.
-                RefusalCode::MalformedMessage => Ok(None),
-                _ => Err(EnclaveError::Refused(refusal)),
-            },
+            Err(EnclaveError::Refused(refusal)) if refusal.code == RefusalCode::PolicyMalformed => {
+                Ok(Some(refusal))
+            }
             Err(error) => Err(error),
         }
     }
@@ -267,7 +284,7 @@ async fn blocking(
 async fn keep_connected(
     endpoint: Endpoint,
     sender: watch::Sender<Option<Connected>>,
-    overdue: watch::Sender<Overdue>,
+    health: watch::Sender<EnclaveHealth>,
 ) {
     loop {
         match connect(&endpoint).await {
@@ -290,9 +307,9 @@ async fn keep_connected(
                 let closed = Arc::clone(&client);
                 tokio::select! {
                     _ = tokio::task::spawn_blocking(move || closed.wait_closed()) => {}
-                    () = keep_probing(&client, &overdue) => {}
+                    () = keep_probing(&client, &health, PROBES) => {}
                 }
-                set(&overdue, Overdue::default());
+                health.send_replace(EnclaveHealth::default());
                 tracing::warn!("the connection to the enclave ended");
                 sender.send_replace(None);
             }
@@ -303,18 +320,26 @@ async fn keep_connected(
 }
 
 /// Asks again and again what the enclave waits for.
-async fn keep_probing(client: &Arc<Client>, overdue: &watch::Sender<Overdue>) {
+async fn keep_probing(client: &Arc<Client>, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
+    let mut unanswered = 0_u32;
     loop {
         let request = Request::Health(Health { issuer_uid: Some(NO_ISSUER.to_owned()) });
-        if let Ok(Response::Health(report)) = blocking(Arc::clone(client), request, PROBE_TIMEOUT).await {
-            set(overdue, Overdue { offers: report.overdue_offers, ca_keys: report.overdue_ca_keys });
-        }
-        tokio::time::sleep(PROBE_PAUSE).await;
+        let answer = blocking(Arc::clone(client), request, probes.timeout).await;
+        unanswered = if answer.is_ok() { 0 } else { unanswered.saturating_add(1) };
+        let before = *health.borrow();
+        let now = match answer {
+            Ok(Response::Health(report)) => EnclaveHealth {
+                is_silent: false,
+                overdue_offers: report.overdue_offers,
+                overdue_ca_keys: report.overdue_ca_keys,
+            },
+            // A refusal, for example because it is busy, is an answer that says nothing else.
+            Ok(_) => EnclaveHealth { is_silent: false, ..before },
+            Err(_) => EnclaveHealth { is_silent: unanswered >= SILENT_AFTER, ..before },
+        };
+        health.send_if_modified(|before| std::mem::replace(before, now) != now);
+        tokio::time::sleep(probes.pause).await;
     }
-}
-
-fn set(overdue: &watch::Sender<Overdue>, now: Overdue) {
-    overdue.send_if_modified(|before| std::mem::replace(before, now) != now);
 }
 
 struct CloseOnDrop(Arc<Client>);
@@ -339,20 +364,72 @@ async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::mpsc::Receiver;
+    use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions};
+
     #[test]
     fn the_fixed_nonce_counts_from_00_to_1f() {
         let counted: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
-        assert_eq!(super::fixed_nonce().as_slice(), counted);
+        assert_eq!(fixed_nonce().as_slice(), counted);
     }
 
     #[test]
     fn review_l8_readiness_tells_what_is_overdue() {
-        use super::Overdue;
-        let reasons = |offers, ca_keys| Overdue { offers, ca_keys }.reasons().join("\n");
+        let reasons = |overdue_offers, overdue_ca_keys| {
+            let health = EnclaveHealth { overdue_offers, overdue_ca_keys, ..EnclaveHealth::default() };
+            health.reasons().join("\n")
+        };
         assert_eq!(reasons(0, 0), "");
         let (offers, keys) = (reasons(3, 0), reasons(0, 2));
-        assert!(offers.starts_with("3 offers") && offers.contains("quotes on the node"), "{offers}");
-        assert!(keys.starts_with("2 CA keys") && !keys.contains("quotes"), "{keys}");
+        assert!(
+            offers.starts_with("overdue offers: 3;") && offers.contains("quotes on the node"),
+            "{offers}"
+        );
+        assert!(keys.starts_with("overdue CA keys: 2;") && !keys.contains("quotes"), "{keys}");
         assert_eq!(reasons(3, 2), format!("{offers}\n{keys}"));
+    }
+
+    /// Answers nothing at first.
+    struct Hung(Mutex<Receiver<()>>);
+
+    impl Handler for Hung {
+        fn handle(&self, _: Request) -> Response {
+            // Until the other end is dropped.
+            let _ = self.0.lock().unwrap().recv();
+            Response::Health(HealthReport {
+                boot_id: ByteVec::from(vec![]),
+                issuers: Vec::new(),
+                overdue_offers: 0,
+                overdue_ca_keys: 0,
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
+        let (until, hangs) = std::sync::mpsc::channel();
+        let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+        let hung: Arc<dyn Handler> = Arc::new(Hung(Mutex::new(hangs)));
+        let serving = std::thread::spawn(move || server.run(&hung, &ServerOptions::default()));
+        let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT));
+        let client = Arc::new(client.await.unwrap().unwrap());
+        let (sender, mut health) = watch::channel(EnclaveHealth::default());
+        let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50) };
+        let probing = async { keep_probing(&client, &sender, probes).await };
+        let watching = async {
+            assert!(
+                health.wait_for(|health| health.is_silent).await.unwrap().reasons()[0].contains("answer")
+            );
+            // It works through everything that it was asked.
+            drop(until);
+            assert_eq!(*health.wait_for(|health| !health.is_silent).await.unwrap(), EnclaveHealth::default());
+        };
+        tokio::select! { () = probing => {}, () = watching => {} }
+        client.close();
+        handle.stop();
+        serving.join().unwrap().unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! `TCSIssuer` and `TCSClusterIssuer`.
 
 use super::ca::{CaSpec, CaStatus, PreviousCa};
-use super::delivery::DeliverySpec;
+use super::delivery::{DeliverySpec, WrapFormat};
 use super::policy::PolicySpec;
 use super::schema::{no_blanks, not_null};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -178,6 +178,11 @@ pub struct RefusedDelivery {
     #[serde(default)]
     #[schemars(length(max = 32768))]
     pub message: String,
+    /// If the format was refused: the formats that `spec.delivery` accepted then. When it accepts others, the
+    /// delivery is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub accepted_formats: Vec<WrapFormat>,
 }
 
 impl RefusedDelivery {

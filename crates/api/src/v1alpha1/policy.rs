@@ -1,7 +1,7 @@
 //! Rules for certificates, in `spec.policy` and `spec.ca.policy`. No rule is lost silently: a rule that is
 //! unknown or cannot be read is an error.
 
-use super::schema::{at_most_16_kib, no_blanks, no_format, not_null};
+use super::schema::{at_most_16_kib, no_blanks_in_lists, no_format, not_null};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
     "usages",
     "keyAlgorithms",
 ]))]
-#[x_kube(validation = no_blanks(&[
+#[x_kube(validation = no_blanks_in_lists(&[
     "dnsNames",
     "uris",
     "ipRanges",

@@ -25,9 +25,19 @@ pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 /// reads stored objects (Kubernetes documentation, "Defaulting and Nullable"). A rule sees a null field as
 /// absent, but the size of the object counts it.
 pub fn no_blanks(fields: &[&str]) -> Rule {
+    has_no_null(fields).message("a field that is left blank is null, which is no value: leave it out")
+}
+
+/// The same for an object whose lists may be empty.
+pub fn no_blanks_in_lists(fields: &[&str]) -> Rule {
+    has_no_null(fields).message(
+        "a field that is left blank is null, which is no value: leave it out, or write [] for a list that allows nothing",
+    )
+}
+
+fn has_no_null(fields: &[&str]) -> Rule {
     let present: Vec<String> = fields.iter().map(|field| format!("(has(self.{field}) ? 1 : 0)")).collect();
     Rule::new(format!("size(dyn(self)) == {}", present.join(" + ")))
-        .message("a field that is left blank is null, which is no value: leave it out, or write [] for a list that allows nothing")
 }
 
 /// The rule that bounds the lists of a policy: all entries together have at most 16 KiB. The service keeps

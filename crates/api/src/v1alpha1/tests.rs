@@ -181,6 +181,7 @@ fn a_refused_delivery_is_known_by_offer_and_secret() {
         secret_resource_version: "7".into(),
         code: "KeyMismatch".into(),
         message: "why".into(),
+        accepted_formats: vec![WrapFormat::KmraV1],
     };
     assert!(refused.is_same_delivery(&RefusedDelivery { code: String::new(), ..refused.clone() }));
     assert!(
@@ -273,10 +274,14 @@ fn review_l5_the_crds_refuse_blank_fields() {
         let delivery = &spec["properties"]["delivery"];
         for object in [spec, ca, delivery, &spec["properties"]["policy"], &ca["properties"]["policy"]] {
             let rules = object["x-kubernetes-validations"].as_array().unwrap();
-            let rule = rules
+            let validation = rules
                 .iter()
-                .find_map(|rule| rule["rule"].as_str().filter(|rule| rule.starts_with("size(")))
+                .find(|rule| rule["rule"].as_str().is_some_and(|rule| rule.starts_with("size(")))
                 .unwrap();
+            // Only the lists of a policy may be empty.
+            let advises_empty = validation["message"].as_str().unwrap().contains("write []");
+            assert_eq!(advises_empty, object["properties"].get("dnsNames").is_some(), "{validation}");
+            let rule = validation["rule"].as_str().unwrap();
             let fields = object["properties"].as_object().unwrap();
             assert_eq!(rule.matches("has(").count(), fields.len());
             assert!(fields.keys().all(|field| rule.contains(&format!("has(self.{field})"))), "{rule}");

@@ -3,9 +3,10 @@
 use crate::issuer::Issuer;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tcs_api::sealed;
 use tcs_api::signer::SignerName;
 
-/// Issuers by their UIDs, and those that may be waiting for a CA key.
+/// Issuers by their UIDs, and those whose CA key may be about to be delivered.
 #[derive(Default)]
 pub struct IssuerIndex(Mutex<Entries>);
 
@@ -39,13 +40,22 @@ impl IssuerIndex {
         }
     }
 
-    /// The issuers that may be waiting for a CA key.
+    /// The issuers whose CA key may be about to be delivered.
     pub fn awaiting(&self) -> Vec<SignerName> {
         self.lock().awaiting.iter().cloned().collect()
     }
 
-    /// The issuer with a UID.
-    pub fn with_uid(&self, uid: &str) -> Option<SignerName> {
+    /// The issuers that a changed Secret of the service's namespace may concern, by its name and the UID in
+    /// its label. A Secret with the name of a sealed key concerns the issuer of that name. Any other may be
+    /// the delivery for each of the issuers that wait for one.
+    pub fn concerned_by(&self, secret: &str, label: Option<&str>) -> BTreeSet<SignerName> {
+        match sealed::issuer_uid(secret) {
+            Some(uid) => self.with_uid(uid).into_iter().collect(),
+            None => self.awaiting().into_iter().chain(label.and_then(|uid| self.with_uid(uid))).collect(),
+        }
+    }
+
+    fn with_uid(&self, uid: &str) -> Option<SignerName> {
         self.lock().signers.get(uid).cloned()
     }
 
@@ -58,7 +68,7 @@ impl Entries {
     fn set(&mut self, issuer: &Issuer) {
         let (signer, uid) = (issuer.signer(), issuer.uid());
         self.remove(&signer);
-        if issuer.awaits_key() {
+        if issuer.awaits_delivery() {
             self.awaiting.insert(signer.clone());
         }
         self.signers.insert(uid.clone(), signer.clone());
@@ -83,7 +93,7 @@ mod tests {
     fn issuer(name: &str, uid: &str, conditions: &serde_json::Value, offer: bool) -> Issuer {
         let spec = IssuerSpec {
             secret_name: "s".into(),
-            self_sign: false,
+            self_sign: name.starts_with("self"),
             ca: None,
             policy: None,
             delivery: None,
@@ -111,8 +121,19 @@ mod tests {
         index.set(&issuer("a", "1", &none, false));
         index.set(&issuer("b", "2", &ready, false));
         index.set(&issuer("c", "3", &ready, true));
-        assert_eq!(index.awaiting(), [named("a"), named("c")], "b signs and has no open offer");
+        index.set(&issuer("self", "5", &none, false));
+        let why = "b signs and has no open offer, and nobody delivers the key of a self-signed issuer";
+        assert_eq!(index.awaiting(), [named("a"), named("c")], "{why}");
+        index.remove(&named("self"));
         assert_eq!(index.with_uid("2"), Some(named("b")));
+        let concerned =
+            |secret: &str, label| index.concerned_by(secret, label).into_iter().collect::<Vec<_>>();
+        assert_eq!(concerned("wrapped-key", None), [named("a"), named("c")]);
+        assert_eq!(concerned("x", Some("2")), [named("a"), named("b"), named("c")]);
+        for sealed in ["tcs-sealed-2", "tcs-sealed-2.0a"] {
+            assert_eq!(concerned(sealed, Some("1")), [named("b")], "{sealed} is nobody's delivery");
+        }
+        assert_eq!(concerned("tcs-sealed-9", None), []);
         // a became ready, and c was created anew.
         index.set(&issuer("a", "1", &ready, false));
         index.set(&issuer("c", "4", &none, false));

@@ -67,7 +67,7 @@ impl Context {
         if self.enclave.connected().is_none() {
             reasons.push("no enclave answers".to_owned());
         }
-        reasons.extend(self.enclave.overdue().reasons());
+        reasons.extend(self.enclave.health().reasons());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));
         reasons
     }

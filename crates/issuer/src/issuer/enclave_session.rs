@@ -164,15 +164,9 @@ fn complete_provisioning(issuer: &Issuer, offer: &Offer, delivery: Delivery) -> 
         offer_id: offer.offer_id.clone(),
         wrapped_key: ByteVec::from(delivery.wrapped_key),
         chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
-        formats: accepted_formats(issuer),
+        formats: issuer.accepted_formats().iter().map(|format| format.as_str().to_owned()).collect(),
         now: now().as_second(),
     }
-}
-
-/// The formats that the issuer accepts, by name. An empty list accepts all.
-fn accepted_formats(issuer: &Issuer) -> Vec<String> {
-    let formats = issuer.spec().delivery.as_ref().and_then(|delivery| delivery.formats.as_ref());
-    formats.into_iter().flatten().map(|format| format.as_str().to_owned()).collect()
 }
 
 /// Separates a refusal that is a result from one after which the reconcile must be made again.

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use tcs_api::signer::{self, SignerName};
-use tcs_api::v1alpha1::{ClusterIssuerSpec, IssuerSpec, IssuerStatus, TCSClusterIssuer, TCSIssuer};
-use tcs_api::{SERVICE_NAMESPACE, conditions, labels};
+use tcs_api::v1alpha1::{
+    ClusterIssuerSpec, IssuerSpec, IssuerStatus, TCSClusterIssuer, TCSIssuer, WrapFormat,
+};
+use tcs_api::{SERVICE_NAMESPACE, conditions, labels, reasons};
 
 /// A `TCSIssuer` or a `TCSClusterIssuer`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,10 +234,26 @@ impl Issuer {
         all
     }
 
-    /// Whether it may be waiting for a CA key: the first, a lost one, or the next.
+    /// The formats in which its CA key may be wrapped. An empty list accepts all.
     #[must_use]
-    pub fn awaits_key(&self) -> bool {
-        !self.signs() || self.status().is_some_and(|status| status.offer.is_some())
+    pub fn accepted_formats(&self) -> &[WrapFormat] {
+        let delivery = self.spec().delivery.as_ref();
+        delivery.and_then(|delivery| delivery.formats.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether its key owner may be about to deliver a CA key: the first, a lost one, or the next.
+    #[must_use]
+    pub fn awaits_delivery(&self) -> bool {
+        let is_offered = self.status().is_some_and(|status| status.offer.is_some());
+        !self.spec().self_sign && (is_offered || !self.signs())
+    }
+
+    /// Whether it waits for something that the enclave did not make in time.
+    #[must_use]
+    pub fn awaits_enclave(&self) -> bool {
+        let ready = self.status().and_then(conditions::ready_condition);
+        ready
+            .is_some_and(|ready| [reasons::NO_EVIDENCE, reasons::CA_REFUSED].contains(&ready.reason.as_str()))
     }
 
     /// Whether it signs according to its status.

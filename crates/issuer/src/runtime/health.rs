@@ -25,8 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Serves `/healthz` (the process is alive) and `/readyz` (it can serve: the caches are filled and an enclave
-/// answers).
+/// Serves `/healthz` (the process is alive) and `/readyz`: the caches are filled, an enclave answers, nothing
+/// that it makes is overdue, and the admission policies are in force.
 pub async fn serve_probes(
     listener: TcpListener,
     context: Arc<Context>,

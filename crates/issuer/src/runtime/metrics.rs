@@ -41,7 +41,7 @@ pub struct Metrics {
     pub events_dropped: Counter,
     /// Objects that exist and cannot be decoded, by kind.
     pub unreadable: Family<KindLabel, Gauge>,
-    /// 1 while the enclave is connected.
+    /// 1 while the enclave is connected and answers.
     pub enclave_up: Gauge,
     /// Offers whose key or evidence the enclave could not make in time and is still making.
     pub enclave_overdue_offers: Gauge,
@@ -86,7 +86,7 @@ impl Default for Metrics {
             "Objects that exist and cannot be decoded, by kind",
             unreadable.clone(),
         );
-        registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register("enclave_up", "1 while the enclave is connected and answers", enclave_up.clone());
         registry.register(
             "enclave_overdue_offers",
             "Offers whose evidence the platform has not made in time",

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::context::events::EventText;
-use crate::enclave_client::{EnclaveLink, Overdue};
+use crate::enclave_client::{EnclaveHealth, EnclaveLink};
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::guarded::Unreadable;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 pub async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
     loop {
         let connected = link.connected();
-        context.metrics.enclave_up.set(i64::from(connected.is_some()));
+        context.metrics.enclave_up.set(i64::from(link.is_up()));
         if let Some(connected) = connected {
             context.metrics.simulated.set(i64::from(connected.identity.simulated));
             context.queues.enqueue_garbage_collection();
@@ -29,17 +29,22 @@ pub async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyh
 
 /// What the enclave waits for is shown in the metrics. Issuers that wait for it try again as soon as all of
 /// it has ended.
-pub async fn watch_overdue(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
+pub async fn watch_enclave_health(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
     loop {
-        link.overdue_changed().await;
-        let overdue = link.overdue();
-        context.metrics.enclave_overdue_offers.set(i64::from(overdue.offers));
-        context.metrics.enclave_overdue_ca_keys.set(i64::from(overdue.ca_keys));
-        for reason in overdue.reasons() {
+        link.health_changed().await;
+        let health = link.health();
+        context.metrics.enclave_up.set(i64::from(link.is_up()));
+        context.metrics.enclave_overdue_offers.set(i64::from(health.overdue_offers));
+        context.metrics.enclave_overdue_ca_keys.set(i64::from(health.overdue_ca_keys));
+        for reason in health.reasons() {
             tracing::warn!("{reason}");
         }
-        if overdue == Overdue::default() && context.caches.are_listed() {
-            context.enqueue_all_issuers();
+        if health == EnclaveHealth::default() && context.caches.are_listed() {
+            let issuers = context.caches.all_issuers();
+            issuers
+                .iter()
+                .filter(|issuer| issuer.awaits_enclave())
+                .for_each(|one| context.queues.enqueue(one));
         }
     }
 }

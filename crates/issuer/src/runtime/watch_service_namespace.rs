@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use tcs_api::labels::ISSUER_UID;
 use tcs_api::signer::SignerName;
@@ -42,21 +41,21 @@ pub async fn watch_secrets(
     mut watch: Watch<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
 ) -> anyhow::Result<()> {
+    let index = &context.caches.index;
     while let Some(event) = watch.next().await {
-        let uid = match event {
+        let concerned = match event {
             GuardedEvent::Event(Event::Apply(secret) | Event::Delete(secret)) => {
-                secret.labels().get(ISSUER_UID).cloned()
+                let label = secret.labels().get(ISSUER_UID).map(String::as_str);
+                index.concerned_by(&secret.name_any(), label)
             }
             GuardedEvent::Unreadable(secret) | GuardedEvent::Deleted(secret) => {
-                secret.metadata.labels.and_then(|labels| labels.get(ISSUER_UID).cloned())
+                let labels = secret.metadata.labels.as_ref();
+                let label = labels.and_then(|labels| labels.get(ISSUER_UID)).map(String::as_str);
+                index.concerned_by(secret.name(), label)
             }
-            GuardedEvent::Event(Event::InitDone) => None,
+            GuardedEvent::Event(Event::InitDone) => index.awaiting().into_iter().collect(),
             GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
         };
-        // The Secret may be the delivery for any of the few issuers that wait for a key. A Secret with a
-        // sealed key concerns the issuer in its label.
-        let labelled = uid.and_then(|uid| context.caches.index.with_uid(&uid));
-        let concerned: BTreeSet<_> = context.caches.index.awaiting().into_iter().chain(labelled).collect();
         for signer in &concerned {
             context.queues.enqueue_signer(signer);
         }

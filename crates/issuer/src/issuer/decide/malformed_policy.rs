@@ -8,8 +8,8 @@ use tcs_api::reasons;
 use tcs_enclave_rpc::Refusal;
 
 /// The plan for an issuer that would sign, if the enclave could read its policy. Everything is carried out,
-/// but Ready is False: the enclave would refuse every certificate. The CRD refuses such policies, but it may
-/// have been another one when the issuer was stored.
+/// but Ready is False: the enclave would refuse every certificate. The CRD refuses such policies,
+/// but the issuer may have been stored under an earlier CRD.
 pub fn amend(mut plan: Plan, seen: &Observed<'_>, refusal: &Refusal, now: Timestamp) -> Plan {
     let message =
         format!("spec.policy cannot be used, so that nothing is signed until it is corrected: {refusal}");

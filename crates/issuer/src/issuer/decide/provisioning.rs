@@ -8,8 +8,8 @@ use super::planner::Planner;
 use crate::issuer::delivery::{self, Delivery};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
+use tcs_api::reasons;
 use tcs_api::v1alpha1::{OfferStatus, QuoteAttestation, RefusedDelivery};
-use tcs_api::{conditions, reasons};
 use tcs_enclave_rpc::{Offer, Refusal, RefusalCode};
 
 /// The only type of delivery that is served.
@@ -110,12 +110,13 @@ fn delivery_outcome(
     }
 }
 
-/// Whether the delivery was refused because of its format, and the issuer's spec has changed since.
+/// Whether the delivery was refused because of its format, and the issuer accepts others now.
 fn may_be_allowed_now(planner: &Planner<'_>, before: &RefusedDelivery) -> bool {
-    let decided_for =
-        conditions::ready_condition(planner.seen.status).and_then(|ready| ready.observed_generation);
-    before.code == RefusalCode::WrapFormatForbidden.as_str()
-        && decided_for != planner.seen.issuer.meta().generation
+    is_format_forbidden(&before.code) && before.accepted_formats != planner.seen.issuer.accepted_formats()
+}
+
+fn is_format_forbidden(code: &str) -> bool {
+    code == RefusalCode::WrapFormatForbidden.as_str()
 }
 
 /// A delivery as the status records it, without the refusal.
@@ -124,8 +125,7 @@ fn attempt(secret: &Secret, offer_id: &str) -> RefusedDelivery {
         offer: offer_id.to_owned(),
         secret_uid: secret.uid().unwrap_or_default(),
         secret_resource_version: secret.resource_version().unwrap_or_default(),
-        code: String::new(),
-        message: String::new(),
+        ..RefusedDelivery::default()
     }
 }
 
@@ -138,9 +138,12 @@ fn refused_by_enclave(
 ) -> DeliveryOutcome {
     let refused = refusal_text(refusal.code.as_str(), &refusal.message, refusal.offer_ended);
     let Refused { code, text } = &refused;
+    let accepted = planner.seen.issuer.accepted_formats();
+    let decided_by = if is_format_forbidden(code) { accepted } else { &[] };
     planner.status.refused_delivery = retry_after(code).is_none().then(|| RefusedDelivery {
         code: code.clone(),
         message: text.clone(),
+        accepted_formats: decided_by.to_vec(),
         ..attempted
     });
     DeliveryOutcome::Refused(refused)

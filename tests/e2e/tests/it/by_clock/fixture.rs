@@ -158,6 +158,10 @@ impl Fixture {
         }
     }
 
+    fn as_issuer(&self) -> Issuer {
+        Issuer::from(Arc::new(self.issuer.clone()))
+    }
+
     fn decide(
         &self,
         held: Option<CaInfo>,
@@ -166,7 +170,7 @@ impl Fixture {
         refusal: Option<&Refusal>,
         restore_refusal: Option<&Refusal>,
     ) -> Decision {
-        let issuer = Issuer::from(Arc::new(self.issuer.clone()));
+        let issuer = self.as_issuer();
         let identity = self.enclave.identity.clone();
         let enclave = match (held, offer) {
             (Some(ca), _) => EnclaveState::Holding(identity, ca),
@@ -236,7 +240,7 @@ impl Fixture {
 
     /// Seals the key that the enclave holds. It replaces an earlier one of the same CA only.
     fn seal(&mut self, ca: &CaInfo) {
-        let key = SealedKey::of(ca, &Issuer::from(Arc::new(self.issuer.clone())));
+        let key = SealedKey::of(ca, &self.as_issuer());
         self.sealed.retain(|(earlier, _)| earlier.fingerprint != key.fingerprint);
         self.sealed.push((key, self.enclave.seal()));
     }
@@ -246,7 +250,7 @@ impl Fixture {
         let Some(attestation) = &mut self.attestation else { return };
         self.deliveries += 1;
         let mistaken = self.first_delivery_is_mistaken && self.deliveries % 2 == 1 && self.secret.is_none();
-        let signer = Issuer::from(Arc::new(self.issuer.clone())).signer_name();
+        let signer = self.as_issuer().signer_name();
         if let Some(secret) = self.owner.deliver(attestation, signer, self.deliveries, mistaken, self.now) {
             self.secret = Some(secret);
         }

@@ -22,7 +22,7 @@ fn bad_fields() -> Vec<(Value, &'static str)> {
         (delivery(json!({ "formats": [] })), "should have at least 1 items"),
         (delivery(json!({ "formats": ["kmra-v2"] })), "Unsupported value: \"kmra-v2\""),
         (delivery(json!({ "formats": ["kmra-v1", "kmra-v1", "kmra-v1"] })), "must have at most 2 items"),
-        (delivery(json!({ "formats": null })), "left blank"),
+        (delivery(json!({ "formats": null })), "which is no value: leave it out"),
         (delivery(json!({ "format": ["kmra-v1"] })), "unknown field"),
         (labels(json!({ "tcs.intel.com/issuer-uid": "x" })), "are set by the service"),
         (labels(json!({ "app.kubernetes.io/managed-by": "x" })), "are set by the service"),

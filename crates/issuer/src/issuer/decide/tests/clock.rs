@@ -181,6 +181,7 @@ fn review_m4_a_delivery_that_was_refused_as_expired_is_tried_again() {
         secret_resource_version: "1".into(),
         code: "CertificateExpired".into(),
         message: "CertificateExpired: it has ended".into(),
+        ..RefusedDelivery::default()
     });
     assert!(fixture.decide().delivery().is_some());
     fixture.status.refused_delivery.as_mut().unwrap().code = "KeyMismatch".into();

@@ -75,8 +75,15 @@ pub fn now() -> Timestamp {
     Timestamp::from_second(1000).unwrap()
 }
 
+pub fn as_issuer<K: Clone>(issuer: &K) -> Issuer
+where
+    Issuer: From<Arc<K>>,
+{
+    Issuer::from(Arc::new(issuer.clone()))
+}
+
 pub fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
-    let mut attestation = attestation::build(&Issuer::from(Arc::new(issuer.clone())), offer, false);
+    let mut attestation = attestation::build(&as_issuer(issuer), offer, false);
     attestation.metadata.uid = Some("qa".into());
     attestation
 }
@@ -174,7 +181,7 @@ impl Fixture {
         fixture.issuer.spec.self_sign = self_sign;
         let held = fixture.ca.as_mut().unwrap();
         (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-        fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
+        fixture.sealed = Some(SealedKey::of(&held.clone(), &as_issuer(&fixture.issuer)));
         fixture.status = fixture.plan().status;
         fixture
     }
@@ -203,8 +210,8 @@ impl Fixture {
             },
         };
         let issuer = match &self.cluster {
-            Some(cluster) => Issuer::from(Arc::new(cluster.clone())),
-            None => Issuer::from(Arc::new(self.issuer.clone())),
+            Some(cluster) => as_issuer(cluster),
+            None => as_issuer(&self.issuer),
         };
         let named = self.attestation.as_ref().and_then(|found| named_secret(found, &issuer));
         let secret = match (named, self.secret.clone()) {

@@ -3,7 +3,6 @@
 use super::fixture::*;
 use super::*;
 use kube::ResourceExt as _;
-use std::sync::Arc;
 
 #[test]
 fn ready_publishes_the_certificate_and_removes_the_attestation() {
@@ -93,7 +92,7 @@ fn a_ca_whose_sealed_key_cannot_be_stored_is_not_published() {
 fn a_held_key_is_sealed_once() {
     let mut fixture = Fixture::holding(7);
     assert!(fixture.plan().seal);
-    let mut labels = Issuer::from(Arc::new(fixture.issuer.clone())).all_labels();
+    let mut labels = as_issuer(&fixture.issuer).all_labels();
     labels.insert("others".into(), "own".into());
     let stored = |byte: &str, generation| {
         Some(SealedKey { fingerprint: byte.repeat(32), generation, labels: labels.clone() })

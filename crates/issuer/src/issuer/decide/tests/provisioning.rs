@@ -3,13 +3,11 @@
 use super::super::attestation;
 use super::fixture::*;
 use super::*;
-use crate::issuer::Issuer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
-use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
-use tcs_api::v1alpha1::QuoteCondition;
+use tcs_api::v1alpha1::{DeliverySpec, QuoteCondition, WrapFormat};
 
 #[test]
 fn a_new_issuer_gets_an_attestation_encoded_as_in_the_walk_through() {
@@ -87,7 +85,7 @@ fn the_patch_of_the_walk_through_delivers() {
     let mut fixture = Fixture::offering(1);
     fixture.attestation = Some(patched(published(&fixture.issuer, &offer(1)), "wrapped-key", "KMRA"));
     assert_eq!(
-        named_secret(fixture.attestation.as_ref().unwrap(), &Issuer::from(Arc::new(fixture.issuer.clone()))),
+        named_secret(fixture.attestation.as_ref().unwrap(), &as_issuer(&fixture.issuer)),
         Some("wrapped-key")
     );
     fixture.secret = Some(secret("1"));
@@ -170,7 +168,7 @@ fn x03_a_refusal_is_written_once_on_a_simulated_platform_too() {
     let mut fixture = Fixture::offering(1);
     fixture.identity = identity(true);
     fixture.attestation = Some(patched(
-        attestation::build(&Issuer::from(Arc::new(fixture.issuer.clone())), &offer(1), true),
+        attestation::build(&as_issuer(&fixture.issuer), &offer(1), true),
         "wrapped-key",
         "KMRA",
     ));
@@ -241,14 +239,24 @@ fn review_l8_a_platform_that_makes_no_evidence_in_time_is_named_and_asked_again(
 }
 
 #[test]
-fn a_delivery_in_a_format_that_was_forbidden_is_tried_again_when_the_spec_changes() {
+fn a_delivery_in_a_format_that_was_forbidden_is_tried_again_exactly_when_other_formats_are_accepted() {
     let mut fixture = Fixture::delivered();
     for (code, retried) in [(RefusalCode::WrapFormatForbidden, true), (RefusalCode::KeyMismatch, false)] {
+        let edit = |fixture: &mut Fixture, formats: &[WrapFormat]| {
+            fixture.issuer.spec.delivery = Some(DeliverySpec { formats: Some(formats.to_vec()) });
+            fixture.issuer.metadata.generation = fixture.issuer.metadata.generation.map(|before| before + 1);
+        };
+        edit(&mut fixture, &[WrapFormat::KmraV1Sha256]);
         fixture.refusal = Some(refusal(code, "no"));
         fixture.status = fixture.plan().status;
         fixture.refusal = None;
-        assert_eq!(reason(&fixture.plan()), reasons::KEY_REJECTED, "{code}: the same spec");
-        fixture.issuer.metadata.generation = fixture.issuer.metadata.generation.map(|before| before + 1);
+        edit(&mut fixture, &[WrapFormat::KmraV1Sha256]);
+        assert_eq!(reason(&fixture.plan()), reasons::KEY_REJECTED, "{code}: something else was changed");
+        // The change is noticed while nothing is served.
+        edit(&mut fixture, &WrapFormat::ALL);
+        fixture.withheld = Some("the admission policies are missing".into());
+        fixture.status = fixture.plan().status;
+        fixture.withheld = None;
         assert_eq!(fixture.decide().delivery().is_some(), retried, "{code}");
     }
 }
