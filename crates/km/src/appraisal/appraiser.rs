@@ -92,9 +92,8 @@ impl Appraiser {
     /// and records the numbers that later collateral must not fall below.
     ///
     /// A copy of collateral that is older than what was seen before, or than the policy requires, is obtained
-    /// anew from its service, once.
-    /// The numbers are those of the collateral alone: nothing that Intel signs says for which update channel
-    /// it was published (`docs/collateral.md`, "Roll-back").
+    /// anew from its service, once. The numbers are those of the collateral alone: nothing that Intel signs
+    /// says for which update channel it was published (`docs/collateral.md`, "Roll-back").
     pub fn appraise(
         &self,
         evidence: &Evidence,

@@ -63,8 +63,8 @@ impl Proxies {
 
     /// The proxy for an address; `None` asks its host directly.
     ///
-    /// Addresses without TLS are on this machine: no proxy can reach it for us, and none may read what is sent
-    /// there.
+    /// Addresses without TLS are on this machine: no proxy can reach it for us, and none may read what is
+    /// sent there.
     pub fn of(&self, url: &str) -> Result<Option<Proxy>, Error> {
         let Some(uri) = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https")) else {
             return Ok(None);
