@@ -23,6 +23,7 @@ pub mod control_plane;
 pub mod document;
 pub mod generated_docs;
 pub mod go_oracle;
+pub mod http;
 pub mod kubeconfig;
 pub mod load;
 pub mod node;

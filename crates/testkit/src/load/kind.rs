@@ -3,7 +3,8 @@
 /// What strangers make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Issuers with the largest annotations and labels that the API takes, and policies of 1 KiB.
+    /// Issuers with the largest annotations that the API takes, half as many bytes of labels, and policies of
+    /// 1 KiB.
     AnnotatedIssuers,
     /// Issuers with the largest policies that the CRD takes, both in `spec.policy` and in `spec.ca.policy`.
     LargestPolicies,

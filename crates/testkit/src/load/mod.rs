@@ -7,6 +7,7 @@ mod objects;
 pub use kind::Load;
 
 use crate::control_plane::ControlPlane;
+use crate::http;
 use crate::process::{Program, Supervised, run, wait_for};
 use crate::programs::{Programs, repository};
 use crate::{Assets, ensure_control_plane};
@@ -15,8 +16,6 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use objects::Objects;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -24,16 +23,24 @@ use std::time::Duration;
 /// How long the controller may take until it has seen everything.
 const LIMIT: Duration = Duration::from_mins(10);
 
+/// The controller's memory limit, in bytes, as that of its container.
+const MEMORY: u64 = 256 << 20;
+/// So few objects that their memory does not count, and enough to keep everything in the controller busy.
+const FEW: usize = 32;
+
 /// Largest resident set of the controller since its start, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
+    /// After it has seen few objects, in a run of its own: what does not depend on their number.
+    pub base: u64,
     /// After it has seen all objects.
     pub start: u64,
     /// After a tenth of them changed.
     pub steady: u64,
 }
 
-/// Makes `count` objects on a new control plane in `dir`, starts the controller, and measures it.
+/// Makes objects on a new control plane in `dir`, first few, then `count`, and each time starts the controller
+/// and measures it. It runs with the settings of its deployment and a memory limit.
 pub fn measure(
     load: Load,
     count: usize,
@@ -47,26 +54,30 @@ pub fn measure(
     let cluster = control_plane(&assets, &dir.join("cluster"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = runtime.block_on(client(&cluster))?;
-    let objects = Objects::new(load, count, &client, dir)?;
-    progress(&format!("{load:?}: making {count} objects"));
-    runtime.block_on(objects.create())?;
+    let objects = Objects::new(load, &client, dir)?;
+    runtime.block_on(objects.create(FEW.min(count)))?;
 
     let _enclave = enclave(&programs, dir)?;
-    let mut controller = start_controller(&cluster, controller, dir)?;
-    let settle = |controller: &mut Supervised, round: usize| -> Result<u64> {
+    let settle = |running: &mut Supervised, round: usize| -> Result<u64> {
         runtime.block_on(objects.mark(round))?;
         wait_for(LIMIT, "the controller to see all objects", || {
-            controller.check_running()?;
+            running.check_running()?;
             Ok(runtime.block_on(objects.is_seen(round))?.then_some(()))
         })?;
-        peak(controller.pid())
+        peak(running.pid())
     };
-    let start = settle(&mut controller, 0)?;
+    let mut first = start_controller(&cluster, controller, dir)?;
+    let base = settle(&mut first, 0)?;
+    first.end(LIMIT)?;
+    progress(&format!("{load:?}: {base} KiB with few objects; making {count}"));
+    runtime.block_on(objects.create(count))?;
+    let mut second = start_controller(&cluster, controller, dir)?;
+    let start = settle(&mut second, 1)?;
     progress(&format!("{load:?}: {start} KiB after the start; changing a tenth of the objects"));
     runtime.block_on(objects.change())?;
-    let steady = settle(&mut controller, 1)?;
+    let steady = settle(&mut second, 2)?;
     progress(&format!("{load:?}: {steady} KiB after the changes"));
-    Ok(Peak { start, steady })
+    Ok(Peak { base, start, steady })
 }
 
 /// A control plane with the CRDs, the manifest and the namespace of the issuers.
@@ -106,8 +117,12 @@ fn socket(dir: &Path) -> String {
 /// Starts the controller as the service's account and waits until it is ready.
 fn start_controller(cluster: &ControlPlane, program: &Path, dir: &Path) -> Result<Supervised> {
     let kubeconfig = cluster.service_account_kubeconfig("tcs-issuer", "tcs-issuer")?;
-    let program = Program::new("tcs-issuer", program, dir.join("tcs-issuer.log"));
-    let mut controller = program
+    // prlimit(1) becomes the program that it starts.
+    let limited = Program::new("tcs-issuer", "prlimit", dir.join("tcs-issuer.log"))
+        .arg(format!("--data={MEMORY}"))
+        .arg(program)
+        .env("MALLOC_ARENA_MAX", "1");
+    let mut controller = limited
         .arg(format!("--enclave=unix:{}", socket(dir)))
         .args([
             "--health-bind-address=127.0.0.1:0",
@@ -119,7 +134,7 @@ fn start_controller(cluster: &ControlPlane, program: &Path, dir: &Path) -> Resul
     wait_for(LIMIT, "the controller to be ready", || {
         controller.check_running()?;
         let log = controller.log_text()?;
-        Ok(health_address(&log).filter(|address| is_ready(address)).map(drop))
+        Ok(health_address(&log).filter(|address| http::status(address, "/readyz") == Some(200)).map(drop))
     })?;
     Ok(controller)
 }
@@ -128,18 +143,6 @@ fn start_controller(cluster: &ControlPlane, program: &Path, dir: &Path) -> Resul
 fn health_address(log: &str) -> Option<String> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     lines.into_iter().find_map(|line| line.get("health")?.as_str().map(str::to_owned))
-}
-
-fn is_ready(address: &str) -> bool {
-    let probe = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    probe().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// The largest resident set of a process, in KiB (`proc_pid_status(5)`, `VmHWM`).

@@ -9,7 +9,9 @@ use k8s_openapi::api::core::v1::Event;
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,22 +21,28 @@ pub const NAMESPACE: &str = "load";
 const WRITES: usize = 8;
 /// The largest annotations that the API server takes have 256 KiB with their keys.
 const ANNOTATIONS: usize = (256 << 10) - 64;
+/// Labels with the longest keys and values. The API server bounds their number only by the size of an object,
+/// in which each key is once more in `managedFields`.
+const LABELS: usize = 345;
 /// Length of a request.
 const REQUEST: usize = 1 << 20;
 
 /// The objects of a load, and how to see that the controller knows them.
 pub struct Objects {
     load: Load,
-    count: usize,
     api: Api<DynamicObject>,
     requests: Api<CertificateSigningRequest>,
     events: Api<Event>,
     pem: Vec<u8>,
+    /// How many objects exist.
+    made: Cell<usize>,
+    /// How many of the issuers have a condition, from the first.
+    served: Cell<usize>,
 }
 
 impl Objects {
     /// The objects, which do not exist yet.
-    pub fn new(load: Load, count: usize, client: &Client, dir: &Path) -> Result<Self> {
+    pub fn new(load: Load, client: &Client, dir: &Path) -> Result<Self> {
         let issuers = ApiResource {
             group: "tcs.intel.com".into(),
             version: "v1alpha1".into(),
@@ -48,12 +56,13 @@ impl Objects {
             Api::all_with(client.clone(), &ApiResource::erase::<CertificateSigningRequest>(&()))
         };
         let (requests, events) = (Api::all(client.clone()), Api::namespaced(client.clone(), "default"));
-        Ok(Self { load, count, api, requests, events, pem: request(dir)? })
+        let (made, served) = (Cell::new(0), Cell::new(0));
+        Ok(Self { load, api, requests, events, pem: request(dir)?, made, served })
     }
 
-    /// Makes them.
-    pub async fn create(&self) -> Result<()> {
-        self.each(self.count, async |index| {
+    /// Makes more of them, until there are `count`.
+    pub async fn create(&self, count: usize) -> Result<()> {
+        self.each(self.made.replace(count)..count, async |index| {
             let object = serde_json::from_value(self.object(index))?;
             self.api.create(&PostParams::default(), &object).await.context("create")?;
             Ok(())
@@ -64,7 +73,7 @@ impl Objects {
     /// Changes a tenth of them.
     pub async fn change(&self) -> Result<()> {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {"changed": "yes"}}}));
-        self.each(self.count / 10, async |index| {
+        self.each(0..self.made.get() / 10, async |index| {
             self.api.patch(&name(index), &PatchParams::default(), &patch).await.context("change")?;
             Ok(())
         })
@@ -93,20 +102,25 @@ impl Objects {
             let parameters = ListParams::default().fields(&format!("involvedObject.name={}", mark(round)));
             return Ok(!self.events.list(&parameters).await?.items.is_empty());
         }
-        // All are in the queue before the marker. A look at the first, the last and the marker is enough.
-        for name in [name(0), name(self.count.saturating_sub(1)), mark(round)] {
-            let issuer = self.api.get(&name).await?;
-            let conditions = issuer.data.pointer("/status/conditions");
-            if conditions.and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        while self.served.get() < self.made.get() {
+            if !self.is_served(&name(self.served.get())).await? {
                 return Ok(false);
             }
+            self.served.set(self.served.get().saturating_add(1));
         }
-        Ok(true)
+        self.is_served(&mark(round)).await
     }
 
-    async fn each(&self, count: usize, act: impl AsyncFn(usize) -> Result<()>) -> Result<()> {
+    /// Whether an issuer has a condition.
+    async fn is_served(&self, issuer: &str) -> Result<bool> {
+        let issuer = self.api.get(issuer).await?;
+        let conditions = issuer.data.pointer("/status/conditions").and_then(Value::as_array);
+        Ok(conditions.is_some_and(|conditions| !conditions.is_empty()))
+    }
+
+    async fn each(&self, indices: Range<usize>, act: impl AsyncFn(usize) -> Result<()>) -> Result<()> {
         let act = &act;
-        futures::stream::iter(0..count)
+        futures::stream::iter(indices)
             .map(move |index| act(index))
             .buffer_unordered(WRITES)
             .try_collect()
@@ -119,7 +133,12 @@ impl Objects {
             Load::AnnotatedIssuers => {
                 let policy =
                     json!({"dnsNames": (0..32).map(|n| format!("{n:024}.example")).collect::<Vec<_>>()});
-                issuer(&name, &json!({"large": "a".repeat(ANNOTATIONS)}), &json!({"policy": policy}))
+                let mut object =
+                    issuer(&name, &json!({"large": "a".repeat(ANNOTATIONS)}), &json!({"policy": policy}));
+                if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.insert("labels".into(), largest_labels());
+                }
+                object
             }
             Load::LargestPolicies => {
                 let (policy, ca) = (largest_policy(), json!({"policy": largest_policy()}));
@@ -165,6 +184,12 @@ fn issuer(name: &str, annotations: &Value, more: &Value) -> Value {
         "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSIssuer",
         "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations}, "spec": spec,
     })
+}
+
+fn largest_labels() -> Value {
+    let prefix = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
+    let label = |n: usize| (format!("{prefix}/{n:063}"), Value::from("v".repeat(63)));
+    Value::Object((0..LABELS).map(label).collect())
 }
 
 /// The policy that needs most memory: as many texts as the CRD takes, with 16 KiB together.

@@ -1,7 +1,6 @@
 //! The service serves only while the admission policies that limit it are in force.
 
 use crate::support::csr::Csr;
-use crate::support::http;
 use crate::support::issuer::Issuer;
 use crate::support::objects::issuer_object;
 use crate::support::test_cluster::{CONTROLLER, ENCLAVE, MANIFEST, TestCluster};
@@ -9,6 +8,7 @@ use crate::support::wait::unique;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use tcs_api::v1alpha1::IssuerStatus;
+use tcs_testkit::http;
 
 const REASON: &str = "AdmissionPolicyNotEnforced";
 const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";

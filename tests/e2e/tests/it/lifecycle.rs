@@ -1,12 +1,12 @@
 //! Creating and deleting issuers, Secrets of others, probes and metrics.
 
 use crate::support::ca::Ca;
-use crate::support::http;
 use crate::support::issuer::Issuer;
 use crate::support::objects::issuer_object;
 use crate::support::test_cluster::{CONTROLLER, ENCLAVE, MANIFEST, shared};
 use k8s_openapi::api::core::v1::Secret;
 use std::fs;
+use tcs_testkit::http;
 use tcs_testkit::repository;
 
 #[test]

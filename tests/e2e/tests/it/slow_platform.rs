@@ -1,11 +1,12 @@
-//! A platform whose quotes hang.
+//! A platform whose quotes hang, and an enclave that does.
 
 use crate::support::ca::Ca;
 use crate::support::csr::issue;
-use crate::support::http;
 use crate::support::issuer::Issuer;
-use crate::support::test_cluster::TestCluster;
+use crate::support::test_cluster::{ENCLAVE, TestCluster};
 use std::fs;
+use tcs_testkit::http;
+use tcs_testkit::process::Signal;
 
 #[test]
 fn review_l8_a_hung_quote_shows_in_readiness_while_signing_goes_on() {
@@ -21,7 +22,7 @@ fn review_l8_a_hung_quote_shows_in_readiness_while_signing_goes_on() {
     assert!(message.contains("TimedOut"), "{message}");
     let is_shown = || {
         let answer = readiness();
-        answer.starts_with("HTTP/1.1 503") && answer.contains("offers of the enclave are overdue")
+        answer.starts_with("HTTP/1.1 503") && answer.contains("overdue offers: 1;")
     };
     cluster.wait_until("the readiness probe to fail", is_shown);
     cluster.wait_until("the metric", || {
@@ -43,4 +44,24 @@ fn review_l8_a_hung_quote_shows_in_readiness_while_signing_goes_on() {
     next.await_reason("AwaitingKey");
     cluster.await_controller();
     next.deliver_until_ready(&Ca::p256(&cluster));
+}
+
+#[test]
+fn an_enclave_that_answers_nothing_is_not_ready_until_it_answers() {
+    let cluster = TestCluster::new();
+    cluster.await_controller();
+    let is_up = |up: u8| {
+        let line = format!("tcs_enclave_up {up}\n");
+        cluster.metrics().is_some_and(|metrics| metrics.contains(&line))
+    };
+    assert!(is_up(1));
+    cluster.signal(ENCLAVE, Signal::STOP);
+    cluster.wait_until("the readiness probe to fail", || {
+        let answer = http::get(&cluster.node.address(":8081").unwrap(), "/readyz").unwrap_or_default();
+        answer.starts_with("HTTP/1.1 503") && answer.contains("the enclave does not answer")
+    });
+    assert!(is_up(0));
+    cluster.signal(ENCLAVE, Signal::CONT);
+    cluster.await_controller();
+    assert!(is_up(1));
 }

@@ -9,7 +9,6 @@ pub mod ca;
 pub mod csr;
 pub mod delivery;
 pub mod encoding;
-pub mod http;
 pub mod issuer;
 pub mod objects;
 pub mod openssl;

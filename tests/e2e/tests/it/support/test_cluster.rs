@@ -1,6 +1,5 @@
 //! A whole cluster for tests: control plane, manifests, controller, enclave and a key owner's tools.
 
-use crate::support::http;
 use crate::support::wait::{DEADLINE, unique};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::serde::Serialize;
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tcs_api::SERVICE_NAMESPACE;
+use tcs_testkit::http;
 use tcs_testkit::node::NodeStandIn;
 use tcs_testkit::process::{Identity, Lifetime, Signal, run, wait_for};
 use tcs_testkit::{Stack, repository};
@@ -98,9 +98,15 @@ impl TestCluster {
 
     /// Kills the program of a container as a crash would, and waits for its successor.
     pub fn crash(&self, container: &str) {
-        let pid = self.node.pid(container).expect("the program runs");
-        Identity::of(pid).unwrap().signal(Signal::KILL).unwrap();
+        let pid = self.signal(container, Signal::KILL);
         self.wait_for("a successor", || self.node.pid(container).filter(|now| *now != pid));
+    }
+
+    /// Sends a signal to the program of a container, and returns its process id.
+    pub fn signal(&self, container: &str, signal: Signal) -> u32 {
+        let pid = self.node.pid(container).expect("the program runs");
+        Identity::of(pid).unwrap().signal(signal).unwrap();
+        pid
     }
 
     /// Crashes the controller and waits until its successor is ready.

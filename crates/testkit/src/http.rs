@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// Sends a GET and returns the whole response with its status line and headers.
+#[must_use]
 pub fn get(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -15,6 +16,7 @@ pub fn get(address: &str, path: &str) -> Option<String> {
 }
 
 /// The status code of the response to a GET.
+#[must_use]
 pub fn status(address: &str, path: &str) -> Option<u16> {
     get(address, path)?.split(' ').nth(1)?.parse().ok()
 }
