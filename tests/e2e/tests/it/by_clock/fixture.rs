@@ -247,10 +247,10 @@ impl Fixture {
 
     /// The key owner answers an open offer.
     pub fn deliver(&mut self) {
+        let signer = self.as_issuer().signer_name();
         let Some(attestation) = &mut self.attestation else { return };
         self.deliveries += 1;
         let mistaken = self.first_delivery_is_mistaken && self.deliveries % 2 == 1 && self.secret.is_none();
-        let signer = self.as_issuer().signer_name();
         if let Some(secret) = self.owner.deliver(attestation, signer, self.deliveries, mistaken, self.now) {
             self.secret = Some(secret);
         }

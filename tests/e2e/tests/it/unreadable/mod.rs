@@ -3,5 +3,6 @@
 
 mod objects;
 mod one_bad_object;
+mod policy;
 mod stored;
 mod times;
