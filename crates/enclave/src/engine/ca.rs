@@ -4,7 +4,6 @@ use super::Engine;
 use super::checks::{check_clock, check_uid, parse_policy, serial};
 use super::issuing_ca::{GENERATED, IssuingCa};
 use super::refusals::{self, refuse};
-use super::state::InstallError;
 use crate::RELEASE_DATE;
 use crate::keys::{CaSigner, KeyError};
 use std::sync::Arc;
@@ -19,10 +18,6 @@ impl Engine {
     pub(super) fn generate_ca(&self, request: &GenerateCa) -> Result<CaInfo, Refusal> {
         check_uid(&request.issuer_uid)?;
         let now = check_clock(request.now)?;
-        // Checked before the expensive work. Whether the CA is accepted is decided when it is installed.
-        if self.state.ca(&request.issuer_uid).is_some() {
-            return Err(refusals::not_installed(InstallError::Provisioned));
-        }
         let policy = request.policy.as_ref().map(parse_policy).transpose()?;
         let depth = policy.as_ref().and_then(tcs_x509::Policy::ca_depth);
         if request.path_length.zip(depth).is_some_and(|(path_length, depth)| depth > path_length) {
@@ -40,6 +35,9 @@ impl Engine {
             provinces: &request.subject.provinces,
         };
         let subject = subject.to_der().map_err(refusals::x509)?;
+        // Taken before the expensive work, and given back if it fails. Whether the CA is accepted is decided
+        // when it is installed.
+        let _place = self.state.take_place(&request.issuer_uid).map_err(refusals::not_installed)?;
         let key = self.generate_key(&request.key_algorithm)?;
         let chain = self_sign(&*key, &subject, request.path_length, request.lifetime, request.now)?;
         let ca = Arc::new(IssuingCa::new(key, chain, GENERATED, request.policy.clone())?);
@@ -80,7 +78,7 @@ impl Engine {
                 let keys = Arc::clone(&self.keys);
                 let called = self.ca_keys.run(move || keys.generate_ca_key(algorithm));
                 called.map_err(|error| {
-                    refusals::slow_call(error, "the CA key", "if this lasts, check what holds the keys")
+                    refusals::slow_call(error, "the CA key", "if this lasts, check the key provider")
                 })?
             }
             None => Err(KeyError::Unsupported),

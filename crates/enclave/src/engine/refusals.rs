@@ -20,16 +20,12 @@ pub(super) fn internal(error: impl Display) -> Refusal {
 /// There is no result of a call that makes `what`. `advice` says what to do if that does not pass.
 pub(super) fn slow_call(error: SlowCallError, what: &str, advice: &str) -> Refusal {
     match error {
-        SlowCallError::TimedOut => refuse(
-            RefusalCode::TimedOut,
-            &format!("{what} could not be made in time; send the request again later, and {advice}"),
-        ),
+        SlowCallError::TimedOut => {
+            refuse(RefusalCode::TimedOut, &format!("{what} could not be made in time; {advice}"))
+        }
         SlowCallError::Busy => refuse(
             RefusalCode::Busy,
-            &format!(
-                "{what} cannot be made while {MAX_RUNNING} earlier requests are unfinished; send the request again \
-                 later, and {advice}"
-            ),
+            &format!("{what} cannot be made while {MAX_RUNNING} earlier calls are unfinished; {advice}"),
         ),
         SlowCallError::Panicked => internal(format_args!("a panic while making {what}")),
     }
@@ -137,6 +133,19 @@ pub(super) fn not_opened(error: SealError) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_made_in_time_says_what_to_check() {
+        let said = |error| slow_call(error, "the CA key", "if this lasts, check the key provider").message;
+        assert_eq!(
+            said(SlowCallError::TimedOut),
+            "the CA key could not be made in time; if this lasts, check the key provider"
+        );
+        assert_eq!(
+            said(SlowCallError::Busy),
+            "the CA key cannot be made while 4 earlier calls are unfinished; if this lasts, check the key provider"
+        );
+    }
 
     /// The names of the codes are the same on both sides, so that the documentation needs one table.
     #[test]

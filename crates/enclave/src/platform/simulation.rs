@@ -120,10 +120,6 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         thread::scope(|scope| {
             let hanging = scope.spawn(|| platform.evidence(&[7; 64]).map(|_| file.exists()));
-            for _ in 0..10_000 {
-                assert!(!hanging.is_finished(), "it does not hang");
-                thread::yield_now();
-            }
             std::fs::remove_file(&file).unwrap();
             assert!(!hanging.join().unwrap().unwrap(), "made before the file was removed");
         });

@@ -17,7 +17,36 @@ pub(in crate::engine) enum InstallError {
     Changed,
 }
 
+/// The place of an issuer whose first CA is being made. Dropping it gives the place back, unless the CA was
+/// installed.
+pub(in crate::engine) struct CaPlace<'s, C> {
+    state: &'s State<C>,
+    issuer: String,
+}
+
+impl<C> Drop for CaPlace<'_, C> {
+    fn drop(&mut self) {
+        let making = &mut self.state.lock().making_cas;
+        if let Some(count) = making.get_mut(&self.issuer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                making.remove(&self.issuer);
+            }
+        }
+    }
+}
+
 impl<C> State<C> {
+    /// Takes the place of an issuer whose first CA is to be made. Fails if the issuer has a CA, or if there
+    /// is no room for another issuer.
+    pub(in crate::engine) fn take_place(&self, issuer: &str) -> Result<CaPlace<'_, C>, InstallError> {
+        let mut tables = self.lock();
+        tables.check_place(issuer)?;
+        let count = tables.making_cas.entry(issuer.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        Ok(CaPlace { state: self, issuer: issuer.to_owned() })
+    }
+
     /// The issuer's CA.
     pub(in crate::engine) fn ca(&self, issuer: &str) -> Option<Arc<C>> {
         self.lock().issuers.get(issuer)?.ca.clone()
@@ -105,12 +134,7 @@ impl<C> State<C> {
         ca: Arc<C>,
         generation: u64,
     ) -> Result<u64, InstallError> {
-        if tables.issuers.get(issuer).is_some_and(|held| held.ca.is_some()) {
-            return Err(InstallError::Provisioned);
-        }
-        if tables.is_full_for(issuer) {
-            return Err(InstallError::Full);
-        }
+        tables.check_place(issuer)?;
         tables.reservations.remove(issuer);
         tables.set_ca(issuer, ca, generation);
         drop(tables);
@@ -120,6 +144,14 @@ impl<C> State<C> {
 }
 
 impl<C> Tables<C> {
+    /// Fails if the issuer has a CA, or if there is no room for it.
+    fn check_place(&self, issuer: &str) -> Result<(), InstallError> {
+        if self.issuers.get(issuer).is_some_and(|held| held.ca.is_some()) {
+            return Err(InstallError::Provisioned);
+        }
+        if self.is_full_for(issuer) { Err(InstallError::Full) } else { Ok(()) }
+    }
+
     /// Greater than every generation of the issuer that is remembered. Of the others, the time orders the
     /// keys.
     fn next_generation(&self, issuer: &str, now: u64) -> u64 {

@@ -31,6 +31,8 @@ struct Tables<C> {
     /// The issuers for which an offer is being made.
     reservations: HashMap<String, Reservation>,
     last_reservation: u64,
+    /// The issuers whose first CA is being made, and by how many callers.
+    making_cas: HashMap<String, usize>,
     /// [`State::destroy`] does not remove what they say about an issuer.
     generations: Generations,
 }
@@ -75,6 +77,7 @@ impl<C> State<C> {
             issuers: BTreeMap::new(),
             reservations: HashMap::new(),
             last_reservation: 0,
+            making_cas: HashMap::new(),
             generations: Generations::default(),
         };
         Arc::new(Self { tables: Mutex::new(tables), reservation_ended: Condvar::new() })
@@ -92,9 +95,9 @@ impl<C> State<C> {
         drop(forgotten);
     }
 
-    /// Calls `show` for every issuer that takes a place, or only for the named one: also without an entry
-    /// while its first offer is being made, and with an empty entry after its offer was closed. Whoever
-    /// destroys what belongs to deleted issuers must see them all.
+    /// Calls `show` for every issuer that takes a place for longer than a call, or only for the named one:
+    /// also without an entry while its first offer is being made, and with an empty entry after its offer was
+    /// closed. Whoever destroys what belongs to deleted issuers must see them all.
     pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, Option<&Held<C>>)) {
         let tables = self.lock();
         let is_shown = |issuer: &str| only.is_none_or(|only| only == issuer);
@@ -112,9 +115,11 @@ impl<C> State<C> {
 
 impl<C> Tables<C> {
     fn is_full_for(&self, issuer: &str) -> bool {
-        let held = self.issuers.len().saturating_add(self.reservations.len());
-        let is_new = !self.issuers.contains_key(issuer) && !self.reservations.contains_key(issuer);
-        held >= MAX_ISSUERS && is_new
+        let making = self.reservations.len().saturating_add(self.making_cas.len());
+        let is_new = !self.issuers.contains_key(issuer)
+            && !self.reservations.contains_key(issuer)
+            && !self.making_cas.contains_key(issuer);
+        self.issuers.len().saturating_add(making) >= MAX_ISSUERS && is_new
     }
 }
 

@@ -45,20 +45,14 @@ impl<C> State<C> {
         patience: Duration,
     ) -> BeginOffer<C> {
         let is_waiting = |tables: &mut Tables<C>| {
-            let held = tables.issuers.get(issuer);
-            let is_answered = held.is_some_and(|held| held.offer.is_some() || held.ca.is_some() && !renewal);
             let making = tables.reservations.get(issuer);
-            !is_answered && making.is_some_and(|making| !making.is_overdue)
+            making.is_some_and(|making| !making.is_overdue)
+                && tables.without_new_offer(issuer, renewal).is_none()
         };
         let waited = self.reservation_ended.wait_timeout_while(self.lock(), patience, is_waiting);
         let (mut tables, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = tables.issuers.get(issuer) {
-            if held.ca.is_some() && !renewal {
-                return BeginOffer::Provisioned;
-            }
-            if let Some(open) = &held.offer {
-                return BeginOffer::Open(open.clone());
-            }
+        if let Some(answer) = tables.without_new_offer(issuer, renewal) {
+            return answer;
         }
         if tables.reservations.contains_key(issuer) {
             return BeginOffer::Overdue;
@@ -109,6 +103,17 @@ impl<C> State<C> {
             held.offer = None;
             held.exhausted = Some(offer.id);
         }
+    }
+}
+
+impl<C> Tables<C> {
+    /// The answer to a caller that needs the offer of an issuer, if it takes no new offer.
+    fn without_new_offer(&self, issuer: &str, renewal: bool) -> Option<BeginOffer<C>> {
+        let held = self.issuers.get(issuer)?;
+        if held.ca.is_some() && !renewal {
+            return Some(BeginOffer::Provisioned);
+        }
+        held.offer.clone().map(BeginOffer::Open)
     }
 }
 

@@ -146,6 +146,26 @@ fn there_is_room_for_so_many_issuers() {
     assert_eq!(state.install_generated("a", Arc::new(()), 1), Ok(1));
 }
 
+#[test]
+fn a_place_is_taken_while_a_ca_is_made_and_given_back() {
+    let state = State::new();
+    for number in 1..MAX_ISSUERS {
+        assert_eq!(state.install_generated(&number.to_string(), Arc::new(()), 1), Ok(1));
+    }
+    let (one, other) = (state.take_place("a").unwrap(), state.take_place("a").unwrap());
+    assert_eq!(state.take_place("b").err(), Some(InstallError::Full));
+    assert_eq!(state.install_restored("b", Arc::new(()), 1), Err(InstallError::Full));
+    assert!(matches!(begin(&state, "b", false), BeginOffer::Full));
+    drop(one);
+    assert_eq!(state.take_place("b").err(), Some(InstallError::Full), "the other caller has it");
+    assert_eq!(state.install_generated("a", Arc::new(()), 1), Ok(1), "it has a place");
+    assert_eq!(state.take_place("a").err(), Some(InstallError::Provisioned));
+    drop(other);
+    state.destroy("a");
+    drop(state.take_place("b").unwrap());
+    assert_eq!(state.install_generated("c", Arc::new(()), 1), Ok(1));
+}
+
 /// Every other issuer is created and deleted while some are held, with a CA or with an offer.
 #[test]
 fn review_m3_the_issuers_destroyed_longest_ago_are_forgotten_and_held_ones_never() {

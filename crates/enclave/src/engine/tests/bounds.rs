@@ -5,6 +5,7 @@ use crate::Engine;
 use crate::Error;
 use crate::keys::{CaSigner, KeyError, KeyProvider, QuoteKey, SoftwareKeys};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tcs_enclave_rpc::{GenerateCa, RefusalCode, RenewCa};
 use tcs_x509::KeyAlgorithm;
 
@@ -83,6 +84,45 @@ fn review_l2_an_issuer_with_an_exhausted_offer_is_shown_and_can_be_destroyed() {
     engine.destroy("uid");
     assert!(engine.health(None).issuers.is_empty());
     assert_ne!(engine.begin("uid").unwrap().offer_id, offer.offer_id);
+}
+
+/// Counts the CA keys that it generates.
+struct CountingKeys(Arc<AtomicUsize>);
+
+impl KeyProvider for CountingKeys {
+    fn generate_quote_key(&self) -> Result<Box<dyn QuoteKey>, Error> {
+        SoftwareKeys.generate_quote_key()
+    }
+    fn generate_ca_key(&self, algorithm: KeyAlgorithm) -> Result<Arc<dyn CaSigner>, KeyError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        SoftwareKeys.generate_ca_key(algorithm)
+    }
+    fn restore_ca_key(&self, record: &[u8]) -> Result<Arc<dyn CaSigner>, KeyError> {
+        SoftwareKeys.restore_ca_key(record)
+    }
+}
+
+/// Otherwise whoever creates issuers makes a full enclave generate keys without end.
+#[test]
+fn review_l2_where_no_place_is_left_no_key_is_generated() {
+    let generated = Arc::new(AtomicUsize::new(0));
+    let keys = Box::new(CountingKeys(Arc::clone(&generated)));
+    let engine = Engine::new(Box::new(FixturePlatform::default()), keys).unwrap();
+    engine.generate(self_signed("first")).unwrap();
+    let some_ca = engine.state.ca("first").unwrap();
+    let mut held = 1;
+    while engine.state.install_generated(&held.to_string(), Arc::clone(&some_ca), 1).is_ok() {
+        held += 1;
+    }
+    assert_eq!(held, 1024);
+    for _ in 0..3 {
+        assert_eq!(engine.generate(self_signed("one-more")), Err(RefusalCode::TooManyIssuers));
+    }
+    assert_eq!(engine.generate(self_signed("first")), Err(RefusalCode::AlreadyProvisioned));
+    assert_eq!(generated.load(Ordering::Relaxed), 1, "only that of the first");
+    engine.destroy("1");
+    engine.generate(self_signed("one-more")).unwrap();
+    assert_eq!(generated.load(Ordering::Relaxed), 2);
 }
 
 #[test]
