@@ -6,6 +6,10 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use spki::AlgorithmIdentifierRef;
 use std::fmt;
 
+/// All algorithms of RSA keys and signatures begin like this.
+const PKCS1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1");
+/// All algorithms of ECDSA signatures begin like this.
+const ECDSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4");
 pub const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 pub const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 pub const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
@@ -55,7 +59,34 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
+/// Kinds of keys that openssl tells apart by the algorithm of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFamily {
+    Rsa,
+    Ec,
+    Ed25519,
+}
+
+impl KeyFamily {
+    /// Whether a signature with this algorithm can be one of such a key.
+    pub fn makes(self, signature: ObjectIdentifier) -> bool {
+        match self {
+            Self::Rsa => signature.starts_with(PKCS1),
+            Self::Ec => signature.starts_with(ECDSA),
+            Self::Ed25519 => signature == ED25519,
+        }
+    }
+}
+
 impl KeyAlgorithm {
+    pub(crate) fn family(self) -> KeyFamily {
+        match self {
+            Self::Rsa { .. } => KeyFamily::Rsa,
+            Self::P256 | Self::P384 | Self::P521 => KeyFamily::Ec,
+            Self::Ed25519 => KeyFamily::Ed25519,
+        }
+    }
+
     /// How signatures of such a CA key are verified.
     pub(crate) fn verification(self) -> &'static dyn VerificationAlgorithm {
         match self {

@@ -83,6 +83,21 @@ impl From<der::Error> for TbsError {
     }
 }
 
+/// The subject of what may be no certificate that this crate reads, DER `Name`.
+pub fn find_subject(bytes: &[u8]) -> der::Result<&[u8]> {
+    let whole = AnyRef::decode(&mut SliceReader::new(bytes)?)?;
+    let tbs = AnyRef::decode(&mut SliceReader::new(whole.value())?)?;
+    let mut fields = SliceReader::new(tbs.value())?;
+    if matches!(Tag::peek(&fields)?, Tag::ContextSpecific { .. }) {
+        fields.tlv_bytes()?;
+    }
+    // Serial number, algorithm, issuer, validity: the order of `read_tbs`.
+    for _ in 0..4 {
+        fields.tlv_bytes()?;
+    }
+    fields.tlv_bytes()
+}
+
 /// The fields, and the raw sequence of extensions.
 fn read_tbs<'a>(inner: &mut SliceReader<'a>) -> Result<(TbsCertificate<'a>, &'a [u8]), TbsError> {
     read_version(inner)?;

@@ -14,8 +14,6 @@ pub const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5
 pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
 pub const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");
-/// Stands for every extended key usage (RFC 5280, section 4.2.1.12).
-pub const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// Bit numbers of keyUsage (RFC 5280, section 4.2.1.3).
 pub const KEY_CERT_SIGN: u8 = 5;
@@ -132,7 +130,8 @@ impl BasicConstraints {
     }
 }
 
-/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`.
+/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`. A path length of
+/// more than 255 is read as 255, which no chain reaches; one of more than 63 bits cannot be read, as by Go.
 pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
     let mut reader = SliceReader::new(value)?;
     let constraints = reader.sequence(|inner| {
@@ -141,7 +140,8 @@ pub fn basic_constraints(value: &[u8]) -> der::Result<BasicConstraints> {
             constraints.ca = bool::decode(inner)?;
         }
         if !inner.is_finished() {
-            constraints.path_length = Some(u8::decode(inner)?);
+            let length = u64::try_from(i64::decode(inner)?).map_err(|_| Tag::Integer.value_error())?;
+            constraints.path_length = Some(u8::try_from(length).unwrap_or(u8::MAX));
         }
         Ok::<_, der::Error>(constraints)
     })?;
@@ -179,6 +179,22 @@ pub fn extended_key_usage(value: &[u8]) -> der::Result<Vec<ObjectIdentifier>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_length_of_more_than_255_is_255() {
+        let length = |number: &[u8]| {
+            let number = [&[0x02, u8::try_from(number.len()).unwrap()], number].concat();
+            let contents = [b"\x01\x01\xff", number.as_slice()].concat();
+            let value = [&[0x30, u8::try_from(contents.len()).unwrap()], contents.as_slice()].concat();
+            basic_constraints(&value).ok().map(|constraints| constraints.path_length.unwrap())
+        };
+        assert_eq!(length(&[5]), Some(5));
+        assert_eq!(length(&[0, 0xff]), Some(255));
+        assert_eq!(length(&[1, 0]), Some(255));
+        assert_eq!(length(&[0x7f, 1, 2, 3, 4, 5, 6, 7]), Some(255));
+        assert_eq!(length(&[0xff]), None, "negative");
+        assert_eq!(length(&[1, 0, 0, 0, 0, 0, 0, 0, 0]), None, "more than Go reads");
+    }
 
     #[test]
     fn a_key_usage_of_any_length_is_read_without_overflow() {

@@ -1,6 +1,6 @@
 //! DNS names and hosts.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 /// Maximum length of a DNS name, in bytes (RFC 1035, section 2.3.4, without the root label).
 const MAX_DNS_NAME: usize = 253;
@@ -76,11 +76,6 @@ fn is_of_host_characters(label: &str) -> bool {
 /// reads in URIs and mailboxes.
 pub fn is_host(host: &str) -> bool {
     host.split('.').all(|label| !label.is_empty() && is_of_host_characters(label))
-}
-
-/// Whether a host is an IPv4 address in its usual form.
-pub fn is_ipv4(host: &str) -> bool {
-    host.parse::<Ipv4Addr>().is_ok()
 }
 
 /// The host that a program could see in a common name, without dots at its end. `None` if no program takes

@@ -18,6 +18,7 @@ mod error;
 mod extension;
 mod host;
 mod issuance;
+mod mailbox;
 mod name;
 mod policy;
 mod profile;

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::extension::object_id;
+use crate::quote::quoted;
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag};
 
@@ -56,6 +57,11 @@ pub fn shown(raw: &[u8]) -> Option<String> {
     Some(attribute_values(raw).ok()?.into_iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
+/// A raw name for messages, in quotation marks.
+pub fn quoted_name(raw: &[u8]) -> String {
+    quoted(&shown(raw).unwrap_or_default())
+}
+
 /// Whether a value claims an identity to which Kubernetes gives a meaning.
 pub fn is_reserved(text: &str) -> bool {
     let text = text.trim_start().to_ascii_lowercase();
@@ -84,10 +90,11 @@ pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a subject contains an e-mail address (1.2.840.113549.1.9.1), or cannot be read.
-pub fn has_email_address(raw: &[u8]) -> bool {
-    attribute_values(raw).is_ok_and(|all| all.iter().any(|(id, _)| *id == EMAIL_ADDRESS))
-        || attribute_values(raw).is_err()
+/// The e-mail addresses in a subject (1.2.840.113549.1.9.1), and whether each is an `IA5String`, as RFC 5280,
+/// appendix A.1, requires.
+pub fn email_addresses(raw: &[u8]) -> Result<Vec<(String, bool)>, Error> {
+    let all = sets(raw)?.into_iter().flatten().filter(|attribute| attribute.id == EMAIL_ADDRESS);
+    Ok(all.map(|attribute| (attribute.text, attribute.tag == Tag::Ia5String)).collect())
 }
 
 /// A name prepared for comparison (RFC 5280, section 7.1, in its simplest form): each set sorted, texts in
@@ -102,23 +109,35 @@ pub fn narrow_rdns(raw: &[u8]) -> Result<Rdns, Error> {
     prepared(raw, |text| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase())
 }
 
+/// Whether two raw names are equal for common verifiers.
+pub fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    one == other || narrow_rdns(one).is_ok_and(|one| narrow_rdns(other).is_ok_and(|other| one == other))
+}
+
 fn prepared(raw: &[u8], prepare: fn(&str) -> String) -> Result<Rdns, Error> {
-    let mut all = sets(raw)?;
-    for set in &mut all {
-        for (_, text) in &mut *set {
-            *text = prepare(text);
-        }
+    let prepared = |set: Vec<Attribute>| {
+        let mut set: Vec<_> =
+            set.into_iter().map(|attribute| (attribute.id, prepare(&attribute.text))).collect();
         set.sort();
-    }
-    Ok(all)
+        set
+    };
+    Ok(sets(raw)?.into_iter().map(prepared).collect())
+}
+
+/// An attribute of a name.
+struct Attribute {
+    id: ObjectIdentifier,
+    /// The string type of its value.
+    tag: Tag,
+    text: String,
 }
 
 /// Types and values.
 fn attribute_values(raw: &[u8]) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
-    Ok(sets(raw)?.into_iter().flatten().collect())
+    Ok(sets(raw)?.into_iter().flatten().map(|attribute| (attribute.id, attribute.text)).collect())
 }
 
-fn sets(raw: &[u8]) -> Result<Rdns, Error> {
+fn sets(raw: &[u8]) -> Result<Vec<Vec<Attribute>>, Error> {
     let malformed = |_: der::Error| Error::RequestMalformed("the subject cannot be read");
     let (mut all, mut count) = (Vec::new(), 0usize);
     let mut reader = SliceReader::new(raw).map_err(malformed)?;
@@ -138,7 +157,7 @@ fn sets(raw: &[u8]) -> Result<Rdns, Error> {
                 let (id, value) = attributes
                     .sequence(|pair| Ok::<_, der::Error>((object_id(pair)?, AnyRef::decode(pair)?)))?;
                 match text_of(value) {
-                    Some(text) => values.push((id, text)),
+                    Some(text) => values.push(Attribute { id, tag: value.header().tag(), text }),
                     None => fault = Some("the subject contains a value that is not a valid string"),
                 }
                 count = count.saturating_add(1);

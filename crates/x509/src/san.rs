@@ -1,7 +1,8 @@
 //! Subject alternative names (RFC 5280, section 4.2.1.6). They are copied byte for byte, and checked here.
 
 use crate::extension::object_id;
-use crate::host::{check_dns_name, is_host};
+use crate::host::check_dns_name;
+use crate::mailbox::is_mailbox;
 use crate::quote::quoted;
 use crate::uri::UriName;
 use crate::{Error, name};
@@ -36,6 +37,19 @@ impl Name<'_> {
             Self::Dns(name) => name.eq_ignore_ascii_case(text),
             Self::Ip(address) => text.parse() == Ok(*address),
             Self::Directory(_) | Self::Other(_) => false,
+        }
+    }
+
+    /// The name for messages.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Email(text) => format!("the e-mail address {}", quoted(text)),
+            Self::Dns(text) => format!("the DNS name {}", quoted(text)),
+            Self::Uri(uri) => format!("the URI {}", quoted(uri.text())),
+            Self::Ip(address) => format!("the IP address {address}"),
+            Self::Directory(raw) => format!("the directory name {}", name::quoted_name(raw)),
+            Self::Other(8) => "the registered id".to_owned(),
+            Self::Other(_) => "the name of another kind (otherName)".to_owned(),
         }
     }
 }
@@ -126,15 +140,8 @@ fn uri(text: &str) -> Result<Name<'_>, Error> {
     UriName::parse(text).map(Name::Uri).map_err(|why| not_valid("URI", text, why))
 }
 
-/// A dot-atom at a host (RFC 5321, section 4.1.2). Quoted local parts are refused, because programs disagree
-/// about them.
 fn email(text: &str) -> Result<Name<'_>, Error> {
-    let atom = |atom: &str| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
-        !atom.is_empty() && atom.bytes().all(fits)
-    };
-    let mailbox = text.split_once('@').filter(|(user, host)| user.split('.').all(atom) && is_host(host));
-    mailbox.map(|_| Name::Email(text)).ok_or_else(|| {
+    is_mailbox(text).then_some(Name::Email(text)).ok_or_else(|| {
         not_valid(
             "e-mail address",
             text,

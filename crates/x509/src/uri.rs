@@ -1,6 +1,6 @@
 //! URIs (RFC 3986).
 
-use crate::host::{is_host, is_ipv4};
+use crate::host::is_host;
 use fluent_uri::Uri;
 use fluent_uri::component::{Authority, Host};
 
@@ -11,6 +11,7 @@ const WITH_HOST: [&str; 4] = ["http", "https", "ws", "wss"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UriName<'a> {
     text: &'a str,
+    /// The host, if it is a name.
     host: Option<&'a str>,
 }
 
@@ -29,22 +30,27 @@ impl<'a> UriName<'a> {
             check_spiffe(authority)?;
         }
         let host = authority.map(check_host).transpose()?.flatten();
-        if authority.is_some_and(|authority| authority.host().is_empty())
+        if authority.is_none_or(|authority| authority.host().is_empty())
             && WITH_HOST.iter().any(|known| is(known))
         {
             return Err("it has no host");
         }
-        Ok(Self { text, host: host.filter(|host| common_reading(text) == Some(host)) })
+        Ok(Self { text, host })
     }
 
     pub fn text(&self) -> &'a str {
         self.text
     }
 
+    /// Whether it has a host that is a name.
+    pub fn has_host_name(&self) -> bool {
+        self.host.is_some()
+    }
+
     /// The host to which name constraints apply (RFC 5280, section 4.2.1.10). `None` if the URI has no host,
     /// if the host is an address, or if common programs read another host.
     pub fn constrained_host(&self) -> Option<&'a str> {
-        self.host
+        self.host.filter(|host| common_reading(self.text) == Some(host))
     }
 }
 
@@ -54,7 +60,7 @@ fn check_host(authority: Authority<'_>) -> Result<Option<&str>, &'static str> {
     match authority.host_parsed() {
         Host::Ipv4(_) | Host::Ipv6(_) => Ok(None),
         Host::RegName(_) if host.is_empty() => Ok(None),
-        Host::RegName(_) if is_host(host) => Ok(Some(host).filter(|host| !is_ipv4(host))),
+        Host::RegName(_) if is_host(host) => Ok(Some(host)),
         _ => Err("its host is neither a DNS name nor an IP address"),
     }
 }
@@ -78,4 +84,28 @@ fn common_reading(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("://")?;
     let end = rest.find(':').or_else(|| rest.find('/'));
     rest.get(..end.unwrap_or(rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    #[test]
+    fn an_address_in_place_of_the_host_is_no_name() {
+        for host in [
+            "10.0.0.1",
+            "255.255.255.255",
+            "256.0.0.1",
+            "01.2.3.4",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.x",
+            "0.0.0.0",
+        ] {
+            let uri = format!("https://{host}:8/x");
+            let has_name = UriName::parse(&uri).unwrap().has_host_name();
+            assert_eq!(has_name, host.parse::<Ipv4Addr>().is_err(), "{host}");
+        }
+    }
 }

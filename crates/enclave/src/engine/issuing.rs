@@ -2,7 +2,6 @@
 
 use super::Engine;
 use super::checks::{check_uid, parse_policy, serial};
-use super::issuing_ca::IssuingCa;
 use super::refusals::{self, refuse};
 use crate::RELEASE_DATE;
 use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode, RequestApi};
@@ -30,8 +29,9 @@ impl Engine {
             is_ca: request.is_ca,
         };
         let issued = issue(&params, &ca.chain, &*ca.key).map_err(refusals::x509)?;
+        let intermediates = ca.chain.intermediates().map(|above| above.der().to_vec().into());
         Ok(Issued {
-            chain: std::iter::once(ByteVec::from(issued.der)).chain(intermediates(&ca)).collect(),
+            chain: std::iter::once(ByteVec::from(issued.der)).chain(intermediates).collect(),
             not_before: issued.not_before,
             not_after: issued.not_after,
             ca_fingerprint: ca.fingerprint().clone(),
@@ -47,9 +47,4 @@ fn profile(request_api: RequestApi) -> Result<CertificateProfile, Refusal> {
         RequestApi::PodCertificate => Ok(CertificateProfile::PodCertificate),
         _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request API")),
     }
-}
-
-/// The issuing CA and those above it, never a self-signed root (docs/conformance.md, A18).
-fn intermediates(ca: &IssuingCa) -> impl Iterator<Item = ByteVec> {
-    ca.chain.chain().filter(|above| !above.is_self_issued()).map(|above| above.der().to_vec().into())
 }

@@ -48,6 +48,7 @@ impl CaChain {
                 parsed.push(Labelled::parse(bytes.as_ref(), position)?);
             }
         }
+        // Without certificates there is no path.
         let mut path = path::choose(&parsed, now)?.into_iter();
         let Some(issuing) = path.next() else {
             return Err(Error::CertificateMalformed("no certificate was given".into()));
@@ -57,7 +58,7 @@ impl CaChain {
             not_before: validity.not_before.max(certificate.validity.not_before),
             not_after: validity.not_after.min(certificate.validity.not_after),
         });
-        let root = above.pop_if(|top| top.is_self_issued());
+        let root = above.pop_if(|top| top.is_self_signed());
         Ok(Self { issuing, above, root, validity })
     }
 
@@ -73,26 +74,41 @@ impl CaChain {
         std::iter::once(&self.issuing).chain(&self.above)
     }
 
+    /// The certificates that are published after a leaf: the issuing CA and those above it, without a
+    /// self-signed one, which is the trust anchor (docs/conformance.md, A18). A self-issued certificate of a
+    /// new key that an older key of the CA signed is an intermediate.
+    pub fn intermediates(&self) -> impl Iterator<Item = &CaCertificate> {
+        self.chain().filter(|ca| !ca.is_self_signed())
+    }
+
     /// Every certificate, including the self-signed root, as [`Self::from_delivered`] reads them.
     pub fn delivered(&self) -> impl Iterator<Item = &CaCertificate> {
         self.chain().chain(&self.root)
     }
 
-    /// Whether the name constraints of every CA allow a certificate with this subject (DER `Name`) and these
-    /// alternative names.
-    pub(crate) fn allows_names(&self, subject: &[u8], names: &[san::Name<'_>]) -> bool {
-        let mut constraints = self.delivered().filter_map(|ca| ca.constraints.as_ref());
-        constraints.all(|constraints| constraints.allow(subject, names))
+    /// Fails with `IdentityForbidden` if the name constraints of one of the CAs do not allow a certificate
+    /// with this subject (DER `Name`) and these alternative names.
+    pub(crate) fn check_names(&self, subject: &[u8], names: &[san::Name<'_>]) -> Result<(), Error> {
+        for ca in self.delivered() {
+            let checked = ca.constraints.as_ref().map_or(Ok(()), |all| all.check(subject, names));
+            checked.map_err(|name| {
+                let ca = ca.subject_shown();
+                let why = format!("{name} is outside the name constraints of the CA certificate {ca}");
+                Error::IdentityForbidden(why.into())
+            })?;
+        }
+        Ok(())
     }
 
     /// Fails with `UsageOutsideCa` if a certificate with these usages lies outside the extended key usages of
-    /// the issuing CA or of one above it, except for the self-signed root. Certificates without extended key
-    /// usages are allowed: openssl and Go accept them for the usages of the CA.
+    /// one of the CAs. Those of a root bind, too: openssl and Go apply them. Certificates without extended
+    /// key usages are allowed: openssl and Go accept them for the usages of the CA.
     pub(crate) fn check_usages(&self, usages: &[Usage]) -> Result<(), Error> {
-        for ca in self.chain() {
+        for ca in self.delivered() {
             if let Some(usage) = ca.forbidden_usage(usages) {
                 let why = format!(
-                    "'{}' is not among the extended key usages of the CA certificate {}, so that verifiers refuse it",
+                    "'{}' is not among the extended key usages of the CA certificate {}, and verifiers would refuse \
+                     the certificate; request it without this usage",
                     usage.name(),
                     ca.subject_shown()
                 );

@@ -1,10 +1,9 @@
 //! Names certificates of a delivery in messages.
 
 use super::certificate::CaCertificate;
+use crate::certificate::find_subject;
 use crate::quote::quoted;
 use crate::{Error, name};
-use der::asn1::AnyRef;
-use der::{Decode, Reader, SliceReader, Tag};
 
 /// A certificate, and how messages name it.
 pub struct Labelled {
@@ -45,24 +44,9 @@ fn named(label: &str, error: Error) -> Error {
 }
 
 fn label(bytes: &[u8], position: usize) -> String {
-    let subject = subject(bytes).ok().and_then(name::shown);
+    let subject = find_subject(bytes).ok().and_then(name::shown);
     subject.map_or_else(
         || format!("certificate {position}"),
         |subject| format!("certificate {position} ({})", quoted(&subject)),
     )
-}
-
-/// The subject of what may be no acceptable certificate, DER `Name`.
-fn subject(bytes: &[u8]) -> der::Result<&[u8]> {
-    let whole = AnyRef::decode(&mut SliceReader::new(bytes)?)?;
-    let tbs = AnyRef::decode(&mut SliceReader::new(whole.value())?)?;
-    let mut fields = SliceReader::new(tbs.value())?;
-    if matches!(Tag::peek(&fields)?, Tag::ContextSpecific { .. }) {
-        fields.tlv_bytes()?;
-    }
-    // Serial number, algorithm, issuer, validity.
-    for _ in 0..4 {
-        fields.tlv_bytes()?;
-    }
-    fields.tlv_bytes()
 }

@@ -1,5 +1,6 @@
 //! CA certificates as delivered, and their chain.
 
+mod authority_key_id;
 mod certificate;
 mod chain;
 mod label;

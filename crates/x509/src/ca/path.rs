@@ -1,10 +1,11 @@
 //! Builds certification paths among delivered certificates (RFC 5280, section 6.1, from the issuing CA
 //! upwards).
 //!
-//! A certificate is above another one if its subject is the issuer there, byte for byte, and its key verifies
-//! the signature. A path contains no CA (subject and key) twice. Every certificate has one issuing CA, so
-//! that paths branch only where several certificates of one CA were delivered: of eight certificates there
-//! are at most a dozen paths.
+//! A certificate is above another one if its subject is the issuer there, byte for byte, its key verifies the
+//! signature, and the authority key identifier there does not contradict that. A self-signed certificate ends
+//! a path. A path contains no CA (subject and key) twice. Every certificate has one issuing CA, so that paths
+//! branch only where several certificates of one CA were delivered: of eight certificates there are at most
+//! 18 paths (two or three certificates of each of three CAs).
 
 use super::certificate::CaCertificate;
 use super::label::Labelled;
@@ -13,22 +14,20 @@ use crate::Error;
 /// Chooses the path that is published: certificates from the issuing CA upwards. Of several paths it is the
 /// first by these rules: without a fault (at `now`, Unix seconds, if given); with the certificate of the
 /// issuing CA that was delivered first; with a self-signed certificate at its end; the shortest; the one
-/// whose certificates were delivered first.
+/// whose certificates were delivered first. Without certificates the path is empty.
 pub fn choose(certificates: &[Labelled], now: Option<i64>) -> Result<Vec<CaCertificate>, Error> {
     let graph = Graph::new(certificates);
     graph.check_all_above()?;
     let ranked = graph.paths().into_iter().map(|path| {
         let fault = graph.check(&path, now).err();
-        let ends_open = path.last().is_none_or(|top| !top.certificate.is_self_issued());
+        let ends_open = path.last().is_none_or(|top| !top.certificate.is_self_signed());
         ((fault.is_some(), path.first().map(|first| first.position), ends_open, path.len()), path, fault)
     });
     // The first of equals, and paths are in the order of delivery.
-    let Some((_, path, fault)) = ranked.min_by_key(|(rank, ..)| *rank) else {
-        return Err(Error::CertificateMalformed("no certificate was given".into()));
-    };
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok(path.into_iter().map(|labelled| labelled.certificate.clone()).collect()),
+    match ranked.min_by_key(|(rank, ..)| *rank) {
+        Some((_, _, Some(fault))) => Err(fault),
+        Some((_, path, None)) => Ok(path.into_iter().map(|labelled| labelled.certificate.clone()).collect()),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -37,6 +36,9 @@ enum Link {
     Signed,
     /// The signature cannot be verified, because its algorithm is not supported.
     Unverified(Error),
+    /// The key made the signature, and the authority key identifier means another certificate. openssl does
+    /// not accept the one for the issuer of the other.
+    OtherId,
     /// The key did not make the signature.
     Foreign,
 }
@@ -85,7 +87,9 @@ impl<'c> Graph<'c> {
         let is_new =
             |above: &Labelled| path.iter().all(|below| !below.certificate.is_of_same_ca(&above.certificate));
         let mut open = true;
-        for (above, link) in self.links(top) {
+        // What is above a self-signed certificate has no use: it is the trust anchor.
+        let links = self.links(top).filter(|_| !top.certificate.is_self_signed());
+        for (above, link) in links {
             if matches!(link, Link::Signed) && is_new(above) {
                 open = false;
                 self.extend(&[path, &[*above]].concat(), found);
@@ -119,21 +123,36 @@ impl<'c> Graph<'c> {
             let checked = now.map_or(Ok(()), |now| labelled.certificate.check_validity(now));
             checked.map_err(|error| labelled.blame(error))?;
         }
-        if let Some(top) = path.last().filter(|top| !top.certificate.is_self_issued()) {
-            // A certificate of its issuer was delivered, and nothing is known of the signature.
-            let unverified = self.links(top).find_map(|(_, link)| match link {
-                Link::Unverified(error) => Some(error.clone()),
-                _ => None,
-            });
-            unverified.map_or(Ok(()), |error| Err(top.blame(error)))?;
+        if let Some(top) = path.last().filter(|top| !top.certificate.is_self_signed()) {
+            // A certificate of its issuer was delivered, and cannot be its issuer for every verifier.
+            let mut faults = self.links(top).filter_map(|(above, link)| fault(top, above, link));
+            faults.next().map_or(Ok(()), Err)?;
         }
+        check_told_apart(path)?;
         check_path_lengths(path)?;
         check_name_constraints(path)
     }
 }
 
+/// Why a path ends below a certificate that was delivered.
+fn fault(below: &Labelled, above: &Labelled, link: &Link) -> Option<Error> {
+    match link {
+        Link::Unverified(error) => Some(below.blame(error.clone())),
+        Link::OtherId => {
+            let why = format!(
+                "the authority key identifier of {} does not mean {}, which has the name and key of its issuer; deliver \
+                 the certificate that it means, which openssl requires",
+                below.label, above.label
+            );
+            Some(Error::ChainBroken(why.into()))
+        }
+        Link::Signed | Link::Foreign => None,
+    }
+}
+
 fn link(below: &Labelled, above: &Labelled) -> Link {
     match below.certificate.check_signed_by(&above.certificate) {
+        Ok(()) if !below.certificate.may_name(&above.certificate) => Link::OtherId,
         Ok(()) => Link::Signed,
         Err(Error::ChainBroken(_)) => Link::Foreign,
         Err(error) => Link::Unverified(error),
@@ -177,15 +196,43 @@ fn check_path_lengths(path: &[&Labelled]) -> Result<(), Error> {
     Ok(())
 }
 
-/// RFC 5280, section 6.1.3 (b): a self-issued certificate may be anywhere in the chain.
+/// openssl finds the certificate of an issuer by its name, key identifiers and kind of key, and tries no
+/// other one if the signature does not fit. So two CAs of one name in a path must be told apart by what is
+/// below.
+fn check_told_apart(path: &[&Labelled]) -> Result<(), Error> {
+    for (at, above) in path.iter().enumerate() {
+        let below = at.checked_sub(1).and_then(|below| path.get(below));
+        let mistaken = |other: &&&Labelled| {
+            let (above, other) = (&above.certificate, &other.certificate);
+            above.has_name_and_kind_of(other)
+                && below.map_or(above.leaves_may_name(other), |below| below.certificate.may_name(other))
+        };
+        if let Some(other) = path.iter().filter(|other| other.position != above.position).find(mistaken) {
+            let why = format!(
+                "{} and {} have one name and different keys, and no key identifier tells verifiers which of them signed; \
+                 issue them with subject key identifiers, and the certificates below with authority key identifiers",
+                above.label, other.label
+            );
+            return Err(Error::ChainBroken(why.into()));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 5280, section 6.1.3 (b): the subject of a self-issued certificate may be any in the chain. Its
+/// alternative names may not for Go.
 fn check_name_constraints(path: &[&Labelled]) -> Result<(), Error> {
     for (depth, above) in path.iter().enumerate() {
         let Some(constraints) = &above.certificate.constraints else { continue };
-        let mut lower = path.iter().take(depth).filter(|lower| !lower.certificate.is_self_issued());
-        if let Some(lower) = lower.find(|lower| !constraints.allow_subject(&lower.certificate.subject)) {
-            let why =
-                format!("the name of {} is outside the name constraints of {}", lower.label, above.label);
-            return Err(Error::ChainBroken(why.into()));
+        for lower in path.iter().take(depth) {
+            let (subject, names) = (&lower.certificate.subject, lower.certificate.names()?);
+            let is_free = lower.certificate.is_self_issued();
+            let checked = if is_free { Ok(()) } else { constraints.check_subject(subject) };
+            checked.and_then(|()| constraints.check_names(&names)).map_err(|name| {
+                let (lower, above) = (&lower.label, &above.label);
+                let why = format!("{name} of {lower} is outside the name constraints of {above}");
+                Error::ChainBroken(why.into())
+            })?;
         }
     }
     Ok(())

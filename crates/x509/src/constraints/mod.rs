@@ -4,6 +4,8 @@
 mod subtree;
 
 use crate::encode::context_tag;
+use crate::mailbox::is_mailbox;
+use crate::quote::quoted;
 use crate::san::Name;
 use crate::{host, name};
 use der::asn1::AnyRef;
@@ -14,6 +16,7 @@ use subtree::{Candidate, DirectoryName, Subtree};
 const MAX_SUBTREES: usize = 256;
 /// The tag of `otherName`.
 const OTHER_NAME: u32 = 0;
+const UNREADABLE_SUBJECT: &str = "the subject, which cannot be read,";
 
 /// Subtrees in which names must be, and in which they must not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,8 @@ impl NameConstraints {
     /// Reads the value of the extension. The error says why it cannot be read.
     pub fn parse(value: &[u8]) -> Result<Self, &'static str> {
         const UNREADABLE: &str = "its name constraints cannot be read";
+        const WITHOUT_EFFECT: &str = "one of its name constraints is malformed, matches no name or is read differently by \
+                                      programs; issue it without that constraint";
         let mut reader = SliceReader::new(value).map_err(|_| UNREADABLE)?;
         let mut read = Self::default();
         let lists = reader.sequence(|inner| {
@@ -50,28 +55,55 @@ impl NameConstraints {
                     return Err("it has more than 256 name constraints of a kind");
                 }
                 let subtree = AnyRef::decode(&mut subtrees).map_err(|_| UNREADABLE)?;
-                into.push(Subtree::parse(subtree).ok_or(UNREADABLE)?);
+                into.push(Subtree::parse(subtree).ok_or(WITHOUT_EFFECT)?);
             }
         }
         if read.permitted.is_empty() && read.excluded.is_empty() { Err(UNREADABLE) } else { Ok(read) }
     }
 
-    /// Whether a certificate with this subject (DER `Name`) and these alternative names may exist below.
-    pub fn allow(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
-        let Ok(common_names) = name::values(subject, name::COMMON_NAME) else { return false };
+    /// Checks that a certificate with this subject (DER `Name`) and these alternative names may exist below.
+    /// Otherwise returns a description of the first name that is outside.
+    pub fn check(&self, subject: &[u8], names: &[Name<'_>]) -> Result<(), String> {
+        self.check_subject(subject)?;
+        self.check_names(names)?;
         let has_dns_names = names.iter().any(|name| matches!(name, Name::Dns(_)));
-        let mut hosts = common_names.iter().filter_map(|text| host::in_common_name(text));
-        self.allow_subject(subject)
-            && names.iter().all(|name| self.allows_name(*name))
-            && hosts.all(|host| self.allows_host_of_common_name(&host, has_dns_names))
-            && !self.has_unchecked_mailbox(names)
+        let common_names = name::values(subject, name::COMMON_NAME).map_err(|_| UNREADABLE_SUBJECT)?;
+        let allows = |text: &&String| {
+            host::in_common_name(text)
+                .is_none_or(|host| self.allows_host_of_common_name(&host, has_dns_names))
+        };
+        let outside = common_names.iter().find(|text| !allows(text));
+        outside.map_or(Ok(()), |text| Err(format!("the common name {}", quoted(text))))
     }
 
-    /// Whether a certificate with this subject (DER `Name`) may exist below, if its common name is taken for
-    /// no host. This is so for CA certificates.
-    pub fn allow_subject(&self, subject: &[u8]) -> bool {
-        let Some(name) = DirectoryName::parse(subject) else { return false };
-        (name.is_empty() || self.allows(&Candidate::Directory(&name))) && !self.has_unchecked_email(subject)
+    /// The same for a subject alone, whose common name is taken for no host. This is so for CA certificates.
+    pub fn check_subject(&self, subject: &[u8]) -> Result<(), String> {
+        let name = DirectoryName::parse(subject).ok_or(UNREADABLE_SUBJECT)?;
+        if !name.is_empty() && !self.allows(&Candidate::Directory(&name)) {
+            return Err(format!("the subject {}", name::quoted_name(subject)));
+        }
+        for (address, is_ia5) in name::email_addresses(subject).map_err(|_| UNREADABLE_SUBJECT)? {
+            let what = || format!("the e-mail address {} in the subject", quoted(&address));
+            if !is_ia5 {
+                return Err(what() + ", which is no IA5String, as openssl requires it below any constraint,");
+            }
+            // RFC 5280: constraints of mailboxes also apply to addresses in the subject.
+            let is_allowed = is_mailbox(&address) && self.allows(&Candidate::Email(&address));
+            if self.constrain_emails() && !is_allowed {
+                return Err(what());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for alternative names alone.
+    pub fn check_names(&self, names: &[Name<'_>]) -> Result<(), String> {
+        names.iter().try_for_each(|name| match name {
+            // Below constraints of any kind, Go verifies no certificate with such a URI.
+            Name::Uri(uri) if !uri.has_host_name() => Err(name.shown() + ", which has no host name,"),
+            name if self.allows_name(*name) => Ok(()),
+            name => Err(name.shown()),
+        })
     }
 
     /// RFC 5280 says nothing of common names. Programs that look at them, most of them only if there is no
@@ -98,14 +130,11 @@ impl NameConstraints {
             Name::Directory(raw) => {
                 DirectoryName::parse(raw).is_some_and(|name| self.allows(&Candidate::Directory(&name)))
             }
+            // RFC 9598: internationalized mailboxes are other names, and are restricted as well. Which other
+            // names are mailboxes is not examined.
+            Name::Other(OTHER_NAME) if self.constrain_emails() => false,
             Name::Other(number) => self.allows(&Candidate::Other(number)),
         }
-    }
-
-    /// RFC 9598: internationalized mailboxes are other names, and are restricted as well. Which other names
-    /// are mailboxes is not examined.
-    fn has_unchecked_mailbox(&self, names: &[Name<'_>]) -> bool {
-        self.constrain_emails() && names.contains(&Name::Other(OTHER_NAME))
     }
 
     fn allows(&self, candidate: &Candidate<'_>) -> bool {
@@ -113,12 +142,6 @@ impl NameConstraints {
             self.permitted.iter().filter(|subtree| subtree.is_of_kind(candidate)).peekable();
         let permitted = of_its_kind.peek().is_none() || of_its_kind.any(|subtree| subtree.holds(candidate));
         permitted && !self.excluded.iter().any(|subtree| subtree.may_hold(candidate))
-    }
-
-    /// RFC 5280: constraints of mailboxes also apply to addresses in the subject. Subjects with such
-    /// addresses are refused then.
-    fn has_unchecked_email(&self, subject: &[u8]) -> bool {
-        self.constrain_emails() && name::has_email_address(subject)
     }
 
     fn constrain_emails(&self) -> bool {

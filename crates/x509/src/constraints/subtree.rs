@@ -1,8 +1,9 @@
 //! Subtrees of names, and the names in them.
 
 use crate::host::is_host;
+use crate::mailbox::is_mailbox;
 use crate::name::{self, Rdns};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag};
 
@@ -65,19 +66,17 @@ impl Subtree {
         let text = || ascii().map(str::to_ascii_lowercase);
         Some(match number.value() {
             1 => Self::Email(ascii().map(str::to_owned).filter(|text| {
-                text.split_once('@').map_or_else(
-                    || !text.is_empty() && is_base(text),
-                    |(user, host)| !user.is_empty() && is_host(host),
-                )
+                if text.contains('@') { is_mailbox(text) } else { !text.is_empty() && is_base(text) }
             })?),
             2 => Self::Dns(text().filter(|text| is_base(text))?),
-            6 => Self::Uri(text().filter(|text| !text.is_empty() && is_base(text))?),
+            // Go reads no certificate with an address in place of the host.
+            6 => Self::Uri(
+                text()
+                    .filter(|text| !text.is_empty() && is_base(text) && text.parse::<Ipv4Addr>().is_err())?,
+            ),
             7 if matches!(base.value().len(), 8 | 32) => {
                 let (address, mask) = base.value().split_at(base.value().len() / 2);
-                // RFC 4632: only leading bits may be set. Programs read other masks in different ways.
-                let ones: u32 = mask.iter().map(|byte| byte.leading_ones()).sum();
-                let whole = mask.iter().skip_while(|byte| **byte == 0xff).skip(1).all(|byte| *byte == 0);
-                if !whole || ones != mask.iter().map(|byte| byte.count_ones()).sum() {
+                if !is_range(address, mask) {
                     return None;
                 }
                 Self::Ip { address: address.to_vec(), mask: mask.to_vec() }
@@ -148,6 +147,15 @@ impl Subtree {
             _ => self.holds(candidate),
         }
     }
+}
+
+/// Whether address and mask are a range (RFC 4632): in the mask only leading bits are set, and in the address
+/// no others. Programs read other masks in different ways, and Go may miss a range whose address has others.
+fn is_range(address: &[u8], mask: &[u8]) -> bool {
+    let ones: u32 = mask.iter().map(|byte| byte.leading_ones()).sum();
+    let whole = mask.iter().skip_while(|byte| **byte == 0xff).skip(1).all(|byte| *byte == 0);
+    let is_base = address.iter().zip(mask).all(|(address, mask)| address & !mask == 0);
+    whole && is_base && ones == mask.iter().map(|byte| byte.count_ones()).sum::<u32>()
 }
 
 /// Whether a base can contain names at all: a host; a dot and a host, for the names below it; or nothing, for

@@ -134,9 +134,7 @@ fn check_names(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>, ca: &CaCh
     if ca.has_name(tbs.subject) {
         return Err(Error::IdentityForbidden("the subject is the CA's own".into()));
     }
-    if !ca.allows_names(tbs.subject, &names) {
-        return Err(Error::IdentityForbidden("a name is outside the name constraints of the CA".into()));
-    }
+    ca.check_names(tbs.subject, &names)?;
     let (algorithm, usages) = (params.request.key().algorithm(), params.usages());
     params.policies().try_for_each(|policy| policy.check(tbs, &names, algorithm, &usages, params.now))
 }

@@ -1,9 +1,10 @@
+use crate::cases::oracles_accept;
 use crate::{Ca, NOW, parameters};
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
 };
 use std::process::Command;
-use tcs_x509::{CaChain, Error};
+use tcs_x509::{CaChain, Error, Usage};
 
 pub struct Delivered {
     pub pair: KeyPair,
@@ -162,7 +163,7 @@ fn nothing_is_wrong_with_leaves_below_intermediates() {
         let chain = CaChain::from_delivered(&[&issuing.der, &middle.der, &top.der], NOW).unwrap();
         let issuing = issuing.signer();
         let leaf = tcs_x509::issue(&crate::params(&crate::plain(), &server, None), &chain, &issuing).unwrap();
-        made.push(Made::new("below two", &leaf.der, &[&issuing.der, &middle.der], &top.der));
+        made.push(Made::below("below two", &leaf.der, &chain));
     }
     crate::go::nothing_is_wrong_with(&made);
 }
@@ -191,6 +192,7 @@ fn a_leaf_ends_with_the_first_ca_above_it() {
         let chain = CaChain::from_delivered(&[&issuing.der, &middle.der, &top.der], NOW).unwrap();
         let issuing = issuing.signer();
         let leaf = tcs_x509::issue(&crate::params(&crate::plain(), &[], None), &chain, &issuing).unwrap();
+        assert_eq!(oracles_accept(Usage::ServerAuth, &leaf.der, &chain, NOW), [true, true]);
         leaf.not_after
     };
     let december = rcgen::date_time_ymd(2026, 12, 1).unix_timestamp();
@@ -284,9 +286,11 @@ fn name_constraints_of_every_ca_are_honoured() {
     };
     let issue = |text: &str| {
         let request = request(text);
-        tcs_x509::issue(&crate::params(&request, &[], None), &chain, &intermediate)
-            .map_err(Error::code)
-            .map(drop)
+        let leaf = tcs_x509::issue(&crate::params(&request, &[], None), &chain, &intermediate);
+        let accepted = |leaf: &tcs_x509::IssuedCertificate| {
+            oracles_accept(Usage::ServerAuth, &leaf.der, &chain, NOW) == [true, true]
+        };
+        leaf.map_err(Error::code).map(|leaf| assert!(accepted(&leaf)))
     };
     assert_eq!(issue("a.mesh.example"), Ok(()));
     assert_eq!(issue("bank.example"), Err("IdentityForbidden"));

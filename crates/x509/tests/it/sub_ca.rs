@@ -91,6 +91,8 @@ fn ca_depth_a_ca_below_signs_what_openssl_accepts_and_nothing_deeper() {
     let chain = CaChain::from_delivered(&[&below.der, &root.der], NOW).unwrap();
     let leaf = issue(&params(&crate::plain(), &[Usage::DigitalSignature], None), &chain, &below).unwrap();
     assert_eq!(openssl_verifies(&root, &[&leaf.der, &below.der]), Ok(()));
+    let oracles = crate::cases::oracles_accept(Usage::ServerAuth, &leaf.der, &chain, NOW);
+    assert_eq!(oracles, [true, true]);
     // Below path length 0 there can be no further CA, made here or anywhere else.
     let (deeper, _) =
         asks(|parameters| parameters.distinguished_name.push(rcgen::DnType::CommonName, "Deeper"));
@@ -256,7 +258,7 @@ fn nothing_is_wrong_with_ca_certificates_below_a_ca_nor_with_leaves_below_them()
                 let leaf_usages = [Usage::DigitalSignature, Usage::ServerAuth];
                 let leaf = issue(&params(&leaf_request, &leaf_usages, None), &chain, key).unwrap().der;
                 made.push(Made::new(format!("a CA: {usages:?}"), &below, &[], &root.der));
-                made.push(Made::new(format!("a leaf below a CA: {usages:?}"), &leaf, &[&below], &root.der));
+                made.push(Made::below(format!("a leaf below a CA: {usages:?}"), &leaf, &chain));
             }
         }
     }

@@ -1,4 +1,5 @@
-use super::fixture::{Controller, NOW, csr, engine, issue, openssl_accepts, self_signed};
+use super::fixture::{Controller, NOW, csr, engine, issue, self_signed};
+use super::oracles::openssl_accepts;
 use tcs_enclave_rpc::{CaSubject, GenerateCa, RefusalCode};
 
 #[test]

@@ -1,5 +1,6 @@
 //! A platform without protection, certificates and keys, and the calls of a controller.
 
+use super::oracles;
 use crate::keys::SoftwareKeys;
 use crate::platform::{Assurance, SealingKey, TeePlatform};
 use crate::{Engine, Error, RELEASE_DATE};
@@ -7,7 +8,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use tcs_enclave_rpc::{
@@ -133,11 +133,19 @@ pub trait Controller {
         }
     }
 
+    /// What is issued below a delivered chain verifies with what is published of it.
     fn issue(&self, issue: Issue) -> Result<Issued, RefusalCode> {
-        match self.outcome(Request::Issue(issue)).map_err(|refusal| refusal.code)? {
-            Response::Issued(issued) => Ok(issued),
+        let (uid, now) = (issue.issuer_uid.clone(), issue.now);
+        let is_for_servers = issue.usages.iter().any(|usage| usage == "server auth");
+        let issued = match self.outcome(Request::Issue(issue)).map_err(|refusal| refusal.code)? {
+            Response::Issued(issued) => issued,
             other => panic!("{other:?}"),
+        };
+        let ca = self.health(Some(&uid)).issuers.into_iter().find_map(|issuer| issuer.ca);
+        if let Some(ca) = ca.filter(|ca| is_for_servers && ca.chain != ca.anchors) {
+            assert_eq!(oracles::accept(&issued, &ca, now), [true, true], "openssl, Go");
         }
+        Ok(issued)
     }
 
     fn generate(&self, request: GenerateCa) -> Result<CaInfo, RefusalCode> {
@@ -222,11 +230,22 @@ impl TestCa {
 
     /// A CA below this one, which is delivered with it.
     pub fn below(&self) -> Self {
+        let depth = self.chain.len();
+        self.signed(|params| {
+            params.distinguished_name.push(DnType::CommonName, format!("Test CA {depth} below"));
+        })
+    }
+
+    /// A new key of this CA, which the old key signed and which is delivered with it.
+    pub fn with_next_key(&self) -> Self {
+        self.signed(|_| ())
+    }
+
+    fn signed(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = self.params.clone();
         params.use_authority_key_identifier_extension = true;
-        let depth = self.chain.len();
-        params.distinguished_name.push(DnType::CommonName, format!("Test CA {depth} below"));
+        change(&mut params);
         let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap();
         let chain = std::iter::once(certificate.der().to_vec()).chain(self.chain.clone()).collect();
         Self { key, params, chain }
@@ -281,43 +300,4 @@ pub fn issue(issuer: &str, request: Vec<u8>) -> Issue {
         policy: None,
         is_ca: false,
     }
-}
-
-/// `openssl verify`: an independent verifier of a chain, leaf first, under these trust anchors.
-pub fn openssl_accepts(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>]) -> bool {
-    openssl_accepts_at(chain, anchors, NOW)
-}
-
-/// The same at another time, Unix seconds.
-pub fn openssl_accepts_at(chain: &[impl AsRef<[u8]>], anchors: &[impl AsRef<[u8]>], now: i64) -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    let file = |name: &str, certificates: &[Vec<u8>]| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, certificates.concat()).unwrap();
-        path
-    };
-    let (leaf, above) = chain.split_first().unwrap();
-    let pem_all = |all: Vec<&[u8]>| all.into_iter().map(pem).collect::<Vec<_>>();
-    let anchors = file("anchors", &pem_all(anchors.iter().map(AsRef::as_ref).collect()));
-    let leaf = file("leaf", &[pem(leaf.as_ref())]);
-    let mut command = Command::new("openssl");
-    command
-        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-attime", &now.to_string(), "-CAfile"])
-        .arg(anchors);
-    if !above.is_empty() {
-        let above = file("above", &pem_all(above.iter().map(AsRef::as_ref).collect()));
-        command.arg("-untrusted").arg(above);
-    }
-    command.arg(leaf).stdout(Stdio::null()).status().unwrap().success()
-}
-
-fn pem(certificate: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("openssl")
-        .args(["x509", "-inform", "DER"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), certificate).unwrap();
-    child.wait_with_output().unwrap().stdout
 }

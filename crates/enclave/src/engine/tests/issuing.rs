@@ -1,4 +1,5 @@
-use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, self_signed};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, self_signed};
+use super::oracles::{self, openssl_accepts};
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use std::collections::HashSet;
@@ -122,7 +123,19 @@ fn a18_chain_order_leaf_first_no_root() {
             &root.chain
         ));
     }
+    // A new key of a CA that the old key signed is no self-signed root, and verifiers need its certificate.
     // If the root itself issues, the chain is the leaf alone.
-    engine.provision("root", &root);
-    assert_eq!(engine.issue(issue("root", csr(|_| {}))).unwrap().chain.len(), 1);
+    for (uid, ca, above) in [
+        ("plain", root.below(), 1),
+        ("below-a-new-key", root.with_next_key().below(), 2),
+        ("a-new-key", root.with_next_key(), 1),
+        ("root", TestCa::new(), 0),
+    ] {
+        let info = engine.provision(uid, &ca);
+        assert_eq!(info.anchors, [ca.chain.last().unwrap().clone().into()], "{uid}");
+        let issued = engine.issue(issue(uid, csr(|_| {}))).unwrap();
+        let published: Vec<_> = issued.chain[1..].iter().map(|der| der.to_vec()).collect();
+        assert_eq!(published, ca.chain[..above], "{uid}");
+        assert_eq!(oracles::accept(&issued, &info, NOW), [true, true], "openssl, Go: {uid}");
+    }
 }

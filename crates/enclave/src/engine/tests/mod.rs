@@ -6,6 +6,7 @@ mod hostile;
 mod hostile_checks;
 mod hostile_frames;
 mod issuing;
+mod oracles;
 mod policy;
 mod provisioning;
 mod renewal;
@@ -15,7 +16,8 @@ mod sizes;
 mod slow;
 
 use crate::Engine;
-use fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts};
+use fixture::{Controller, NOW, TestCa, csr, engine, issue};
+use oracles::openssl_accepts;
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{

@@ -1,6 +1,5 @@
-use super::fixture::{
-    Controller, FixturePlatform, NONCE, NOW, TestCa, csr, engine, engine_on, issue, openssl_accepts,
-};
+use super::fixture::{Controller, FixturePlatform, NONCE, NOW, TestCa, csr, engine, engine_on, issue};
+use super::oracles::openssl_accepts;
 use crate::{Engine, RELEASE_DATE};
 use rcgen::{
     IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,

@@ -1,8 +1,7 @@
 //! The next certificate of a CA, made in the enclave or delivered.
 
-use super::fixture::{
-    Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, self_signed,
-};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, self_signed};
+use super::oracles::openssl_accepts;
 use crate::engine::state::MAX_ATTEMPTS;
 use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyPair};
 use tcs_enclave_rpc::{CaInfo, GenerateCa, Policy, RefusalCode, RenewCa, Texts};
@@ -59,7 +58,7 @@ fn the_next_certificate_of_the_same_key_verifies_what_the_present_one_does() {
     for trusted in [&[&old][..], &[&new], &[&new, &old], &[&old, &new]] {
         for leaf in [&before, &after] {
             let at = NOW + DAY;
-            assert!(super::fixture::openssl_accepts_at(leaf, &anchors(trusted), at), "{}", trusted.len());
+            assert!(super::oracles::openssl_accepts_at(leaf, &anchors(trusted), at), "{}", trusted.len());
         }
     }
     // What was fixed stays fixed, and the earlier sealed blob is old.

@@ -1,6 +1,5 @@
-use super::fixture::{
-    Controller, NOW, TestCa, csr, engine, issue, openssl_accepts, sealing_engine, sealing_key, self_signed,
-};
+use super::fixture::{Controller, NOW, TestCa, csr, engine, issue, sealing_engine, sealing_key, self_signed};
+use super::oracles::openssl_accepts;
 use crate::sealing::{Contents, Sealer};
 use rcgen::{IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
 use tcs_enclave_rpc::{CaInfo, GenerateCa, Issue, RefusalCode, RenewCa};

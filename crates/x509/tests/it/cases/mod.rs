@@ -2,18 +2,22 @@
 //! Go are the oracles.
 
 mod accepted;
+mod ca_names;
+mod constraints;
 mod dns_names;
 mod istio;
+mod key_ids;
 mod paths;
 mod uris;
 mod usages;
 
+use crate::chain::Delivered;
 use crate::go::lines;
 use crate::go::mutate::{Resigned, tlv};
 use crate::memory::{common_name, names, subject};
 use crate::{Ca, DAY, params, sign_with};
 use pem_rfc7468::LineEnding;
-use rcgen::KeyPair;
+use rcgen::{CertificateParams, Issuer, KeyPair};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tcs_x509::{CaChain, CertificateRequest, Error, IssuanceRequest, Signer, Usage, issue};
@@ -52,7 +56,7 @@ fn key(name: &str) -> Key {
     Key(KeyPair::from_pem(&std::fs::read_to_string(file(name)).unwrap()).unwrap())
 }
 
-/// A leaf, issued at this time.
+/// A leaf, issued at this time. What is issued verifies for each of its usages.
 fn leaf(
     (chain, key): (&CaChain, &dyn Signer),
     request: &CertificateRequest,
@@ -60,17 +64,43 @@ fn leaf(
     now: i64,
 ) -> Result<Vec<u8>, Error> {
     let params = IssuanceRequest { now, earliest: now - DAY, ..params(request, usages, None) };
-    issue(&params, chain, key).map(|issued| issued.der)
+    let leaf = issue(&params, chain, key)?.der;
+    for usage in [Usage::ServerAuth, Usage::ClientAuth].into_iter().filter(|usage| usages.contains(usage)) {
+        assert_eq!(oracles_accept(usage, &leaf, chain, now), [true, true], "{usage:?}");
+    }
+    Ok(leaf)
 }
 
-/// What the oracles say about a path for server or client authentication: Go, and the openssl command without
-/// its strict rules.
-fn oracles_accept(usage: Usage, leaf: &[u8], chain: &CaChain, now: i64) -> [bool; 2] {
-    let between: Vec<&[u8]> = chain.chain().map(tcs_x509::CaCertificate::der).collect();
-    oracles_on_path(usage, leaf, &between, chain.anchor().der(), now)
+/// A leaf for these usages that was made without any of our checks.
+fn unchecked_leaf(by: &Delivered, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    (parameters.not_before, parameters.not_after) =
+        (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2027, 1, 1));
+    change(&mut parameters);
+    let issuer = Issuer::new(by.parameters.clone(), &by.pair);
+    parameters.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().to_vec()
+}
+
+/// What the oracles say about a leaf for server or client authentication with exactly what is published, the
+/// certificates after the leaf in `tls.crt` and the trust anchor in `ca.crt`: Go, and the openssl command
+/// without its strict rules. openssl needs an option for an anchor that is not self-signed.
+pub fn oracles_accept(usage: Usage, leaf: &[u8], chain: &CaChain, now: i64) -> [bool; 2] {
+    let between: Vec<&[u8]> = chain.intermediates().map(tcs_x509::CaCertificate::der).collect();
+    let partial = if chain.anchor().is_self_signed() { [].as_slice() } else { &["-partial_chain"] };
+    oracles_with(partial, usage, leaf, (&between, chain.anchor().der()), now)
 }
 
 fn oracles_on_path(usage: Usage, leaf: &[u8], between: &[&[u8]], anchor: &[u8], now: i64) -> [bool; 2] {
+    oracles_with(&[], usage, leaf, (between, anchor), now)
+}
+
+fn oracles_with(
+    options: &[&str],
+    usage: Usage,
+    leaf: &[u8],
+    (between, anchor): (&[&[u8]], &[u8]),
+    now: i64,
+) -> [bool; 2] {
     let kind = if usage == Usage::ClientAuth { b'W' } else { b'V' };
     let record = [now.to_be_bytes().as_slice(), leaf, &between.concat(), anchor].concat();
     let go = lines(kind, &[record]).remove(0);
@@ -84,9 +114,13 @@ fn oracles_on_path(usage: Usage, leaf: &[u8], between: &[&[u8]], anchor: &[u8], 
     write("leaf", &[leaf]);
     let purpose = if usage == Usage::ClientAuth { "sslclient" } else { "sslserver" };
     let mut verify = Command::new("openssl");
-    verify.current_dir(&dir).args(["verify", "-partial_chain", "-purpose", purpose]);
-    verify.args(["-attime", &now.to_string(), "-CAfile", "anchor", "-untrusted", "between", "leaf"]);
-    [go.is_empty(), verify.output().unwrap().status.success()]
+    verify.current_dir(&dir).arg("verify").args(options).args(["-purpose", purpose]);
+    verify.args(["-attime", &now.to_string(), "-CAfile", "anchor"]);
+    // openssl refuses an empty file.
+    if !between.is_empty() {
+        verify.args(["-untrusted", "between"]);
+    }
+    [go.is_empty(), verify.arg("leaf").output().unwrap().status.success()]
 }
 
 /// A request with a common name and one alternative name with this tag.

@@ -171,13 +171,13 @@ fn case_p20_refusals_name_the_certificate_and_the_true_reason() {
     says(
         &[&ca, &root.by(&root, ended)],
         "CertificateExpired",
-        &["certificate 2 (\"CN=root\")", "2026-02-01T00:00:00Z"],
+        &["certificate 2 (\"CN=root\")", "it was valid until 2026-02-01T00:00:00Z, and it is 2026-11-18T"],
     );
     let early = |p: &mut CertificateParams| p.not_before = rcgen::date_time_ymd(2035, 2, 1);
     says(
         &[&issuing.by(&root, early), &top],
         "CertificateNotYetValid",
-        &["certificate 1", "2035-02-01T00:00:00Z"],
+        &["certificate 1", "it is valid from 2035-02-01T00:00:00Z, and it is 2026-11-18T"],
     );
     let narrow = root.by(&root, |p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
     says(&[&ca, &narrow], "ChainBroken", &["path length of certificate 2 (\"CN=root\")"]);

@@ -1,13 +1,14 @@
 //! URIs as alternative names.
 
-use super::{message, request, test_ca, with_name};
+use super::{
+    Key, SERVER, leaf, message, oracles_accept, oracles_on_path, request, test_ca, unchecked_leaf, with_name,
+};
 use crate::NOW;
-use crate::cases::{SERVER, oracles_accept};
-use crate::chain::root;
+use crate::chain::{below, root};
 use crate::go::mutate::tlv;
 use crate::go::verdicts;
-use rcgen::{GeneralSubtree, NameConstraints};
-use tcs_x509::{CertificateRequest, Error};
+use rcgen::{GeneralSubtree, KeyPair, NameConstraints};
+use tcs_x509::{CaChain, CertificateRequest, Error};
 
 const URI: u8 = 0x86;
 
@@ -35,7 +36,7 @@ const URIS: [&str; 19] = [
 ];
 
 /// Texts that are no such URIs.
-const NO_URIS: [&str; 27] = [
+const NO_URIS: [&str; 32] = [
     "",
     "relative/path",
     "//host/x",
@@ -43,6 +44,11 @@ const NO_URIS: [&str; 27] = [
     "https://",
     "https:///x",
     "http://?x",
+    "https:foo",
+    "https:/x",
+    "http:?x",
+    "ws:/x",
+    "wss:x",
     "https://a/%zz",
     "https://a/%2",
     "https://[::1/",
@@ -143,11 +149,33 @@ fn case_p31_a_uri_constraint_is_about_the_host() {
         assert_eq!(outcome(&inside, uri), None, "{uri}");
         assert_eq!(outcome(&outside, uri), None, "{uri}");
     }
-    // Without constraints of URIs they are issued.
-    let other = root(|parameters| {
+}
+
+/// Go verifies no such leaf, whatever is constrained.
+#[test]
+fn case_p31_below_any_constraint_a_uri_has_a_host_name() {
+    let constrained = root(|parameters| {
         let permitted_subtrees = vec![GeneralSubtree::DnsName("a.example".into())];
         parameters.name_constraints =
             Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     });
-    assert!(crate::issued(&other.signer(), &read("file:///etc/x").unwrap(), None).is_ok());
+    let issuing = below(&constrained, "issuing", |_| ());
+    let chain = CaChain::from_delivered(&[&issuing.der, &constrained.der], NOW).unwrap();
+    let signer = Key(KeyPair::try_from(issuing.pair.serialized_der()).unwrap());
+    let issue = |uri: &str| leaf((&chain, &signer), &read(uri).unwrap(), &SERVER, NOW);
+    for uri in URIS {
+        let host = uri.split_once("://").map(|(_, rest)| rest);
+        if host.is_some_and(|host| !host.starts_with(['/', '[', '1'])) {
+            assert!(issue(uri).is_ok(), "{uri}");
+            continue;
+        }
+        let said = message(issue(uri), "IdentityForbidden");
+        let name = format!("the URI \"{}\", which has no host name,", uri.escape_default());
+        assert!(said.contains(&name) && said.contains("the CA certificate \"CN=root\""), "{said}");
+        let unchecked = unchecked_leaf(&issuing, |leaf| {
+            leaf.subject_alt_names = vec![rcgen::SanType::URI(uri.try_into().unwrap())];
+        });
+        let [go, _] = oracles_on_path(SERVER[1], &unchecked, &[&issuing.der], &constrained.der, NOW);
+        assert!(!go, "{uri}");
+    }
 }

@@ -1,10 +1,12 @@
 //! Extended key usages of CAs.
 
-use super::{CASES_NOW, Key, certificates, key, leaf, message, oracles_accept, oracles_on_path};
+use super::{
+    CASES_NOW, Key, certificates, key, leaf, message, oracles_accept, oracles_on_path, unchecked_leaf,
+};
 use crate::chain::{Delivered, below, root};
 use crate::go::mutate::tlv;
 use crate::{NOW, plain};
-use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose as Purpose, Issuer, KeyPair};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose as Purpose, KeyPair};
 use tcs_x509::{CaChain, Usage};
 
 const SERVER_AUTH: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
@@ -63,31 +65,44 @@ fn case_p29_extended_key_usages_of_a_ca_bind_the_leaves() {
     let refused = outcome(&[&issuing, &middle, &top], &[client]).unwrap_err();
     assert!(refused.starts_with("UsageForbidden") && refused.contains("\"CN=middle\""), "{refused}");
     assert_eq!(outcome(&[&issuing, &middle, &top], &[server]), Ok([YES, NO]));
-    // `anyExtendedKeyUsage` allows all; for openssl it does not, which is stricter than RFC 5280.
+    // `anyExtendedKeyUsage` is a usage like any other: openssl does not expand it.
     let any = root(usages(&[SERVER_AUTH, CLIENT_AUTH, ANY], false));
     assert_eq!(outcome(&[&any], &[server, client]), Ok([YES, YES]));
-    assert!(outcome(&[&any], &[server, Usage::CodeSigning]).is_ok());
+    assert!(outcome(&[&any], &[server, Usage::Any]).is_ok());
+    assert!(outcome(&[&any], &[server, Usage::CodeSigning]).unwrap_err().contains("'code signing'"));
 }
 
-/// RFC 5280 does not apply the extensions of a trust anchor above the chain.
+/// RFC 5280 does not apply the extensions of a trust anchor above the chain, but openssl and Go do.
 #[test]
-fn case_p29_those_of_a_root_above_the_chain_do_not_bind() {
+fn case_p29_those_of_a_root_above_the_chain_bind() {
     let top = root(usages(&[SERVER_AUTH], false));
     let issuing = below(&top, "issuing", |_| ());
-    assert!(outcome(&[&issuing, &top], &[Usage::ClientAuth]).is_ok());
+    let refused = outcome(&[&issuing, &top], &[Usage::ClientAuth]).unwrap_err();
+    assert!(refused.starts_with("UsageForbidden") && refused.contains("\"CN=root\""), "{refused}");
+    assert_eq!(outcome(&[&issuing, &top], &[Usage::ServerAuth]), Ok([YES, NO]));
+    let leaf = unchecked_leaf(&issuing, |leaf| leaf.extended_key_usages = vec![Purpose::ClientAuth]);
+    assert_eq!(oracles_on_path(Usage::ClientAuth, &leaf, &[&issuing.der], &top.der, NOW), NO);
+}
+
+/// A CA with nothing but `anyExtendedKeyUsage` issues for no usage that openssl accepts.
+#[test]
+fn case_p29_any_extended_key_usage_contains_no_other() {
+    let ca = root(usages(&[ANY], false));
+    for usage in [Usage::ServerAuth, Usage::ClientAuth] {
+        let refused = outcome(&[&ca], &[usage]).unwrap_err();
+        assert!(refused.starts_with("UsageForbidden"), "{refused}");
+        let purposes = vec![Purpose::ServerAuth, Purpose::ClientAuth];
+        let leaf = unchecked_leaf(&ca, |leaf| leaf.extended_key_usages = purposes);
+        assert_eq!(oracles_on_path(usage, &leaf, &[], &ca.der, NOW), [true, false], "Go, openssl");
+    }
 }
 
 /// What is refused would be useless.
 #[test]
 fn case_p29_the_oracles_refuse_leaves_outside() {
     let ca = root(usages(&[SERVER_AUTH], false));
-    let pair = KeyPair::generate().unwrap();
-    let mut parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
-    (parameters.not_before, parameters.not_after) =
-        (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2027, 1, 1));
-    parameters.extended_key_usages = vec![Purpose::ClientAuth];
-    let leaf = parameters.signed_by(&pair, &Issuer::new(ca.parameters.clone(), &ca.pair)).unwrap();
+    let leaf = unchecked_leaf(&ca, |leaf| leaf.extended_key_usages = vec![Purpose::ClientAuth]);
     for usage in [Usage::ServerAuth, Usage::ClientAuth] {
-        assert_eq!(oracles_on_path(usage, leaf.der(), &[], &ca.der, NOW), NO);
+        assert_eq!(oracles_on_path(usage, &leaf, &[], &ca.der, NOW), NO);
     }
 }

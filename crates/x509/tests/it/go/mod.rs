@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tcs_x509::CertificateRequest;
+use tcs_x509::{CaCertificate, CaChain, CertificateRequest};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::BasicConstraints;
 
@@ -107,6 +107,12 @@ impl Made {
     pub fn new(what: impl Into<String>, der: &[u8], between: &[&[u8]], anchor: &[u8]) -> Self {
         let between = between.iter().map(|ca| ca.to_vec()).collect();
         Self { what: what.into(), der: der.to_vec(), between, anchor: anchor.to_vec(), breaks: &[] }
+    }
+
+    /// A leaf, with what is published with it.
+    pub fn below(what: impl Into<String>, der: &[u8], chain: &CaChain) -> Self {
+        let between: Vec<&[u8]> = chain.intermediates().map(CaCertificate::der).collect();
+        Self::new(what, der, &between, chain.anchor().der())
     }
 
     /// The result of webpki for its path. webpki never accepts a CA certificate as the first of a path, so
