@@ -427,7 +427,8 @@ mod tests {
             drop(until);
             assert_eq!(*health.wait_for(|health| !health.is_silent).await.unwrap(), EnclaveHealth::default());
         };
-        tokio::select! { () = probing => {}, () = watching => {} }
+        let deadline = tokio::time::sleep(Duration::from_mins(1));
+        tokio::select! { () = probing => {}, () = watching => {}, () = deadline => panic!("nothing changes") }
         client.close();
         handle.stop();
         serving.join().unwrap().unwrap();

@@ -278,7 +278,8 @@ mod tests {
             assert!(publisher.publish(&ObjectReference::default(), EventText { message, ..TEXT }));
         }
         drop(publisher);
-        let ended = queue.publish_with(recorder(&requests), Duration::from_millis(300)).await;
+        let publishing = queue.publish_with(recorder(&requests), Duration::from_millis(300));
+        let ended = tokio::time::timeout(Duration::from_mins(1), publishing).await.unwrap();
         assert_eq!(ended.unwrap_err().to_string(), "the queue of Events ended");
         let notes: Vec<_> = requests.lock().unwrap().iter().map(|(_, body)| body["note"].clone()).collect();
         assert_eq!(notes, ["hangs", "next"]);
