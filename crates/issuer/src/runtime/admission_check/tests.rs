@@ -77,7 +77,7 @@ async fn review_l9_a_missing_policy_is_distinguished_from_an_api_server_without_
     for answer in [group_unknown, kind_unknown as Answer] {
         let fault = checked(answer).await.unwrap().unwrap_err();
         assert_eq!(fault, PolicyFault::Unsupported);
-        assert!(fault.to_string().contains("Kubernetes 1.30"), "{fault}");
+        assert!(fault.to_string().contains("Kubernetes 1.32"), "{fault}");
     }
 }
 

@@ -72,7 +72,7 @@ impl Expected {
 pub enum PolicyFault {
     /// The API server does not support such objects.
     #[error(
-        "the API server has no {} in admissionregistration.k8s.io/v1: the service needs Kubernetes 1.30 or later. Until then no certificate is signed",
+        "the API server has no {} in admissionregistration.k8s.io/v1: the service needs Kubernetes 1.32 or later. Until then no certificate is signed",
         ObjectKind::Policy.plural()
     )]
     Unsupported,
