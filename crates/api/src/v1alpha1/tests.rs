@@ -245,8 +245,12 @@ fn delivery_formats_are_known_names_or_the_issuer_is_unreadable() {
     ] {
         assert!(read(delivery.clone()).is_err(), "{delivery}");
     }
-    let spec = &schema("TCSClusterIssuer")["properties"]["spec"];
+    let schema = schema("TCSClusterIssuer");
+    let spec = &schema["properties"]["spec"];
     assert_eq!(spec["properties"]["delivery"]["properties"]["formats"]["items"]["enum"], json!(names));
+    let refused = &schema["properties"]["status"]["properties"]["refusedDelivery"];
+    assert_eq!(refused["properties"]["acceptedFormats"]["items"]["enum"], json!(names));
+    assert!(!refused["required"].as_array().unwrap().contains(&json!("acceptedFormats")));
     let rules = spec["x-kubernetes-validations"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["rule"] == "!has(self.delivery) || !self.selfSign"));
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
 use tcs_api::conditions::ready_condition;
-use tcs_api::v1alpha1::{DeliverySpec, QuoteCondition, WrapFormat};
+use tcs_api::v1alpha1::{DeliverySpec, QuoteCondition, TCSIssuer, WrapFormat};
 
 #[test]
 fn a_new_issuer_gets_an_attestation_encoded_as_in_the_walk_through() {
@@ -233,6 +233,11 @@ fn review_l8_a_platform_that_makes_no_evidence_in_time_is_named_and_asked_again(
     let plan = fixture.plan();
     assert_eq!((reason(&plan), plan.requeue), (reasons::NO_EVIDENCE, Some(OFFER_RETRY)));
     assert!(ready_condition(&plan.status).unwrap().message.contains("TimedOut: why"));
+    let awaits_enclave = |plan: &Plan| {
+        let issuer = TCSIssuer { status: Some(plan.status.clone()), ..fixture.issuer.clone() };
+        as_issuer(&issuer).awaits_enclave()
+    };
+    assert!(awaits_enclave(&plan) && !awaits_enclave(&Fixture::offering(1).plan()));
     fixture.no_offer = Some(refusal(RefusalCode::Busy, "why"));
     let plan = fixture.plan();
     assert_eq!((reason(&plan), plan.requeue), (reasons::ENCLAVE_UNAVAILABLE, Some(OFFER_RETRY)));
