@@ -205,7 +205,9 @@ where
 mod tests {
     use super::*;
     use crate::runtime::metrics::Metrics;
+    use axum::http::{Request, Response};
     use kube::ResourceExt as _;
+    use kube::client::Body;
     use kube::runtime::reflector;
     use serde_json::{Value, json};
     use std::collections::HashSet;
@@ -293,6 +295,48 @@ mod tests {
             let mut uids: Vec<_> = self.unreadable.existing(&[KIND], readable)?.into_iter().collect();
             uids.sort();
             Ok(uids)
+        }
+    }
+
+    /// An API server that answers 422 to a request for a streamed list, as one does without the feature
+    /// `WatchList`, and knows one issuer.
+    fn server_without_streams(request: &Request<Body>) -> Response<Body> {
+        let query = request.uri().query().unwrap_or_default();
+        let (code, body) = if query.contains("sendInitialEvents=true") {
+            let message = "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents \
+                           is forbidden for watch unless the WatchList feature gate is enabled";
+            (
+                422,
+                json!({"kind": "Status", "status": "Failure", "reason": "Invalid", "code": 422, "message": message}),
+            )
+        } else if query.contains("watch=true") {
+            (
+                200,
+                json!({"type": "BOOKMARK", "object": {
+                    "apiVersion": "tcs.intel.com/v1alpha1", "kind": KIND, "metadata": {"resourceVersion": "8"},
+                }}),
+            )
+        } else {
+            assert!(query.contains(&format!("limit={PAGE_SIZE}")), "{query}");
+            let item = json!({"metadata": {"name": "a", "namespace": "ns"}, "spec": {"secretName": "s"}});
+            (200, json!({"metadata": {"resourceVersion": "7"}, "items": [item]}))
+        };
+        Response::builder().status(code).body(Body::from(format!("{body}\n").into_bytes())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn lists_are_read_in_pages_if_the_api_server_does_not_stream_them() {
+        let service = tower::service_fn(|request: Request<Body>| {
+            std::future::ready(Ok::<_, std::convert::Infallible>(server_without_streams(&request)))
+        });
+        let client = kube::Client::new(service, "default");
+        let (announce, _) = tokio::sync::mpsc::channel(1);
+        let unreadable = Arc::new(UnreadableObjects::new(&Metrics::default(), announce));
+        let mut watch: Watch<TCSIssuer> = Watch::new(Api::all(client), unreadable);
+        for expected in ["Init", "InitApply(a)", "InitDone"] {
+            let next = tokio::time::timeout(Duration::from_mins(1), watch.next()).await.unwrap();
+            let Some(GuardedEvent::Event(event)) = next else { panic!("{next:?}") };
+            assert_eq!(event.to_string(), expected);
         }
     }
 
