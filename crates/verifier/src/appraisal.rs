@@ -127,7 +127,7 @@ fn authenticate(
     record.conclude(CheckId::Debug, check_debug(&workload, trust), |()| {
         if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }
     })?;
-    let verified = match dcap::verify(evidence.bytes(), collateral, trust, now) {
+    let verified = match dcap::verify(evidence.bytes(), &chain, collateral, trust, now) {
         Ok(verified) => verified,
         Err((id, error)) => return record.conclude(id, Err(error), |_: &Claims| ""),
     };

@@ -5,12 +5,13 @@ use crate::Error;
 use crate::certificate::RawCertificate;
 use crate::checks::CheckId;
 use crate::collateral::Collateral;
+use crate::pck_chain::PckChain;
 use crate::trust_anchor::TrustAnchor;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
-use dcap_qvl::config::{Config, CryptoProvider, ParsedCert, PckCa, X509Codec};
-use dcap_qvl::signature::DerSigEncoder;
+use dcap_qvl::config::{Config, CryptoProvider, EcdsaSigEncoder, ParsedCert, PckCa, X509Codec};
 use dcap_qvl::verify::{QuoteVerifier, VerifiedReport};
-use der::Decode;
+use der::asn1::UintRef;
+use der::{Decode, Encode};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 /// Maximum length of a text of dcap-qvl that is repeated in an error, in characters: enough for the library's
@@ -21,15 +22,20 @@ const MAX_TEXT: usize = 160;
 ///
 /// The claims of dcap-qvl are not used: to compute them it reads both CRLs a second time, which costs as much
 /// as a signature. An error is returned with the check to which it belongs.
+///
+/// dcap-qvl takes certificates as PEM only. It is given the certificates that were checked before, written
+/// anew, and never the text of the quote or the collateral: a text has one reader, and no certificate is
+/// decoded that is not needed below the trust anchor.
 pub fn verify(
     quote: &[u8],
+    chain: &PckChain<'_>,
     collateral: &Collateral,
     trust: &TrustAnchor,
     now: u64,
 ) -> Result<VerifiedReport, (CheckId, Error)> {
     QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
         .allow_debug(trust.is_simulated())
-        .verify(quote, &collateral.parts, now)
+        .verify(quote, &collateral.for_dcap(chain.to_pem()), now)
         .map_err(|error| {
             let error = refusal(&format!("{error:#}"));
             (failed_check(&error), error)
@@ -41,7 +47,7 @@ struct AwsLc;
 
 impl Config for AwsLc {
     type X509 = CertificateCodec;
-    type SigEncoder = DerSigEncoder;
+    type SigEncoder = SignatureCodec;
     type Crypto = AwsLcCrypto;
 }
 
@@ -68,6 +74,16 @@ fn hash<const LEN: usize>(algorithm: &'static Algorithm, data: &[u8]) -> [u8; LE
         *to = *from;
     }
     out
+}
+
+/// Encodes signatures for dcap-qvl, which has an encoder only together with a second reader of certificates.
+struct SignatureCodec;
+
+impl EcdsaSigEncoder for SignatureCodec {
+    /// `Ecdsa-Sig-Value` (RFC 5480, appendix A).
+    fn encode_ecdsa_sig(r: &[u8], s: &[u8]) -> anyhow::Result<Vec<u8>> {
+        Ok([UintRef::new(r)?, UintRef::new(s)?].to_der()?)
+    }
 }
 
 /// Reads certificates for dcap-qvl, which needs only the SGX extension of a PCK certificate that it has
@@ -173,6 +189,13 @@ fn refusal(text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signatures_are_encoded_as_rfc_5480_says() {
+        let encoded = |r: &[u8], s: &[u8]| hex::encode(SignatureCodec::encode_ecdsa_sig(r, s).unwrap());
+        assert_eq!(encoded(&[0, 0, 0x7f], &[0, 0x80]), "300702017f02020080");
+        assert_eq!(encoded(&[0, 0], &[1]), "3006020100020101");
+    }
 
     #[test]
     fn digests_are_those_of_fips_180_4() {
