@@ -6,8 +6,13 @@
 //   - 'R', a PKCS#10 request, and 'C', a certificate, both DER: the byte '1' (accepted) or '0' (refused).
 //   - 'L', a certificate: a line with the names of the rules of RFC 5280 that it breaks according to zlint, separated by
 //     commas.
-//   - 'V', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
-//     that time with the last as root and the others as intermediates; an empty line if it verifies.
+//   - 'V' and 'W', eight bytes of Unix seconds (big-endian), then certificates: a line that says why the first does not verify at
+//     that time with the last as root and the others as intermediates; an empty line if it verifies. 'V' verifies it for
+//     server authentication, 'W' for client authentication.
+//   - 'H', a host, a zero byte and a certificate: '1' if the certificate is valid for the host, else '0'.
+//   - 'E', three lines: the address of a proxy for https, a list in the form of NO_PROXY, and an address: a line with the
+//     proxy that Go asks for this address, empty if it asks directly.
+//   - 'D', a duration: a line with its nanoseconds, or "refused", as time.ParseDuration reads it.
 //   - 'P', a PEM text: a line with label and SHA-256 of each block, "label:hex", separated by commas. A PUBLIC KEY is
 //     hashed as Go writes the key that it reads there.
 package main
@@ -28,14 +33,17 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	zcrypto "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
 	"github.com/zmap/zlint/v3/lint"
+	"golang.org/x/net/http/httpproxy"
 )
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -110,7 +118,7 @@ func broken(der []byte, rules lint.Registry) string {
 }
 
 // verify says why the first certificate does not verify with the last as the only root.
-func verify(record []byte) error {
+func verify(record []byte, usage x509.ExtKeyUsage) error {
 	if len(record) < 8 {
 		return errors.New("no time")
 	}
@@ -130,9 +138,30 @@ func verify(record []byte) error {
 		Roots:         roots,
 		Intermediates: between,
 		CurrentTime:   time.Unix(int64(binary.BigEndian.Uint64(record)), 0),
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsages:     []x509.ExtKeyUsage{usage},
 	})
 	return err
+}
+
+// proxy names the proxy that Go asks for an address.
+func proxy(record string) string {
+	lines := strings.Split(record, "\n")
+	if len(lines) != 3 {
+		return "three lines are expected"
+	}
+	address, err := url.Parse(lines[2])
+	if err != nil {
+		return err.Error()
+	}
+	config := httpproxy.Config{HTTPSProxy: lines[0], NoProxy: lines[1]}
+	found, err := config.ProxyFunc()(address)
+	if err != nil {
+		return err.Error()
+	}
+	if found == nil {
+		return ""
+	}
+	return found.String()
 }
 
 // blocks lists what Go finds in a PEM text.
@@ -189,8 +218,22 @@ func run() error {
 		}
 		accepted := false
 		switch header[0] {
+		case 'D':
+			answer := "refused"
+			if duration, err := time.ParseDuration(string(der)); err == nil {
+				answer = strconv.FormatInt(int64(duration), 10)
+			}
+			if _, err := out.WriteString(answer + "\n"); err != nil {
+				return err
+			}
+			continue
 		case 'P':
 			if _, err := out.WriteString(blocks(der) + "\n"); err != nil {
+				return err
+			}
+			continue
+		case 'E':
+			if _, err := out.WriteString(proxy(string(der)) + "\n"); err != nil {
 				return err
 			}
 			continue
@@ -199,9 +242,12 @@ func run() error {
 				return err
 			}
 			continue
-		case 'V':
-			why := ""
-			if err := verify(der); err != nil {
+		case 'V', 'W':
+			why, usage := "", x509.ExtKeyUsageServerAuth
+			if header[0] == 'W' {
+				usage = x509.ExtKeyUsageClientAuth
+			}
+			if err := verify(der, usage); err != nil {
 				why = strings.ReplaceAll(err.Error(), "\n", " ")
 			}
 			if _, err := out.WriteString(why + "\n"); err != nil {
@@ -210,6 +256,10 @@ func run() error {
 			continue
 		case 'R':
 			accepted = signer.request(der)
+		case 'H':
+			host, rest, _ := bytes.Cut(der, []byte{0})
+			certificate, err := x509.ParseCertificate(rest)
+			accepted = err == nil && certificate.VerifyHostname(string(host)) == nil
 		case 'C':
 			_, err := x509.ParseCertificate(der)
 			accepted = err == nil

@@ -1,7 +1,10 @@
 //! `bench`: measurements. Limits apply to ratios within one run, never to times.
 
 use crate::cargo::{cargo, run as run_command};
-use anyhow::Result;
+use crate::progress::progress;
+use anyhow::{Result, bail};
+use tcs_testkit::load::{Load, measure};
+use tcs_testkit::repository;
 
 /// What can be measured.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -10,7 +13,13 @@ pub enum Subject {
     Verifier,
     /// Compare issuing a certificate in the enclave with the bare primitives, and count its allocations
     Issue,
+    /// Measure the memory of the controller under loads that strangers can make, with a real API server. It
+    /// takes some minutes and several GiB of memory and disk
+    Memory,
 }
+
+/// Objects of each load.
+const OBJECTS: usize = 2000;
 
 /// Runs a benchmark, and fails if a limit is exceeded.
 pub fn run(subject: Subject) -> Result<()> {
@@ -23,5 +32,33 @@ pub fn run(subject: Subject) -> Result<()> {
             cargo().args(["bench", "--quiet", "-p", "tcs-enclave", "--bench", "issue"]),
             "the measurement of issuing",
         ),
+        Subject::Memory => memory(),
     }
+}
+
+/// The controller of a release build, under each load on a control plane of its own.
+fn memory() -> Result<()> {
+    crate::setup::ensure()?;
+    run_command(
+        cargo().args(["build", "--release", "--quiet", "-p", "tcs-issuer"]),
+        "the build of the controller",
+    )?;
+    let controller = repository().join("target/release/tcs-issuer");
+    let mut exceeded = Vec::new();
+    for load in Load::ALL {
+        let dir = tempfile::tempdir_in(repository().join("target"))?;
+        let peak = measure(load, OBJECTS, &controller, dir.path(), progress)?;
+        let (start, steady, limit) = (peak.start / 1024, peak.steady / 1024, load.limit());
+        let line = format!(
+            "{OBJECTS} {load:?}: {start} MiB at the start, {steady} MiB in steady state, limit {limit}"
+        );
+        println!("{line}");
+        if peak.steady.max(peak.start) > limit * 1024 {
+            exceeded.push(line);
+        }
+    }
+    if !exceeded.is_empty() {
+        bail!("more memory than allowed:\n{}", exceeded.join("\n"));
+    }
+    Ok(())
 }

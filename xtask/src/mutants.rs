@@ -9,8 +9,9 @@ use tcs_testkit::repository;
 const CARGO_MUTANTS: &str = "27.1.0";
 
 /// The files that decide whether evidence is accepted.
-const FILES: [&str; 21] = [
+const FILES: [&str; 24] = [
     "crates/verifier/src/appraisal.rs",
+    "crates/verifier/src/attributes.rs",
     "crates/verifier/src/certificate.rs",
     "crates/verifier/src/checks.rs",
     "crates/verifier/src/claims.rs",
@@ -21,12 +22,14 @@ const FILES: [&str; 21] = [
     "crates/verifier/src/inspection.rs",
     "crates/verifier/src/pck_chain.rs",
     "crates/verifier/src/policy/**/*.rs",
+    "crates/verifier/src/refusal.rs",
     "crates/verifier/src/sgx_extension.rs",
     "crates/verifier/src/status.rs",
     "crates/verifier/src/tcb_info.rs",
     "crates/verifier/src/tcb_level.rs",
     "crates/verifier/src/trust_anchor.rs",
     "crates/verifier/src/validity.rs",
+    "crates/verifier/src/workload.rs",
     "crates/evidence/src/error.rs",
     "crates/evidence/src/evidence.rs",
     "crates/evidence/src/quote/*.rs",

@@ -42,7 +42,7 @@ pub const ENCLAVE_UNAVAILABLE: &str = "EnclaveUnavailable";
 pub const NO_EVIDENCE: &str = "NoEvidence";
 /// Issuer: the API server refused the Secret with the sealed CA key.
 pub const SEALED_KEY_NOT_KEPT: &str = "SealedKeyNotKept";
-/// Event: the rules of `spec.policy` cannot be read.
+/// Issuer and Event: the rules of `spec.policy` cannot be read.
 pub const POLICY_MALFORMED: &str = "PolicyMalformed";
 /// Issuer: the Secret named by `spec.secretName` does not belong to this issuer.
 pub const SECRET_CONFLICT: &str = "SecretConflict";
@@ -55,7 +55,8 @@ pub const WAITING_FOR_ISSUER_READY: &str = "WaitingForIssuerReady";
 pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
 /// Event on a request: its issuer exists and cannot be decoded.
 pub const WAITING_FOR_ISSUER_READABLE: &str = "WaitingForIssuerReadable";
-/// Event on a request: its certificate was issued.
+/// Event on a request: a CA certificate was issued. Certificates of workloads have no Event, which would cost
+/// more than the certificate.
 pub const ISSUED: &str = "Issued";
 
 /// Delivery: `secretType` names a type of delivery that is not served.

@@ -41,6 +41,16 @@ impl SignerName {
             _ => None,
         }
     }
+
+    /// The issuer whose `QuoteAttestation` has this name: the inverse of [`quote_attestation_name`] and
+    /// [`cluster_quote_attestation_name`]. `None` if no issuer's has.
+    #[must_use]
+    pub fn of_quote_attestation(name: &str) -> Option<Self> {
+        let (path, kind) = name.strip_suffix(GROUP)?.strip_suffix('.')?.rsplit_once('.')?;
+        // Only the singular is used in these names.
+        let is_one = matches!(kind, "tcsissuer" | "tcsclusterissuer");
+        is_one.then(|| Self::parse(&format!("{kind}.{GROUP}/{path}"))).flatten()
+    }
 }
 
 /// The signer name of a `TCSIssuer` as the original walk-through spells it:
@@ -134,6 +144,22 @@ mod tests {
     fn w_r4_a_cluster_issuers_name_with_dots_is_never_split() {
         let parsed = SignerName::parse("tcsclusterissuer.tcs.intel.com/sandbox.external-ca");
         assert_eq!(parsed, Some(SignerName::Cluster { name: "sandbox.external-ca".into() }));
+    }
+
+    #[test]
+    fn review_m2_the_name_of_a_quote_attestation_leads_to_its_issuer() {
+        for (namespace, name) in [("sandbox", "external-ca"), ("a", "b.c"), ("tcsissuer", "tcsissuer.x")] {
+            let found = SignerName::of_quote_attestation(&quote_attestation_name(namespace, name));
+            assert_eq!(found, Some(namespaced(namespace, name)));
+            let dotted = format!("{namespace}.{name}");
+            let found = SignerName::of_quote_attestation(&cluster_quote_attestation_name(&dotted));
+            assert_eq!(found, Some(SignerName::Cluster { name: dotted }));
+        }
+        for other in
+            ["", "a", "a.tcsissuer.tcs.intel.com", "a.b.tcsissuers.tcs.intel.com", "a.b.tcs.intel.com"]
+        {
+            assert_eq!(SignerName::of_quote_attestation(other), None, "{other}");
+        }
     }
 
     #[test]

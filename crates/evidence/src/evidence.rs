@@ -1,7 +1,7 @@
 //! Evidence of any kind.
 
 use crate::error::Error;
-use crate::quote::{Quote, SgxQuoteV3, TdxQuote};
+use crate::quote::{Header, Quote, SgxQuoteV3, TdxQuote};
 
 /// Evidence (RFC 9334, section 8.1): what an attester presents to prove what it is.
 ///
@@ -37,6 +37,23 @@ impl Evidence {
             Quote::Sgx(_) => Self::SgxQuote(bytes),
             Quote::Tdx(_) => Self::TdxQuote(bytes),
         })
+    }
+
+    /// Takes the quote at the beginning of `bytes` as [`Self::from_quote`] does, and says how many bytes
+    /// follow it. Only an inspection may use such a quote: no verification accepts bytes behind it.
+    pub fn from_beginning(bytes: &[u8]) -> Result<(Self, usize), Error> {
+        let refused = match Self::from_quote(bytes.to_vec()) {
+            Ok(evidence) => return Ok((evidence, 0)),
+            Err(error) => error,
+        };
+        let length = match Header::read(bytes).map(|header| header.version()) {
+            Some(3) => SgxQuoteV3::true_length(bytes),
+            _ => TdxQuote::true_length(bytes),
+        };
+        let Some((quote, behind)) = length.and_then(|length| bytes.split_at_checked(length)) else {
+            return Err(refused);
+        };
+        Self::from_quote(quote.to_vec()).map(|evidence| (evidence, behind.len()))
     }
 
     /// Parses the quote. An SGX quote must be one of SGX, and a TDX quote one of TDX.
@@ -87,6 +104,14 @@ mod tests {
         assert_eq!(Evidence::from_quote([&*tdx, &[0; 70]].concat()), Ok(Evidence::TdxQuote(tdx.clone())));
         assert!(Evidence::from_quote([&*tdx, &[0; 70], &[1]].concat()).is_err());
         assert!(Evidence::from_quote([&*sgx, &[0]].concat()).is_err());
+        // Only an inspection sees what precedes other bytes.
+        for quote in [&sgx, &tdx] {
+            let (evidence, behind) =
+                Evidence::from_beginning(&[quote, [1, 2, 3].as_slice()].concat()).unwrap();
+            assert_eq!((evidence.bytes(), behind), (quote.as_slice(), 3));
+            assert_eq!(Evidence::from_beginning(quote).unwrap().1, 0);
+            assert!(Evidence::from_beginning(&quote[..quote.len() - 1]).is_err());
+        }
         // Q15: SGX in versions 4 and 5 is not accepted.
         for (version, tee, signed) in [(4, 0, 432), (5, 0, 432), (4, 1, 632), (2, 0, 432), (3, 0x81, 432)] {
             assert_eq!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
     BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
-    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Refusal, RenewCa, Request, Response,
-    Restore, Seal, Sealed,
+    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa,
+    Request, Response, Restore, Seal, Sealed,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,12 @@ use tokio_util::sync::CancellationToken;
 /// Generating an RSA-3072 key takes up to half a second, and calls for offers queue behind each other.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connected enclave is asked which calls are overdue.
+const PROBE_PAUSE: Duration = Duration::from_secs(5);
+/// How long it may take to answer that. If it takes longer, nothing new is known.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// An issuer of no Kubernetes object. The answer about it is short.
+const NO_ISSUER: &str = "-";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 /// How long a reconcile waits for an enclave that is starting before it reports that none answers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -43,10 +49,44 @@ pub enum EnclaveError {
     Unexpected,
 }
 
+/// What the enclave waits for: calls of its platform and its key provider that have not returned in time. It
+/// goes on signing meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// Offers whose key or evidence is not made.
+    pub offers: u32,
+    /// Keys of CAs that are not made.
+    pub ca_keys: u32,
+}
+
+impl Overdue {
+    /// What hangs, and what to do, for the readiness probe.
+    #[must_use]
+    pub fn reasons(self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.offers > 0 {
+            reasons.push(format!(
+                "{} offers of the enclave are overdue, because the platform makes no evidence in time; issuers whose CA \
+                 key is held sign as before; check what makes quotes on the node",
+                self.offers
+            ));
+        }
+        if self.ca_keys > 0 {
+            reasons.push(format!(
+                "{} CA keys are overdue, because what holds the keys makes none in time; issuers whose CA key is held \
+                 sign as before; check it, or restart the enclave",
+                self.ca_keys
+            ));
+        }
+        reasons
+    }
+}
+
 /// A handle to the connection. Cheap to clone.
 #[derive(Clone)]
 pub struct EnclaveLink {
     state: watch::Receiver<Option<Connected>>,
+    overdue: watch::Receiver<Overdue>,
 }
 
 impl EnclaveLink {
@@ -54,10 +94,24 @@ impl EnclaveLink {
     #[must_use]
     pub fn start(endpoint: Endpoint, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(None);
+        let (overdue_sender, overdue) = watch::channel(Overdue::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, sender)).await;
+            stop.run_until_cancelled(keep_connected(endpoint, sender, overdue_sender)).await;
         });
-        Self { state }
+        Self { state, overdue }
+    }
+
+    /// What the connected enclave waits for.
+    #[must_use]
+    pub fn overdue(&self) -> Overdue {
+        *self.overdue.borrow()
+    }
+
+    /// Resolves when that changes. Never resolves after the task has ended.
+    pub async fn overdue_changed(&mut self) {
+        if self.overdue.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The current connection.
@@ -154,6 +208,21 @@ impl Connected {
         }
     }
 
+    /// Asks whether the rules of a policy can be read. Returns the refusal if they cannot.
+    pub async fn check_policy(&self, policy: Policy) -> Result<Option<Refusal>, EnclaveError> {
+        match self.call(Request::CheckPolicy(policy)).await {
+            Ok(Response::PolicyReadable) => Ok(None),
+            Ok(_) => Err(EnclaveError::Unexpected),
+            Err(EnclaveError::Refused(refusal)) => match refusal.code {
+                RefusalCode::PolicyMalformed => Ok(Some(refusal)),
+                // An earlier version of the enclave does not know this request. It refuses certificates.
+                RefusalCode::MalformedMessage => Ok(None),
+                _ => Err(EnclaveError::Refused(refusal)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
     /// Issues a certificate.
     pub async fn issue(&self, issue: Issue) -> Result<Issued, EnclaveError> {
         match self.call(Request::Issue(issue)).await? {
@@ -171,7 +240,7 @@ impl Connected {
     }
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
-        match blocking(Arc::clone(&self.client), request).await? {
+        match blocking(Arc::clone(&self.client), request, CALL_TIMEOUT).await? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),
             response => Ok(response),
         }
@@ -184,14 +253,22 @@ fn fixed_nonce() -> Vec<u8> {
     (0..32).collect()
 }
 
-async fn blocking(client: Arc<Client>, request: Request) -> Result<Response, EnclaveError> {
-    tokio::task::spawn_blocking(move || client.call(request, CALL_TIMEOUT))
+async fn blocking(
+    client: Arc<Client>,
+    request: Request,
+    timeout: Duration,
+) -> Result<Response, EnclaveError> {
+    tokio::task::spawn_blocking(move || client.call(request, timeout))
         .await
         .map_err(|_| EnclaveError::Unavailable)?
         .map_err(EnclaveError::Connection)
 }
 
-async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connected>>) {
+async fn keep_connected(
+    endpoint: Endpoint,
+    sender: watch::Sender<Option<Connected>>,
+    overdue: watch::Sender<Overdue>,
+) {
     loop {
         match connect(&endpoint).await {
             Ok(connected) => {
@@ -210,7 +287,12 @@ async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connect
                 // ending.
                 let _close = CloseOnDrop(Arc::clone(&client));
                 sender.send_replace(Some(connected));
-                let _ = tokio::task::spawn_blocking(move || client.wait_closed()).await;
+                let closed = Arc::clone(&client);
+                tokio::select! {
+                    _ = tokio::task::spawn_blocking(move || closed.wait_closed()) => {}
+                    () = keep_probing(&client, &overdue) => {}
+                }
+                set(&overdue, Overdue::default());
                 tracing::warn!("the connection to the enclave ended");
                 sender.send_replace(None);
             }
@@ -218,6 +300,21 @@ async fn keep_connected(endpoint: Endpoint, sender: watch::Sender<Option<Connect
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
     }
+}
+
+/// Asks again and again what the enclave waits for.
+async fn keep_probing(client: &Arc<Client>, overdue: &watch::Sender<Overdue>) {
+    loop {
+        let request = Request::Health(Health { issuer_uid: Some(NO_ISSUER.to_owned()) });
+        if let Ok(Response::Health(report)) = blocking(Arc::clone(client), request, PROBE_TIMEOUT).await {
+            set(overdue, Overdue { offers: report.overdue_offers, ca_keys: report.overdue_ca_keys });
+        }
+        tokio::time::sleep(PROBE_PAUSE).await;
+    }
+}
+
+fn set(overdue: &watch::Sender<Overdue>, now: Overdue) {
+    overdue.send_if_modified(|before| std::mem::replace(before, now) != now);
 }
 
 struct CloseOnDrop(Arc<Client>);
@@ -234,7 +331,7 @@ async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
         .await
         .map_err(|_| EnclaveError::Unavailable)??;
     let client = Arc::new(client);
-    match blocking(Arc::clone(&client), Request::Identity).await? {
+    match blocking(Arc::clone(&client), Request::Identity, CALL_TIMEOUT).await? {
         Response::Identity(identity) => Ok(Connected { client, identity }),
         _ => Err(EnclaveError::Unexpected),
     }
@@ -246,5 +343,16 @@ mod tests {
     fn the_fixed_nonce_counts_from_00_to_1f() {
         let counted: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
         assert_eq!(super::fixed_nonce().as_slice(), counted);
+    }
+
+    #[test]
+    fn review_l8_readiness_tells_what_is_overdue() {
+        use super::Overdue;
+        let reasons = |offers, ca_keys| Overdue { offers, ca_keys }.reasons().join("\n");
+        assert_eq!(reasons(0, 0), "");
+        let (offers, keys) = (reasons(3, 0), reasons(0, 2));
+        assert!(offers.starts_with("3 offers") && offers.contains("quotes on the node"), "{offers}");
+        assert!(keys.starts_with("2 CA keys") && !keys.contains("quotes"), "{keys}");
+        assert_eq!(reasons(3, 2), format!("{offers}\n{keys}"));
     }
 }

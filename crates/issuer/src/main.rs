@@ -3,15 +3,20 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use std::io::IsTerminal as _;
 use tcs_issuer::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-#[tokio::main]
+// More threads would be idle, because the enclave signs, and each keeps some memory.
+#[tokio::main(worker_threads = 4)]
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
-    tcs_issuer::log::subscriber(&settings.log, std::io::stderr).context("--log")?.init();
+    let colours = std::io::stderr().is_terminal();
+    tcs_issuer::log::subscriber(&settings.log, settings.log_format, colours, std::io::stderr)
+        .context("--log")?
+        .init();
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider is already installed"))?;

@@ -1,5 +1,6 @@
 //! Command line of the controller.
 
+use crate::runtime::log::Format;
 use clap::Parser;
 use std::net::SocketAddr;
 use tcs_enclave_rpc::Endpoint;
@@ -21,6 +22,9 @@ pub struct Settings {
     /// Log filter, for example `info` or `tcs_issuer=debug,kube=warn`.
     #[arg(long, env = "TCS_LOG", default_value = "info")]
     pub log: String,
+    /// How lines of the log are written. Text has colours if standard error is a terminal.
+    #[arg(long, env = "TCS_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: Format,
 }
 
 /// Parses a bind address. `:8081` stands for all IPv4 addresses.

@@ -20,7 +20,9 @@ pub enum Error {
     #[error("the wrapped key does not open with the key of this quote")]
     WrappedKeyInvalid,
     /// The wrapped key opens, but only in a format that is not allowed.
-    #[error("the key was wrapped as {format}, which the list of accepted formats does not contain")]
+    #[error(
+        "the key was wrapped as {format}, which the issuer does not accept; wrap it in another format (km-wrap --format)"
+    )]
     WrapFormatForbidden {
         /// The format in which it opened.
         format: WrapFormat,

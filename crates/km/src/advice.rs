@@ -1,7 +1,8 @@
 //! What a key owner should do about a TCB status or a refusal of the verifier. The verifier itself knows
 //! neither the options of the tools nor the keys of the policy file; they are named here.
 
-use tcs_verifier::{Error, TcbStatus};
+use std::borrow::Cow;
+use tcs_verifier::{Error, Lacking, TcbStatus};
 
 /// What to do about a TCB status, in a short clause.
 #[must_use]
@@ -42,8 +43,15 @@ pub fn for_status(status: TcbStatus) -> &'static str {
 
 /// What to do about a refusal, in a short clause.
 #[must_use]
-pub fn for_refusal(refusal: &Error) -> &'static str {
-    match refusal {
+pub fn for_refusal(refusal: &Error) -> Cow<'static, str> {
+    let text = match refusal {
+        Error::TcbStatusRefused { lacking: Lacking::Advisories { missing, accepted }, .. } => {
+            return accept_advisories(missing, accepted).into();
+        }
+        Error::TcbStatusRefused { lacking: Lacking::NamedAdvisory, .. } => {
+            "get current collateral; no setting accepts this status without a named advisory"
+        }
+        Error::TcbStatusRefused { lacking: Lacking::MinimumDate, .. } => "set [tcb] min_tcb_date as well",
         Error::QuoteMalformed(_) => {
             "get the quote again: spec.quote of the QuoteAttestation after one base64 decoding"
         }
@@ -55,7 +63,12 @@ pub fn for_refusal(refusal: &Error) -> &'static str {
         }
         Error::Revoked(_) => for_status(TcbStatus::Revoked),
         Error::DebugEnclave(_) => {
-            "do not wrap a key for it: have the production build deployed; no setting accepts debug mode"
+            "do not wrap a key for it: have the production build deployed; no setting accepts debug mode, although \
+             Intel's library does"
+        }
+        Error::TrustDomainRefused(_) => {
+            "do not wrap a key for it: no setting accepts this; Intel's library leaves attributes and service TDs to \
+             you"
         }
         Error::TcbLevelNotSupported(_) => {
             "do not wrap a key for it: have the machine updated; Intel supports no level this old"
@@ -88,18 +101,30 @@ pub fn for_refusal(refusal: &Error) -> &'static str {
             "do not wrap a key for it, unless you know why it has these attributes: then set value and mask \
              in [sgx] or [tdx]"
         }
-        Error::TdModuleRefused(_) => {
+        Error::TdModuleRefused { .. } => {
             "do not wrap a key for it, unless Intel published this TDX module: then add it to [tdx] mr_seams"
         }
         Error::PlatformUnknown { .. } => {
             "do not wrap a key for it, unless this machine is yours: then add it to [platform] ppids or \
              instance_ids"
         }
-        Error::FmspcRefused(_) => {
+        Error::FmspcRefused { .. } => {
             "do not wrap a key for it, unless machines of this family are yours: then add it to [platform] \
              fmspcs"
         }
         // The evidence is not genuine. A refusal that this version does not know is treated in the same way.
         _ => "do not wrap a key for it",
-    }
+    };
+    Cow::Borrowed(text)
+}
+
+/// The line of the policy file that accepts the missing advisories, too.
+fn accept_advisories(missing: &[String], accepted: &[String]) -> String {
+    let all: Vec<String> = accepted.iter().chain(missing).map(|id| format!("{id:?}")).collect();
+    format!(
+        "if {} does no harm here, or the enclave is hardened against it, write in section [tcb] of the policy file: \
+         accepted_advisories = [{}]",
+        missing.join(", "),
+        all.join(", ")
+    )
 }

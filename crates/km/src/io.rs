@@ -39,7 +39,6 @@ const LONGEST_TEXT: usize = 1_000;
 /// they reach a terminal, and a long text is cut, so that it cannot hide what precedes it.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
     let mut shown: String =
         text.chars().take(LONGEST_TEXT).map(|c| if is_printable(c) { c } else { '?' }).collect();
     if text.chars().nth(LONGEST_TEXT).is_some() {
@@ -48,10 +47,16 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// Whether a terminal shows a character as it is: no control or formatting character.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1
+}
+
 /// Writes the one line of a refusal to standard error and returns the exit status of its class.
 #[must_use]
 pub fn refuse(tool: &str, code: &str, message: &str, advice: &str, exit: Exit) -> ExitCode {
-    let line = format!("{tool}: error[{code}]: {}; {advice}", printable(message));
+    let line = format!("{tool}: error[{code}]: {}; {}", printable(message), printable(advice));
     // Even if standard error is closed, the exit status reports the refusal.
     let _ = writeln!(std::io::stderr(), "{line}");
     exit.into()

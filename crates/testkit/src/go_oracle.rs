@@ -1,4 +1,5 @@
-//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates and PEM texts.
+//! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates, PEM texts and
+//! durations.
 
 use crate::programs::repository;
 use anyhow::{Context, Result, bail};
@@ -59,6 +60,20 @@ impl GoOracle {
             .filter(|entry| !entry.is_empty())
             .map(|entry| block(entry).context("an entry"))
             .collect()
+    }
+
+    /// The proxy that Go asks for an address, by the proxy for https addresses and the list `NO_PROXY` of an
+    /// environment; empty if it asks directly.
+    pub fn proxy(&mut self, https_proxy: &str, no_proxy: &str, url: &str) -> Result<String> {
+        self.ask(b'E', [https_proxy, no_proxy, url].join("\n").as_bytes())
+    }
+
+    /// The nanoseconds of a duration as `time.ParseDuration` reads it; `None` if it refuses the text.
+    pub fn duration(&mut self, text: &str) -> Result<Option<i64>> {
+        match self.ask(b'D', text.as_bytes())?.as_str() {
+            "refused" => Ok(None),
+            line => Ok(Some(line.parse()?)),
+        }
     }
 
     /// The answer, of one line, to a record of this kind.

@@ -24,6 +24,7 @@ pub mod document;
 pub mod generated_docs;
 pub mod go_oracle;
 pub mod kubeconfig;
+pub mod load;
 pub mod node;
 pub mod pccs;
 pub mod pki;

@@ -5,11 +5,14 @@ use crate::checks::{Check, CheckId, Record};
 use crate::claims::{Claims, Workload};
 use crate::collateral::Collateral;
 use crate::date::date;
+use crate::dcap::Scope;
 use crate::pck_chain::PckChain;
 use crate::policy::Policy;
+use crate::refusal::Subject;
 use crate::sgx_extension::SgxExtension;
 use crate::status::{QvResult, TcbStatus};
 use crate::trust_anchor::TrustAnchor;
+use crate::workload::check_workload;
 use crate::{Error, dcap, tcb_level};
 use tcs_evidence::{Evidence, Quote, QuotePublicKey, SignatureData, report_data};
 
@@ -21,6 +24,20 @@ pub struct Verdict {
     checks: Vec<Check>,
     claims: Option<Claims>,
     outcome: Result<(), Error>,
+    qv_result: Option<QvResult>,
+}
+
+/// Evidence that is not genuine, or that no policy accepts.
+struct Refused {
+    error: Error,
+    /// The result of Intel's library.
+    qv_result: Option<QvResult>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { qv_result: error.qv_result(), error }
+    }
 }
 
 impl Verdict {
@@ -53,15 +70,12 @@ impl Verdict {
         &self.checks
     }
 
-    /// The result of Intel's library: the status of the platform if the evidence is genuine, otherwise the
-    /// kind of failure.
+    /// The result of Intel's library: the status of the platform if the evidence is genuine for it, otherwise
+    /// the kind of failure. If it is not terminal although the evidence was refused, the refusal is this
+    /// crate's or the policy's. `None`: the library would not get that far, or its result is not known.
     #[must_use]
     pub fn qv_result(&self) -> Option<QvResult> {
-        match (&self.claims, &self.outcome) {
-            (Some(claims), _) => Some(claims.status.result()),
-            (None, Err(error)) => error.qv_result(),
-            (None, Ok(())) => None,
-        }
+        self.qv_result
     }
 }
 
@@ -83,18 +97,19 @@ pub fn verify(
     let mut record = Record::new();
     // If the clock is before 1970, nothing is valid.
     let now = u64::try_from(now).unwrap_or(0);
-    let (claims, outcome) = match authenticate(evidence, collateral, trust, now, &mut record) {
+    let (claims, outcome, qv_result) = match authenticate(evidence, collateral, trust, now, &mut record) {
         Ok(claims) => {
             let outcome = policy.appraise(&claims, &mut record);
-            (Some(claims), outcome)
+            let qv_result = claims.status.result();
+            (Some(claims), outcome, Some(qv_result))
         }
-        Err(error) => (None, Err(error)),
+        Err(Refused { error, qv_result }) => (None, Err(error), qv_result),
     };
     let not_applicable: &[CheckId] = match evidence {
         Evidence::TdxQuote(_) => &[CheckId::MiscSelect],
-        _ => &[CheckId::Xfam, CheckId::TdModule],
+        _ => &[CheckId::TrustDomain, CheckId::Xfam, CheckId::TdModule],
     };
-    Verdict { checks: record.into_checks(not_applicable), claims, outcome }
+    Verdict { checks: record.into_checks(not_applicable), claims, outcome, qv_result }
 }
 
 /// Whether `report_data` binds this key and nonce by profile `ctk-v1` ([`report_data::ctk_v1`]).
@@ -112,7 +127,7 @@ fn authenticate(
     trust: &TrustAnchor,
     now: u64,
     record: &mut Record,
-) -> Result<Claims, Error> {
+) -> Result<Claims, Refused> {
     let parsed = evidence.quote().and_then(|quote| Ok((quote, quote.signature_data()?)));
     let parsed = parsed.map_err(|error| Error::QuoteMalformed(error.to_string()));
     let (quote, signature_data) = record.conclude(CheckId::QuoteLayout, parsed, |(quote, _)| {
@@ -124,14 +139,15 @@ fn authenticate(
         Quote::Sgx(quote) => Workload::Enclave(quote.report().into()),
         Quote::Tdx(quote) => Workload::TrustDomain(Box::new(quote.report().into())),
     };
-    record.conclude(CheckId::Debug, check_debug(&workload, trust), |()| {
-        if workload.is_debug() { "debug mode, under a SIMULATED root" } else { "not in debug mode" }
-    })?;
-    let verified = match dcap::verify(evidence.bytes(), &chain, collateral, trust, now) {
+    let subject = Subject { quote: &quote, signature_data: &signature_data, collateral, chain: &chain };
+    if let Err(error) = check_workload(&workload, trust, record) {
+        return Err(Refused { qv_result: as_intel(evidence, &subject, trust, now), error });
+    }
+    let verified = match dcap::verify(evidence.bytes(), &subject, trust, now, Scope::Strict) {
         Ok(verified) => verified,
-        Err((id, error)) => return record.conclude(id, Err(error), |_: &Claims| ""),
+        Err((id, error)) => return Err(conclude_failure(id, error, &subject, record).into()),
     };
-    for id in [CheckId::Signatures, CheckId::Revocation, CheckId::QuotingEnclave] {
+    for id in MADE_TOGETHER {
         record.conclude(id, Ok(()), |()| "as expected")?;
     }
     let pck = check_platform(&chain, collateral, record)?;
@@ -146,7 +162,7 @@ fn authenticate(
         workload,
         report_data: quote.report_data(),
         status: TcbStatus::named(&verified.status)
-            .ok_or_else(|| Error::QuoteRefused("its TCB status is not known".into()))?,
+            .ok_or_else(|| Error::QuoteRefused("its TCB status is not one of Intel's".into()))?,
         advisory_ids: verified.advisory_ids,
         tcb_date,
         qe_status: verified.qe_status.status.into(),
@@ -162,6 +178,47 @@ fn authenticate(
         window: chain.collateral_window(collateral, anchor),
         simulated: trust.is_simulated(),
     })
+}
+
+/// The checks that dcap-qvl makes in several steps. If one of them fails, not every step of the others was
+/// made.
+const MADE_TOGETHER: [CheckId; 3] = [CheckId::Signatures, CheckId::Revocation, CheckId::QuotingEnclave];
+
+/// Records a refusal of dcap-qvl and the checks before it in the table, which have all passed by then, and
+/// returns the first one that failed.
+fn conclude_failure(id: CheckId, error: Error, subject: &Subject<'_>, record: &mut Record) -> Error {
+    let mut before = || {
+        // The library compares FMSPC, TEE and levels after all signatures.
+        if matches!(id, CheckId::CollateralPlatform | CheckId::TcbInfoForm | CheckId::TcbLevel) {
+            for id in MADE_TOGETHER {
+                record.conclude(id, Ok(()), |()| "as expected")?;
+            }
+        }
+        match id {
+            CheckId::TcbInfoForm => check_pck(subject.chain, subject.collateral, record).map(|_| ()),
+            CheckId::TcbLevel => check_platform(subject.chain, subject.collateral, record).map(|_| ()),
+            _ => Ok(()),
+        }
+    };
+    match before() {
+        Err(first) => first,
+        Ok(()) => record.conclude(id, Err::<(), _>(error.clone()), |()| "").err().unwrap_or(error),
+    }
+}
+
+/// The result of Intel's library for a quote that is refused here although that library leaves the reason
+/// to the relying party; `None` if it is not known.
+fn as_intel(evidence: &Evidence, subject: &Subject<'_>, trust: &TrustAnchor, now: u64) -> Option<QvResult> {
+    let platform = || check_platform(subject.chain, subject.collateral, &mut Record::new());
+    match dcap::verify(evidence.bytes(), subject, trust, now, Scope::AsIntel) {
+        Ok(verified) => match platform() {
+            Ok(_) => TcbStatus::named(&verified.status).map(TcbStatus::result),
+            Err(error) => error.qv_result(),
+        },
+        // dcap-qvl does not say the status beneath its own refusal.
+        Err((CheckId::TrustDomain, _)) => None,
+        Err((_, error)) => error.qv_result(),
+    }
 }
 
 /// The checks of the certificate chains that come before their signatures.
@@ -191,81 +248,20 @@ fn check_platform(
     collateral: &Collateral,
     record: &mut Record,
 ) -> Result<SgxExtension, Error> {
-    let pck = chain.extension().and_then(|pck| collateral.check_pce_id(pck.pce_id).map(|()| pck));
-    let pck = record.conclude(CheckId::CollateralPlatform, pck, |pck| {
-        format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id))
-    })?;
+    let pck = check_pck(chain, collateral, record)?;
     record.conclude(CheckId::TcbInfoForm, collateral.check_tcb_info(), |()| "as expected")?;
     record.conclude(CheckId::SvnComponents, pck.check_components(), |()| "as expected")?;
     Ok(pck)
 }
 
-/// Debug mode is refused by every policy (`docs/conformance.md`, Q9). The only exception is the DEBUG bit
-/// under a simulated root. The other bits of `TDATTRIBUTES.TUD`, such as profiling, are refused under every
-/// root.
-fn check_debug(workload: &Workload, trust: &TrustAnchor) -> Result<(), Error> {
-    let only_debug = match workload {
-        Workload::Enclave(_) => true,
-        Workload::TrustDomain(td) => td.td_attributes.first().is_some_and(|tud| *tud & !0x01 == 0),
-    };
-    if !workload.is_debug() || (trust.is_simulated() && only_debug) {
-        return Ok(());
-    }
-    Err(Error::DebugEnclave(match workload {
-        Workload::Enclave(_) => "enclave",
-        Workload::TrustDomain(_) => "trust domain",
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::claims::{Enclave, TrustDomain};
-
-    fn enclave(flags: u8) -> Workload {
-        let mut attributes = [0; 16];
-        attributes[0] = flags;
-        Workload::Enclave(Enclave {
-            mrenclave: [0; 32],
-            mrsigner: [0; 32],
-            isv_prod_id: 0,
-            isv_svn: 0,
-            attributes,
-            misc_select: [0; 4],
-            config_id: [0; 64],
-            config_svn: 0,
-            isv_ext_prod_id: [0; 16],
-            isv_family_id: [0; 16],
-        })
-    }
-
-    fn td(tud: u8) -> Workload {
-        let mut td_attributes = [0; 8];
-        td_attributes[0] = tud;
-        Workload::TrustDomain(Box::new(TrustDomain {
-            mr_td: [0; 48],
-            rtmrs: [[0; 48]; 4],
-            mr_config_id: [0; 48],
-            mr_owner: [0; 48],
-            mr_owner_config: [0; 48],
-            mr_seam: [0; 48],
-            td_attributes,
-            xfam: [0; 8],
-            tee_tcb_svn: [0; 16],
-        }))
-    }
-
-    /// W-D1: the stock enclave of the original was a debug enclave. There is no genuine debug quote to test
-    /// with, so the check itself is tested; `tests/it/simulation.rs` tests the limits of the exception.
-    #[test]
-    fn w_d1_q9_debug_is_refused_under_intels_root() {
-        for (workload, name) in
-            [(enclave(0x07), "enclave"), (td(0x01), "trust domain"), (td(0x80), "trust domain")]
-        {
-            assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Err(Error::DebugEnclave(name)));
-        }
-        for workload in [enclave(0x05), td(0)] {
-            assert_eq!(check_debug(&workload, &TrustAnchor::intel()), Ok(()));
-        }
-    }
+/// The collateral is for the PCEID of the PCK certificate. dcap-qvl compares FMSPC and TEE.
+fn check_pck(
+    chain: &PckChain<'_>,
+    collateral: &Collateral,
+    record: &mut Record,
+) -> Result<SgxExtension, Error> {
+    let pck = chain.extension().and_then(|pck| collateral.check_pce_id(pck.pce_id).map(|()| pck));
+    record.conclude(CheckId::CollateralPlatform, pck, |pck| {
+        format!("FMSPC {}, PCEID {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id))
+    })
 }

@@ -139,14 +139,16 @@ impl PckCa {
     }
 }
 
-/// Reads a PEM chain, leaf first, with the same PEM reader as dcap-qvl.
-pub fn read_chain(text: &[u8]) -> Result<Vec<ParsedCertificate>, String> {
+/// Reads a PEM chain, leaf first, with the same PEM reader as dcap-qvl. `what` names the chain in errors.
+pub fn read_chain(what: &str, text: &[u8]) -> Result<Vec<ParsedCertificate>, String> {
     // The reader's messages repeat its input, which an attacker chooses, so they are not passed on.
-    let blocks = pem::parse_many(text).map_err(|_| "a certificate chain: it is not PEM".to_owned())?;
-    let read = |block: pem::Pem| {
-        ParsedCertificate::read(block.into_contents()).map_err(|error| format!("a certificate: {error}"))
+    let blocks = pem::parse_many(text).map_err(|_| format!("{what} is not PEM"))?;
+    let read = |(number, block): (usize, pem::Pem)| {
+        ParsedCertificate::read(block.into_contents()).map_err(|_| {
+            format!("certificate {number} of {what} is not an X.509 certificate of version 3 in DER")
+        })
     };
-    blocks.into_iter().map(read).collect()
+    (1..).zip(blocks).map(read).collect()
 }
 
 /// Reads exactly one certificate in the strict form of RFC 7468, section 3. [`read_chain`] reads it to the
@@ -160,10 +162,10 @@ pub fn read_one(text: &[u8]) -> Option<ParsedCertificate> {
 }
 
 /// Reads a chain of exactly `LEN` certificates (`docs/conformance.md`, Q8).
-pub fn read_chain_of<const LEN: usize>(text: &[u8]) -> Result<[ParsedCertificate; LEN], String> {
-    let chain = read_chain(text)?;
+pub fn read_chain_of<const LEN: usize>(what: &str, text: &[u8]) -> Result<[ParsedCertificate; LEN], String> {
+    let chain = read_chain(what, text)?;
     let found = chain.len();
-    chain.try_into().map_err(|_| format!("a certificate chain of {found} certificates, not {LEN}"))
+    chain.try_into().map_err(|_| format!("{what} has {found} certificates, expected {LEN}"))
 }
 
 /// The common name of a `Name` (RFC 5280, section 4.1.2.4), a SEQUENCE of SETs of SEQUENCE { type, value },
@@ -199,7 +201,7 @@ mod tests {
         let root = pem::encode(&pem::Pem::new("CERTIFICATE", include_bytes!("intel-sgx-root-ca.der")));
         for ending in ["", "\n", "\r\n \n"] {
             let text = format!("{}{ending}", root.replace("\r\n", "\n").trim_end());
-            let [lenient] = read_chain_of::<1>(text.as_bytes()).unwrap();
+            let [lenient] = read_chain_of::<1>("it", text.as_bytes()).unwrap();
             let strict = read_one(text.as_bytes()).unwrap();
             assert_eq!((strict.der, strict.key, strict.subject), (lenient.der, lenient.key, lenient.subject));
         }

@@ -49,6 +49,7 @@ pub enum CheckId {
     CertificateNames,
     Validity,
     Debug,
+    TrustDomain,
     Signatures,
     Revocation,
     QuotingEnclave,
@@ -70,7 +71,7 @@ pub enum CheckId {
 }
 
 impl CheckId {
-    const ALL: [(Self, &'static str, &'static str); 24] = [
+    const ALL: [(Self, &'static str, &'static str); 25] = [
         (
             Self::QuoteLayout,
             "quote-layout",
@@ -81,6 +82,11 @@ impl CheckId {
         (Self::CertificateNames, "certificate-names", "PCK certificate and TCB signer by Intel's names"),
         (Self::Validity, "validity", "root, chains, CRLs, TCB info and QE identity valid now"),
         (Self::Debug, "debug", "not in debug mode"),
+        (
+            Self::TrustDomain,
+            "trust-domain",
+            "no migration, service TD or reserved bit; SEPT_VE_DISABLE; a TDX module of Intel's",
+        ),
         (
             Self::Signatures,
             "signatures",

@@ -1,5 +1,6 @@
 //! The claims of a verified quote.
 
+use crate::attributes;
 use crate::certificate::PckCa;
 use crate::status::TcbStatus;
 use tcs_evidence::{EnclaveReport, TdReport};
@@ -53,7 +54,8 @@ pub struct CollateralWindow {
     pub earliest_issue: u64,
     /// Issue date of the newest part.
     pub latest_issue: u64,
-    /// Expiration date of the first part that expires; fresh collateral is needed by then.
+    /// The last second in which all parts are valid. Intel's value is one second later if the first part to
+    /// expire is a CRL, which is not valid any more at its nextUpdate.
     pub earliest_expiration: u64,
 }
 
@@ -103,6 +105,18 @@ pub struct Enclave {
 }
 
 impl Enclave {
+    /// The bits that are set in ATTRIBUTES, by their names; those of XFRM begin with `XFRM.`.
+    #[must_use]
+    pub fn attribute_names(&self) -> Vec<String> {
+        attributes::sgx_attributes(&self.attributes)
+    }
+
+    /// The bits that are set in MISCSELECT, by their names.
+    #[must_use]
+    pub fn misc_select_names(&self) -> Vec<String> {
+        attributes::misc_select(&self.misc_select)
+    }
+
     /// ATTRIBUTES.DEBUG.
     #[must_use]
     pub fn is_debug(&self) -> bool {
@@ -153,9 +167,25 @@ pub struct TrustDomain {
     pub xfam: [u8; 8],
     /// SVNs of TDX module and platform at launch.
     pub tee_tcb_svn: [u8; 16],
+    /// `TEE_TCB_SVN_2`: the same SVNs when the quote was made; since TDX 1.5.
+    pub tee_tcb_svn_2: Option<[u8; 16]>,
+    /// MRSERVICETD: measurement of the service TDs, zero without any; since TDX 1.5.
+    pub mr_service_td: Option<[u8; 48]>,
 }
 
 impl TrustDomain {
+    /// The bits that are set in `TDATTRIBUTES`, by their names.
+    #[must_use]
+    pub fn td_attribute_names(&self) -> Vec<String> {
+        attributes::td_attributes(&self.td_attributes)
+    }
+
+    /// The bits that are set in XFAM, by their names.
+    #[must_use]
+    pub fn xfam_names(&self) -> Vec<String> {
+        attributes::xfam(&self.xfam)
+    }
+
     /// Any bit of `TDATTRIBUTES.TUD`.
     #[must_use]
     pub fn is_debug(&self) -> bool {
@@ -175,6 +205,8 @@ impl From<TdReport<'_>> for TrustDomain {
             td_attributes: report.td_attributes().to_le_bytes(),
             xfam: report.xfam().to_le_bytes(),
             tee_tcb_svn: report.tee_tcb_svn(),
+            tee_tcb_svn_2: report.tee_tcb_svn_2(),
+            mr_service_td: report.mr_service_td(),
         }
     }
 }

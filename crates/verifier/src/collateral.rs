@@ -26,7 +26,7 @@ pub struct Collateral {
     /// Levels in the order in which Intel's library tries them.
     pub(crate) tcb_info: TcbInfo,
     /// Why the form of the TCB info is refused, computed once.
-    tcb_info_fault: Option<&'static str>,
+    tcb_info_fault: Option<String>,
     pub(crate) qe_identity: QeIdentity,
     pub(crate) root_crl_number: u32,
     pub(crate) pck_crl_number: u32,
@@ -64,12 +64,17 @@ impl Collateral {
         let tcb_info_fault = tcb_info::sort_and_check(&mut tcb_info);
         let root_crl = read_crl("the root CA's CRL", &parts.root_ca_crl)?;
         let pck_crl = read_crl("the PCK CA's CRL", &parts.pck_crl)?;
-        let chain = |text: &str| read_chain_of::<2>(text.as_bytes()).map_err(Error::CollateralMalformed);
+        let chain = |what: &str, text: &str| {
+            read_chain_of::<2>(what, text.as_bytes()).map_err(Error::CollateralMalformed)
+        };
         let same_signer = parts.qe_identity_issuer_chain == parts.tcb_info_issuer_chain;
-        let tcb_info_chain = chain(&parts.tcb_info_issuer_chain)?;
-        let qe_identity_chain =
-            if same_signer { None } else { Some(chain(&parts.qe_identity_issuer_chain)?) };
-        let pck_crl_chain = chain(&parts.pck_crl_issuer_chain)?;
+        let tcb_info_chain = chain("the TCB info's chain", &parts.tcb_info_issuer_chain)?;
+        let qe_identity_chain = if same_signer {
+            None
+        } else {
+            Some(chain("the QE identity's chain", &parts.qe_identity_issuer_chain)?)
+        };
+        let pck_crl_chain = chain("the PCK CRL's chain", &parts.pck_crl_issuer_chain)?;
         // Below the trust anchor dcap-qvl needs no root, and it would decode each text at every verification.
         parts.tcb_info_issuer_chain = signer(&tcb_info_chain);
         parts.qe_identity_issuer_chain = signer(qe_identity_chain.as_ref().unwrap_or(&tcb_info_chain));
@@ -114,14 +119,18 @@ impl Collateral {
 
     /// Refuses TCB info of an unknown form (`docs/conformance.md`, Q2, Q3 and Q15).
     pub(crate) fn check_tcb_info(&self) -> Result<(), Error> {
-        self.tcb_info_fault.map_or(Ok(()), |fault| Err(Error::CollateralMalformed(fault.into())))
+        self.tcb_info_fault.as_ref().map_or(Ok(()), |fault| Err(Error::CollateralMalformed(fault.clone())))
     }
 
     /// Refuses TCB info for another PCEID than the platform's (`docs/conformance.md`, Q1). dcap-qvl compares
     /// the FMSPC.
     pub(crate) fn check_pce_id(&self, pce_id: [u8; 2]) -> Result<(), Error> {
         if hex::decode(&self.tcb_info.pce_id).ok().as_deref() != Some(&pce_id) {
-            return Err(Error::CollateralMismatch("another PCEID".into()));
+            let found = hex::decode(&self.tcb_info.pce_id).map_or_else(|_| "unknown".into(), hex::encode);
+            let expected = hex::encode(pce_id);
+            return Err(Error::CollateralMismatch(format!(
+                "its TCB info is for the PCEID {found}, the platform's is {expected}"
+            )));
         }
         Ok(())
     }
@@ -151,7 +160,7 @@ struct Crl {
 fn read_crl(what: &'static str, crl: &[u8]) -> Result<Crl, Error> {
     let malformed = |why: &str| Error::CollateralMalformed(format!("{what}: {why}"));
     let list: CertificateList =
-        CertificateList::from_der(crl).map_err(|error| malformed(&error.to_string()))?;
+        CertificateList::from_der(crl).map_err(|_| malformed("it is not a CRL in DER"))?;
     let list = list.tbs_cert_list;
     let next = list.next_update.ok_or_else(|| malformed("it has no nextUpdate"))?;
     let number = list.crl_extensions.iter().flatten().find(|extension| extension.extn_id == CRL_NUMBER);

@@ -1,11 +1,10 @@
 //! Adapter to dcap-qvl. It supplies primitives on aws-lc-rs, so that there is no second cryptographic
-//! library, and a reader of certificates, and it gives the library's refusals stable codes.
+//! library, and a reader of certificates.
 
 use crate::Error;
 use crate::certificate::RawCertificate;
 use crate::checks::CheckId;
-use crate::collateral::Collateral;
-use crate::pck_chain::PckChain;
+use crate::refusal::{self, Subject};
 use crate::trust_anchor::TrustAnchor;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
 use dcap_qvl::config::{Config, CryptoProvider, EcdsaSigEncoder, ParsedCert, PckCa, X509Codec};
@@ -14,9 +13,14 @@ use der::asn1::UintRef;
 use der::{Decode, Encode};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-/// Maximum length of a text of dcap-qvl that is repeated in an error, in characters: enough for the library's
-/// own sentences, and too short for a sentence that somebody else has put into them.
-const MAX_TEXT: usize = 160;
+/// What the library refuses by itself although Intel's library leaves it to the relying party.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Refuse debug mode and service TDs. Under a simulated root, debug mode is accepted.
+    Strict,
+    /// Accept both: for the status that Intel's library would report, never to accept a quote.
+    AsIntel,
+}
 
 /// Verifies signatures, revocation, quoting enclave and TCB level at the instant `now` (Unix seconds).
 ///
@@ -27,19 +31,17 @@ const MAX_TEXT: usize = 160;
 /// anew, and never the text of the quote or the collateral: a text has one reader, and no certificate is
 /// decoded that is not needed below the trust anchor.
 pub fn verify(
-    quote: &[u8],
-    chain: &PckChain<'_>,
-    collateral: &Collateral,
+    bytes: &[u8],
+    subject: &Subject<'_>,
     trust: &TrustAnchor,
     now: u64,
+    scope: Scope,
 ) -> Result<VerifiedReport, (CheckId, Error)> {
     QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
-        .allow_debug(trust.is_simulated())
-        .verify(quote, &collateral.for_dcap(chain.to_pem()), now)
-        .map_err(|error| {
-            let error = refusal(&format!("{error:#}"));
-            (failed_check(&error), error)
-        })
+        .allow_debug(trust.is_simulated() || scope == Scope::AsIntel)
+        .allow_service_td(scope == Scope::AsIntel)
+        .verify(bytes, &subject.collateral.for_dcap(subject.chain.to_pem()), now)
+        .map_err(|error| refusal::explain(&format!("{error:#}"), subject))
 }
 
 /// Configuration of dcap-qvl.
@@ -107,83 +109,6 @@ impl ParsedCert for RawCertificate<'_> {
     fn extension(&self, oid: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(RawCertificate::extension(self, oid)?)
     }
-}
-
-/// The check to which a refusal of dcap-qvl belongs.
-fn failed_check(error: &Error) -> CheckId {
-    match error {
-        Error::Revoked(_) => CheckId::Revocation,
-        Error::CollateralMismatch(_) => CheckId::CollateralPlatform,
-        Error::QuotingEnclaveRefused(_) => CheckId::QuotingEnclave,
-        Error::TcbLevelNotSupported(_) => CheckId::TcbLevel,
-        Error::TrustDomainRefused(_) => CheckId::Attributes,
-        _ => CheckId::Signatures,
-    }
-}
-
-/// Makes an error from dcap-qvl's text.
-type ToError = fn(String) -> Error;
-
-/// Words of dcap-qvl's texts, and the error that each stands for. The first row with a match decides.
-const REFUSALS: [(&[&str], ToError); 8] = [
-    (&["Revoked"], Error::Revoked),
-    (&["UnknownIssuer"], |_| Error::UntrustedRoot("a certificate chain")),
-    (
-        &["ignature is invalid", "InvalidSignature", "InvalidCrlSignature", "hash mismatch"],
-        Error::SignatureInvalid,
-    ),
-    (
-        &[
-            "Fmspc mismatch",
-            "TCB info in the collateral",
-            "QE Identity id/version",
-            "UnknownRevocationStatus",
-        ],
-        Error::CollateralMismatch,
-    ),
-    (
-        &["No matching TCB level", "below minimum required from TDX module", "TDX TCB (TEE_TCB_SVN2)"],
-        Error::TcbLevelNotSupported,
-    ),
-    (
-        &[
-            "QE MRSIGNER",
-            "QE ISVPRODID",
-            "QE MISCSELECT",
-            "QE ATTRIBUTES",
-            "QE ISVSVN",
-            "QE report validation",
-            "QE vendor",
-            "QE auth data",
-        ],
-        Error::QuotingEnclaveRefused,
-    ),
-    (
-        &["TCBInfo", "TCB Info", "TcbInfo", "QeIdentity", "QE Identity", "CRL", "Crl"],
-        Error::CollateralMalformed,
-    ),
-    (
-        &[
-            "Debug mode is enabled",
-            "TD profiling",
-            "TD attributes",
-            "TD migration",
-            "SERVTD_EXT",
-            "SEPT_VE_DISABLE",
-            "MR service TD",
-            "TDX module",
-            "SEAMATTRIBUTES",
-        ],
-        Error::TrustDomainRefused,
-    ),
-];
-
-/// Gives a refusal of dcap-qvl a stable code. The library has texts only, and its version is pinned. A text
-/// that is not recognised remains a refusal.
-fn refusal(text: &str) -> Error {
-    let text: String = text.chars().take(MAX_TEXT).collect();
-    let known = REFUSALS.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
-    known.map_or(Error::QuoteRefused as ToError, |(_, error)| *error)(text)
 }
 
 #[cfg(test)]

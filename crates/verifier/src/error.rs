@@ -15,6 +15,32 @@ pub enum Class {
     Collateral,
 }
 
+/// Why a policy does not accept a TCB status.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lacking {
+    /// The status is not among those accepted.
+    #[error("the policy accepts only {}", accepted.join(", "))]
+    Status {
+        /// Intel's names of those that are.
+        accepted: Vec<&'static str>,
+    },
+    /// The status is accepted, but not all of its advisories are.
+    #[error("the policy does not accept {}", missing.join(", "))]
+    Advisories {
+        /// Those that are missing in the policy.
+        missing: Vec<String>,
+        /// Those that the policy accepts.
+        accepted: Vec<String>,
+    },
+    /// The status requires hardening, but the level names no advisory.
+    #[error("it names no advisory, so nobody can say what the enclave must be hardened against")]
+    NamedAdvisory,
+    /// The status is out of date, and the policy has no minimum date.
+    #[error("the policy sets no minimum TCB date, without which no status that is out of date is accepted")]
+    MinimumDate,
+}
+
 /// Why evidence was refused. Texts contain public data only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -81,12 +107,16 @@ pub enum Error {
     },
 
     /// The platform's state is not one that the policy accepts.
-    #[error("the platform's TCB status is {} ({}){}", status.intel_name(), status.result().name(), advisories(.advisory_ids))]
+    #[error("the {whose}'s TCB status is {} ({}){}; {lacking}", status.intel_name(), status.result().name(), advisories(.advisory_ids))]
     TcbStatusRefused {
+        /// `platform` or `quoting enclave`.
+        whose: &'static str,
         /// The status.
         status: TcbStatus,
         /// The advisories that apply.
         advisory_ids: Vec<String>,
+        /// Why the policy does not accept it.
+        lacking: Lacking,
     },
     /// The TCB level is older than the minimum date of the policy.
     #[error("the TCB level of {what} is of {}, the policy requires {} or later", date(*found), date(*least))]
@@ -123,19 +153,31 @@ pub enum Error {
         expected: String,
     },
     /// A TDX module that the policy does not name.
-    #[error("the TDX module is not one of those configured: MRSEAM {0}")]
-    TdModuleRefused(String),
+    #[error("the TDX module is not one of those configured: MRSEAM {found}, expected {expected}")]
+    TdModuleRefused {
+        /// MRSEAM, hex.
+        found: String,
+        /// What the policy names.
+        expected: String,
+    },
     /// A machine that the policy does not name.
-    #[error("unknown platform: PPID {ppid}, platform instance {}", .instance.as_deref().unwrap_or("none"))]
+    #[error("unknown platform: PPID {ppid}, platform instance {}, expected {expected}", .instance.as_deref().unwrap_or("none"))]
     PlatformUnknown {
         /// PPID, hex.
         ppid: String,
         /// Platform instance, hex.
         instance: Option<String>,
+        /// What the policy names.
+        expected: String,
     },
     /// A family of platforms that the policy does not name.
-    #[error("the FMSPC is not one of those configured: {0}")]
-    FmspcRefused(String),
+    #[error("the FMSPC is not one of those configured: {found}, expected {expected}")]
+    FmspcRefused {
+        /// FMSPC, hex.
+        found: String,
+        /// What the policy names.
+        expected: String,
+    },
 }
 
 impl Error {
@@ -164,9 +206,9 @@ impl Error {
             Self::TcbDateTooOld { .. } => "TcbDateTooOld",
             Self::EvaluationNumberTooLow { .. } => "EvaluationNumberTooLow",
             Self::AttributesRefused { .. } => "AttributesRefused",
-            Self::TdModuleRefused(_) => "TdModuleRefused",
+            Self::TdModuleRefused { .. } => "TdModuleRefused",
             Self::PlatformUnknown { .. } => "PlatformUnknown",
-            Self::FmspcRefused(_) => "FmspcRefused",
+            Self::FmspcRefused { .. } => "FmspcRefused",
         }
     }
 
@@ -195,9 +237,9 @@ impl Error {
             | Self::NoIdentityConfigured
             | Self::IdentityMismatch(_)
             | Self::AttributesRefused { .. }
-            | Self::TdModuleRefused(_)
+            | Self::TdModuleRefused { .. }
             | Self::PlatformUnknown { .. }
-            | Self::FmspcRefused(_) => Class::Policy,
+            | Self::FmspcRefused { .. } => Class::Policy,
         }
     }
 

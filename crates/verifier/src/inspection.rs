@@ -52,15 +52,18 @@ pub fn inspect(evidence: &Evidence) -> Result<Inspection, Error> {
     let malformed = |error: tcs_evidence::Error| Error::QuoteMalformed(error.to_string());
     let quote = evidence.quote().map_err(malformed)?;
     let signature_data = quote.signature_data().map_err(malformed)?;
-    let chain = read_chain(signature_data.pck_chain()).map_err(Error::QuoteMalformed)?;
-    let leaf = chain.first().ok_or_else(|| Error::QuoteMalformed("an empty certificate chain".into()))?;
+    let chain = read_chain("the certificate chain of the quote", signature_data.pck_chain())
+        .map_err(Error::QuoteMalformed)?;
+    let leaf = chain.first().ok_or_else(|| {
+        Error::QuoteMalformed("the certificate chain of the quote has 0 certificates, expected 3".into())
+    })?;
     let ca = PckCa::of(leaf).ok_or_else(|| {
         Error::QuoteRefused("its PCK certificate is of neither the Processor nor the Platform CA".into())
     })?;
     let extension = SgxExtension::read(leaf)?;
     let summary = |parsed: &ParsedCertificate| {
         let certificate = Certificate::from_der(&parsed.der)
-            .map_err(|error| Error::QuoteMalformed(format!("a certificate: {error}")))?;
+            .map_err(|_| Error::QuoteMalformed("a certificate of its chain is not in DER".into()))?;
         let Validity { not_before, not_after } = parsed.validity;
         let tbs = certificate.tbs_certificate();
         Ok(CertificateSummary {

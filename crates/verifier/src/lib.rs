@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod appraisal;
+mod attributes;
 mod certificate;
 mod checks;
 mod claims;
@@ -17,19 +18,21 @@ mod error;
 mod inspection;
 mod pck_chain;
 mod policy;
+mod refusal;
 mod sgx_extension;
 mod status;
 mod tcb_info;
 mod tcb_level;
 mod trust_anchor;
 mod validity;
+mod workload;
 
 pub use appraisal::{Verdict, check_binding, verify};
 pub use certificate::PckCa;
 pub use checks::{Check, Outcome};
 pub use claims::{Claims, CollateralWindow, Enclave, Platform, TrustDomain, Workload};
 pub use collateral::{Collateral, MAX_COLLATERAL};
-pub use error::{Class, Error};
+pub use error::{Class, Error, Lacking};
 pub use inspection::{CertificateSummary, Inspection, inspect};
 pub use policy::{
     AcceptedIdentity, Kss, Masked, PlatformPolicy, Policy, SgxPolicy, TcbPolicy, TdReference, TdxPolicy,

@@ -28,7 +28,8 @@ impl<'c> PckChain<'c> {
         {
             return Ok(Self { leaf, above: Cow::Borrowed(&collateral.pck_crl_chain) });
         }
-        let [leaf, ca, root] = read_chain_of(text).map_err(Error::QuoteMalformed)?;
+        let [leaf, ca, root] =
+            read_chain_of("the certificate chain of the quote", text).map_err(Error::QuoteMalformed)?;
         Ok(Self { leaf, above: Cow::Owned([ca, root]) })
     }
 
@@ -61,7 +62,10 @@ impl<'c> PckChain<'c> {
             }
         }
         if crl_issuer.der != pck_ca.der && crl_issuer.key != pck_ca.key {
-            return Err(Error::CollateralMismatch("the PCK CRL of another CA".into()));
+            return Err(Error::CollateralMismatch(
+                "its PCK CRL was issued by another CA than the one that issued the quote's PCK certificate"
+                    .into(),
+            ));
         }
         Ok(())
     }
@@ -69,12 +73,14 @@ impl<'c> PckChain<'c> {
     /// The leaves have the names that Intel gives them (Q5, Q6), and the PCK CA is one of Intel's two.
     pub fn check_names(&self, collateral: &Collateral) -> Result<PckCa, Error> {
         if !self.leaf.is_named("Intel SGX PCK Certificate") {
-            return Err(Error::QuoteRefused("its leaf is not a PCK certificate by name".into()));
+            return Err(Error::QuoteRefused(
+                "the common name of its leaf is not \"Intel SGX PCK Certificate\"".into(),
+            ));
         }
         for [signer, _] in [&collateral.tcb_info_chain, collateral.qe_identity_chain()] {
             if !signer.is_named("Intel SGX TCB Signing") {
                 return Err(Error::CollateralMalformed(
-                    "its signer is not a TCB signing certificate by name".into(),
+                    "the common name of its signer is not \"Intel SGX TCB Signing\"".into(),
                 ));
             }
         }
@@ -103,20 +109,18 @@ impl<'c> PckChain<'c> {
         collateral.pck_crl_validity.check("the PCK CA's CRL", now)
     }
 
-    /// The dates that Intel's library reports for the collateral (`sgx_ql_qv_supplemental_t`): of the
-    /// certificates, the trust anchor, TCB info, QE identity and both CRLs.
+    /// When all parts of the collateral were issued and until when they are valid: the certificates, the
+    /// trust anchor, TCB info, QE identity and both CRLs.
     pub fn collateral_window(&self, collateral: &Collateral, anchor: &AnchorCertificate) -> CollateralWindow {
         let (leaf, [pck_ca, _]) = (&self.leaf, &*self.above);
         let [tcb_signer, _] = &collateral.tcb_info_chain;
         let [qe_signer, _] = collateral.qe_identity_chain();
-        // Here the end of a CRL is its nextUpdate, although the CRL has expired by then.
-        let crl = |crl: Validity| Validity { not_after: crl.not_after.saturating_add(1), ..crl };
         let periods = [leaf, pck_ca, tcb_signer, qe_signer]
             .map(|entry| entry.validity)
             .into_iter()
             .chain([anchor.validity])
             .chain([collateral.tcb_info_validity, collateral.qe_identity_validity])
-            .chain([crl(collateral.root_crl_validity), crl(collateral.pck_crl_validity)]);
+            .chain([collateral.root_crl_validity, collateral.pck_crl_validity]);
         let mut all =
             CollateralWindow { earliest_issue: u64::MAX, latest_issue: 0, earliest_expiration: u64::MAX };
         for Validity { not_before, not_after } in periods {

@@ -91,10 +91,13 @@ impl SgxExtension {
     /// Intel's library compares the components with the TCB levels, dcap-qvl compares CPUSVN, and both must
     /// agree.
     pub fn check_components(&self) -> Result<(), Error> {
-        if self.components.iter().zip(self.cpu_svn).all(|(svn, cpu)| *svn >= cpu) {
-            return Ok(());
-        }
-        Err(Error::QuoteRefused("the SVN components of its certificate do not fit CPUSVN".into()))
+        let mut low =
+            (1..).zip(self.components.iter().zip(self.cpu_svn)).filter(|(_, (svn, cpu))| *svn < cpu);
+        low.next().map_or(Ok(()), |(number, (svn, cpu))| {
+            Err(Error::QuoteRefused(format!(
+                "component {number} of its PCK certificate is {svn}, expected at least {cpu}, its byte of CPUSVN"
+            )))
+        })
     }
 
     /// The platform as it appears in the claims.

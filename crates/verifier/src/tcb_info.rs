@@ -3,7 +3,7 @@
 use dcap_qvl::TcbInfo;
 
 /// Sorts the TCB levels, and returns why the form of the TCB info is refused, if it is.
-pub fn sort_and_check(tcb_info: &mut TcbInfo) -> Option<&'static str> {
+pub fn sort_and_check(tcb_info: &mut TcbInfo) -> Option<String> {
     sort(tcb_info);
     fault(tcb_info)
 }
@@ -24,12 +24,12 @@ fn sort(tcb_info: &mut TcbInfo) {
 /// listed twice (Q3). The rules are in `docs/conformance.md`.
 ///
 /// The levels must be sorted, so that equal levels are neighbours.
-fn fault(tcb_info: &TcbInfo) -> Option<&'static str> {
+fn fault(tcb_info: &TcbInfo) -> Option<String> {
     if tcb_info.version != 3 {
-        return Some("TCB info of another version than 3");
+        return Some(format!("its TCB info has the version {}, expected 3", tcb_info.version));
     }
     if tcb_info.tcb_type != 0 {
-        return Some("TCB info of an unknown tcbType");
+        return Some(format!("its TCB info has the tcbType {}, expected 0", tcb_info.tcb_type));
     }
     // Only the SGX components decide for SGX, whatever else a level contains.
     let is_tdx = is_tdx(tcb_info);
@@ -39,7 +39,7 @@ fn fault(tcb_info: &TcbInfo) -> Option<&'static str> {
             && one.pce_svn == next.pce_svn
             && (!is_tdx || one.tdx_components == next.tdx_components)
     });
-    twice.then_some("TCB info with a level twice")
+    twice.then(|| "its TCB info lists a level twice".to_owned())
 }
 
 fn is_tdx(tcb_info: &TcbInfo) -> bool {

@@ -10,6 +10,8 @@ use spki::AlgorithmIdentifierRef;
 /// Maximum length of a certificate, in bytes.
 pub const MAX_CERTIFICATE: usize = 64 * 1024;
 
+const UNREADABLE: &str = "it is not a DER certificate";
+
 /// A certificate and the bytes that its signature covers.
 pub struct Certificate<'a> {
     pub tbs_raw: &'a [u8],
@@ -31,7 +33,6 @@ pub struct TbsCertificate<'a> {
 
 impl<'a> Certificate<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        const UNREADABLE: &str = "it is not a DER certificate";
         if bytes.len() > MAX_CERTIFICATE {
             return Err("it is longer than 64 KiB");
         }
@@ -54,9 +55,8 @@ impl<'a> Certificate<'a> {
 
 impl<'a> TbsCertificate<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        const UNREADABLE: &str = "it is not a certificate of version 3";
         let mut reader = SliceReader::new(bytes).map_err(|_| UNREADABLE)?;
-        let (mut tbs, extensions) = reader.sequence(read_tbs).map_err(|_| UNREADABLE)?;
+        let (mut tbs, extensions) = reader.sequence(read_tbs).map_err(|TbsError(why)| why)?;
         reader.finish().map_err(|_| UNREADABLE)?;
         extension::read(extensions, &mut tbs.extensions).map_err(extension::ExtensionError::text)?;
         Ok(tbs)
@@ -74,27 +74,67 @@ impl<'a> TbsCertificate<'a> {
     }
 }
 
-/// The fields, and the raw sequence of extensions.
-fn read_tbs<'a>(inner: &mut SliceReader<'a>) -> der::Result<(TbsCertificate<'a>, &'a [u8])> {
-    let version = AnyRef::decode(inner)?;
-    version.header().tag().assert_eq(context_tag(0))?;
-    if version.value() != [0x02, 0x01, 0x02] {
-        return Err(Tag::Integer.value_error().into());
+/// Why a to-be-signed certificate could not be read.
+struct TbsError(&'static str);
+
+impl From<der::Error> for TbsError {
+    fn from(_: der::Error) -> Self {
+        Self(UNREADABLE)
     }
-    let serial = UintRef::decode(inner)?.as_bytes();
+}
+
+/// The fields, and the raw sequence of extensions.
+fn read_tbs<'a>(inner: &mut SliceReader<'a>) -> Result<(TbsCertificate<'a>, &'a [u8]), TbsError> {
+    read_version(inner)?;
+    let serial = read_serial(inner)?;
     let algorithm = AlgorithmIdentifierRef::decode(inner)?;
     let issuer = inner.tlv_bytes()?;
     let validity = inner.sequence(|times| {
         Ok::<_, der::Error>(Validity { not_before: time(times)?, not_after: time(times)? })
-    })?;
+    });
+    let validity = validity.map_err(|_| TbsError("its validity cannot be read"))?;
     let (subject, spki) = (inner.tlv_bytes()?, inner.tlv_bytes()?);
+    if inner.is_finished() {
+        return Err(TbsError("it has no extensions, so nothing says that it is a CA certificate"));
+    }
+    let extensions = AnyRef::decode(inner)?;
     // Unique identifiers ([1], [2]) have no use, and no certificate has them. They are refused instead of
     // being skipped.
-    let extensions = AnyRef::decode(inner)?;
-    extensions.header().tag().assert_eq(context_tag(3))?;
+    if extensions.header().tag() != context_tag(3) {
+        return Err(TbsError("it has a unique identifier, or something else that is no list of extensions"));
+    }
     let extensions = extensions.value();
     let tbs = TbsCertificate { serial, algorithm, issuer, validity, subject, spki, extensions: Vec::new() };
     Ok((tbs, extensions))
+}
+
+/// `[0] EXPLICIT INTEGER`, which is left out for version 1. Only version 3 has extensions.
+fn read_version(inner: &mut SliceReader<'_>) -> Result<(), TbsError> {
+    const VERSION: Tag = context_tag(0);
+    if Tag::peek(inner)? != VERSION {
+        return Err(TbsError(
+            "it is of version 1, which does not say whether it is a CA certificate; use version 3",
+        ));
+    }
+    match AnyRef::decode(inner)?.value() {
+        [0x02, 0x01, 0x02] => Ok(()),
+        [0x02, 0x01, 0x01] => Err(TbsError(
+            "it is of version 2, which does not say whether it is a CA certificate; use version 3",
+        )),
+        _ => Err(TbsError("its version is not 3")),
+    }
+}
+
+/// A serial number that is not negative (RFC 5280, section 4.1.2.2), without leading zeros.
+fn read_serial<'a>(inner: &mut SliceReader<'a>) -> Result<&'a [u8], TbsError> {
+    let serial = AnyRef::decode(inner)?;
+    serial.header().tag().assert_eq(Tag::Integer)?;
+    if serial.value().first().is_some_and(|first| first & 0x80 != 0) {
+        return Err(TbsError(
+            "its serial number is negative, and Go does not read such certificates; issue it with a positive one",
+        ));
+    }
+    Ok(serial.decode_as::<UintRef<'_>>()?.as_bytes())
 }
 
 fn time(reader: &mut SliceReader<'_>) -> der::Result<i64> {

@@ -1,5 +1,8 @@
-/// Why something was refused. Texts contain no bytes of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+use std::borrow::Cow;
+
+/// Why something was refused. Names from the input are quoted in texts: escaped, and at most 100 characters
+/// of each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The request is not a PKCS#10 request in DER, or contradicts itself.
@@ -20,12 +23,15 @@ pub enum Error {
     /// Certificate or CRL signing was requested.
     #[error("'cert sign' and 'crl sign' are for CA certificates only; request the certificate without them")]
     UsageForbidden,
+    /// A usage is requested that the extended key usages of the CA, or of one above it, do not contain.
+    #[error("the CA may not issue certificates with this usage: {0}")]
+    UsageOutsideCa(Cow<'static, str>),
     /// The key usages or basic constraints in the PKCS#10 request contradict the Kubernetes object.
     #[error("the key usages or basic constraints in the request contradict its spec")]
     ExtensionMismatch,
     /// A name is empty, reserved or not acceptable.
     #[error("the requested identity is refused: {0}")]
-    IdentityForbidden(&'static str),
+    IdentityForbidden(Cow<'static, str>),
     /// The rules of a policy cannot be read.
     #[error("the policy cannot be read: {0}")]
     PolicyMalformed(&'static str),
@@ -49,22 +55,22 @@ pub enum Error {
     ClockTooEarly,
     /// A CA certificate cannot be read.
     #[error("a CA certificate cannot be read: {0}")]
-    CertificateMalformed(&'static str),
+    CertificateMalformed(Cow<'static, str>),
     /// The certificate is not a CA certificate.
     #[error("the certificate is not a CA certificate: {0}")]
-    CertificateNotCa(&'static str),
+    CertificateNotCa(Cow<'static, str>),
     /// A CA certificate has expired.
-    #[error("a CA certificate has expired")]
-    CertificateExpired,
+    #[error("a CA certificate has expired: {0}")]
+    CertificateExpired(Cow<'static, str>),
     /// A CA certificate is not valid yet.
-    #[error("a CA certificate is not valid yet")]
-    CertificateNotYetValid,
+    #[error("a CA certificate is not valid yet: {0}")]
+    CertificateNotYetValid(Cow<'static, str>),
     /// A CA certificate contains something that is not supported.
     #[error("a CA certificate is not supported: {0}")]
-    CertificateUnsupported(&'static str),
-    /// The certificates do not form one chain.
-    #[error("the CA certificates do not form one chain: {0}")]
-    ChainBroken(&'static str),
+    CertificateUnsupported(Cow<'static, str>),
+    /// The certificates do not form a chain.
+    #[error("the CA certificates do not form a chain: {0}")]
+    ChainBroken(Cow<'static, str>),
     /// The certificate that would be signed is not what was requested and allowed, or what was signed is not
     /// what was checked.
     #[error("the certificate would not be what was requested and allowed: {0}")]
@@ -87,7 +93,7 @@ impl Error {
             Self::RequestKeyUnsupported(_) => "RequestKeyUnsupported",
             Self::RequestForCa(_) => "RequestForCa",
             Self::UsageUnknown => "UsageUnknown",
-            Self::UsageForbidden => "UsageForbidden",
+            Self::UsageForbidden | Self::UsageOutsideCa(_) => "UsageForbidden",
             Self::ExtensionMismatch => "ExtensionMismatch",
             Self::IdentityForbidden(_) => "IdentityForbidden",
             Self::PolicyMalformed(_) => "PolicyMalformed",
@@ -98,8 +104,8 @@ impl Error {
             Self::ClockTooEarly => "ClockTooEarly",
             Self::CertificateMalformed(_) => "CertificateMalformed",
             Self::CertificateNotCa(_) => "CertificateNotCa",
-            Self::CertificateExpired => "CertificateExpired",
-            Self::CertificateNotYetValid => "CertificateNotYetValid",
+            Self::CertificateExpired(_) => "CertificateExpired",
+            Self::CertificateNotYetValid(_) => "CertificateNotYetValid",
             Self::CertificateUnsupported(_) => "CertificateUnsupported",
             Self::ChainBroken(_) => "ChainBroken",
             Self::CheckFailed(_) => "CheckFailed",

@@ -13,6 +13,10 @@ pub const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 pub const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
+pub const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");
+/// Stands for every extended key usage (RFC 5280, section 4.2.1.12).
+pub const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+
 /// Bit numbers of keyUsage (RFC 5280, section 4.2.1.3).
 pub const KEY_CERT_SIGN: u8 = 5;
 pub const CRL_SIGN: u8 = 6;

@@ -16,15 +16,18 @@ mod constraints;
 mod encode;
 mod error;
 mod extension;
+mod host;
 mod issuance;
 mod name;
 mod policy;
 mod profile;
 mod public_key;
+mod quote;
 mod request;
 mod san;
 mod self_signed;
 mod signer;
+mod uri;
 mod usage;
 mod validity;
 

@@ -12,6 +12,9 @@ pub const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 pub const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
+const LOCALITY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.7");
+const PROVINCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.8");
 /// An empty name, `SEQUENCE {}`.
 const EMPTY: &[u8] = &[0x30, 0x00];
 /// Maximum length of a subject, in bytes: longer than any name in practice.
@@ -36,6 +39,23 @@ pub fn is_blank(raw: &[u8]) -> bool {
     attribute_values(raw).is_ok_and(|all| all.iter().all(|(_, text)| text.trim().is_empty()))
 }
 
+/// The attributes of a raw name in their order, for messages: `O=Acme, CN=Root`. `None` if it cannot be read.
+pub fn shown(raw: &[u8]) -> Option<String> {
+    let known = [
+        (COMMON_NAME, "CN"),
+        (ORGANIZATION, "O"),
+        (ORGANIZATIONAL_UNIT, "OU"),
+        (COUNTRY, "C"),
+        (LOCALITY, "L"),
+        (PROVINCE, "ST"),
+    ];
+    let one = |(id, text): (ObjectIdentifier, String)| {
+        let short = known.iter().find(|(known, _)| *known == id);
+        short.map_or_else(|| format!("{id}={text}"), |(_, short)| format!("{short}={text}"))
+    };
+    Some(attribute_values(raw).ok()?.into_iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 /// Whether a value claims an identity to which Kubernetes gives a meaning.
 pub fn is_reserved(text: &str) -> bool {
     let text = text.trim_start().to_ascii_lowercase();
@@ -51,14 +71,14 @@ pub fn values(raw: &[u8], wanted: ObjectIdentifier) -> Result<Vec<String>, Error
 /// Checks that a subject can be read as Go reads it and claims nothing reserved.
 pub fn check_subject(raw: &[u8]) -> Result<(), Error> {
     if raw.len() > MAX_SUBJECT {
-        return Err(Error::IdentityForbidden("the subject is longer than 16 KiB"));
+        return Err(Error::IdentityForbidden("the subject is longer than 16 KiB".into()));
     }
     for (_, text) in attribute_values(raw)? {
         if text.contains('\0') {
-            return Err(Error::IdentityForbidden("the subject contains a NUL character"));
+            return Err(Error::IdentityForbidden("the subject contains a NUL character".into()));
         }
         if is_reserved(&text) {
-            return Err(Error::IdentityForbidden(RESERVED));
+            return Err(Error::IdentityForbidden(RESERVED.into()));
         }
     }
     Ok(())
@@ -73,10 +93,20 @@ pub fn has_email_address(raw: &[u8]) -> bool {
 /// A name prepared for comparison (RFC 5280, section 7.1, in its simplest form): each set sorted, texts in
 /// lower case, each run of blanks replaced by one.
 pub fn rdns(raw: &[u8]) -> Result<Rdns, Error> {
+    prepared(raw, |text| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
+}
+
+/// The same with ASCII letters and blanks only, as common verifiers compare names. Two names that are equal
+/// in this form are equal for all of them.
+pub fn narrow_rdns(raw: &[u8]) -> Result<Rdns, Error> {
+    prepared(raw, |text| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase())
+}
+
+fn prepared(raw: &[u8], prepare: fn(&str) -> String) -> Result<Rdns, Error> {
     let mut all = sets(raw)?;
     for set in &mut all {
         for (_, text) in &mut *set {
-            *text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            *text = prepare(text);
         }
         set.sort();
     }
@@ -201,7 +231,7 @@ mod tests {
         ];
         for (tag, value) in hidden {
             let checked = check_subject(&name(COMMON_NAME, tag, value));
-            assert_eq!(checked, Err(Error::IdentityForbidden(RESERVED)), "{tag:#x}");
+            assert_eq!(checked, Err(Error::IdentityForbidden(RESERVED.into())), "{tag:#x}");
         }
         assert!(check_subject(&name(COMMON_NAME, 0x0c, b"kubeadmin: x")).is_ok());
     }

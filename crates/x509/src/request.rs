@@ -65,7 +65,9 @@ impl CertificateRequest {
         if let Some(san) = san {
             san::check(san)?;
         } else if name::is_blank(subject) {
-            return Err(Error::IdentityForbidden("it has neither a subject nor a subject alternative name"));
+            return Err(Error::IdentityForbidden(
+                "it has neither a subject nor a subject alternative name".into(),
+            ));
         }
         let unreadable = |_| Error::RequestMalformed("a requested extension cannot be read");
         let constraints = value(extension::BASIC_CONSTRAINTS).map(extension::basic_constraints).transpose();

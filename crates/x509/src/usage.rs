@@ -69,6 +69,11 @@ impl Usage {
         NAMES.into_iter()
     }
 
+    /// Its first Kubernetes name.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, usage)| *usage == self).map_or("unknown", |(name, _)| name)
+    }
+
     /// Whether it would allow the key of the certificate to sign certificates or CRLs.
     #[must_use]
     pub fn is_signing(self) -> bool {
@@ -95,7 +100,8 @@ impl Usage {
         })
     }
 
-    fn extended(self) -> Option<ObjectIdentifier> {
+    /// The identifier of an extended key usage.
+    pub(crate) fn extended(self) -> Option<ObjectIdentifier> {
         Some(ObjectIdentifier::new_unwrap(match self {
             Self::Any => "2.5.29.37.0",
             Self::ServerAuth => "1.3.6.1.5.5.7.3.1",

@@ -1,7 +1,7 @@
 //! The CA of an issuer: the requested properties of a self-signed one, and the CA that the status shows.
 
 use super::policy::PolicySpec;
-use super::schema::{no_blanks, not_null};
+use super::schema::{no_blanks, no_format, not_null};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub struct CaSpec {
 
     /// Number of days for which the CA certificate is valid, 1 to 7300: 365 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 7300))]
+    #[schemars(range(min = 1, max = 7300), transform = no_format)]
     pub lifetime_days: Option<u32>,
 
     /// Whether the CA gets a new key at its renewal: `Never` (the default) or `Always`. With the same key,
@@ -81,7 +81,7 @@ pub struct CaSpec {
     /// How many levels of CAs may exist below this one (pathLenConstraint): 0 by default, which allows
     /// certificates of workloads only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 8))]
+    #[schemars(range(min = 0, max = 8), transform = no_format)]
     pub max_path_len: Option<u8>,
 
     /// Rules for every certificate of this CA. They are sealed with its key, so that nobody can widen them
@@ -105,7 +105,7 @@ pub struct CaStatus {
     /// notAfter of the certificate, RFC 3339.
     #[schemars(length(max = 63))]
     pub not_after: String,
-    /// Algorithm of the CA key, for example `rsa-4096`.
+    /// Algorithm of the CA key, for example `RSA-4096`.
     #[schemars(length(max = 63))]
     pub key_algorithm: String,
     /// Format in which the key was delivered, for example `kmra-v1`.

@@ -1,6 +1,7 @@
 //! `TCSIssuer` and `TCSClusterIssuer`.
 
 use super::ca::{CaSpec, CaStatus, PreviousCa};
+use super::delivery::DeliverySpec;
 use super::policy::PolicySpec;
 use super::schema::{no_blanks, not_null};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -29,7 +30,9 @@ use std::collections::BTreeMap;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = no_blanks(&["secretName", "selfSign", "ca", "policy", "labels"]))]
+#[x_kube(validation = Rule::new("!has(self.delivery) || !self.selfSign")
+    .message("delivery is only for issuers with selfSign: false, whose CA key is delivered"))]
+#[x_kube(validation = no_blanks(&["secretName", "selfSign", "ca", "delivery", "policy", "labels"]))]
 pub struct IssuerSpec {
     /// Name of the Secret that publishes the CA certificate. Its type is kubernetes.io/tls: `tls.crt`
     /// contains the issuing CA and its intermediates, `ca.crt` the trust anchors, and `tls.key` is empty. The
@@ -49,6 +52,10 @@ pub struct IssuerSpec {
     /// `lifetimeDays` and `rotationPolicy` are read again, and `keyAlgorithm` if the CA gets a new key.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSpec>,
+
+    /// How the key owner may deliver the CA key. Only for issuers with `selfSign: false`.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySpec>,
 
     /// Rules for the certificates of this issuer. They only narrow the service's baseline policy. They are
     /// sent with each request, so that a change applies to the next one. The enclave enforces them, but

@@ -3,12 +3,14 @@
 //! The doc comments of the fields are the descriptions that `kubectl explain` prints.
 
 mod ca;
+mod delivery;
 mod issuer;
 mod policy;
 mod quote_attestation;
 mod schema;
 
 pub use ca::{CaSpec, CaStatus, PreviousCa};
+pub use delivery::{DeliverySpec, WrapFormat};
 pub use issuer::{
     ClusterIssuerSpec, IssuerSpec, IssuerStatus, OfferStatus, RefusedDelivery, TCSClusterIssuer, TCSIssuer,
 };

@@ -123,7 +123,9 @@ fn every_string_and_list_that_users_write_is_bounded() {
         for object in parts.into_iter().flat_map(objects) {
             let bounded = match object.get("type").and_then(Value::as_str) {
                 Some("string") => {
-                    object.contains_key("maxLength") || object.get("format") == Some(&json!("date-time"))
+                    object.contains_key("maxLength")
+                        || object.contains_key("enum")
+                        || object.get("format") == Some(&json!("date-time"))
                 }
                 Some("array") => object.contains_key("maxItems"),
                 Some("object") if object.contains_key("additionalProperties") => {
@@ -208,6 +210,7 @@ fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
     for blank in [
         json!({ "secretName": "x", "policy": null }),
         json!({ "secretName": "x", "ca": null }),
+        json!({ "secretName": "x", "delivery": null }),
         json!({ "secretName": "x", "ca": { "policy": null } }),
     ] {
         assert!(serde_json::from_value::<ClusterIssuerSpec>(blank.clone()).is_err(), "{blank}");
@@ -215,6 +218,36 @@ fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
     let empty = json!({ "secretName": "x", "policy": { "dnsNames": [] } });
     let read: IssuerSpec = serde_json::from_value(empty).unwrap();
     assert_eq!(read.policy.unwrap().dns_names, Some(Vec::new()));
+}
+
+/// What is not understood is not taken for permission of every format.
+#[test]
+fn delivery_formats_are_known_names_or_the_issuer_is_unreadable() {
+    let read = |delivery: Value| {
+        serde_json::from_value::<IssuerSpec>(
+            json!({ "secretName": "x", "selfSign": false, "delivery": delivery }),
+        )
+    };
+    let formats = |delivery| read(delivery).unwrap().delivery.unwrap().formats;
+    assert_eq!(formats(json!({})), None);
+    assert_eq!(formats(json!({ "formats": ["kmra-v1"] })), Some(vec![WrapFormat::KmraV1]));
+    let names = WrapFormat::ALL.map(WrapFormat::as_str);
+    assert_eq!(formats(json!({ "formats": names })), Some(WrapFormat::ALL.to_vec()));
+    for delivery in [
+        json!(null),
+        json!({ "formats": null }),
+        json!({ "formats": "kmra-v1" }),
+        json!({ "formats": ["kmra-v2"] }),
+        json!({ "formats": ["KMRA-V1"] }),
+        json!({ "formats": ["kmra-v1", null] }),
+        json!({ "format": ["kmra-v1"] }),
+    ] {
+        assert!(read(delivery.clone()).is_err(), "{delivery}");
+    }
+    let spec = &schema("TCSClusterIssuer")["properties"]["spec"];
+    assert_eq!(spec["properties"]["delivery"]["properties"]["formats"]["items"]["enum"], json!(names));
+    let rules = spec["x-kubernetes-validations"].as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["rule"] == "!has(self.delivery) || !self.selfSign"));
 }
 
 /// A rule of a newer CRD that this controller does not know.
@@ -237,7 +270,8 @@ fn review_l5_the_crds_refuse_blank_fields() {
         let schema = schema(kind);
         let spec = &schema["properties"]["spec"];
         let ca = &spec["properties"]["ca"];
-        for object in [spec, ca, &spec["properties"]["policy"], &ca["properties"]["policy"]] {
+        let delivery = &spec["properties"]["delivery"];
+        for object in [spec, ca, delivery, &spec["properties"]["policy"], &ca["properties"]["policy"]] {
             let rules = object["x-kubernetes-validations"].as_array().unwrap();
             let rule = rules
                 .iter()
@@ -247,7 +281,8 @@ fn review_l5_the_crds_refuse_blank_fields() {
             assert_eq!(rule.matches("has(").count(), fields.len());
             assert!(fields.keys().all(|field| rule.contains(&format!("has(self.{field})"))), "{rule}");
         }
-        for field in ["ca", "policy"] {
+        assert_eq!(delivery["properties"]["formats"]["nullable"], true);
+        for field in ["ca", "delivery", "policy"] {
             assert_eq!(spec["properties"][field]["nullable"], true);
         }
         for policy in [&spec["properties"]["policy"], &ca["properties"]["policy"]] {

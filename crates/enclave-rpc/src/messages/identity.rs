@@ -44,12 +44,22 @@ pub struct HealthReport {
     /// As in [`Identity::boot_id`].
     #[n(0)]
     pub boot_id: ByteVec,
-    /// One entry for each requested issuer that has an offer or a CA.
+    /// One entry for each requested issuer that takes one of the enclave's places.
     #[n(1)]
     pub issuers: Vec<IssuerState>,
+    /// Offers whose key or evidence has not been made in time and is still being made. 0 if the field is
+    /// absent.
+    #[n(2)]
+    #[cbor(default)]
+    pub overdue_offers: u32,
+    /// The same for keys of CAs.
+    #[n(3)]
+    #[cbor(default)]
+    pub overdue_ca_keys: u32,
 }
 
-/// What the enclave holds for one issuer.
+/// What the enclave holds for one issuer. There is neither an offer nor a CA while the first offer is being
+/// made, and after an offer was closed because of too many refused deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct IssuerState {
     /// UID of the issuer.

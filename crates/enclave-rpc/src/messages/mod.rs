@@ -64,22 +64,38 @@ pub enum Request {
     /// [`Response::Provisioned`].
     #[n(9)]
     RenewCa(#[n(0)] RenewCa),
+    /// Asks whether the rules of a policy can be read: answered by [`Response::PolicyReadable`]. The enclave
+    /// is the only reader of policies.
+    #[n(10)]
+    CheckPolicy(#[n(0)] Policy),
+}
+
+/// Which threads of the server answer a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Those that sign.
+    Quick,
+    /// The one that makes offers. It may wait for a platform that makes no evidence.
+    Offers,
+    /// The one that makes keys of CAs, which takes up to half a second for RSA.
+    CaKeys,
 }
 
 impl Request {
-    /// Whether the answer needs a new key, which takes up to half a second for RSA. The server has a thread
-    /// of its own for such requests.
+    /// Which threads answer the request. What may take long never holds up signing.
     #[must_use]
-    pub fn generates_keys(&self) -> bool {
+    pub fn lane(&self) -> Lane {
         match self {
-            Self::BeginProvisioning(_) | Self::GenerateCa(_) | Self::RenewCa(_) => true,
+            Self::BeginProvisioning(_) => Lane::Offers,
+            Self::GenerateCa(_) | Self::RenewCa(_) => Lane::CaKeys,
             Self::Identity
             | Self::CompleteProvisioning(_)
             | Self::Issue(_)
             | Self::Destroy(_)
             | Self::Health(_)
             | Self::Seal(_)
-            | Self::Restore(_) => false,
+            | Self::Restore(_)
+            | Self::CheckPolicy(_) => Lane::Quick,
         }
     }
 }
@@ -113,6 +129,9 @@ pub enum Response {
     /// Answer to [`Request::Seal`].
     #[n(7)]
     Sealed(#[n(0)] Sealed),
+    /// Answer to [`Request::CheckPolicy`].
+    #[n(8)]
+    PolicyReadable,
 }
 
 impl Response {

@@ -3,7 +3,8 @@
 use core::fmt;
 use minicbor::{Decode, Encode};
 
-/// A refusal: a stable code and one sentence for people. Never carries secrets or request bytes.
+/// A refusal: a stable code and one sentence for people. Never carries secrets. Names from requests and
+/// certificates are quoted: escaped, and at most 100 characters of each.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Refusal {
@@ -61,6 +62,9 @@ refusal_codes! {
     3 TooManyIssuers,
     /// The platform made no evidence.
     4 EvidenceUnavailable,
+    /// The platform made no evidence, or the key provider no key, in time. Nothing was done yet; send the
+    /// request again later.
+    5 TimedOut,
 
     /// No offer with this id is open for the issuer.
     10 UnknownOffer,
@@ -90,7 +94,7 @@ refusal_codes! {
     22 CertificateNotYetValid,
     /// The CA certificate's key or signature algorithm is not supported or too weak.
     23 CertificateUnsupported,
-    /// The delivered certificates do not form one chain.
+    /// The delivered certificates do not form a chain.
     24 ChainBroken,
     /// The platform cannot seal.
     25 NoSealing,
@@ -115,9 +119,10 @@ refusal_codes! {
     44 RequestForCa,
     /// A usage is unknown.
     45 UsageUnknown,
-    /// Certificate or CRL signing was requested.
+    /// Certificate or CRL signing was requested, or a usage outside the extended key usages of the CA.
     46 UsageForbidden,
-    /// A name in the request is reserved, empty or too long.
+    /// A name in the request is reserved, empty, too long, not valid for its kind, or outside the name
+    /// constraints of the CA.
     47 IdentityForbidden,
     /// The requested lifetime cannot be granted.
     48 LifetimeInvalid,

@@ -1,5 +1,5 @@
-//! The blocking server: one reader thread for each connection, one worker for each core, and one thread that
-//! generates keys.
+//! The blocking server: one reader thread for each connection, one worker for each core, and one thread each
+//! for offers and for keys of CAs.
 //!
 //! No client can delay another. Workers never wait for a socket. Queues are limited in number and bytes and
 //! serve connections in turn. Instead of growing, they answer [`RefusalCode::Busy`](crate::RefusalCode::Busy)
@@ -17,7 +17,6 @@ pub use worker::Handler;
 use crate::endpoint::Listener;
 use crate::{Endpoint, Error};
 use connection::Connections;
-use queue::Queue;
 use reader::{PATIENCE, run_reader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +34,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// How many requests may wait for a worker. Further ones are answered `Busy`.
     pub queue: usize,
-    /// The same for requests that generate keys
-    /// ([`Request::generates_keys`](crate::Request::generates_keys)), which have one thread of their own.
+    /// The same for each of the other lanes ([`Request::lane`](crate::Request::lane)), which have one thread
+    /// of their own.
     pub slow_queue: usize,
     /// Maximum number of connections. One more takes the place of the oldest that never sent a whole frame,
     /// or else of the one that has been silent longest without a request in flight. If all have requests in
@@ -90,7 +89,7 @@ impl Server {
     ///
     /// Fails if threads cannot be started.
     pub fn run(self, handler: &Arc<dyn Handler>, options: &ServerOptions) -> Result<(), Error> {
-        let queues = Queues { quick: Queue::new(options.queue), slow: Queue::new(options.slow_queue) };
+        let queues = Queues::new(options.queue, options.slow_queue);
         let connections = Connections::new(options.connections);
         let served = thread::scope(|scope| {
             let started = start_workers(scope, handler, options.workers, &queues);

@@ -50,7 +50,7 @@ fn dispatch(connection: &Arc<Connection>, frame: &Frame, queues: &Queues) -> Res
         }
         Err(error) => return Err(error),
     };
-    let queue = if request.generates_keys() { &queues.slow } else { &queues.quick };
+    let queue = queues.of(request.lane());
     connection.request_started();
     let job = Job { connection: Arc::clone(connection), id: frame.id, request };
     for Job { connection, id, .. } in queue.push(connection.number(), job, frame.body.len()) {

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::queue::Queue;
 use super::threads;
-use crate::{RefusalCode, Request, Response};
+use crate::{Lane, RefusalCode, Request, Response};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -30,23 +30,38 @@ pub(super) struct Job {
     pub(super) request: Request,
 }
 
-/// The queues of a server.
+/// The queues of a server, one for each lane.
 pub(super) struct Queues {
     pub(super) quick: Queue<Job>,
-    /// The queue of the requests that generate keys.
-    pub(super) slow: Queue<Job>,
+    pub(super) offers: Queue<Job>,
+    pub(super) ca_keys: Queue<Job>,
 }
 
 impl Queues {
+    /// `quick`: how many requests may wait in the quick lane; `slow`: in each of the others.
+    pub(super) fn new(quick: usize, slow: usize) -> Self {
+        Self { quick: Queue::new(quick), offers: Queue::new(slow), ca_keys: Queue::new(slow) }
+    }
+
+    pub(super) fn of(&self, lane: Lane) -> &Queue<Job> {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Offers => &self.offers,
+            Lane::CaKeys => &self.ca_keys,
+        }
+    }
+
     pub(super) fn close(&self) {
-        self.quick.close();
-        self.slow.close();
+        self.all().into_iter().for_each(Queue::close);
     }
 
     /// Drops the waiting requests of a connection that has ended.
     pub(super) fn forget(&self, connection: &Connection) {
-        self.quick.forget(connection.number());
-        self.slow.forget(connection.number());
+        self.all().into_iter().for_each(|queue| queue.forget(connection.number()));
+    }
+
+    fn all(&self) -> [&Queue<Job>; 3] {
+        [&self.quick, &self.offers, &self.ca_keys]
     }
 }
 
@@ -59,7 +74,8 @@ pub(super) fn start_workers<'scope, 'env: 'scope>(
     for _ in 0..workers.max(1) {
         threads::builder("rpc-worker").spawn_scoped(scope, || work(handler.as_ref(), &queues.quick))?;
     }
-    threads::builder("rpc-slow").spawn_scoped(scope, || work(handler.as_ref(), &queues.slow))?;
+    threads::builder("rpc-offers").spawn_scoped(scope, || work(handler.as_ref(), &queues.offers))?;
+    threads::builder("rpc-ca-keys").spawn_scoped(scope, || work(handler.as_ref(), &queues.ca_keys))?;
     Ok(())
 }
 

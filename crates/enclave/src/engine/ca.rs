@@ -75,7 +75,16 @@ impl Engine {
     fn generate_key(&self, name: &str) -> Result<Arc<dyn CaSigner>, Refusal> {
         let mut algorithms = ALGORITHMS.into_iter();
         let algorithm = algorithms.find(|algorithm| algorithm.to_string() == name);
-        let generated = algorithm.ok_or(KeyError::Unsupported).and_then(|it| self.keys.generate_ca_key(it));
+        let generated = match algorithm {
+            Some(algorithm) => {
+                let keys = Arc::clone(&self.keys);
+                let called = self.ca_keys.run(move || keys.generate_ca_key(algorithm));
+                called.map_err(|error| {
+                    refusals::slow_call(error, "the CA key", "if this lasts, check what holds the keys")
+                })?
+            }
+            None => Err(KeyError::Unsupported),
+        };
         generated.map_err(|error| match error {
             KeyError::Unsupported => refuse(
                 RefusalCode::PrivateKeyUnsupported,

@@ -1,7 +1,7 @@
 //! Passes each request to the part of the engine that answers it, and describes the enclave.
 
 use super::Engine;
-use super::checks::check_uid;
+use super::checks::{check_uid, parse_policy};
 use super::refusals::refuse;
 use crate::VERSION;
 use crate::platform::Assurance;
@@ -34,6 +34,7 @@ impl Engine {
             Request::Seal(seal) => self.seal_ca(seal).map(Response::Sealed),
             Request::Restore(restore) => self.restore_ca(restore).map(Response::Provisioned),
             Request::RenewCa(renew) => self.renew_ca(renew).map(Response::Provisioned),
+            Request::CheckPolicy(policy) => parse_policy(policy).map(|_| Response::PolicyReadable),
             _ => Err(refuse(RefusalCode::MalformedMessage, "this version does not know the request")),
         }
     }
@@ -58,13 +59,20 @@ impl Engine {
         }
         let mut issuers = Vec::new();
         self.state.visit(only, |uid, held| {
+            let offer = held.and_then(|held| held.offer.as_ref());
+            let ca = held.and_then(|held| Some((held.ca.as_ref()?, held.generation)));
             issuers.push(IssuerState {
                 issuer_uid: uid.to_owned(),
-                offer_id: held.offer.as_ref().map(|open| open.offer.id.to_vec().into()),
-                ca_fingerprint: held.ca.as_ref().map(|ca| ca.fingerprint().clone()),
-                ca: held.ca.as_ref().filter(|_| only.is_some()).map(|ca| ca.info(held.generation)),
+                offer_id: offer.map(|open| open.offer.id.to_vec().into()),
+                ca_fingerprint: ca.map(|(ca, _)| ca.fingerprint().clone()),
+                ca: ca.filter(|_| only.is_some()).map(|(ca, generation)| ca.info(generation)),
             });
         });
-        Ok(HealthReport { boot_id: self.boot_id.to_vec().into(), issuers })
+        Ok(HealthReport {
+            boot_id: self.boot_id.to_vec().into(),
+            issuers,
+            overdue_offers: self.offers.overdue(),
+            overdue_ca_keys: self.ca_keys.overdue(),
+        })
     }
 }

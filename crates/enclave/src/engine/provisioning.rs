@@ -4,8 +4,10 @@ use super::Engine;
 use super::checks::{check_clock, check_uid};
 use super::issuing_ca::{IssuingCa, check_key_matches};
 use super::refusals::{self, refuse};
-use super::state::{BeginOffer, Offer, OfferError, OpenOffer};
-use crate::keys::{self, UnwrappedCaKey};
+use super::slow_calls::SlowCallError;
+use super::state::{BeginOffer, Offer, OfferError, OfferReservation, OpenOffer};
+use crate::keys::{self, KeyProvider, UnwrappedCaKey};
+use crate::platform::TeePlatform;
 use std::sync::Arc;
 use tcs_enclave_rpc::{BeginProvisioning, CaInfo, CompleteProvisioning, Refusal, RefusalCode};
 use tcs_keywrap::WrapFormat;
@@ -23,7 +25,8 @@ impl Engine {
             .try_into()
             .map_err(|_| refuse(RefusalCode::MalformedMessage, "the nonce must have 32 bytes"))?;
         self.check_deliverable(&request.issuer_uid)?;
-        let open = match self.state.begin_offer(&request.issuer_uid, request.renewal) {
+        let patience = self.offers.limit();
+        let open = match self.state.begin_offer(&request.issuer_uid, request.renewal, patience) {
             BeginOffer::Open(open) if open.offer.nonce == nonce => open,
             BeginOffer::Open(_) => {
                 return Err(refuse(
@@ -40,11 +43,8 @@ impl Engine {
                     "the enclave already holds the maximum number of issuers",
                 ));
             }
-            BeginOffer::Make(reservation) => {
-                reservation.fulfil(self.make_offer(nonce)?).ok_or_else(|| {
-                    refuse(RefusalCode::UnknownOffer, "the issuer was destroyed while its offer was made")
-                })?
-            }
+            BeginOffer::Overdue => return Err(late_offer(SlowCallError::TimedOut)),
+            BeginOffer::Make(reservation) => self.make_offer(&request.issuer_uid, reservation, nonce)?,
         };
         Ok(show_offer(&open))
     }
@@ -61,15 +61,25 @@ impl Engine {
         }
     }
 
-    fn make_offer(&self, nonce: [u8; 32]) -> Result<Offer, Refusal> {
-        let key = self.keys.generate_quote_key().map_err(refusals::internal)?;
-        let id = keys::random().map_err(refusals::internal)?;
-        let report_data = tcs_evidence::report_data::ctk_v1(key.public(), &nonce);
-        let evidence = self
-            .platform
-            .evidence(&report_data)
-            .map_err(|error| refuse(RefusalCode::EvidenceUnavailable, &error.to_string()))?;
-        Ok(Offer { id, nonce, key, evidence })
+    /// An offer that is made too late is kept for the next request.
+    fn make_offer(
+        &self,
+        issuer: &str,
+        reservation: OfferReservation<IssuingCa>,
+        nonce: [u8; 32],
+    ) -> Result<OpenOffer, Refusal> {
+        let (keys, platform) = (Arc::clone(&self.keys), Arc::clone(&self.platform));
+        let number = reservation.number();
+        let made = self.offers.run(move || {
+            let offer = new_offer(&*keys, &*platform, nonce)?;
+            reservation.fulfil(offer).ok_or_else(|| {
+                refuse(RefusalCode::UnknownOffer, "the issuer was destroyed while its offer was made")
+            })
+        });
+        made.unwrap_or_else(|error| {
+            self.state.set_overdue(issuer, number);
+            Err(late_offer(error))
+        })
     }
 
     /// What can be refused without the private key is refused first and not counted. Every refusal after the
@@ -106,6 +116,24 @@ impl Engine {
         let message = format!("{}; {note}", refusal.message);
         Refusal { code: refusal.code, message, offer_ended: left == 0 }
     }
+}
+
+fn new_offer(keys: &dyn KeyProvider, platform: &dyn TeePlatform, nonce: [u8; 32]) -> Result<Offer, Refusal> {
+    let key = keys.generate_quote_key().map_err(refusals::internal)?;
+    let id = keys::random().map_err(refusals::internal)?;
+    let report_data = tcs_evidence::report_data::ctk_v1(key.public(), &nonce);
+    let evidence = platform
+        .evidence(&report_data)
+        .map_err(|error| refuse(RefusalCode::EvidenceUnavailable, &error.to_string()))?;
+    Ok(Offer { id, nonce, key, evidence })
+}
+
+fn late_offer(error: SlowCallError) -> Refusal {
+    refusals::slow_call(
+        error,
+        "the key and the evidence of the offer",
+        "if this lasts, check what makes quotes on the node",
+    )
 }
 
 fn show_offer(open: &OpenOffer) -> tcs_enclave_rpc::Offer {

@@ -1,5 +1,6 @@
 //! Maps the errors of the modules and crates below to refusals.
 
+use super::slow_calls::{MAX_RUNNING, SlowCallError};
 use super::state::InstallError;
 use crate::keys::KeyError;
 use crate::sealing::SealError;
@@ -16,6 +17,24 @@ pub(super) fn internal(error: impl Display) -> Refusal {
     refuse(RefusalCode::Internal, "a fault inside the enclave")
 }
 
+/// There is no result of a call that makes `what`. `advice` says what to do if that does not pass.
+pub(super) fn slow_call(error: SlowCallError, what: &str, advice: &str) -> Refusal {
+    match error {
+        SlowCallError::TimedOut => refuse(
+            RefusalCode::TimedOut,
+            &format!("{what} could not be made in time; send the request again later, and {advice}"),
+        ),
+        SlowCallError::Busy => refuse(
+            RefusalCode::Busy,
+            &format!(
+                "{what} cannot be made while {MAX_RUNNING} earlier requests are unfinished; send the request again \
+                 later, and {advice}"
+            ),
+        ),
+        SlowCallError::Panicked => internal(format_args!("a panic while making {what}")),
+    }
+}
+
 pub(super) fn not_provisioned() -> Refusal {
     refuse(RefusalCode::NotProvisioned, "the enclave holds no CA key for the issuer")
 }
@@ -28,7 +47,7 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::RequestKeyUnsupported(_) => RefusalCode::RequestKeyUnsupported,
         Error::RequestForCa(_) => RefusalCode::RequestForCa,
         Error::UsageUnknown => RefusalCode::UsageUnknown,
-        Error::UsageForbidden => RefusalCode::UsageForbidden,
+        Error::UsageForbidden | Error::UsageOutsideCa(_) => RefusalCode::UsageForbidden,
         Error::IdentityForbidden(_) => RefusalCode::IdentityForbidden,
         Error::LifetimeInvalid | Error::CaLifetimeInvalid => RefusalCode::LifetimeInvalid,
         Error::PolicyRefused(_) => RefusalCode::PolicyRefused,
@@ -39,8 +58,8 @@ pub(super) fn x509(error: tcs_x509::Error) -> Refusal {
         Error::ClockTooEarly => RefusalCode::ClockTooEarly,
         Error::CertificateMalformed(_) => RefusalCode::CertificateMalformed,
         Error::CertificateNotCa(_) => RefusalCode::CertificateNotCa,
-        Error::CertificateExpired => RefusalCode::CertificateExpired,
-        Error::CertificateNotYetValid => RefusalCode::CertificateNotYetValid,
+        Error::CertificateExpired(_) => RefusalCode::CertificateExpired,
+        Error::CertificateNotYetValid(_) => RefusalCode::CertificateNotYetValid,
         Error::CertificateUnsupported(_) => RefusalCode::CertificateUnsupported,
         Error::ChainBroken(_) => RefusalCode::ChainBroken,
         // `CheckFailed`, `Signing` and `Encoding` mean a fault in the enclave. New variants are internal
@@ -131,24 +150,25 @@ mod tests {
             X::RequestForCa("x"),
             X::UsageUnknown,
             X::UsageForbidden,
-            X::IdentityForbidden(""),
+            X::UsageOutsideCa("".into()),
+            X::IdentityForbidden("".into()),
             X::LifetimeInvalid,
             X::ExtensionMismatch,
             X::CaExpired,
             X::CaEndsSoon,
             X::ClockTooEarly,
-            X::CertificateMalformed(""),
-            X::CertificateNotCa(""),
-            X::CertificateExpired,
-            X::CertificateNotYetValid,
-            X::CertificateUnsupported(""),
-            X::ChainBroken(""),
+            X::CertificateMalformed("".into()),
+            X::CertificateNotCa("".into()),
+            X::CertificateExpired("".into()),
+            X::CertificateNotYetValid("".into()),
+            X::CertificateUnsupported("".into()),
+            X::ChainBroken("".into()),
         ] {
-            assert_eq!(x509(error).code.as_str(), error.code());
+            assert_eq!(x509(error.clone()).code.as_str(), error.code());
         }
         for error in [X::CheckFailed("detail"), X::Signing, X::Encoding] {
             assert_eq!(
-                (x509(error).code, x509(error).message.contains("detail")),
+                (x509(error.clone()).code, x509(error).message.contains("detail")),
                 (RefusalCode::Internal, false)
             );
         }

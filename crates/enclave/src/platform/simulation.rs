@@ -3,17 +3,24 @@ use crate::Error;
 use aws_lc_rs::{digest, hkdf};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 use tcs_evidence::Evidence;
 use tcs_sgx_sim::Platform;
 use zeroize::Zeroizing;
+
+/// How often a quote that hangs looks whether it still does.
+const HANGING_QUOTE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A simulated SGX platform. It protects nothing.
 ///
 /// Its MRENCLAVE is the SHA-256 of the running program's file, so that whoever built the file can pin it. If
 /// its directory contains a file `without-sealing`, it cannot seal, like the Gramine platform in this
-/// version.
+/// version. As long as it contains a file `hanging-quotes`, no quote is finished, as when the service that
+/// makes quotes hangs.
 pub struct Simulation {
+    folder: PathBuf,
     platform: Platform,
     mrenclave: [u8; 32],
     seals: bool,
@@ -25,7 +32,8 @@ impl Simulation {
         let platform = Platform::open(folder).map_err(|error| Error::Simulation(error.to_string()))?;
         let mrenclave = measure_self()
             .map_err(|source| Error::PlatformUnavailable { what: "measuring the running program", source })?;
-        Ok(Self { platform, mrenclave, seals: !folder.join("without-sealing").exists() })
+        let seals = !folder.join("without-sealing").exists();
+        Ok(Self { folder: folder.to_owned(), platform, mrenclave, seals })
     }
 }
 
@@ -43,6 +51,9 @@ impl TeePlatform for Simulation {
     }
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        while self.folder.join("hanging-quotes").exists() {
+            thread::sleep(HANGING_QUOTE_PAUSE);
+        }
         let quote = self.platform.quote(self.mrenclave, *report_data);
         quote.map(Evidence::SgxQuote).map_err(|error| Error::Simulation(error.to_string()))
     }
@@ -98,5 +109,23 @@ mod tests {
         assert_ne!(first.key.as_ref(), &[0; 32]);
         std::fs::write(one.join("without-sealing"), "").unwrap();
         assert!(Simulation::open(&one).unwrap().sealing_key().unwrap().is_none());
+    }
+
+    #[test]
+    fn review_l8_quotes_hang_as_long_as_the_file_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("platform");
+        Platform::create(&folder, RELEASE_DATE).unwrap();
+        let (platform, file) = (Simulation::open(&folder).unwrap(), folder.join("hanging-quotes"));
+        std::fs::write(&file, "").unwrap();
+        thread::scope(|scope| {
+            let hanging = scope.spawn(|| platform.evidence(&[7; 64]).map(|_| file.exists()));
+            for _ in 0..10_000 {
+                assert!(!hanging.is_finished(), "it does not hang");
+                thread::yield_now();
+            }
+            std::fs::remove_file(&file).unwrap();
+            assert!(!hanging.join().unwrap().unwrap(), "made before the file was removed");
+        });
     }
 }

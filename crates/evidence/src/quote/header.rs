@@ -15,7 +15,7 @@ impl<'a> Header<'a> {
     /// TEE type of TDX.
     pub const TDX: u32 = 0x81;
 
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         bytes.first_chunk().map(Self)
     }
 

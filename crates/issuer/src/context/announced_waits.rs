@@ -1,22 +1,74 @@
 //! Which requests wait for what.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tcs_enclave_rpc::RequestApi;
 
-/// Why each request waits, by its UID, so that one reason is announced in one Event.
+/// Why each open request waits, by its UID, so that one reason is announced in one Event. There is an entry
+/// for each open request that the watches know, and no other.
 #[derive(Default)]
-pub struct AnnouncedWaits(Mutex<HashMap<String, &'static str>>);
+pub struct AnnouncedWaits(Mutex<HashMap<String, Entry>>);
+
+struct Entry {
+    api: RequestApi,
+    announced: Option<&'static str>,
+}
 
 impl AnnouncedWaits {
-    /// Records why a request waits. Returns whether the reason is new.
-    pub fn start(&self, uid: &str, reason: &'static str) -> bool {
-        self.0.lock().is_ok_and(|mut waits| waits.insert(uid.to_owned(), reason) != Some(reason))
+    /// The request is open.
+    pub fn open(&self, api: RequestApi, uid: &str) {
+        self.lock().entry(uid.to_owned()).or_insert(Entry { api, announced: None });
     }
 
-    /// The request does not wait any longer.
-    pub fn end(&self, uid: &str) {
-        if let Ok(mut waits) = self.0.lock() {
-            waits.remove(uid);
+    /// Records why a request waits. Returns whether that is to be announced: the reason is new, and the
+    /// request was not closed or deleted meanwhile.
+    pub fn start(&self, uid: &str, reason: &'static str) -> bool {
+        let mut entries = self.lock();
+        entries.get_mut(uid).is_some_and(|entry| entry.announced.replace(reason) != Some(reason))
+    }
+
+    /// The request has a result or was deleted.
+    pub fn close(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// Only these requests of an API are open: others were deleted while nobody watched.
+    pub fn retain(&self, api: RequestApi, open: &HashSet<String>) {
+        self.lock().retain(|uid, entry| entry.api != api || open.contains(uid));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RequestApi::{CertManager, KubernetesCsr};
+
+    #[test]
+    fn review_l7_requests_that_vanished_leave_nothing() {
+        let waits = AnnouncedWaits::default();
+        let known = |waits: &AnnouncedWaits| {
+            let mut uids: Vec<_> = waits.lock().keys().cloned().collect();
+            uids.sort();
+            uids
+        };
+        for uid in ["a", "b", "c"] {
+            waits.open(KubernetesCsr, uid);
         }
+        waits.open(CertManager, "d");
+        assert!(
+            waits.start("a", "NotReady") && !waits.start("a", "NotReady") && waits.start("a", "NotThere")
+        );
+        waits.open(KubernetesCsr, "a");
+        assert!(!waits.start("a", "NotThere"), "a change of the request does not announce it again");
+        waits.close("a");
+        assert!(!waits.start("a", "NotReady"), "a reconcile that was late is not announced");
+        assert_eq!(known(&waits), ["b", "c", "d"]);
+        // b was deleted while nobody watched.
+        waits.retain(KubernetesCsr, &HashSet::from(["c".to_owned()]));
+        assert_eq!(known(&waits), ["c", "d"]);
     }
 }

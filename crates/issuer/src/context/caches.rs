@@ -1,5 +1,7 @@
 //! Issuers as the watches last saw them.
 
+use super::cached::Cached;
+use super::issuer_index::IssuerIndex;
 use crate::issuer::Issuer;
 use crate::runtime::unreadable::UnreadableObjects;
 use kube::Resource as _;
@@ -29,9 +31,11 @@ impl Listed {
 /// The watch caches of issuers.
 pub struct Caches {
     /// Issuers of namespaces.
-    pub issuers: Store<TCSIssuer>,
+    pub issuers: Store<Cached<TCSIssuer>>,
     /// Issuers of the cluster.
-    pub cluster_issuers: Store<TCSClusterIssuer>,
+    pub cluster_issuers: Store<Cached<TCSClusterIssuer>>,
+    /// Finds issuers without looking at all of them.
+    pub index: IssuerIndex,
     /// Whether `issuers` is complete.
     pub issuers_listed: Listed,
     /// Whether `cluster_issuers` is complete.
@@ -46,22 +50,24 @@ impl Caches {
         self.issuers_listed.is_set() && self.cluster_issuers_listed.is_set()
     }
 
-    /// The issuers of both kinds.
+    /// The issuers of both kinds. None is copied.
     pub fn all_issuers(&self) -> Vec<Issuer> {
         let cluster = self.cluster_issuers.state();
         let namespaced = self.issuers.state();
-        let cluster = cluster.iter().map(|issuer| Issuer::from(&**issuer));
-        namespaced.iter().map(|issuer| Issuer::from(&**issuer)).chain(cluster).collect()
+        let cluster = cluster.iter().map(|issuer| Issuer::from(issuer.shared()));
+        namespaced.iter().map(|issuer| Issuer::from(issuer.shared())).chain(cluster).collect()
     }
 
     /// The issuer of a signer name.
     pub fn issuer(&self, signer: &SignerName) -> Option<Issuer> {
         match signer {
             SignerName::Namespaced { namespace, name } => {
-                self.issuers.get(&ObjectRef::new(name).within(namespace)).map(|found| Issuer::from(&*found))
+                let found = self.issuers.get(&ObjectRef::new(name).within(namespace))?;
+                Some(Issuer::from(found.shared()))
             }
             SignerName::Cluster { name } => {
-                self.cluster_issuers.get(&ObjectRef::new(name)).map(|found| Issuer::from(&*found))
+                let found = self.cluster_issuers.get(&ObjectRef::new(name))?;
+                Some(Issuer::from(found.shared()))
             }
         }
     }

@@ -2,8 +2,10 @@
 
 pub mod announced_waits;
 pub mod backoff;
+pub mod cached;
 pub mod caches;
 pub mod events;
+pub mod issuer_index;
 pub mod queues;
 pub mod status_cache;
 
@@ -16,6 +18,7 @@ use announced_waits::AnnouncedWaits;
 use backoff::Backoff;
 use caches::Caches;
 use events::EventPublisher;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
@@ -64,8 +67,15 @@ impl Context {
         if self.enclave.connected().is_none() {
             reasons.push("no enclave answers".to_owned());
         }
+        reasons.extend(self.enclave.overdue().reasons());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));
         reasons
+    }
+
+    /// An issuer was deleted: what is kept for it in memory goes, and what belongs to it is collected.
+    pub fn forget_issuer(&self, metadata: &ObjectMeta) {
+        self.statuses.forget(metadata.uid.as_deref().unwrap_or_default());
+        self.queues.enqueue_garbage_collection();
     }
 
     /// Enqueues every issuer.

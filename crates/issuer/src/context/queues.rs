@@ -1,5 +1,6 @@
 //! The queues into the reconcilers.
 
+use super::cached::Cached;
 use crate::issuer::Issuer;
 use kube::runtime::reflector::ObjectRef;
 use tcs_api::signer::SignerName;
@@ -9,9 +10,9 @@ use tokio::sync::mpsc::UnboundedSender;
 /// The queues into the reconcilers of issuers and into the garbage collection.
 pub struct Queues {
     /// Issuers to reconcile.
-    pub issuers: UnboundedSender<ObjectRef<TCSIssuer>>,
+    pub issuers: UnboundedSender<ObjectRef<Cached<TCSIssuer>>>,
     /// Cluster issuers to reconcile.
-    pub cluster_issuers: UnboundedSender<ObjectRef<TCSClusterIssuer>>,
+    pub cluster_issuers: UnboundedSender<ObjectRef<Cached<TCSClusterIssuer>>>,
     /// Each message requests one garbage collection.
     pub garbage_collection: UnboundedSender<()>,
 }
@@ -19,12 +20,17 @@ pub struct Queues {
 impl Queues {
     /// Enqueues an issuer. A closed queue means that the program is ending.
     pub fn enqueue(&self, issuer: &Issuer) {
-        match issuer {
-            Issuer::Namespaced(issuer) => {
-                let _ = self.issuers.send(ObjectRef::from_obj(issuer));
+        self.enqueue_signer(&issuer.signer());
+    }
+
+    /// Enqueues the issuer of a signer name.
+    pub fn enqueue_signer(&self, signer: &SignerName) {
+        match signer {
+            SignerName::Namespaced { namespace, name } => {
+                let _ = self.issuers.send(ObjectRef::new(name).within(namespace));
             }
-            Issuer::Cluster(issuer) => {
-                let _ = self.cluster_issuers.send(ObjectRef::from_obj(issuer));
+            SignerName::Cluster { name } => {
+                let _ = self.cluster_issuers.send(ObjectRef::new(name));
             }
         }
     }

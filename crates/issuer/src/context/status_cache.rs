@@ -35,10 +35,57 @@ impl StatusCache {
         }
     }
 
+    /// The issuer was deleted.
+    pub fn forget(&self, uid: &str) {
+        if let Ok(mut written) = self.0.lock() {
+            written.remove(uid);
+        }
+    }
+
     /// Drops the statuses of issuers that do not exist.
     pub fn retain(&self, exists: impl Fn(&str) -> bool) {
         if let Ok(mut written) = self.0.lock() {
             written.retain(|uid, _| exists(uid));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use tcs_api::v1alpha1::{IssuerSpec, TCSIssuer};
+
+    fn issuer(uid: &str, version: &str, evidence: &str) -> Issuer {
+        let spec = IssuerSpec {
+            secret_name: "s".into(),
+            self_sign: true,
+            ca: None,
+            policy: None,
+            delivery: None,
+            labels: BTreeMap::new(),
+        };
+        let mut issuer = TCSIssuer::new("a", spec);
+        issuer.metadata.uid = Some(uid.into());
+        issuer.metadata.resource_version = Some(version.into());
+        issuer.status = Some(IssuerStatus { evidence: Some(evidence.into()), ..IssuerStatus::default() });
+        Issuer::from(Arc::new(issuer))
+    }
+
+    #[test]
+    fn review_l7_statuses_of_issuers_that_vanished_are_forgotten() {
+        let cache = StatusCache::default();
+        let newest = |uid| cache.newest(&issuer(uid, "1", "watched")).evidence;
+        for uid in ["a", "b", "c"] {
+            cache.record(&issuer(uid, "2", "written"));
+            assert_eq!(newest(uid).as_deref(), Some("written"));
+        }
+        cache.forget("a");
+        cache.retain(|uid| uid != "b");
+        assert_eq!(["a", "b", "c"].map(|uid| newest(uid).unwrap()), ["watched", "watched", "written"]);
+        // The watch has caught up.
+        assert_eq!(cache.newest(&issuer("c", "2", "watched")).evidence.as_deref(), Some("watched"));
+        assert!(cache.0.lock().unwrap().is_empty());
     }
 }

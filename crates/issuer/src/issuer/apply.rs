@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
+use std::sync::Arc;
 use tcs_api::SERVICE_ACCOUNT;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 
@@ -101,12 +102,12 @@ pub async fn put_status(
             let namespace = issuer.publication_namespace();
             let api: Api<Guarded<TCSIssuer>> = Api::namespaced(context.client.clone(), namespace);
             let answer = api.patch_status(&name, &parameters, &patch).await;
-            answer.map(|answer| answer.read().map(|answer| Issuer::from(&answer)))
+            answer.map(|answer| answer.read().map(|answer| Issuer::from(Arc::new(answer))))
         }
         Issuer::Cluster(_) => {
             let api: Api<Guarded<TCSClusterIssuer>> = Api::all(context.client.clone());
             let answer = api.patch_status(&name, &parameters, &patch).await;
-            answer.map(|answer| answer.read().map(|answer| Issuer::from(&answer)))
+            answer.map(|answer| answer.read().map(|answer| Issuer::from(Arc::new(answer))))
         }
     };
     match answer {
@@ -176,9 +177,9 @@ async fn write_status(
             action: "Reconcile",
             message: &event.message,
         };
-        context.events.publish(&issuer.reference(), text).await;
+        context.events.publish(&issuer.reference(), text);
         if let (About::IssuerAndAttestation, Some(attestation)) = (event.about, attestation) {
-            context.events.publish(&attestation.object_ref(&()), text).await;
+            context.events.publish(&attestation.object_ref(&()), text);
         }
     }
     Ok(())

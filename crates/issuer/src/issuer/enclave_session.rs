@@ -2,6 +2,7 @@
 
 use super::decide::{EnclaveState, EnclaveStep, NextCa};
 use super::delivery::Delivery;
+use super::policy;
 use super::sealed_secret::SealedSecret;
 use crate::clock::now;
 use crate::context::Context;
@@ -21,6 +22,8 @@ pub struct EnclaveSession {
     pub refusal: Option<Refusal>,
     /// Why the enclave refused to restore the sealed key.
     pub restore_refusal: Option<Refusal>,
+    /// Why the enclave cannot read the rules of `spec.policy`.
+    pub policy_refusal: Option<Refusal>,
 }
 
 impl EnclaveSession {
@@ -38,8 +41,12 @@ impl EnclaveSession {
             next: NextCa::NotRequested,
             refusal: None,
             restore_refusal: None,
+            policy_refusal: None,
         };
         let Some(connected) = connected else { return Ok(session) };
+        if let Some(rules) = &issuer.spec().policy {
+            session.policy_refusal = connected.check_policy(policy::message(rules)).await?;
+        }
         session.state = session.first_state(&connected, issuer, sealed, context).await?;
         session.connected = Some(connected);
         Ok(session)
@@ -157,9 +164,15 @@ fn complete_provisioning(issuer: &Issuer, offer: &Offer, delivery: Delivery) -> 
         offer_id: offer.offer_id.clone(),
         wrapped_key: ByteVec::from(delivery.wrapped_key),
         chain: delivery.chain.into_iter().map(ByteVec::from).collect(),
-        formats: Vec::new(),
+        formats: accepted_formats(issuer),
         now: now().as_second(),
     }
+}
+
+/// The formats that the issuer accepts, by name. An empty list accepts all.
+fn accepted_formats(issuer: &Issuer) -> Vec<String> {
+    let formats = issuer.spec().delivery.as_ref().and_then(|delivery| delivery.formats.as_ref());
+    formats.into_iter().flatten().map(|format| format.as_str().to_owned()).collect()
 }
 
 /// Separates a refusal that is a result from one after which the reconcile must be made again.
@@ -175,4 +188,40 @@ fn final_refusal<T>(response: Result<T, EnclaveError>) -> Result<Result<T, Refus
 fn is_temporary(code: RefusalCode) -> bool {
     use RefusalCode::{AlreadyProvisioned, Busy, Internal, OfferExhausted, UnknownOffer};
     matches!(code, AlreadyProvisioned | Busy | Internal | OfferExhausted | UnknownOffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tcs_api::v1alpha1::{DeliverySpec, IssuerSpec, TCSIssuer, WrapFormat};
+
+    fn sent(delivery: Option<DeliverySpec>) -> Vec<String> {
+        let spec: IssuerSpec = serde_json::from_str(r#"{"secretName": "x", "selfSign": false}"#).unwrap();
+        let issuer = TCSIssuer::new("a", IssuerSpec { delivery, ..spec });
+        let offer = Offer {
+            offer_id: ByteVec::from(vec![1; 16]),
+            public_key: ByteVec::from(vec![]),
+            evidence_kind: String::new(),
+            evidence: ByteVec::from(vec![]),
+            attempts_left: 16,
+        };
+        let delivery = Delivery { wrapped_key: vec![1], chain: vec![vec![2]] };
+        complete_provisioning(&Issuer::from(Arc::new(issuer)), &offer, delivery).formats
+    }
+
+    #[test]
+    fn the_accepted_formats_are_sent_with_each_delivery() {
+        let only = |formats| sent(Some(DeliverySpec { formats }));
+        assert!(sent(None).is_empty() && only(None).is_empty(), "all");
+        assert_eq!(only(Some(vec![WrapFormat::KmraV1Sha256])), ["kmra-v1-sha256"]);
+        assert_eq!(only(Some(WrapFormat::ALL.to_vec())), ["kmra-v1-sha256", "kmra-v1"]);
+    }
+
+    #[test]
+    fn review_l8_a_request_that_timed_out_is_shown_and_tried_again() {
+        let refused = |code| final_refusal::<()>(Err(EnclaveError::Refused(Refusal::new(code, ""))));
+        assert!(matches!(refused(RefusalCode::TimedOut), Ok(Err(_))));
+        assert!(refused(RefusalCode::Busy).is_err());
+    }
 }

@@ -19,6 +19,9 @@ use std::fmt::Debug;
 use tcs_api::v1alpha1::QuoteAttestation;
 use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
+/// Objects in one page of a list. Only the service, the key owner and administrators make such objects.
+const PAGE_SIZE: u32 = 50;
+
 /// Collects once. Only objects with the service's label are considered: other objects are not the service's
 /// to delete.
 ///
@@ -31,10 +34,9 @@ pub async fn collect(context: &Context) -> Result<(), ReconcileError> {
     // The issuers are listed last, so that an issuer that is created meanwhile is among them.
     let attestations: Api<Metadata<QuoteAttestation>> =
         Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
-    let ours = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_US));
-    let listed_attestations = attestations.list(&ours).await?;
+    let listed_attestations = list_ours(&attestations).await?;
     let secrets: Api<Metadata<Secret>> = Api::namespaced(context.client.clone(), SERVICE_NAMESPACE);
-    let listed_secrets = secrets.list(&ours).await?;
+    let listed_secrets = list_ours(&secrets).await?;
     let connected = context.enclave.connected();
     let held = match &connected {
         Some(connected) => connected.holdings().await?,
@@ -59,7 +61,26 @@ pub async fn collect(context: &Context) -> Result<(), ReconcileError> {
     for attestation in listed_attestations.iter().filter(|attestation| is_orphan(attestation, &existing)) {
         outcome = outcome.and(delete(attestation, &attestations, "deleted issuer's QuoteAttestation").await);
     }
-    outcome.and(collect_secrets(&listed_secrets.items, &existing, &secrets, context).await)
+    outcome.and(collect_secrets(&listed_secrets, &existing, &secrets, context).await)
+}
+
+/// The metadata of the service's objects of one kind. They are listed in pages, because a page is in memory
+/// with everything that others added.
+async fn list_ours<K>(api: &Api<Metadata<K>>) -> Result<Vec<Metadata<K>>, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug,
+{
+    let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_US);
+    let mut parameters = ListParams::default().labels(&ours).limit(PAGE_SIZE);
+    let mut all = Vec::new();
+    loop {
+        let page = api.list(&parameters).await?;
+        all.extend(page.items);
+        match page.metadata.continue_ {
+            Some(token) if !token.is_empty() => parameters = parameters.continue_token(&token),
+            _ => return Ok(all),
+        }
+    }
 }
 
 /// Destroys what the enclave holds for deleted issuers.
@@ -136,16 +157,16 @@ mod tests {
     fn review_h1_a_quote_attestation_whose_labels_cannot_be_read_is_not_deleted() {
         let existing = HashSet::from(["existing".to_owned()]);
         let is_orphan = |labels: Value, more: Value| {
-            let object = json!({"metadata": {"name": "a", "labels": labels, "finalizers": more}});
+            let object = json!({"metadata": {"name": "a", "labels": labels, "generation": more}});
             is_orphan(&serde_json::from_value(object).unwrap(), &existing)
         };
         let label = |uid: &str| json!({labels::ISSUER_UID: uid});
-        for finalizers in [json!([]), json!("unreadable")] {
-            assert!(!is_orphan(label("existing"), finalizers.clone()));
-            assert!(is_orphan(label("deleted"), finalizers));
+        for generation in [json!(1), json!("unreadable")] {
+            assert!(!is_orphan(label("existing"), generation.clone()));
+            assert!(is_orphan(label("deleted"), generation));
         }
-        assert!(is_orphan(json!({}), json!([])));
+        assert!(is_orphan(json!({}), json!(1)));
         assert!(!is_orphan(json!({}), json!("unreadable")));
-        assert!(!is_orphan(json!({labels::ISSUER_UID: 5}), json!([])));
+        assert!(!is_orphan(json!({labels::ISSUER_UID: 5}), json!(1)));
     }
 }

@@ -1,26 +1,35 @@
 //! An issuer of either kind: `TCSIssuer` or `TCSClusterIssuer`.
 
+use crate::runtime::guarded::kept::Kept;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
 use tcs_api::signer::{self, SignerName};
 use tcs_api::v1alpha1::{ClusterIssuerSpec, IssuerSpec, IssuerStatus, TCSClusterIssuer, TCSIssuer};
 use tcs_api::{SERVICE_NAMESPACE, conditions, labels};
 
-/// A `TCSIssuer` or a `TCSClusterIssuer`.
+/// A `TCSIssuer` or a `TCSClusterIssuer`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Issuer {
     /// An issuer of one namespace.
-    Namespaced(Box<TCSIssuer>),
+    Namespaced(Arc<TCSIssuer>),
     /// An issuer of the whole cluster. It publishes its CA certificate in the service's namespace.
-    Cluster(Box<TCSClusterIssuer>),
+    Cluster(Arc<TCSClusterIssuer>),
 }
 
 /// What differs between the two kinds of issuers.
-pub trait IssuerKind {
+pub trait IssuerKind:
+    Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
     /// The signer name of an issuer with this metadata.
     fn signer(metadata: &ObjectMeta) -> SignerName;
+
+    /// Whether issuers of this kind have such signer names.
+    fn is_signer_of_kind(signer: &SignerName) -> bool;
 }
 
 impl IssuerKind for TCSIssuer {
@@ -28,23 +37,31 @@ impl IssuerKind for TCSIssuer {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         SignerName::Namespaced { namespace: text(&metadata.namespace), name: text(&metadata.name) }
     }
+
+    fn is_signer_of_kind(signer: &SignerName) -> bool {
+        matches!(signer, SignerName::Namespaced { .. })
+    }
 }
 
 impl IssuerKind for TCSClusterIssuer {
     fn signer(metadata: &ObjectMeta) -> SignerName {
         SignerName::Cluster { name: metadata.name.clone().unwrap_or_default() }
     }
-}
 
-impl From<&TCSIssuer> for Issuer {
-    fn from(issuer: &TCSIssuer) -> Self {
-        Self::Namespaced(Box::new(issuer.clone()))
+    fn is_signer_of_kind(signer: &SignerName) -> bool {
+        matches!(signer, SignerName::Cluster { .. })
     }
 }
 
-impl From<&TCSClusterIssuer> for Issuer {
-    fn from(issuer: &TCSClusterIssuer) -> Self {
-        Self::Cluster(Box::new(issuer.clone()))
+impl From<Arc<TCSIssuer>> for Issuer {
+    fn from(issuer: Arc<TCSIssuer>) -> Self {
+        Self::Namespaced(issuer)
+    }
+}
+
+impl From<Arc<TCSClusterIssuer>> for Issuer {
+    fn from(issuer: Arc<TCSClusterIssuer>) -> Self {
+        Self::Cluster(issuer)
     }
 }
 
@@ -121,6 +138,15 @@ impl Issuer {
         match self.namespace() {
             Some(namespace) => signer::signer_name(namespace, &self.name()),
             None => signer::cluster_signer_name(&self.name()),
+        }
+    }
+
+    /// Its signer name, parsed.
+    #[must_use]
+    pub fn signer(&self) -> SignerName {
+        match self {
+            Self::Namespaced(issuer) => TCSIssuer::signer(&issuer.metadata),
+            Self::Cluster(issuer) => TCSClusterIssuer::signer(&issuer.metadata),
         }
     }
 

@@ -19,7 +19,6 @@ use kube::Api;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
-use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation};
 use tcs_api::{SERVICE_NAMESPACE, reasons};
 
@@ -30,15 +29,15 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
     }
     let settled = settle(&issuer, &context).await;
     // If the issuer was deleted meanwhile, what this reconcile made must be deleted, too.
-    let present = SignerName::parse(&issuer.signer_name()).and_then(|signer| context.caches.issuer(&signer));
+    let present = context.caches.issuer(&issuer.signer());
     if present.is_none_or(|present| present.uid() != issuer.uid()) {
-        context.queues.enqueue_garbage_collection();
+        context.forget_issuer(issuer.meta());
     }
     if let Err(ReconcileError::Unreadable(unreadable)) = &settled {
         let message = format!("{unreadable}; this is tried again until the object is corrected or deleted");
         let (reason, action) = (reasons::OBJECT_UNREADABLE, "Reconcile");
         let text = EventText { warning: true, reason, action, message: &message };
-        context.events.publish(&issuer.reference(), text).await;
+        context.events.publish(&issuer.reference(), text);
     }
     Ok(settled?.map_or_else(Action::await_change, Action::requeue))
 }
@@ -123,6 +122,7 @@ impl<'a> Reconciliation<'a> {
             refusal: self.session.refusal.as_ref(),
             sealed: self.sealed.as_ref().map(|sealed| &sealed.key),
             restore_refusal: self.session.restore_refusal.as_ref(),
+            policy_refusal: self.session.policy_refusal.as_ref(),
             refused_write: self.refused_write.as_ref(),
             clock,
         }

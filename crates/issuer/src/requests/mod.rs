@@ -4,10 +4,12 @@
 //! controller.
 
 pub mod csr;
+pub mod go_duration;
 pub mod queue;
 pub mod reconcile;
 
 use crate::runtime::guarded::Guarded;
+use crate::runtime::guarded::kept::Kept;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Client, Resource};
@@ -21,10 +23,14 @@ use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 /// A request API by which certificates are requested.
 pub trait RequestKind:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+    Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
 {
     /// The request API, as the enclave knows it.
     const API: RequestApi;
+
+    /// Whether an Event reports each certificate of a workload. It costs a second write, beside that of the
+    /// certificate. One reports each CA certificate in any case.
+    const REPORTS_CERTIFICATES: bool;
 
     /// Access to the requests that are watched and written.
     fn api(client: Client) -> Api<Guarded<Self>>;

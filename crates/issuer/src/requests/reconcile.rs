@@ -41,10 +41,10 @@ pub async fn reconcile<K: RequestKind>(
     match sign(&*request, &signer, &context).await? {
         Outcome::Issued { pem, is_ca } => publish(&*request, pem, is_ca, &context).await?,
         Outcome::Permanent(failure) => fail(&*request, &failure, &context).await?,
-        Outcome::WaitForIssuer(wait) => announce(&*request, &wait, &context).await,
+        Outcome::WaitForIssuer(wait) => announce(&*request, &wait, &context),
         Outcome::Retry { after, wait } => {
             if let Some(wait) = wait {
-                announce(&*request, &wait, &context).await;
+                announce(&*request, &wait, &context);
             }
             return Ok(Action::requeue(after));
         }
@@ -143,15 +143,15 @@ fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outc
 }
 
 /// A request that waits is not changed. One Event tells why it waits.
-async fn announce<K: RequestKind>(request: &K, wait: &Wait, context: &Context) {
+fn announce<K: RequestKind>(request: &K, wait: &Wait, context: &Context) {
     if !context.waits.start(&request.uid().unwrap_or_default(), wait.reason) {
         return;
     }
     let Wait { reason, message, blamed_issuer } = wait;
     let text = EventText { warning: blamed_issuer.is_some(), reason, action: ACTION, message };
-    context.events.publish(&request.object_ref(&()), text).await;
+    context.events.publish(&request.object_ref(&()), text);
     if let Some(issuer) = blamed_issuer {
-        context.events.publish(issuer, text).await;
+        context.events.publish(issuer, text);
     }
 }
 
@@ -163,9 +163,11 @@ async fn publish<K: RequestKind>(
 ) -> Result<(), ReconcileError> {
     if put(request.with_certificate(pem), context).await? {
         context.metrics.issued.inc();
-        let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };
-        let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
-        context.events.publish(&request.object_ref(&()), text).await;
+        if is_ca || K::REPORTS_CERTIFICATES {
+            let message = if is_ca { "CA CERTIFICATE issued" } else { "certificate issued" };
+            let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
+            context.events.publish(&request.object_ref(&()), text);
+        }
     }
     Ok(())
 }
@@ -179,7 +181,7 @@ async fn fail<K: RequestKind>(
     if put(request.with_failure(reason, message, now()), context).await? {
         Metrics::count(&context.metrics.failed, reason);
         let text = EventText { warning: true, reason, action: ACTION, message };
-        context.events.publish(&request.object_ref(&()), text).await;
+        context.events.publish(&request.object_ref(&()), text);
     }
     Ok(())
 }
@@ -191,7 +193,7 @@ async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, Recon
     let api = K::api(context.client.clone());
     match api.replace_status(&object.name_any(), &PostParams::default(), &object).await {
         Ok(_) => {
-            context.waits.end(&object.uid().unwrap_or_default());
+            context.waits.close(&object.uid().unwrap_or_default());
             Ok(true)
         }
         Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {

@@ -1,6 +1,7 @@
 //! The client of the API server.
 
 use crate::clock::ServerClock;
+use crate::runtime::most_recent::most_recent;
 use axum::body::Bytes;
 use axum::http::Response;
 use http_body::{Body, Frame};
@@ -8,7 +9,7 @@ use kube::client::{ClientBuilder, DynBody};
 use kube::{Client, Config};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// A client with the configuration of the environment: kubeconfig or ServiceAccount.
 ///
@@ -24,7 +25,9 @@ pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
         observer.observe(response.headers());
         response.map(ValidUtf8::of)
     });
-    Ok((ClientBuilder::try_from(config)?.with_layer(&layer).build(), clock))
+    let builder =
+        ClientBuilder::try_from(config)?.with_layer(&layer).with_layer(&MapRequestLayer::new(most_recent));
+    Ok((builder.build(), clock))
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.

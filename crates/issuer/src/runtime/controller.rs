@@ -1,10 +1,11 @@
 //! Feeds a queue through a reconciler.
 
 use crate::context::Context;
+use crate::context::backoff::Backoff;
 use crate::error::ReconcileError;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt as _;
-use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use std::convert::Infallible;
@@ -35,15 +36,55 @@ where
         Action::requeue(context.backoff.failed(&ObjectRef::from_obj(&*object).to_string()))
     };
     let config = Config::default().concurrency(concurrency);
-    let on_success = Arc::clone(&context);
+    let noting = Arc::clone(&context);
     applier(reconcile, on_error, context, store, queue, config)
         .for_each(|outcome| {
-            match outcome {
-                Ok((object, _)) => on_success.backoff.succeeded(&object.to_string()),
-                Err(error) => tracing::debug!(%error, "reconcile"),
-            }
+            note(&outcome, &noting.backoff);
             std::future::ready(())
         })
         .await;
     Ok(())
+}
+
+/// Forgets the failures of an object that was reconciled, or that vanished.
+fn note<K>(outcome: &Result<(ObjectRef<K>, Action), Error<ReconcileError, Infallible>>, backoff: &Backoff)
+where
+    K: Resource<DynamicType = ()>,
+{
+    match outcome {
+        Ok((object, _)) => backoff.succeeded(&object.to_string()),
+        Err(error) => {
+            tracing::debug!(%error, "reconcile");
+            // A failed reconcile is made again, so that this is noticed within the longest pause.
+            if let Error::ObjectNotFound(vanished) = error {
+                backoff.succeeded(&vanished.to_string());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
+
+    /// Whether the next failure of an object counts as its first.
+    fn is_forgotten(backoff: &Backoff, object: &str) -> bool {
+        backoff.failed(object) == Duration::from_secs(1)
+    }
+
+    #[test]
+    fn review_l7_failures_of_objects_that_vanished_are_forgotten() {
+        let backoff = Backoff::default();
+        let object = ObjectRef::<TCSIssuer>::new("a").within("ns");
+        let cluster = ObjectRef::<TCSClusterIssuer>::new("a");
+        backoff.failed(&object.to_string());
+        backoff.failed(&cluster.to_string());
+        note::<TCSIssuer>(&Err(Error::ObjectNotFound(Box::new(object.clone().erase()))), &backoff);
+        assert!(is_forgotten(&backoff, &object.to_string()));
+        assert!(!is_forgotten(&backoff, &cluster.to_string()), "the other kind's stays");
+        note(&Ok((cluster.clone(), Action::await_change())), &backoff);
+        assert!(is_forgotten(&backoff, &cluster.to_string()));
+    }
 }

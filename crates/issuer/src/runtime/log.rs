@@ -4,19 +4,39 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, Registry};
 
 /// When kube's client cannot decode a response of the API server, it logs the whole response here as a
 /// warning. The response may contain Secrets.
 const RESPONSES: &str = "kube_client::client";
 
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object (RFC 8259) for each line.
+    Json,
+}
+
 /// Logs the lines that `filter` allows, such as `info` or `tcs_issuer=debug,kube=warn`. Whatever `filter`
-/// says, responses of the API server are not logged above the level debug.
-pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
+/// says, responses of the API server are not logged above the level debug. Text is coloured only with
+/// `colours`, which are escape codes of terminals.
+pub fn subscriber<W>(
+    filter: &str,
+    format: Format,
+    colours: bool,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(filter)?;
-    let lines = fmt::layer().with_writer(writer);
+    let lines = fmt::layer::<Registry>().with_writer(writer);
+    let lines = match format {
+        Format::Text => lines.with_ansi(colours).boxed(),
+        Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    };
     Ok(tracing_subscriber::registry()
         .with(lines)
         .with(filter)
@@ -59,9 +79,14 @@ pub(crate) mod tests {
         }
     }
 
+    /// A subscriber that writes text as a terminal gets it.
+    pub fn text_subscriber(filter: &str, lines: &Lines) -> impl Subscriber + Send + Sync + use<> {
+        subscriber(filter, Format::Text, true, lines.writer()).unwrap()
+    }
+
     fn written(filter: &str) -> String {
         let lines = Lines::default();
-        tracing::subscriber::with_default(subscriber(filter, lines.writer()).unwrap(), || {
+        tracing::subscriber::with_default(text_subscriber(filter, &lines), || {
             let body = "{\"data\":{\"tls.key\":\"aHVzaA==\"}}";
             tracing::error!(target: "kube_client::client", "{body}, Error");
             tracing::warn!(target: "kube_client::client", "{body}, Error");
@@ -88,6 +113,38 @@ pub(crate) mod tests {
         assert!(written("info").contains("a line of ours"));
         assert!(written("info").contains("another line of the client"));
         assert!(!written("error").contains("a line of ours"), "the filter holds");
-        assert!(subscriber("tcs_issuer=loud", std::io::stderr).is_err());
+        assert!(subscriber("tcs_issuer=loud", Format::Text, false, std::io::stderr).is_err());
+    }
+
+    fn log_in(format: Format, colours: bool) -> String {
+        let lines = Lines::default();
+        let subscriber = subscriber("debug", format, colours, lines.writer()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(object = "a\n\"b\"\u{1b}[31m", "with\na line break and \u{1b}[31m");
+            tracing::info!(number = 5, "plain");
+            tracing::span!(tracing::Level::INFO, "span", field = "x\ny")
+                .in_scope(|| tracing::debug!("inside"));
+        });
+        lines.text()
+    }
+
+    #[test]
+    fn case_8_5_every_line_of_a_json_log_is_one_object() {
+        for colours in [false, true] {
+            let text = log_in(Format::Json, colours);
+            assert_eq!(text.lines().count(), 3, "{text}");
+            for line in text.lines() {
+                let object: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(object["timestamp"].is_string() && object["level"].is_string(), "{line}");
+                assert!(object["message"].is_string(), "{line}");
+            }
+            assert!(!text.contains('\u{1b}'), "{text}");
+        }
+    }
+
+    #[test]
+    fn case_8_5_a_log_that_is_no_terminal_has_no_escape_codes() {
+        assert!(!log_in(Format::Text, false).contains('\u{1b}'));
+        assert!(log_in(Format::Text, true).contains("\u{1b}["), "a terminal has colours");
     }
 }

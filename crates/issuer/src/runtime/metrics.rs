@@ -37,10 +37,16 @@ pub struct Metrics {
     pub accepted: Family<CodeLabel, Counter>,
     /// Reconciles that ended in an error.
     pub errors: Counter,
+    /// Events that were dropped, because too many waited to be published.
+    pub events_dropped: Counter,
     /// Objects that exist and cannot be decoded, by kind.
     pub unreadable: Family<KindLabel, Gauge>,
     /// 1 while the enclave is connected.
     pub enclave_up: Gauge,
+    /// Offers whose key or evidence the enclave could not make in time and is still making.
+    pub enclave_overdue_offers: Gauge,
+    /// The same for keys of CAs.
+    pub enclave_overdue_ca_keys: Gauge,
     /// 1 while the admission policies are in force.
     pub admission_policies_ok: Gauge,
     /// 1 if the platform of the enclave is simulated.
@@ -53,8 +59,9 @@ impl Default for Metrics {
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
-        let unreadable = Family::default();
+        let (unreadable, events_dropped) = (Family::default(), Counter::default());
         let admission_policies_ok = Gauge::default();
+        let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -70,11 +77,26 @@ impl Default for Metrics {
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
         registry.register(
+            "events_dropped",
+            "Events dropped, because too many waited to be published",
+            events_dropped.clone(),
+        );
+        registry.register(
             "unreadable_objects",
             "Objects that exist and cannot be decoded, by kind",
             unreadable.clone(),
         );
         registry.register("enclave_up", "1 while the enclave is connected", enclave_up.clone());
+        registry.register(
+            "enclave_overdue_offers",
+            "Offers whose evidence the platform has not made in time",
+            enclave_overdue_offers.clone(),
+        );
+        registry.register(
+            "enclave_overdue_ca_keys",
+            "CA keys that were not made in time",
+            enclave_overdue_ca_keys.clone(),
+        );
         registry.register(
             "admission_policies_ok",
             "1 while the admission policies that limit the service are in force",
@@ -89,8 +111,11 @@ impl Default for Metrics {
             refused,
             accepted,
             errors,
+            events_dropped,
             unreadable,
             enclave_up,
+            enclave_overdue_offers,
+            enclave_overdue_ca_keys,
             admission_policies_ok,
             simulated,
         }

@@ -10,6 +10,7 @@ pub mod guarded;
 pub mod health;
 pub mod log;
 pub mod metrics;
+mod most_recent;
 pub mod request_tasks;
 pub mod tasks;
 pub mod unreadable;
@@ -21,8 +22,10 @@ pub mod watch_service_namespace;
 use crate::context::Context;
 use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::backoff::Backoff;
+use crate::context::cached::Cached;
 use crate::context::caches::{Caches, Listed};
-use crate::context::events::EventPublisher;
+use crate::context::events::{EventPublisher, EventQueue};
+use crate::context::issuer_index::IssuerIndex;
 use crate::context::queues::Queues;
 use crate::context::status_cache::StatusCache;
 use crate::enclave_client::EnclaveLink;
@@ -63,7 +66,7 @@ const MAX_ANNOUNCED: usize = 64;
 /// ends early.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // The binary sets up the log. A new setting does not compile until it is named here.
-    let Settings { enclave, health_bind_address, metrics_bind_address, log: _ } = settings;
+    let Settings { enclave, health_bind_address, metrics_bind_address, log: _, log_format: _ } = settings;
     let probes = TcpListener::bind(health_bind_address).await.context("health-bind-address")?;
     let metrics = TcpListener::bind(metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
@@ -86,12 +89,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
 
 /// The ends of the caches and queues that tasks write to and read from.
 struct Ends {
-    issuer_writer: Writer<TCSIssuer>,
-    cluster_issuer_writer: Writer<TCSClusterIssuer>,
-    issuers: UnboundedReceiver<ObjectRef<TCSIssuer>>,
-    cluster_issuers: UnboundedReceiver<ObjectRef<TCSClusterIssuer>>,
+    issuer_writer: Writer<Cached<TCSIssuer>>,
+    cluster_issuer_writer: Writer<Cached<TCSClusterIssuer>>,
+    issuers: UnboundedReceiver<ObjectRef<Cached<TCSIssuer>>>,
+    cluster_issuers: UnboundedReceiver<ObjectRef<Cached<TCSClusterIssuer>>>,
     garbage_collection: UnboundedReceiver<()>,
     unreadable: Receiver<Box<Unreadable>>,
+    events: EventQueue,
 }
 
 /// Connects to the Kubernetes API, begins to connect to the enclave, and makes the context.
@@ -112,6 +116,7 @@ async fn connect(
     let (garbage_collection_queue, garbage_collection) = unbounded_channel();
     let (announce, announced) = channel(MAX_ANNOUNCED);
     let metrics = Metrics::default();
+    let (publisher, events) = EventPublisher::new(metrics.events_dropped.clone());
     let context = Context {
         clock,
         enclave,
@@ -119,6 +124,7 @@ async fn connect(
         caches: Caches {
             issuers,
             cluster_issuers,
+            index: IssuerIndex::default(),
             issuers_listed: Listed::default(),
             cluster_issuers_listed: Listed::default(),
             unreadable: Arc::new(UnreadableObjects::new(&metrics, announce)),
@@ -129,7 +135,7 @@ async fn connect(
             cluster_issuers: cluster_issuer_queue,
             garbage_collection: garbage_collection_queue,
         },
-        events: EventPublisher::new(client.clone()),
+        events: publisher,
         client,
         metrics,
         statuses: StatusCache::default(),
@@ -143,6 +149,7 @@ async fn connect(
         cluster_issuers: queued_cluster_issuers,
         garbage_collection,
         unreadable: announced,
+        events,
     };
     Ok((Arc::new(context), ends))
 }
@@ -163,18 +170,20 @@ fn start_watches(tasks: &mut Tasks, ends: Ends, context: &Arc<Context>) {
     let watch =
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
     tasks.spawn(watch_service_namespace::watch_secrets(watch, shared()));
+    tasks.spawn(ends.events.publish_all(client.clone()));
     tasks.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     tasks.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
+    tasks.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));
     tasks.spawn(watch_dependencies::watch_admission(context.admission.clone(), shared()));
     tasks.spawn(garbage_collector::run(ends.garbage_collection, shared()));
 
     let store = caches.issuers.clone();
     tasks.spawn(controller::run(ends.issuers, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
-        reconcile::reconcile(Issuer::from(&*issuer), context).boxed()
+        reconcile::reconcile(Issuer::from(issuer.shared()), context).boxed()
     }));
     let store = caches.cluster_issuers.clone();
     let queue = ends.cluster_issuers;
     tasks.spawn(controller::run(queue, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
-        reconcile::reconcile(Issuer::from(&*issuer), context).boxed()
+        reconcile::reconcile(Issuer::from(issuer.shared()), context).boxed()
     }));
 }

@@ -14,6 +14,7 @@ use kube::runtime::reflector;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -67,37 +68,47 @@ async fn watch_requests<K: RequestKind>(
     requests: Arc<RequestQueue<K>>,
     context: Arc<Context>,
 ) -> anyhow::Result<()> {
+    let mut open = HashSet::new();
     while let Some(event) = watch.next().await {
         let event = match event {
             GuardedEvent::Event(event) => event,
             GuardedEvent::Unreadable(unreadable) | GuardedEvent::Deleted(unreadable) => {
-                context.waits.end(unreadable.metadata.uid.as_deref().unwrap_or_default());
+                context.waits.close(unreadable.metadata.uid.as_deref().unwrap_or_default());
                 remove_from(&mut writer, &unreadable);
                 continue;
             }
         };
         match event {
             Event::Apply(request) if request.triage() == Triage::Ignore => {
-                context.waits.end(&request.uid().unwrap_or_default());
+                context.waits.close(&request.uid().unwrap_or_default());
                 writer.apply_watcher_event(&Event::Delete(request));
             }
             Event::InitApply(request) if request.triage() == Triage::Ignore => {}
             Event::Apply(request) => {
+                context.waits.open(K::API, &request.uid().unwrap_or_default());
                 let reference = ObjectRef::from_obj(&request);
                 writer.apply_watcher_event(&Event::Apply(request));
                 requests.enqueue_one(reference);
             }
             Event::Delete(request) => {
-                context.waits.end(&request.uid().unwrap_or_default());
+                context.waits.close(&request.uid().unwrap_or_default());
                 writer.apply_watcher_event(&Event::Delete(request));
             }
-            event => {
-                let is_complete = matches!(event, Event::InitDone);
-                writer.apply_watcher_event(&event);
-                if is_complete {
-                    requests.listed.set();
-                    requests.enqueue(&|_| true);
-                }
+            Event::InitApply(request) => {
+                let uid = request.uid().unwrap_or_default();
+                context.waits.open(K::API, &uid);
+                open.insert(uid);
+                writer.apply_watcher_event(&Event::InitApply(request));
+            }
+            Event::Init => {
+                open.clear();
+                writer.apply_watcher_event(&Event::Init);
+            }
+            Event::InitDone => {
+                writer.apply_watcher_event(&Event::InitDone);
+                context.waits.retain(K::API, &std::mem::take(&mut open));
+                requests.listed.set();
+                requests.enqueue(&|_| true);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A watch of one kind that no object can stop. The controller watches every kind in this way.
 
+use crate::runtime::guarded::kept::Kept;
 use crate::runtime::guarded::{Guarded, Unreadable};
 use crate::runtime::unreadable::{ObjectName, UnreadableObjects};
 use futures::stream::BoxStream;
@@ -13,6 +14,10 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Objects in one page of a list. An object may have more than 1 MiB, and a page is in memory as a whole. Small
+/// pages are slow: the API server looks at all objects that are left for each of them.
+const PAGE_SIZE: u32 = 16;
 
 /// A pause in addition to the back-off of the stream, which starts again after every success.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -29,9 +34,25 @@ pub enum GuardedEvent<K> {
     Deleted(Box<Unreadable>),
 }
 
+/// How the present objects are requested, at the start and whenever the API server no longer knows the state
+/// from which a watch continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InitialList {
+    /// As events of the watch, so that one object is in memory at a time. Its state is the most recent one
+    /// ([`super::most_recent`]), and the watch continues without a gap.
+    Streamed,
+    /// In pages, if the API server does not offer the first: the feature `WatchList` is enabled by default
+    /// since Kubernetes 1.34.
+    Paged,
+}
+
+type Events<K> = BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>;
+
 /// A watch of one kind that no object can stop.
 pub struct Watch<K> {
-    events: BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>,
+    events: Events<K>,
+    /// Begins the watch again, with pages. Taken when that happens.
+    paged: Option<Box<dyn FnOnce() -> Events<K> + Send>>,
     unreadable: Arc<UnreadableObjects>,
     kind: String,
     listed: BTreeSet<ObjectName>,
@@ -48,11 +69,13 @@ enum Outdated {
 
 impl<K> Watch<K>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     /// Watches the objects that `api` reaches. Objects that cannot be decoded are kept in `unreadable`.
     pub fn new(api: Api<Guarded<K>>, unreadable: Arc<UnreadableObjects>) -> Self {
-        Self::of(watcher(api, watcher::Config::default()).default_backoff(), unreadable)
+        let streamed = events(api.clone(), InitialList::Streamed);
+        let paged = Box::new(move || events(api, InitialList::Paged));
+        Self { paged: Some(paged), ..Self::of(streamed, unreadable) }
     }
 
     fn of(
@@ -61,7 +84,8 @@ where
     ) -> Self {
         let kind = K::kind(&()).into_owned();
         unreadable.retain(&kind, |_| true);
-        Self { events: events.boxed(), unreadable, kind, listed: BTreeSet::new(), outdated: Outdated::None }
+        let (listed, outdated) = (BTreeSet::new(), Outdated::None);
+        Self { events: events.boxed(), paged: None, unreadable, kind, listed, outdated }
     }
 
     /// The next event; the previous one counts as handled. `None` if the watch ended, which does not happen
@@ -76,6 +100,16 @@ where
                     }
                 }
                 Err(error) => {
+                    if streaming_is_refused(&error)
+                        && let Some(paged) = self.paged.take()
+                    {
+                        tracing::info!(
+                            kind = self.kind,
+                            "the API server does not stream lists: reading pages"
+                        );
+                        self.events = paged();
+                        continue;
+                    }
                     tracing::warn!(kind = self.kind, %error, "a watch failed, trying again");
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
@@ -133,6 +167,25 @@ where
         };
         Some(GuardedEvent::Event(event))
     }
+}
+
+fn events<K>(api: Api<Guarded<K>>, list: InitialList) -> Events<K>
+where
+    K: Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let config = watcher::Config::default();
+    let config = match list {
+        InitialList::Streamed => config.streaming_lists(),
+        InitialList::Paged => config.page_size(PAGE_SIZE),
+    };
+    watcher(api, config).default_backoff().boxed()
+}
+
+/// Whether an API server without the feature `WatchList` refused a watch: it says that `sendInitialEvents` is
+/// not valid (422).
+fn streaming_is_refused(error: &watcher::Error) -> bool {
+    let watcher::Error::WatchStartFailed(kube::Error::Api(status)) = error else { return false };
+    status.code == 422
 }
 
 /// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because
@@ -306,7 +359,7 @@ mod tests {
     #[test]
     fn review_h1_each_version_of_an_unreadable_object_is_announced_once() {
         let lines = crate::runtime::log::tests::Lines::default();
-        let log = crate::runtime::log::subscriber("info", lines.writer()).unwrap();
+        let log = crate::runtime::log::tests::text_subscriber("info", &lines);
         let (announce, mut announced) = tokio::sync::mpsc::channel(8);
         let unreadable = UnreadableObjects::new(&Metrics::default(), announce);
         tracing::subscriber::with_default(log, || {

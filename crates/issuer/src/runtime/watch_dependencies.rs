@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::context::events::EventText;
-use crate::enclave_client::EnclaveLink;
+use crate::enclave_client::{EnclaveLink, Overdue};
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::guarded::Unreadable;
 use std::sync::Arc;
@@ -27,6 +27,23 @@ pub async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyh
     }
 }
 
+/// What the enclave waits for is shown in the metrics. Issuers that wait for it try again as soon as all of
+/// it has ended.
+pub async fn watch_overdue(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {
+    loop {
+        link.overdue_changed().await;
+        let overdue = link.overdue();
+        context.metrics.enclave_overdue_offers.set(i64::from(overdue.offers));
+        context.metrics.enclave_overdue_ca_keys.set(i64::from(overdue.ca_keys));
+        for reason in overdue.reasons() {
+            tracing::warn!("{reason}");
+        }
+        if overdue == Overdue::default() && context.caches.are_listed() {
+            context.enqueue_all_issuers();
+        }
+    }
+}
+
 /// Admission policies that are in force again, or no longer, concern everything.
 pub async fn watch_admission(mut gate: AdmissionGate, context: Arc<Context>) -> anyhow::Result<()> {
     loop {
@@ -48,7 +65,7 @@ pub async fn announce_unreadable(
         if !object.name().is_empty() {
             let (reason, action) = (reasons::OBJECT_UNREADABLE, "Watch");
             let text = EventText { warning: true, reason, action, message: &message };
-            context.events.publish(&object.reference(), text).await;
+            context.events.publish(&object.reference(), text);
         }
     }
     anyhow::bail!("the queue of unreadable objects ended")

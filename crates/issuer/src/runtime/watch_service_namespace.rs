@@ -1,14 +1,15 @@
 //! Watches the objects in the service's namespace that belong to issuers.
 
 use crate::context::Context;
-use crate::issuer::Issuer;
 use crate::runtime::watch::{GuardedEvent, Watch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tcs_api::labels::ISSUER_UID;
+use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::QuoteAttestation;
 
 /// Enqueues the issuer whose `QuoteAttestation` was changed or deleted. The name identifies the issuer,
@@ -27,9 +28,9 @@ pub async fn watch_attestations(
             }
             GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
         };
-        let issuers = context.caches.all_issuers();
-        if let Some(issuer) = issuers.iter().find(|issuer| issuer.attestation_name() == name) {
-            context.queues.enqueue(issuer);
+        let signer = SignerName::of_quote_attestation(&name);
+        if let Some(issuer) = signer.and_then(|signer| context.caches.issuer(&signer)) {
+            context.queues.enqueue(&issuer);
         }
     }
     anyhow::bail!("the watch of QuoteAttestations ended")
@@ -54,10 +55,10 @@ pub async fn watch_secrets(
         };
         // The Secret may be the delivery for any of the few issuers that wait for a key. A Secret with a
         // sealed key concerns the issuer in its label.
-        let is_concerned =
-            |issuer: &Issuer| issuer.awaits_key() || uid.as_ref().is_some_and(|uid| *uid == issuer.uid());
-        for issuer in context.caches.all_issuers().iter().filter(|issuer| is_concerned(issuer)) {
-            context.queues.enqueue(issuer);
+        let labelled = uid.and_then(|uid| context.caches.index.with_uid(&uid));
+        let concerned: BTreeSet<_> = context.caches.index.awaiting().into_iter().chain(labelled).collect();
+        for signer in &concerned {
+            context.queues.enqueue_signer(signer);
         }
     }
     anyhow::bail!("the watch of Secrets ended")

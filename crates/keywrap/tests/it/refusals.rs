@@ -193,7 +193,7 @@ fn a_forbidden_format_is_named_and_only_if_it_opens() {
         let error = unwrap(&quote_key(), &blob, &[other]).err().unwrap();
         assert_eq!(error, Error::WrapFormatForbidden { format });
         let text = error.to_string();
-        assert!(text.contains(format.as_str()) && text.contains("accepted formats"), "{text}");
+        assert!(text.contains(format.as_str()) && text.contains("does not accept"), "{text}");
         *blob.last_mut().unwrap() ^= 1;
         assert_eq!(unwrap(&quote_key(), &blob, &[other]).err(), Some(Error::WrappedKeyInvalid));
     }

@@ -1,15 +1,14 @@
 //! Appraises evidence.
 
 use super::error::Error;
+use super::found::{Appraisal, Binding, Refused};
 use super::instant::Instant;
 use super::settings::Settings;
 use crate::collateral::{self, Numbers, Obtain, Obtained, PlatformKey};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tcs_evidence::{Evidence, QuotePublicKey};
-use tcs_verifier::{
-    Check, Outcome, Policy, TcbStatus, TrustAnchor, Verdict, Workload, check_binding, inspect, verify,
-};
+use tcs_verifier::{Check, Claims, Outcome, Policy, TrustAnchor, Workload, check_binding, inspect, verify};
 
 /// The policy and the sources of an appraisal.
 #[derive(Clone, Debug, Default)]
@@ -33,41 +32,6 @@ pub struct Clock<'a> {
     pub now: i64,
     /// Waits between two attempts to reach a service.
     pub wait: &'a dyn Fn(Duration),
-}
-
-/// Whether the quote binds the public key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// There was no public key.
-    NotChecked,
-    /// It binds the key.
-    Passed,
-    /// It does not bind the key.
-    Failed(tcs_verifier::Error),
-}
-
-/// What an appraisal found, even if it ended early.
-#[derive(Clone, Debug)]
-pub struct Appraisal {
-    /// Whether the quote binds the public key.
-    pub binding: Binding,
-    /// The verdict of the verifier, if it was reached.
-    pub verdict: Option<Verdict>,
-    /// Where the collateral came from.
-    pub collateral: Option<String>,
-    /// Whether the collateral is older than collateral that was seen before.
-    pub rollback: Check,
-    /// Further warnings for people, in whole sentences.
-    pub warnings: Vec<String>,
-}
-
-/// Evidence was not accepted.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub error: Error,
-    /// What was found until then.
-    pub found: Appraisal,
 }
 
 /// A policy that was read and can appraise evidence.
@@ -96,9 +60,10 @@ impl Appraiser {
         self.trust.is_simulated()
     }
 
-    /// What weakens every appraisal by this policy, in whole sentences.
+    /// What weakens every appraisal by this policy, in whole sentences. `with_key`: a public key is given,
+    /// which the quote should bind.
     #[must_use]
-    pub fn caveats(&self) -> Vec<String> {
+    pub fn caveats(&self, with_key: bool) -> Vec<String> {
         let mut caveats = Vec::new();
         if self.is_simulated() {
             caveats.push(
@@ -108,10 +73,8 @@ impl Appraiser {
             );
         }
         if self.policy.any_identity {
-            caveats.push(
-                "every enclave is accepted (--any-identity): the key can belong to anybody's program"
-                    .to_owned(),
-            );
+            let what = if with_key { "the key can belong to" } else { "the quote can come from" };
+            caveats.push(format!("every enclave is accepted (--any-identity): {what} anybody's program"));
         }
         if let Some(at) = self.at {
             caveats.push(format!("appraised at {at}, not now (--at): the result says nothing about today"));
@@ -127,6 +90,10 @@ impl Appraiser {
 
     /// Checks the binding to the key and nonce if they are given, gets the collateral, verifies the evidence,
     /// and records the numbers that later collateral must not fall below.
+    ///
+    /// A copy of collateral that is older than what was seen before is obtained anew from its service, once.
+    /// The numbers are those of the collateral alone: nothing that Intel signs says for which update channel
+    /// it was published (`docs/collateral.md`, "Roll-back").
     pub fn appraise(
         &self,
         evidence: &Evidence,
@@ -157,27 +124,36 @@ impl Appraiser {
         if self.trusts_none {
             return Err(Error::Refused(tcs_verifier::Error::NoIdentityConfigured));
         }
-        let (obtained, key) = obtain(&self.settings, evidence, clock, true)?;
-        found.collateral = Some(obtained.source.clone());
+        let older = match self.conclude(evidence, clock, true, found) {
+            Err(Error::Collateral(error @ collateral::Error::Rollback { .. })) if found.is_copy => error,
+            done => return done,
+        };
+        found.warnings.push(format!("the copy in the cache is not used: {older}"));
+        self.conclude(evidence, clock, false, found)
+    }
+
+    /// Gets the collateral, if `copies` is set also from the cache, and verifies the evidence with it.
+    fn conclude(
+        &self,
+        evidence: &Evidence,
+        clock: Clock<'_>,
+        copies: bool,
+        found: &mut Appraisal,
+    ) -> Result<(), Error> {
+        let (obtained, key) = obtain(&self.settings, evidence, clock, copies)?;
+        (found.collateral, found.is_copy) = (Some(obtained.source.clone()), obtained.is_copy);
+        for warning in &obtained.warnings {
+            if !found.warnings.contains(warning) {
+                found.warnings.push(warning.clone());
+            }
+        }
         let appraised_at = self.appraised_at(clock.now);
         let verdict = verify(evidence, &obtained.collateral, &self.trust, &self.policy, appraised_at);
         let refusal = verdict.accepted().err().cloned();
         let verdict = found.verdict.insert(verdict);
         if let Some(claims) = verdict.claims() {
-            let state = self.settings.collateral.as_ref().and_then(|settings| {
-                settings.state(&self.settings.folder).map(|path| (path, settings.update()))
-            });
-            // An appraisal at another time than now may use older collateral.
-            if let (Some((path, update)), None) = (state, self.at) {
-                let numbers = Numbers::of(claims);
-                let advanced = collateral::advance(&path, key, update, &claims.root_key_id, numbers);
-                found.rollback.outcome = if advanced.is_ok() { Outcome::Passed } else { Outcome::Failed };
-                found.rollback.found = match &advanced {
-                    Ok(()) => "they are not".into(),
-                    Err(error) => error.to_string().into(),
-                };
-                advanced.map_err(Error::Collateral)?;
-            }
+            found.rollback = Appraisal::rollback_not_checked();
+            self.advance(claims, key, &mut found.rollback).map_err(Error::Collateral)?;
             let too_old = matches!(refusal, Some(tcs_verifier::Error::EvaluationNumberTooLow { .. }));
             if self.at.is_none() && !too_old {
                 // The verdict does not depend on the copy.
@@ -191,48 +167,35 @@ impl Appraiser {
         }
         refusal.map_or(Ok(()), |error| Err(Error::Refused(error)))
     }
-}
 
-impl Appraisal {
-    fn new() -> Self {
-        Self {
-            binding: Binding::NotChecked,
-            verdict: None,
-            collateral: None,
-            rollback: Self::rollback_not_checked(),
-            warnings: Vec::new(),
-        }
-    }
-
-    /// The check for roll-back if it was not made.
-    #[must_use]
-    pub fn rollback_not_checked() -> Check {
-        Check {
-            id: "roll-back",
-            expected: "CRL and evaluation numbers not below those seen before".into(),
-            found: "".into(),
-            outcome: Outcome::NotMade,
-        }
-    }
-
-    /// The platform's state, if the quote is genuine.
-    #[must_use]
-    pub fn status(&self) -> Option<TcbStatus> {
-        self.verdict.as_ref().and_then(Verdict::claims).map(|claims| claims.status)
+    /// Compares the numbers of verified collateral with the state file, if the settings name one, and records
+    /// them. An appraisal at another time than now may use older collateral.
+    fn advance(&self, claims: &Claims, key: PlatformKey, check: &mut Check) -> Result<(), collateral::Error> {
+        let Some(settings) = self.settings.collateral.as_ref().filter(|_| self.at.is_none()) else {
+            return Ok(());
+        };
+        let Some(path) = settings.state(&self.settings.folder) else { return Ok(()) };
+        let numbers = Numbers::of(claims);
+        let advanced = collateral::advance(&path, key, settings.update(), &claims.root_key_id, numbers);
+        (check.outcome, check.found) = match &advanced {
+            Ok(()) => (Outcome::Passed, "they are not".into()),
+            Err(error) => (Outcome::Failed, error.to_string().into()),
+        };
+        advanced
     }
 }
 
-/// Fetches collateral for the platform of the quote into a file, and returns where it came from. Nothing is
-/// verified.
+/// Fetches collateral for the platform of the quote into a file, and returns where it came from and warnings
+/// in whole sentences. Nothing is verified.
 pub fn fetch_collateral(
     evidence: &Evidence,
     options: &Options,
     out: &Path,
     clock: Clock<'_>,
-) -> Result<String, Error> {
+) -> Result<(String, Vec<String>), Error> {
     let (obtained, _) = obtain(&settings(options)?, evidence, clock, false)?;
     collateral::write_bundle(out, &obtained.json).map_err(Error::Collateral)?;
-    Ok(obtained.source)
+    Ok((obtained.source, obtained.warnings))
 }
 
 fn bind(evidence: &Evidence, key: &QuotePublicKey, nonce: &[u8; 32]) -> Binding {

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{advice, collateral};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use tcs_verifier::Class;
 
@@ -86,8 +87,10 @@ impl Error {
 
     /// What to do about it.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
-        match self {
+    pub fn advice(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::Collateral(error) => return error.advice(),
+            Self::Refused(error) => return advice::for_refusal(error),
             Self::ConfigUnreadable { .. } => "check --policy or KM_ATTEST_CONFIG",
             Self::ConfigMalformed { .. } => "correct the file; docs/policy.md lists every key",
             Self::SimulationNotBuiltIn => {
@@ -103,9 +106,8 @@ impl Error {
                 "name its source in the policy file (--policy), section [collateral], or give --collateral \
                  or --pccs-url"
             }
-            Self::Collateral(error) => error.advice(),
-            Self::Refused(error) => advice::for_refusal(error),
-        }
+        };
+        Cow::Borrowed(text)
     }
 }
 
@@ -118,8 +120,8 @@ fn check(error: &tcs_verifier::Error) -> &'static str {
         Refusal::TcbStatusRefused { .. }
         | Refusal::TcbDateTooOld { .. }
         | Refusal::EvaluationNumberTooLow { .. } => "platform status check failed",
-        Refusal::AttributesRefused { .. } | Refusal::TdModuleRefused(_) => "attributes check failed",
-        Refusal::PlatformUnknown { .. } | Refusal::FmspcRefused(_) => "platform check failed",
+        Refusal::AttributesRefused { .. } | Refusal::TdModuleRefused { .. } => "attributes check failed",
+        Refusal::PlatformUnknown { .. } | Refusal::FmspcRefused { .. } => "platform check failed",
         _ => "quote verification failed",
     }
 }

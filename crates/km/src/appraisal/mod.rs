@@ -6,10 +6,12 @@
 
 mod appraiser;
 mod error;
+mod found;
 mod instant;
 mod settings;
 
-pub use appraiser::{Appraisal, Appraiser, Binding, Clock, Options, Refused, fetch_collateral};
+pub use appraiser::{Appraiser, Clock, Options, fetch_collateral};
 pub use error::Error;
+pub use found::{Appraisal, Binding, Refused};
 pub use instant::Instant;
 pub use settings::Settings;

@@ -37,7 +37,7 @@ pub struct Args {
     pub(super) nonce: Option<[u8; 32]>,
 
     /// Write the verified public key (PEM, for km-wrap --pubkey) to this file, which must not exist yet.
-    /// Nothing is written if a check fails.
+    /// Nothing is written if a check fails. Not with --any-identity or --at.
     #[arg(long, value_name = "FILE")]
     pub(super) out_pubkey: Option<PathBuf>,
 
@@ -60,10 +60,11 @@ pub(super) struct AppraisalOptions {
     pub(super) at: Option<Instant>,
 
     /// Write the result as one JSON document instead of lines.
-    #[arg(long, conflicts_with = "explain")]
+    #[arg(long)]
     pub(super) json: bool,
 
-    /// After the lines, write a table of all checks with what was expected and what was found.
+    /// After the lines, write a table of all checks with what was expected and what was found. With --json it
+    /// is written to standard error.
     #[arg(long)]
     pub(super) explain: bool,
 }

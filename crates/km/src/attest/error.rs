@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{appraisal, public_key, quote_file};
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why `km-attest` refused.
@@ -64,9 +65,9 @@ impl Error {
 
     /// What to do about it.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Appraisal(error) => error.advice(),
+    pub fn advice(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::Appraisal(error) => return error.advice(),
             Self::PublicKey(error) => error.advice(),
             Self::Quote(error) => error.advice(),
             Self::Usage(_) => "see --help",
@@ -74,6 +75,7 @@ impl Error {
                 "name a file that does not exist yet, in a directory that you may write"
             }
             Self::OutputFailed(_) => "try again",
-        }
+        };
+        Cow::Borrowed(text)
     }
 }

@@ -11,9 +11,10 @@ use tcs_verifier::{CertificateSummary, Inspection, inspect};
 /// Version of the JSON document.
 const JSON_VERSION: u32 = 1;
 
-pub fn run(evidence: &Evidence, json: bool, out: &mut dyn Write) -> Result<(), Error> {
+/// `behind`: how many bytes follow the quote in its file.
+pub fn run(evidence: &Evidence, behind: usize, json: bool, out: &mut dyn Write) -> Result<(), Error> {
     let inspection = inspect(evidence).map_err(appraisal::Error::Refused)?;
-    let fields = fields(&inspection);
+    let fields = fields(&inspection, behind);
     if json {
         let certificates = inspection.certificates.iter().map(|entry| certificate(entry).json());
         let mut document = fields.value("version", JSON_VERSION).json();
@@ -23,6 +24,9 @@ pub fn run(evidence: &Evidence, json: bool, out: &mut dyn Write) -> Result<(), E
         return Ok(write_document(&document, out)?);
     }
     writeln!(out, "NOT VERIFIED: anybody can write a quote that says this")?;
+    if behind > 0 {
+        writeln!(out, "{behind} bytes follow the quote: no verification accepts it with them")?;
+    }
     fields.write(out)?;
     for entry in &inspection.certificates {
         Fields::new().group("certificate", certificate(entry)).write(out)?;
@@ -30,9 +34,10 @@ pub fn run(evidence: &Evidence, json: bool, out: &mut dyn Write) -> Result<(), E
     Ok(())
 }
 
-fn fields(inspection: &Inspection) -> Fields {
+fn fields(inspection: &Inspection, behind: usize) -> Fields {
     Fields::new()
         .value("verified", false)
+        .value("bytesBehindQuote", behind)
         .value("quoteVersion", inspection.version)
         .value("attestationKeyType", inspection.attestation_key_type)
         .hex("qeVendorId", inspection.qe_vendor_id)

@@ -24,7 +24,10 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     match &args.command {
         None => attest(args, io),
         Some(Command::Appraise { quote, appraisal }) => appraise(quote, appraisal, io),
-        Some(Command::Inspect { quote, json }) => inspect::run(&quote_file::read(quote)?, *json, io.out),
+        Some(Command::Inspect { quote, json }) => {
+            let (evidence, behind) = quote_file::read_beginning(quote)?;
+            inspect::run(&evidence, behind, *json, io.out)
+        }
         Some(Command::Policy(PolicyCommand::New { from_quote, out })) => {
             policy_template::run(&quote_file::read(from_quote)?, out.as_deref(), io)
         }
@@ -51,9 +54,15 @@ fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
         return Err(Error::Usage("--pubkey and --quote are required"));
     };
     let options = &args.appraisal;
+    if args.out_pubkey.is_some() && (options.any_identity || options.at.is_some()) {
+        return Err(Error::Usage(
+            "--out-pubkey does not go with --any-identity or --at: the file is for km-wrap, which accepts only \
+             enclaves that the policy names, at this time",
+        ));
+    }
     let mut report = Report::new("attest", options, io.now);
     let result = (|| {
-        let appraiser = prepare(options, io, &mut report)?;
+        let appraiser = prepare(options, true, io, &mut report)?;
         let key = public_key::read(pubkey)?;
         report.public_key = Some(public_key::fingerprint(&key));
         let evidence = quote_file::read(quote)?;
@@ -82,7 +91,7 @@ fn attest(args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
 fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result<(), Error> {
     let mut report = Report::new("appraise", options, io.now);
     let result = (|| {
-        let appraiser = prepare(options, io, &mut report)?;
+        let appraiser = prepare(options, false, io, &mut report)?;
         run_appraisal(&appraiser, &quote_file::read(quote)?, None, io, &mut report)
     })();
     if !options.json {
@@ -93,14 +102,22 @@ fn appraise(quote: &Path, options: &AppraisalOptions, io: &mut Io<'_>) -> Result
 
 fn fetch(quote: &Path, sources: &Sources, out: &Path, io: &mut Io<'_>) -> Result<(), Error> {
     let clock = Clock { now: io.now, wait: io.wait };
-    let source = fetch_collateral(&quote_file::read(quote)?, &sources.options(), out, clock)?;
+    let (source, warnings) = fetch_collateral(&quote_file::read(quote)?, &sources.options(), out, clock)?;
+    for warning in warnings {
+        io.warn(&warning);
+    }
     Ok(writeln!(io.out, "{}: collateral from {source}, not verified", out.display())?)
 }
 
-fn prepare(options: &AppraisalOptions, io: &mut Io<'_>, report: &mut Report) -> Result<Appraiser, Error> {
+fn prepare(
+    options: &AppraisalOptions,
+    with_key: bool,
+    io: &mut Io<'_>,
+    report: &mut Report,
+) -> Result<Appraiser, Error> {
     let appraiser = Appraiser::new(&options.options())?;
     report.simulated = appraiser.is_simulated();
-    appraiser.caveats().iter().for_each(|caveat| io.warn(caveat));
+    appraiser.caveats(with_key).iter().for_each(|caveat| io.warn(caveat));
     Ok(appraiser)
 }
 
@@ -136,8 +153,12 @@ fn finish(
 ) -> Result<(), Error> {
     if options.json {
         report.write_json(result.as_ref().err(), io.out)?;
-    } else if options.explain {
-        report.write_table(io.out)?;
+    }
+    match (options.explain, options.json) {
+        (false, _) => {}
+        (true, false) => report.write_table(io.out)?,
+        // Standard output is one JSON document.
+        (true, true) => report.write_table(io.messages)?,
     }
     io.out.flush()?;
     result

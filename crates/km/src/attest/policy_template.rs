@@ -18,6 +18,9 @@ pub fn run(evidence: &Evidence, out: Option<&Path>, io: &mut Io<'_>) -> Result<(
             "the quote is from an enclave in debug mode: no policy accepts it, except under a simulated root",
         );
     }
+    for fault in inspection.workload.never_accepted() {
+        io.warn(&format!("no policy accepts this quote: {fault}"));
+    }
     match out {
         None => io.out.write_all(text.as_bytes())?,
         Some(path) => {

@@ -15,6 +15,6 @@ fn main() -> ExitCode {
         Io { tool: TOOL, now: now(), wait: &std::thread::sleep, out: &mut out, messages: &mut messages };
     match run(&Args::parse(), &mut io) {
         Ok(()) => Exit::Success.into(),
-        Err(error) => refuse(TOOL, error.code(), &error.to_string(), error.advice(), error.exit()),
+        Err(error) => refuse(TOOL, error.code(), &error.to_string(), &error.advice(), error.exit()),
     }
 }

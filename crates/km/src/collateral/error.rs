@@ -2,6 +2,7 @@
 
 use crate::advice;
 use crate::exit::Exit;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why there is no collateral. Texts contain addresses and file names, never an API key.
@@ -79,7 +80,7 @@ pub enum Error {
 /// What kind of failure a fetch had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchError {
-    /// The service does not know the platform (404, 410).
+    /// The service does not know the platform (404, 410, and 461 of a PCCS).
     NotFound,
     /// Any other HTTP status than 200. A redirect is one; it is not followed.
     Status(u16),
@@ -89,6 +90,10 @@ pub enum FetchError {
     Connect,
     /// The server's certificate cannot be verified, or TLS failed otherwise.
     Tls,
+    /// The server presents a certificate of a CA as its own, which no setting makes acceptable.
+    TlsServerIsCa,
+    /// The server's certificate names another host, or none.
+    TlsOtherName,
     /// The response ended early.
     Truncated,
     /// The response is longer than 1 MiB.
@@ -113,7 +118,7 @@ impl Error {
                 FetchError::Status(_) => "CollateralServerError",
                 FetchError::Timeout => "CollateralTimeout",
                 FetchError::Connect => "CollateralConnect",
-                FetchError::Tls => "CollateralTls",
+                FetchError::Tls | FetchError::TlsServerIsCa | FetchError::TlsOtherName => "CollateralTls",
                 FetchError::Truncated => "CollateralTruncated",
                 FetchError::TooLong => "CollateralTooLong",
                 FetchError::Malformed => "CollateralResponseMalformed",
@@ -135,7 +140,7 @@ impl Error {
 
     /// What to do about it, including how to proceed without a network.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> Cow<'static, str> {
         /// Advice that ends with how to proceed without a network.
         macro_rules! offline {
             ($first:literal) => {
@@ -146,7 +151,8 @@ impl Error {
                 )
             };
         }
-        match self {
+        let text = match self {
+            Self::Refused(error) => return advice::for_refusal(error),
             Self::Settings(_) => {
                 "correct section [collateral] of the policy file; docs/collateral.md lists its keys"
             }
@@ -154,7 +160,6 @@ impl Error {
                 "check the file names in section [collateral] of the policy file, or --collateral"
             }
             Self::Unwritable { .. } => "check that the directory exists and can be written",
-            Self::Refused(error) => advice::for_refusal(error),
             Self::QcnlMalformed { .. } => "name the service in pccs_url or pcs_url instead",
             Self::QcnlInsecure { .. } => "name a file with the certificate of the CA of the PCCS in ca_file",
             Self::Fetch { kind, .. } => match kind {
@@ -169,19 +174,35 @@ impl Error {
                 FetchError::Tls => {
                     offline!("if the service has a certificate of your own CA, name that CA in ca_file")
                 }
+                FetchError::TlsServerIsCa => {
+                    offline!(
+                        "naming it in ca_file is not enough: give the server a certificate that is not a CA's \
+                         (CA:FALSE, with the host in subjectAltName), self-signed or issued by that CA, and name \
+                         that certificate or its CA in ca_file"
+                    )
+                }
+                FetchError::TlsOtherName => {
+                    offline!(
+                        "use the host that the certificate names, or give the server a certificate with this \
+                         host in subjectAltName; naming it in ca_file is not enough"
+                    )
+                }
                 FetchError::Truncated | FetchError::TooLong | FetchError::Malformed => {
                     offline!("check that this is the address of a PCCS or PCS of version 4")
                 }
             },
             Self::Rollback { .. } => {
                 "get current collateral; if a cache between here and Intel is out of date, refresh it. Somebody may \
-                 be hiding a revocation"
+                 be hiding a revocation. If only an evaluation number is lower, the supplier may once have given \
+                 out Intel's early collateral as standard: docs/collateral.md, section \"Roll-back\", says how to \
+                 find out and what to do"
             }
             Self::State { .. } => {
                 "restore the file; if you remove it, the next collateral is accepted without the numbers \
                  seen before"
             }
-        }
+        };
+        Cow::Borrowed(text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One GET request: https, limited in time and size, no redirects.
 
 use super::error::{Error, FetchError};
+use super::proxy::Proxies;
 use crate::files::read_limited;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::io::ErrorKind;
@@ -8,20 +9,23 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Proxy};
 
 /// Maximum length of a body, in bytes; real ones have at most 30 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
 /// Maximum length of a file with CA certificates or an API key, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
+/// Status of Intel's PCCS for a platform that it does not know (`PCCS_STATUS_PLATFORM_UNKNOWN`).
+const PLATFORM_UNKNOWN: u16 = 461;
 /// Header of Intel's PCS for the subscription key.
 const API_KEY: &str = "Ocp-Apim-Subscription-Key";
 
 /// Sends requests to services.
 pub struct Client {
     agent: Agent,
+    proxies: Proxies,
     api_key: Option<SecretString>,
 }
 
@@ -33,7 +37,7 @@ pub struct Response {
 
 impl Client {
     /// `ca_file`: PEM certificates that replace those of the system. `proxy`: `none` ignores the
-    /// environment's proxies.
+    /// environment's proxies, and any other value replaces them.
     pub fn new(
         timeout: Duration,
         ca_file: Option<&Path>,
@@ -48,36 +52,25 @@ impl Client {
             .root_certs(roots)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .build();
-        let proxy = match proxy {
-            None => Proxy::try_from_env(),
-            Some("none") => None,
-            Some(url) => {
-                let proxy = Proxy::new(url);
-                Some(proxy.map_err(|_| Error::Settings("proxy must be a URL like http://host:3128".into()))?)
-            }
-        };
-        if proxy.as_ref().is_some_and(|proxy| {
-            !matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
-        }) {
-            return Err(Error::Settings(
-                "the proxy (setting or environment) must be http:// or https://, SOCKS is not supported; proxy = \"none\" asks directly".into(),
-            ));
-        }
         let config = Agent::config_builder()
             .tls_config(tls)
-            .proxy(proxy)
+            .proxy(None)
             .timeout_global(Some(timeout))
             .max_redirects(0)
             .http_status_as_error(false)
             .user_agent(concat!("km-attest/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { agent: config.new_agent(), api_key: api_key_file.map(read_key).transpose()? })
+        Ok(Self {
+            agent: config.new_agent(),
+            proxies: Proxies::new(proxy)?,
+            api_key: api_key_file.map(read_key).transpose()?,
+        })
     }
 
     /// Sends one request. `with_key` adds the subscription key, which only the service to which it belongs
     /// may receive.
     pub fn get(&self, url: &str, with_key: bool) -> Result<Response, Error> {
-        let mut request = self.agent.get(url);
+        let mut request = self.agent.get(url).config().proxy(self.proxies.of(url)?).build();
         if let Some(key) = self.api_key.as_ref().filter(|_| with_key) {
             request = request.header(API_KEY, key.expose_secret());
         }
@@ -86,6 +79,7 @@ impl Client {
             let status = response.status().as_u16();
             let kind = match response.status() {
                 StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::NotFound,
+                _ if status == PLATFORM_UNKNOWN => FetchError::NotFound,
                 _ => FetchError::Status(status),
             };
             return Err(Error::Fetch { kind, url: url.to_owned(), cause: format!("HTTP status {status}") });
@@ -135,25 +129,48 @@ fn classify(url: &str, error: &ureq::Error) -> Error {
         | ureq::Error::ConnectionFailed
         | ureq::Error::ConnectProxyFailed(_)
         | ureq::Error::InvalidProxyUrl => FetchError::Connect,
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => FetchError::Tls,
+        ureq::Error::Tls(_) | ureq::Error::Pem(_) => FetchError::Tls,
         ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,
-        ureq::Error::Io(cause) => match cause.kind() {
-            _ if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
-                FetchError::Tls
+        ureq::Error::Rustls(cause) => tls_failure(cause),
+        ureq::Error::Io(cause) => {
+            match (cause.get_ref().and_then(|inner| inner.downcast_ref()), cause.kind()) {
+                (Some(inner), _) => tls_failure(inner),
+                (None, ErrorKind::UnexpectedEof) => FetchError::Truncated,
+                (None, ErrorKind::TimedOut | ErrorKind::WouldBlock) => FetchError::Timeout,
+                (None, _) => FetchError::Connect,
             }
-            ErrorKind::UnexpectedEof => FetchError::Truncated,
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => FetchError::Timeout,
-            _ => FetchError::Connect,
-        },
+        }
         _ => FetchError::Malformed,
     };
     let cause = match kind {
         FetchError::Timeout => "no response in time".into(),
         FetchError::TooLong => "the response is longer than 1 MiB".into(),
         FetchError::Truncated => "the response ended early".into(),
+        FetchError::TlsServerIsCa => {
+            "the certificate that the server presents as its own is that of a CA (basicConstraints CA:TRUE)"
+                .into()
+        }
+        FetchError::TlsOtherName => {
+            "the server's certificate does not name this host in its subjectAltName".into()
+        }
         _ => error.to_string(),
     };
     Error::Fetch { kind, url: url.to_owned(), cause }
+}
+
+/// What is wrong with the server's certificate, if advice about it can help.
+fn tls_failure(error: &rustls::Error) -> FetchError {
+    let rustls::Error::InvalidCertificate(cause) = error else { return FetchError::Tls };
+    match cause {
+        rustls::CertificateError::NotValidForName
+        | rustls::CertificateError::NotValidForNameContext { .. } => FetchError::TlsOtherName,
+        rustls::CertificateError::Other(other)
+            if matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            FetchError::TlsServerIsCa
+        }
+        _ => FetchError::Tls,
+    }
 }
 
 /// The system's trust store. Certificates that cannot be read are left out, which can only shorten the list

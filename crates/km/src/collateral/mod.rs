@@ -12,6 +12,7 @@ mod obtain;
 mod obtained;
 mod pcs;
 mod platform;
+mod proxy;
 mod qcnl;
 mod service;
 mod settings;

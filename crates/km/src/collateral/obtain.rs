@@ -33,14 +33,22 @@ impl Obtain<'_> {
                 let json = read_limited(&path, limit)
                     .map_err(|cause| Error::Unreadable { path: path.clone(), cause: cause.to_string() })?;
                 let collateral = Collateral::from_json(&json).map_err(Error::Refused)?;
-                Ok(Obtained { json, collateral, source: path.display().to_string(), cache: None })
+                Ok(Obtained {
+                    json,
+                    collateral,
+                    source: path.display().to_string(),
+                    warnings: Vec::new(),
+                    is_copy: false,
+                    cache: None,
+                })
             }
             Source::Service(service) => {
                 let cache = settings.cache(self.folder, &service, key);
                 if let Some(cache) = cache.as_ref().filter(|_| self.copies)
                     && let Some((json, collateral)) = cache.read(self.now)
                 {
-                    return Ok(Obtained { json, collateral, source: cache.source(), cache: None });
+                    let (source, warnings) = (cache.source(), service.warnings);
+                    return Ok(Obtained { json, collateral, source, warnings, is_copy: true, cache: None });
                 }
                 Ok(Obtained { cache, ..pcs::fetch(&service, key, self.wait)? })
             }

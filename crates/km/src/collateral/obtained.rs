@@ -13,6 +13,10 @@ pub struct Obtained {
     pub collateral: Collateral,
     /// A file, the address of a service, or both for a copy in the cache.
     pub source: String,
+    /// What the settings of its source were read with, in whole sentences.
+    pub warnings: Vec<String>,
+    /// It is a copy in the cache. The service itself may have newer collateral.
+    pub is_copy: bool,
     /// Where a copy is to be stored.
     pub(super) cache: Option<Cache>,
 }

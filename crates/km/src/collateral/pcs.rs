@@ -66,9 +66,10 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
         cause: cause.to_owned(),
     };
     let tcb_info: TcbInfo<'_> = serde_json::from_slice(&tcb.body)
-        .map_err(|error| malformed(&tcb_url, &format!("not TCB info in JSON: {error}")))?;
-    let qe_identity: QeIdentity<'_> = serde_json::from_slice(&qe.body)
-        .map_err(|error| malformed(&qe_url, &format!("not a QE identity in JSON: {error}")))?;
+        .map_err(|error| malformed(&tcb_url, &not_json("TCB info (tcbInfo and signature)", &error)))?;
+    let qe_identity: QeIdentity<'_> = serde_json::from_slice(&qe.body).map_err(|error| {
+        malformed(&qe_url, &not_json("a QE identity (enclaveIdentity and signature)", &error))
+    })?;
     let bundle = Bundle {
         pck_crl_issuer_chain: chain(&pck_crl, &["SGX-PCK-CRL-Issuer-Chain"])
             .map_err(|cause| malformed(&pck_crl_url, &cause))?,
@@ -85,7 +86,13 @@ pub fn fetch(service: &Service, key: PlatformKey, wait: &dyn Fn(Duration)) -> Re
     };
     let json = serde_json::to_vec(&bundle).map_err(|error| malformed(base, &error.to_string()))?;
     let collateral = Collateral::from_json(&json).map_err(|error| malformed(base, &error.to_string()))?;
-    Ok(Obtained { json, collateral, source: base.clone(), cache: None })
+    let (source, warnings) = (base.clone(), service.warnings.clone());
+    Ok(Obtained { json, collateral, source, warnings, is_copy: false, cache: None })
+}
+
+/// Says what the body is not, and where.
+fn not_json(what: &str, error: &serde_json::Error) -> String {
+    format!("the body is not {what} in JSON, at line {}, column {}", error.line(), error.column())
 }
 
 fn retrying(service: &Service, url: &str, wait: &dyn Fn(Duration)) -> Result<Response, Error> {

@@ -1,6 +1,6 @@
 //! `/etc/sgx_default_qcnl.conf`, the settings of Intel's quote provider library: JSON with comments, or
-//! `KEY=value` in the form of releases before DCAP 1.12. Only the address of the service and the number of
-//! attempts are read.
+//! `KEY=value` in the form of releases before DCAP 1.12. Only the addresses of the services, the number of
+//! attempts and whether the server's certificate is checked are read.
 
 use super::error::Error;
 use crate::files::read_limited;
@@ -11,10 +11,22 @@ use std::path::Path;
 /// Longest file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// Keys of the older form that have no meaning here.
+const UNUSED: [&str; 6] = [
+    "PCCS_API_VERSION",
+    "RETRY_DELAY",
+    "LOCAL_PCK_URL",
+    "LOCAL_PCK_RETRY_DELAY",
+    "PCK_CACHE_EXPIRE_HOURS",
+    "VERIFY_COLLATERAL_CACHE_EXPIRE_HOURS",
+];
+
 /// What the file says.
 pub struct Qcnl {
     pub url: String,
     pub attempts: Option<u32>,
+    /// Lines that were skipped, in a whole sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Keys of Intel's file. Other keys have no meaning here and are ignored.
@@ -24,6 +36,9 @@ struct File {
     use_secure_cert: Option<bool>,
     collateral_service: Option<String>,
     retry_times: Option<u32>,
+    /// Numbers of the lines of the older form that are not known.
+    #[serde(skip)]
+    skipped: Vec<usize>,
 }
 
 /// Reads the file. `has_ca`: the settings name a CA file, so that the server's certificate is checked against
@@ -38,10 +53,22 @@ pub fn read(path: &Path, has_ca: bool) -> Result<Qcnl, Error> {
         return Err(Error::QcnlInsecure { path: path.to_owned() });
     }
     let url = file.collateral_service.or(file.pccs_url);
-    let url = url.ok_or_else(|| malformed("neither collateral_service nor pccs_url".into()))?;
+    let warnings: Vec<String> = file.skipped.iter().map(|line| skipped(path, *line)).collect();
+    let url = url.ok_or_else(|| {
+        let skipped = warnings.first().map_or_else(String::new, |first| format!("; {first}"));
+        malformed(format!("it names neither collateral_service nor pccs_url{skipped}"))
+    })?;
     // Intel counts repetitions. This module allows 10 attempts at most.
     let attempts = file.retry_times.map(|times| times.saturating_add(1).min(10));
-    Ok(Qcnl { url, attempts })
+    Ok(Qcnl { url, attempts, warnings })
+}
+
+fn skipped(path: &Path, line: usize) -> String {
+    format!(
+        "line {line} of {} is skipped, as the quote provider library does: it is neither a comment nor KEY=value \
+         with a known key",
+        path.display()
+    )
 }
 
 fn parse(text: &str) -> Result<File, String> {
@@ -57,13 +84,30 @@ fn parse(text: &str) -> Result<File, String> {
         };
         return parse_to_serde_value(text, &options).map_err(|error| error.to_string().replace('\n', " "));
     }
+    legacy(text)
+}
+
+/// `KEY=value` as the library reads it: without any white space, keys in capital letters. It skips lines that
+/// it does not know; here each of them gives a warning, too.
+fn legacy(text: &str) -> Result<File, String> {
     let mut file = File::default();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (key, value) = line.split_once('=').ok_or("neither JSON nor KEY=value")?;
-        match key.trim() {
-            "PCCS_URL" => file.pccs_url = Some(value.trim().to_owned()),
-            "USE_SECURE_CERT" => file.use_secure_cert = Some(!value.trim().eq_ignore_ascii_case("false")),
-            _ => {}
+    for (number, line) in (1usize..).zip(text.lines()) {
+        let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = line.split_once('=').unwrap_or((&line, ""));
+        match key {
+            "PCCS_URL" => file.pccs_url = Some(value.to_owned()),
+            "COLLATERAL_SERVICE" => file.collateral_service = Some(value.to_owned()),
+            "USE_SECURE_CERT" => file.use_secure_cert = Some(!value.eq_ignore_ascii_case("false")),
+            "RETRY_TIMES" => {
+                let times =
+                    value.parse().map_err(|_| format!("line {number}: RETRY_TIMES is not a number"))?;
+                file.retry_times = Some(times);
+            }
+            _ if UNUSED.contains(&key) => {}
+            _ => file.skipped.push(number),
         }
     }
     Ok(file)
@@ -111,6 +155,40 @@ mod tests {
             assert_eq!(read(write(text).path(), false).err().unwrap().code(), "QcnlInsecure");
             assert!(read(write(text).path(), true).is_ok());
         }
+    }
+
+    /// The files of `tests/data/qcnl` and more of their kinds.
+    #[test]
+    fn case_p03_p04_the_older_form_is_read_as_the_library_reads_it() {
+        let data = |name: &str| {
+            std::fs::read_to_string(format!("{}/tests/data/qcnl/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        };
+        let (service, stray) = (data("qcnl-legacy-cs.conf"), data("qcnl-legacy-stray.conf"));
+        let cases: [(&str, &str, Option<u32>, usize); 9] = [
+            (&service, "http://127.0.0.1:19100/sgx/certification/v4/", Some(1), 0),
+            (&stray, "http://127.0.0.1:19100/sgx/certification/v4/", None, 1),
+            ("COLLATERAL_SERVICE=https://a\r\nPCCS_URL=https://b\r\n", "https://a", None, 0),
+            ("PCCS_URL=https://b\nRETRY_TIMES=6\nRETRY_DELAY=10\n", "https://b", Some(7), 0),
+            ("\t PCCS_URL\t= https://b # no comment\n", "https://b#nocomment", None, 0),
+            ("PCCS_URL=https://b/?a=b\n", "https://b/?a=b", None, 0),
+            ("pccs_url=https://a\nPCCS_URL=https://b\n", "https://b", None, 1),
+            ("export PCCS_URL=https://a\n[section]\nPCCS_URL=https://b\n\n", "https://b", None, 2),
+            ("PCCS_URL=https://b\nPCCS_URL=https://c\nRETRY_TIMES=99\n", "https://c", Some(10), 0),
+        ];
+        for (text, url, attempts, skipped) in cases {
+            let found = read(write(text).path(), false).unwrap();
+            assert_eq!((found.url.as_str(), found.attempts), (url, attempts), "{text}");
+            assert_eq!(found.warnings.len(), skipped, "{text}: {:?}", found.warnings);
+        }
+        let warnings = read(write(&stray).path(), false).unwrap().warnings;
+        assert!(warnings[0].starts_with("line 3 of "), "{warnings:?}");
+        let wrong = read(write("PCCS_URL=https://b\nRETRY_TIMES=many\n").path(), false).err().unwrap();
+        assert!(
+            wrong.code() == "QcnlMalformed" && wrong.to_string().contains("line 2: RETRY_TIMES"),
+            "{wrong}"
+        );
+        let none = read(write("PCS_URL=https://b\n").path(), false).err().unwrap().to_string();
+        assert!(none.contains("neither") && none.contains("line 1 of "), "{none}");
     }
 
     #[test]

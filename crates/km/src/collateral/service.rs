@@ -15,6 +15,8 @@ pub struct Service {
     pub attempts: u32,
     /// Sends the requests.
     pub client: Client,
+    /// What the settings were read with, in whole sentences.
+    pub warnings: Vec<String>,
 }
 
 /// Which collateral is requested after a TCB recovery (Intel PCS API v4, parameter `update`).

@@ -75,14 +75,17 @@ impl Settings {
     pub(super) fn source(&self, folder: &Path) -> Result<Source, Error> {
         match (&self.file, &self.pccs_url, &self.pcs_url, &self.qcnl) {
             (Some(file), None, None, None) => Ok(Source::File(folder.join(file))),
-            (None, Some(url), None, None) => self.service(folder, url, self.root_crl_url.clone(), None),
+            (None, Some(url), None, None) => {
+                self.service(folder, url, self.root_crl_url.clone(), None).map(Source::Service)
+            }
             (None, None, Some(url), None) => {
                 let root_crl = self.root_crl_url.clone().unwrap_or_else(|| ROOT_CRL.into());
-                self.service(folder, url, Some(root_crl), None)
+                self.service(folder, url, Some(root_crl), None).map(Source::Service)
             }
             (None, None, None, Some(path)) => {
                 let found = qcnl::read(&folder.join(path), self.ca_file.is_some())?;
-                self.service(folder, &found.url, self.root_crl_url.clone(), found.attempts)
+                let service = self.service(folder, &found.url, self.root_crl_url.clone(), found.attempts)?;
+                Ok(Source::Service(Service { warnings: found.warnings, ..service }))
             }
             _ => Err(Error::Settings("name exactly one of file, pccs_url, pcs_url and qcnl".into())),
         }
@@ -94,7 +97,7 @@ impl Settings {
         url: &str,
         root_crl: Option<String>,
         attempts: Option<u32>,
-    ) -> Result<Source, Error> {
+    ) -> Result<Service, Error> {
         let base = base(url)?;
         // Intel's own service publishes the CRL at another address, whichever key named the service.
         let root_crl = root_crl.or_else(|| (base == PCS).then(|| ROOT_CRL.to_owned()));
@@ -115,7 +118,8 @@ impl Settings {
             self.api_key_file.as_ref().map(|path| folder.join(path)).as_deref(),
             self.proxy.as_deref(),
         )?;
-        Ok(Source::Service(Service { base, root_crl, update: self.update, attempts, client }))
+        let warnings = Vec::new();
+        Ok(Service { base, root_crl, update: self.update, attempts, client, warnings })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{appraisal, public_key, quote_file};
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why `km-wrap` refused. Texts contain neither PINs nor key material.
@@ -121,14 +122,14 @@ impl Error {
 
     /// What to do about it.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> Cow<'static, str> {
         match self {
-            Self::PublicKey(error) => return error.advice(),
-            Self::Quote(error) => return error.advice(),
+            Self::PublicKey(error) => return error.advice().into(),
+            Self::Quote(error) => return error.advice().into(),
             Self::Appraisal(error) => return error.advice(),
             _ => {}
         }
-        match self.code() {
+        let text = match self.code() {
             "FormatNotInToken" => "leave out --format, or leave out --module to wrap in memory",
             "PublicKeyUnexpected" => {
                 "do not wrap for it: the file is not the one that km-attest verified, or the SHA-256 is that of \
@@ -148,6 +149,7 @@ impl Error {
             "PinUnusable" => "unlock or set the PIN with the tools of the token",
             "TokenCannotWrap" => "wrap in memory: leave out --module, --token and the PIN",
             _ => "try again; if it fails again, report it",
-        }
+        };
+        Cow::Borrowed(text)
     }
 }

@@ -67,14 +67,16 @@ fn expect(public: &QuotePublicKey, digest: Option<&[u8; 32]>) -> Result<(), Erro
 /// Refuses a public key that no accepted quote binds.
 fn verify(public: &QuotePublicKey, quote: &Path, args: &Args, io: &mut Io<'_>) -> Result<(), Error> {
     let appraiser = Appraiser::new(&args.appraisal())?;
-    appraiser.caveats().iter().for_each(|caveat| io.warn(caveat));
+    appraiser.caveats(true).iter().for_each(|caveat| io.warn(caveat));
     let evidence = quote_file::read(quote)?;
     let nonce = args.nonce.as_ref().unwrap_or(&FIXED_NONCE);
-    let found = appraiser
-        .appraise(&evidence, Some((public, nonce)), Clock { now: io.now, wait: io.wait })
-        .map_err(|refused| refused.error)?;
+    let clock = Clock { now: io.now, wait: io.wait };
+    let (found, result) = match appraiser.appraise(&evidence, Some((public, nonce)), clock) {
+        Ok(found) => (found, Ok(())),
+        Err(refused) => (refused.found, Err(refused.error)),
+    };
     found.warnings.iter().for_each(|warning| io.warn(warning));
-    Ok(())
+    Ok(result?)
 }
 
 fn in_token(

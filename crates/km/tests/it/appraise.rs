@@ -35,7 +35,7 @@ fn genuine_quotes_give_their_known_results() {
     }
     let outdated = appraise("tdx_quote_outdated", "2026-03-01", &[]);
     assert_ends(&outdated, 3, "TcbLevelNotSupported");
-    assert!(stderr(&outdated).contains("No matching TCB level"), "{}", stderr(&outdated));
+    assert!(stderr(&outdated).contains("the platform has CPUSVN "), "{}", stderr(&outdated));
 
     for (name, before, after) in [
         ("sgx_quote", "2025-06-19T10:56:10Z", "2025-07-19T10:01:19Z"),
@@ -92,7 +92,6 @@ fn explain_names_every_check_with_what_was_expected_and_found() {
         let (head, _) = row(check["id"].as_str().unwrap());
         assert!(head.starts_with(check["outcome"].as_str().unwrap()), "{check}: {head}");
     }
-    assert_eq!(appraise("sgx_quote", "2025-06-20", &["--json", "--explain"]).status.code(), Some(2));
 }
 
 /// The documentation describes every member that the program writes, and the current version.

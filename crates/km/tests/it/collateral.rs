@@ -176,29 +176,43 @@ fn a_proxy_is_asked_instead() {
     }
 }
 
-/// The program uses the environment's proxy unless the settings disable it.
+/// The program asks the environment's proxy for other machines, unless `NO_PROXY` or the settings say
+/// otherwise. All forms of `NO_PROXY` are in the tests of `collateral/proxy`.
 #[test]
-fn proxy_none_means_none_whatever_the_environment_says() {
+fn case_p08_the_proxy_of_the_environment_is_for_https_to_other_machines() {
     let fixture = Fixture::new();
     let (pccs, proxy) = (Pccs::http(fixture.healthy()).unwrap(), Pccs::http(fixture.healthy()).unwrap());
     proxy.fail(Fault::Status(502));
     fixture.write("quote", fixture.sgx().bytes());
-    let fetch = |setting: &str| {
-        fixture.write(
-            "policy.toml",
-            format!("[collateral]\npccs_url = '{}'\nattempts = 1\n{setting}", pccs.url()),
-        );
+    let fetch = |url: &str, setting: &str, variables: &[(&str, &str)]| {
+        let policy =
+            format!("[collateral]\npccs_url = '{url}'\nattempts = 1\ntimeout_seconds = 20\n{setting}");
+        fixture.write("policy.toml", policy);
         let mut command = km_attest();
         command.args(["collateral", "fetch", "--quote", "quote", "--out", "out", "--policy", "policy.toml"]);
-        command.current_dir(fixture.dir.path()).env_remove("NO_PROXY").env_remove("no_proxy");
-        for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
-            command.env(name, proxy.url()).env_remove(name.to_lowercase());
-        }
-        command.output().unwrap().status.code()
+        command.current_dir(fixture.dir.path()).env_clear().envs(variables.iter().copied());
+        let before = proxy.requests().len();
+        let status = command.output().unwrap().status.code();
+        (status, proxy.requests().len() > before)
     };
-    assert_eq!(fetch(""), Some(5));
-    assert!(!proxy.requests().is_empty() && pccs.requests().is_empty());
-    assert_eq!(fetch("proxy = 'none'"), Some(0));
+    let url = proxy.url();
+    let all: Vec<(&str, &str)> =
+        ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "http_proxy"].map(|name| (name, url.as_str())).to_vec();
+    assert_eq!(fetch(&pccs.url(), "", &all), (Some(0), false), "http on this machine");
+    // The name does not exist, so that only the proxy could reach it.
+    let elsewhere = "https://pccs.invalid:8081";
+    assert_eq!(fetch(elsewhere, "", &all), (Some(5), true));
+    assert_eq!(proxy.requests().last().unwrap().target, "pccs.invalid:8081");
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        assert_eq!(fetch(elsewhere, "", &[(name, &url)]), (Some(5), true), "{name}");
+    }
+    for name in ["HTTP_PROXY", "http_proxy"] {
+        assert_eq!(fetch(elsewhere, "", &[(name, &url)]), (Some(5), false), "{name}");
+    }
+    assert_eq!(fetch(elsewhere, "proxy = 'none'", &all), (Some(5), false));
+    let direct = [("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "10.0.0.0/8, .invalid:8081")];
+    assert_eq!(fetch(elsewhere, "", &direct), (Some(5), false));
+    assert_eq!(fetch("https://pccs.invalid:8082", "", &direct), (Some(5), true));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tcs_verifier::inspect;
 fn fault_404_the_service_does_not_know_the_platform() {
     let fixture = Fixture::new();
     let pccs = Pccs::http(fixture.healthy()).unwrap();
-    for status in [404, 410] {
+    for status in [404, 410, 461] {
         pccs.fail(Fault::Status(status));
         assert_fault(fixture.ask(&pccs), "CollateralNotFound", &pccs);
     }

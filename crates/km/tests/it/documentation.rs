@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use tcs_km::advice;
 use tcs_testkit::generated_docs::section;
-use tcs_verifier::{Class, Error, TcbStatus};
+use tcs_verifier::{Class, Error, Lacking, TcbStatus};
 
 #[test]
 fn the_table_of_statuses_is_that_of_the_code() {
@@ -56,15 +56,20 @@ fn every_refusal() -> Vec<Error> {
         Error::CollateralMismatch(text()),
         Error::CollateralExpired { what: "the TCB info", until: 1_752_919_235, now: 1_752_919_236 },
         Error::CollateralNotYetValid { what: "the TCB info", from: 1_750_329_147, now: 1_750_329_146 },
-        Error::TcbStatusRefused { status: TcbStatus::OutOfDate, advisory_ids: vec!["INTEL-SA-00614".into()] },
+        Error::TcbStatusRefused {
+            whose: "platform",
+            status: TcbStatus::OutOfDate,
+            advisory_ids: vec!["INTEL-SA-00614".into()],
+            lacking: Lacking::Status { accepted: vec!["UpToDate", "SWHardeningNeeded"] },
+        },
         Error::TcbDateTooOld { what: "the platform", found: 1_710_288_000, least: 1_752_919_235 },
         Error::EvaluationNumberTooLow { found: 16, least: 17 },
         Error::NoIdentityConfigured,
         Error::IdentityMismatch(text()),
         Error::AttributesRefused { what: "ATTRIBUTES", found: text(), expected: text() },
-        Error::TdModuleRefused(text()),
-        Error::PlatformUnknown { ppid: text(), instance: None },
-        Error::FmspcRefused(text()),
+        Error::TdModuleRefused { found: text(), expected: text() },
+        Error::PlatformUnknown { ppid: text(), instance: None, expected: text() },
+        Error::FmspcRefused { found: text(), expected: text() },
     ]
 }
 
@@ -77,7 +82,7 @@ fn every_refusal_has_advice() {
         .filter(|error| advice::for_refusal(error) == general)
         .map(Error::code)
         .collect();
-    assert_eq!(with_it, ["SignatureInvalid", "QuotingEnclaveRefused", "TrustDomainRefused", "QuoteRefused"]);
+    assert_eq!(with_it, ["SignatureInvalid", "QuotingEnclaveRefused", "QuoteRefused"]);
 }
 
 #[test]
@@ -92,7 +97,8 @@ fn the_table_of_refusals_is_that_of_the_code() {
             other => panic!("{other:?}"),
         };
         let advice = if matches!(error, Error::TcbStatusRefused { .. }) {
-            "what the table of statuses says"
+            "what the table of statuses says, or the line of the policy file that accepts a missing advisory"
+                .into()
         } else {
             advice::for_refusal(&error)
         };

@@ -12,8 +12,12 @@ mod attest_simulated;
 mod collateral;
 mod collateral_faults;
 mod documentation;
+mod said;
+#[cfg(feature = "simulation")]
+mod said_simulated;
 mod subcommands;
 mod support;
+mod tls;
 mod two_readings;
 #[cfg(feature = "simulation")]
 mod verified_wrap;

@@ -190,3 +190,32 @@ fn a_process_that_waits_for_the_pin_leaves_no_core_file() {
     std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut stderr).unwrap();
     assert!(!child.wait().unwrap().success() && stderr.contains("error[PrivateKeyUnreadable]"), "{stderr}");
 }
+
+/// Text around the block may have any encoding: that of an alias of keytool, UTF-16, or none. openssl decides
+/// the texts without zero bytes, which end its lines.
+#[test]
+fn case_p14_text_around_a_private_key_has_any_encoding() {
+    let fixture = Fixture::new();
+    let key = include_bytes!("../data/key/keytool.key");
+    let begin = key.windows(11).position(|window| window == b"-----BEGIN ").unwrap();
+    let block = &key[begin..];
+    std::fs::write(fixture.dir.path().join("block.key"), block).unwrap();
+    let utf16: Vec<u8> = "ca müller\n".encode_utf16().flat_map(u16::to_le_bytes).chain(*b"\n").collect();
+    for (before, after) in [
+        (&key[..begin], &b""[..]),
+        (b"friendlyName: m\xfcller\n", b"\xfc"),
+        (b"\xff\xfe\x80\n", b"\x80\xff\n"),
+        (b"\xe3\x81\n\xed\xa0\x80\n", b"\xf0\x9f"),
+        (b"\x1b[2J\r\n", b"\x9b\r\n"),
+        (&utf16, b""),
+        (b"\0\0\n", b"\0"),
+    ] {
+        let text = [before, block, after].concat();
+        std::fs::write(fixture.dir.path().join("text.key"), &text).unwrap();
+        let blob = fixture.wrap("--privkey text.key");
+        fixture.assert_opens(&blob, WrapFormat::KmraV1Sha256, "block.key");
+        if !text.contains(&0) {
+            fixture.assert_opens(&blob, WrapFormat::KmraV1Sha256, "text.key");
+        }
+    }
+}

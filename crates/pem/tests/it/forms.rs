@@ -33,6 +33,19 @@ fn lax_forms_are_read() {
     assert_eq!(read(text), Ok(vec![0; 3000]), "one long line");
 }
 
+/// Certificates and requests are read from bytes, like private keys: the text around them is ignored.
+#[test]
+fn case_p14_text_around_blocks_has_any_encoding() {
+    let utf16: Vec<u8> = "ca müller\n".encode_utf16().flat_map(u16::to_le_bytes).chain(*b"\n").collect();
+    for text in [&b"m\xfcller\n"[..], b"\xff\xfe\n", &utf16, b"\0\n", b"\xed\xa0\x80\n", b"\x80\r\n"] {
+        let around = |label: &str| [text, block(label).as_bytes(), text].concat();
+        assert_eq!(one(&around(LABEL), LABEL).unwrap().to_vec(), [1, 2], "{text:?}");
+        assert!(private_key(&around("PRIVATE KEY")).is_ok(), "{text:?}");
+        let two = [around("CERTIFICATE"), around("CERTIFICATE")].concat();
+        assert_eq!(all(&two, "CERTIFICATE").unwrap().len(), 2, "{text:?}");
+    }
+}
+
 #[test]
 fn what_two_readers_could_read_differently_is_refused_by_name() {
     let (plain, other) = (block(LABEL), block("ZZ"));

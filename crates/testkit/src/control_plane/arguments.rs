@@ -40,6 +40,8 @@ pub(super) fn etcd(data: &Path, pki: &Pki, client_port: u16, peer_port: u16) -> 
         flag("peer-key-file", key),
         flag("peer-trusted-ca-file", ca),
         flag("peer-client-cert-auth", "true"),
+        // The default, 2 GiB, is less than what `cargo xtask bench memory` stores.
+        flag("quota-backend-bytes", "8589934592"),
         // The state is discarded with the control plane, so it need not survive a power cut.
         flag("unsafe-no-fsync", "true"),
         flag("log-level", "warn"),

@@ -1,44 +1,19 @@
 //! The appraisal policy for evidence (RFC 9334, section 8.5).
 
 mod identity;
+mod masked;
 mod tcb;
 
 pub use identity::{AcceptedIdentity, Kss, TdReference};
+pub use masked::Masked;
 pub use tcb::TcbPolicy;
 
 use crate::Error;
+use crate::attributes;
 use crate::checks::{CheckId, Record};
 use crate::claims::{Claims, Enclave, Platform, TrustDomain, Workload};
+use masked::Field;
 use std::borrow::Cow;
-
-/// A value under a mask, both in the byte order of the report. Only bits that are set in the mask are
-/// compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Masked<const LEN: usize> {
-    /// What the bits must be.
-    pub value: [u8; LEN],
-    /// Which bits are compared.
-    pub mask: [u8; LEN],
-}
-
-impl<const LEN: usize> Masked<LEN> {
-    /// Compares no bit.
-    pub const ANY: Self = Self { value: [0; LEN], mask: [0; LEN] };
-
-    fn matches(&self, found: &[u8; LEN]) -> bool {
-        self.mask
-            .iter()
-            .zip(self.value.iter().zip(found))
-            .all(|(mask, (value, found))| value & mask == found & mask)
-    }
-
-    fn describe(&self) -> String {
-        if self.mask.iter().all(|mask| *mask == 0) {
-            return "any".into();
-        }
-        format!("{} under mask {}", hex::encode(self.value), hex::encode(self.mask))
-    }
-}
 
 /// What the policy requires of an SGX enclave besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,17 +104,23 @@ impl Policy {
         result
     }
 
-    fn check_identity(&self, found: &Workload) -> Result<(), Error> {
+    fn check_identity(&self, workload: &Workload) -> Result<(), Error> {
         if self.any_identity {
             return Ok(());
         }
         if self.identities.is_empty() {
             return Err(Error::NoIdentityConfigured);
         }
-        if self.identities.iter().any(|accepted| accepted.matches(found)) {
+        if self.identities.iter().any(|accepted| accepted.matches(workload)) {
             return Ok(());
         }
-        Err(Error::IdentityMismatch(identity::describe(found)))
+        let found = identity::describe(workload);
+        Err(Error::IdentityMismatch(match self.identities.as_slice() {
+            [one] => {
+                one.difference(workload).unwrap_or_else(|| format!("{found}, expected {}", one.describe()))
+            }
+            several => format!("{found}, expected one of {} configured", several.len()),
+        }))
     }
 
     fn describe_identities(&self) -> Cow<'static, str> {
@@ -154,20 +135,24 @@ impl Policy {
 
 impl SgxPolicy {
     fn appraise(&self, enclave: &Enclave, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
-        next(masked(record, CheckId::Attributes, "ATTRIBUTES", &self.attributes, &enclave.attributes));
-        next(masked(record, CheckId::MiscSelect, "MISCSELECT", &self.misc_select, &enclave.misc_select));
+        let field = Field { id: CheckId::Attributes, name: "ATTRIBUTES", bits: attributes::sgx_attributes };
+        next(field.masked(record, &self.attributes, &enclave.attributes));
+        let field = Field { id: CheckId::MiscSelect, name: "MISCSELECT", bits: attributes::misc_select };
+        next(field.masked(record, &self.misc_select, &enclave.misc_select));
     }
 }
 
 impl TdxPolicy {
     fn appraise(&self, td: &TrustDomain, record: &mut Record, next: &mut dyn FnMut(Result<(), Error>)) {
-        next(masked(record, CheckId::Attributes, "TDATTRIBUTES", &self.td_attributes, &td.td_attributes));
-        next(masked(record, CheckId::Xfam, "XFAM", &self.xfam, &td.xfam));
+        let field = Field { id: CheckId::Attributes, name: "TDATTRIBUTES", bits: attributes::td_attributes };
+        next(field.masked(record, &self.td_attributes, &td.td_attributes));
+        let field = Field { id: CheckId::Xfam, name: "XFAM", bits: attributes::xfam };
+        next(field.masked(record, &self.xfam, &td.xfam));
         let found = hex::encode(td.mr_seam);
         let result = if self.mr_seams.is_empty() || self.mr_seams.contains(&td.mr_seam) {
             Ok(())
         } else {
-            Err(Error::TdModuleRefused(found.clone()))
+            Err(Error::TdModuleRefused { found: found.clone(), expected: listed("MRSEAM", &self.mr_seams) })
         };
         next(record.conclude_policy(CheckId::TdModule, listed("MRSEAM", &self.mr_seams), found, result));
     }
@@ -180,11 +165,6 @@ impl PlatformPolicy {
         let known = (self.ppids.is_empty() && self.instances.is_empty())
             || self.ppids.contains(&found.ppid)
             || found.platform_instance.is_some_and(|instance| self.instances.contains(&instance));
-        let result = if known {
-            Ok(())
-        } else {
-            Err(Error::PlatformUnknown { ppid: ppid.clone(), instance: instance.clone() })
-        };
         let expected = match (self.ppids.as_slice(), self.instances.as_slice()) {
             ([], []) => "any".into(),
             (ppids, []) => listed("PPID", ppids),
@@ -193,6 +173,12 @@ impl PlatformPolicy {
                 format!("{}, or {}", listed("PPID", ppids), listed("platform instance", instances))
             }
         };
+        let result = if known {
+            Ok(())
+        } else {
+            let expected = expected.clone();
+            Err(Error::PlatformUnknown { ppid: ppid.clone(), instance: instance.clone(), expected })
+        };
         let described = format!("PPID {ppid}, platform instance {}", instance.as_deref().unwrap_or("none"));
         next(record.conclude_policy(CheckId::Platform, expected, described, result));
 
@@ -200,26 +186,10 @@ impl PlatformPolicy {
         let result = if self.fmspcs.is_empty() || self.fmspcs.contains(&found.fmspc) {
             Ok(())
         } else {
-            Err(Error::FmspcRefused(fmspc.clone()))
+            Err(Error::FmspcRefused { found: fmspc.clone(), expected: listed("FMSPC", &self.fmspcs) })
         };
         next(record.conclude_policy(CheckId::Fmspc, listed("FMSPC", &self.fmspcs), fmspc, result));
     }
-}
-
-fn masked<const LEN: usize>(
-    record: &mut Record,
-    id: CheckId,
-    what: &'static str,
-    asked: &Masked<LEN>,
-    found: &[u8; LEN],
-) -> Result<(), Error> {
-    let (expected, hex) = (asked.describe(), hex::encode(found));
-    let result = if asked.matches(found) {
-        Ok(())
-    } else {
-        Err(Error::AttributesRefused { what, found: hex.clone(), expected: expected.clone() })
-    };
-    record.conclude_policy(id, expected, hex, result)
 }
 
 /// A list of accepted values, for messages.
@@ -234,20 +204,6 @@ fn listed<const LEN: usize>(what: &str, accepted: &[[u8; LEN]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_bits_of_the_mask_are_compared() {
-        let asked = Masked { value: [0b0101, 0xff], mask: [0b0111, 0] };
-        assert!(asked.matches(&[0b0101, 0]));
-        assert!(asked.matches(&[0b1101, 7]));
-        for wrong in [0b0100, 0b0001, 0b0111] {
-            assert!(!asked.matches(&[wrong, 0xff]), "{wrong:b}");
-        }
-        // Bits of the value outside the mask have no meaning.
-        assert!(Masked { value: [0xff], mask: [0] }.matches(&[0]));
-        assert_eq!(asked.describe(), "05ff under mask 0700");
-        assert_eq!(Masked::<2>::ANY.describe(), "any");
-    }
 
     #[test]
     fn sgx_defaults_are_an_initialised_64_bit_enclave_without_keys_of_others() {

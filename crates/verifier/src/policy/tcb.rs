@@ -1,9 +1,9 @@
 //! Which states of a platform are accepted.
 
-use crate::Error;
 use crate::checks::{CheckId, Record};
 use crate::claims::Claims;
 use crate::date::date;
+use crate::error::{Error, Lacking};
 use crate::status::TcbStatus;
 
 /// What the policy requires of the platform's trusted computing base and of its quoting enclave.
@@ -47,7 +47,7 @@ impl TcbPolicy {
             CheckId::TcbStatus,
             statuses.clone(),
             named(claims.status, &claims.advisory_ids),
-            self.check_status(claims.status, &claims.advisory_ids),
+            self.check_status("platform", claims.status, &claims.advisory_ids),
         );
         // The merged status leaves out states of the quoting enclave that are neither out of date nor
         // revoked.
@@ -55,7 +55,7 @@ impl TcbPolicy {
             CheckId::QeStatus,
             statuses,
             named(claims.qe_status, &claims.qe_advisory_ids),
-            self.check_status(claims.qe_status, &claims.qe_advisory_ids),
+            self.check_status("quoting enclave", claims.qe_status, &claims.qe_advisory_ids),
         );
         let date = record.conclude_policy(
             CheckId::TcbDate,
@@ -72,21 +72,35 @@ impl TcbPolicy {
         status.and(qe).and(date).and(number)
     }
 
-    fn check_status(&self, status: TcbStatus, advisory_ids: &[String]) -> Result<(), Error> {
-        let listed = advisory_ids.iter().all(|id| self.accepted_advisories.contains(id));
-        let accepted = self.accepted_statuses.contains(&status)
-            && match status {
-                TcbStatus::UpToDate => true,
-                TcbStatus::Revoked => false,
-                // Without a named advisory nobody can say what the enclave must be hardened against.
-                _ if status.needs_hardening() => listed && !advisory_ids.is_empty(),
-                _ if status.is_out_of_date() => listed && self.min_tcb_date.is_some(),
-                _ => listed,
-            };
-        if accepted {
-            return Ok(());
+    fn check_status(
+        &self,
+        whose: &'static str,
+        status: TcbStatus,
+        advisory_ids: &[String],
+    ) -> Result<(), Error> {
+        let Some(lacking) = self.lacking(status, advisory_ids) else { return Ok(()) };
+        Err(Error::TcbStatusRefused { whose, status, advisory_ids: advisory_ids.to_vec(), lacking })
+    }
+
+    /// What this policy lacks to accept a status.
+    fn lacking(&self, status: TcbStatus, advisory_ids: &[String]) -> Option<Lacking> {
+        if status == TcbStatus::Revoked || !self.accepted_statuses.contains(&status) {
+            let accepted = self.accepted_statuses.iter().map(|status| status.intel_name()).collect();
+            return Some(Lacking::Status { accepted });
         }
-        Err(Error::TcbStatusRefused { status, advisory_ids: advisory_ids.to_vec() })
+        if status == TcbStatus::UpToDate {
+            return None;
+        }
+        let missing: Vec<String> =
+            advisory_ids.iter().filter(|id| !self.accepted_advisories.contains(id)).cloned().collect();
+        if !missing.is_empty() {
+            return Some(Lacking::Advisories { missing, accepted: self.accepted_advisories.clone() });
+        }
+        // Without a named advisory nobody can say what the enclave must be hardened against.
+        if status.needs_hardening() && advisory_ids.is_empty() {
+            return Some(Lacking::NamedAdvisory);
+        }
+        (status.is_out_of_date() && self.min_tcb_date.is_none()).then_some(Lacking::MinimumDate)
     }
 
     fn check_date(&self, claims: &Claims) -> Result<(), Error> {
@@ -128,7 +142,7 @@ mod tests {
     #[test]
     fn software_hardening_needs_every_advisory_accepted() {
         let policy = TcbPolicy { accepted_advisories: ids(&["A", "B"]), ..TcbPolicy::default() };
-        let accepts = |status, names: &[&str]| policy.check_status(status, &ids(names)).is_ok();
+        let accepts = |status, names: &[&str]| policy.check_status("platform", status, &ids(names)).is_ok();
         assert!(accepts(TcbStatus::UpToDate, &["C"]));
         assert!(accepts(TcbStatus::SwHardeningNeeded, &["B", "A"]));
         assert!(!accepts(TcbStatus::SwHardeningNeeded, &["A", "C"]));
@@ -147,7 +161,7 @@ mod tests {
                 min_tcb_date,
                 ..TcbPolicy::default()
             };
-            policy.check_status(status, &ids(names)).is_ok()
+            policy.check_status("platform", status, &ids(names)).is_ok()
         };
         for status in [
             TcbStatus::ConfigurationNeeded,
@@ -166,7 +180,7 @@ mod tests {
         }
         assert!(!accepts(TcbStatus::Revoked, &["A"], Some(1)));
         let none = TcbPolicy { accepted_statuses: Vec::new(), ..TcbPolicy::default() };
-        assert!(none.check_status(TcbStatus::UpToDate, &[]).is_err());
+        assert!(none.check_status("platform", TcbStatus::UpToDate, &[]).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{any_identity, read};
 use tcs_evidence::Evidence;
 use tcs_verifier::{
-    Class, Collateral, Error, PckCa, TcbStatus, TrustAnchor, Validity, Verdict, Workload, verify,
+    Class, Collateral, Error, Lacking, PckCa, TcbStatus, TrustAnchor, Validity, Verdict, Workload, verify,
 };
 
 /// 2025-06-20T00:00:00Z, 2026-03-01T00:00:00Z and 2026-10-20T00:00:00Z, which are within the validity.
@@ -39,8 +39,10 @@ fn sgx_quote_is_genuine_and_its_status_refused_by_name() {
     assert_eq!(
         *error,
         Error::TcbStatusRefused {
+            whose: "platform",
             status: TcbStatus::ConfigurationAndSwHardeningNeeded,
             advisory_ids: vec!["INTEL-SA-00289".into(), "INTEL-SA-00615".into()],
+            lacking: Lacking::Status { accepted: vec!["UpToDate", "SWHardeningNeeded"] },
         }
     );
     assert_eq!(error.class(), Class::Policy);

@@ -261,7 +261,7 @@ fn q15_sgx_in_other_versions_and_old_tcb_info_are_refused() {
     assert_refused(&fixture.with_collateral(&options), "CollateralMalformed", "tcb-info-form");
     let identity = QeIdentity { version: 1, ..QeIdentity::of(Tee::Sgx) };
     let options = CollateralOptions { qe_identity: Some(identity), ..CollateralOptions::default() };
-    assert_refused(&fixture.with_collateral(&options), "CollateralMismatch", "collateral-platform");
+    assert_refused(&fixture.with_collateral(&options), "CollateralMismatch", "quoting-enclave");
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn each_refusal_stands_at_its_check() {
     // Migratable.
     let sound = trust_domain();
     let td = fixture.td(&Td { td_attributes: sound.td_attributes | 1 << 29, ..sound });
-    assert_refused(&fixture.with_policy(&td, &any_identity()), "TrustDomainRefused", "attributes");
+    assert_refused(&fixture.with_policy(&td, &any_identity()), "TrustDomainRefused", "trust-domain");
     for options in [
         CollateralOptions { pck_crl_number: 1 << 40, ..CollateralOptions::default() },
         CollateralOptions { root_crl_number: 1 << 40, ..CollateralOptions::default() },

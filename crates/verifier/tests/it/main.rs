@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod claims;
+mod faults;
 mod fixture;
 mod flips;
 mod genuine;
@@ -11,6 +12,7 @@ mod layouts;
 mod limits;
 mod policy;
 mod refusals;
+mod said;
 mod simulation;
 mod tdx;
 mod vectors;

@@ -1,21 +1,24 @@
 //! CA certificates.
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, TbsCertificate};
 use crate::constraints::NameConstraints;
 use crate::extension::{
-    AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS,
-    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, key_usage, octets,
+    ANY_EXTENDED_KEY_USAGE, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES,
+    CRL_DISTRIBUTION_POINTS, EXTENDED_KEY_USAGE, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS,
+    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, basic_constraints, extended_key_usage, key_usage, octets,
 };
 use crate::public_key::{KeyError, PublicKey};
+use crate::quote::quoted;
 use crate::validity::Validity;
-use crate::{Error, KeyAlgorithm, encode, name};
+use crate::{Error, KeyAlgorithm, Usage, encode, name};
 use aws_lc_rs::digest::{SHA256, digest};
-use der::Decode;
 use der::asn1::ObjectIdentifier;
+use der::{DateTime, Decode};
+use std::time::Duration;
 
-/// Critical extensions that this crate understands. A certificate with others is refused (RFC 5280, section
-/// 4.2).
-const UNDERSTOOD: [ObjectIdentifier; 7] = [
+/// Extensions that may be critical, because this crate honours them or because they bind verifiers only, and
+/// openssl and Go understand them. A certificate with other critical ones is refused (RFC 5280, section 4.2).
+const UNDERSTOOD: [ObjectIdentifier; 9] = [
     BASIC_CONSTRAINTS,
     KEY_USAGE,
     CERTIFICATE_POLICIES,
@@ -23,6 +26,8 @@ const UNDERSTOOD: [ObjectIdentifier; 7] = [
     SUBJECT_KEY_ID,
     AUTHORITY_KEY_ID,
     NAME_CONSTRAINTS,
+    EXTENDED_KEY_USAGE,
+    CRL_DISTRIBUTION_POINTS,
 ];
 
 /// A certificate that is allowed to sign certificates.
@@ -40,40 +45,34 @@ pub struct CaCertificate {
     pub(super) key_id: Option<Vec<u8>>,
     pub(super) path_length: Option<u8>,
     pub(super) constraints: Option<NameConstraints>,
+    /// The extended key usages of the certificates below; `None` for all.
+    extended_key_usages: Option<Vec<ObjectIdentifier>>,
     pub(super) validity: Validity,
 }
 
 impl CaCertificate {
-    /// Parses a DER certificate and checks that it is a CA certificate: version 3, basicConstraints critical
-    /// and CA:TRUE, keyCertSign if key usage is present, a readable subject, a supported key. Validity and
+    /// Parses a DER certificate and checks that it is a CA certificate: version 3, CA:TRUE, keyCertSign if
+    /// key usage is present, a readable subject, a supported key (`docs/ca-certificates.md`). Validity and
     /// signature are checked by the chain.
     pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
-        let certificate = Certificate::parse(bytes).map_err(Error::CertificateMalformed)?;
+        let certificate = Certificate::parse(bytes).map_err(|why| Error::CertificateMalformed(why.into()))?;
         let tbs = &certificate.tbs;
-        let malformed = |_| Error::CertificateMalformed("an extension cannot be read");
-        let not_ca = Error::CertificateNotCa("it has no critical basicConstraints CA:TRUE");
-        let constraints = tbs.extension(BASIC_CONSTRAINTS).filter(|e| e.critical).ok_or(not_ca)?;
-        let constraints = basic_constraints(constraints.value).map_err(malformed)?;
-        if !constraints.ca {
-            return Err(not_ca);
-        }
-        let usage = tbs.extension(KEY_USAGE).map(|e| key_usage(e.value)).transpose().map_err(malformed)?;
-        if usage.is_some_and(|bits| !bits.contains(&KEY_CERT_SIGN)) {
-            return Err(Error::CertificateNotCa("its key usage does not allow signing certificates"));
-        }
+        let path_length = check_is_ca(tbs)?;
         if name::is_empty(tbs.subject) {
-            return Err(Error::CertificateMalformed("its subject is empty"));
+            return Err(Error::CertificateMalformed("its subject is empty".into()));
         }
         // The subject becomes the issuer of every certificate.
-        let rdns =
-            name::rdns(tbs.subject).map_err(|_| Error::CertificateMalformed("its subject cannot be read"))?;
+        let rdns = name::rdns(tbs.subject).map_err(|_| {
+            Error::CertificateMalformed("its subject holds something that is not a valid string".into())
+        })?;
         let name_constraints = tbs.extension(NAME_CONSTRAINTS).map(|e| NameConstraints::parse(e.value));
-        let name_constraints = name_constraints.transpose().map_err(Error::CertificateUnsupported)?;
-        if tbs.extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.id)) {
-            return Err(Error::CertificateUnsupported("it has an unknown critical extension"));
-        }
+        let name_constraints =
+            name_constraints.transpose().map_err(|why| Error::CertificateUnsupported(why.into()))?;
+        check_critical(tbs)?;
         let key = PublicKey::from_spki(tbs.spki).map_err(key_error)?;
-        let key_id = tbs.extension(SUBJECT_KEY_ID).map(|e| octets(e.value)).transpose().map_err(malformed)?;
+        let key_id = tbs.extension(SUBJECT_KEY_ID).map(|e| octets(e.value)).transpose();
+        let usages = tbs.extension(EXTENDED_KEY_USAGE).map(|e| extended_key_usage(e.value)).transpose();
+        let usages = usages.map_err(|_| unreadable("extended key usage"))?;
         Ok(Self {
             der: bytes.to_vec(),
             tbs: certificate.tbs_raw.to_vec(),
@@ -83,9 +82,10 @@ impl CaCertificate {
             subject: tbs.subject.to_vec(),
             rdns,
             key,
-            key_id,
-            path_length: constraints.path_length,
+            key_id: key_id.map_err(|_| unreadable("subject key identifier"))?,
+            path_length,
             constraints: name_constraints,
+            extended_key_usages: usages.filter(|all| !all.contains(&ANY_EXTENDED_KEY_USAGE)),
             validity: tbs.validity,
         })
     }
@@ -146,12 +146,33 @@ impl CaCertificate {
         self.key_id.as_deref()
     }
 
+    /// The subject for messages, in quotation marks.
+    pub(super) fn subject_shown(&self) -> String {
+        quoted(&name::shown(&self.subject).unwrap_or_default())
+    }
+
+    /// Whether both are certificates of the same CA: one subject and one key.
+    pub(super) fn is_of_same_ca(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.key == other.key
+    }
+
+    /// The first of these usages that the extended key usages of the certificate do not contain. Verifiers
+    /// such as openssl and Go accept no certificate below with that usage.
+    pub(super) fn forbidden_usage(&self, usages: &[Usage]) -> Option<Usage> {
+        let allowed = self.extended_key_usages.as_ref()?;
+        let mut all = usages.iter().copied();
+        all.find(|usage| usage.extended().is_some_and(|id| !allowed.contains(&id)))
+    }
+
     pub(super) fn check_validity(&self, now: i64) -> Result<(), Error> {
-        if now < self.validity.not_before {
-            return Err(Error::CertificateNotYetValid);
+        let Validity { not_before, not_after } = self.validity;
+        if now < not_before {
+            return Err(Error::CertificateNotYetValid(
+                format!("it begins at {}", shown_time(not_before)).into(),
+            ));
         }
-        if now > self.validity.not_after {
-            return Err(Error::CertificateExpired);
+        if now > not_after {
+            return Err(Error::CertificateExpired(format!("it ended at {}", shown_time(not_after)).into()));
         }
         Ok(())
     }
@@ -164,11 +185,47 @@ impl CaCertificate {
     }
 }
 
+/// A certificate without CA:TRUE says of itself that its key signs no certificates (RFC 5280, section 6.1.4
+/// (k)). Returns the path length.
+fn check_is_ca(tbs: &TbsCertificate<'_>) -> Result<Option<u8>, Error> {
+    let Some(constraints) = tbs.extension(BASIC_CONSTRAINTS) else {
+        return Err(Error::CertificateNotCa("it has no basicConstraints".into()));
+    };
+    let constraints = basic_constraints(constraints.value).map_err(|_| unreadable("basicConstraints"))?;
+    if !constraints.ca {
+        return Err(Error::CertificateNotCa("its basicConstraints say CA:FALSE".into()));
+    }
+    let usage = tbs.extension(KEY_USAGE).map(|e| key_usage(e.value)).transpose();
+    if usage.map_err(|_| unreadable("key usage"))?.is_some_and(|bits| !bits.contains(&KEY_CERT_SIGN)) {
+        let why = "its key usage does not allow signing certificates (keyCertSign)";
+        return Err(Error::CertificateNotCa(why.into()));
+    }
+    Ok(constraints.path_length)
+}
+
+fn check_critical(tbs: &TbsCertificate<'_>) -> Result<(), Error> {
+    let mut unknown = tbs.extensions.iter().filter(|e| e.critical && !UNDERSTOOD.contains(&e.id));
+    unknown.next().map_or(Ok(()), |extension| {
+        let why = format!("its critical extension {} is not supported", extension.id);
+        Err(Error::CertificateUnsupported(why.into()))
+    })
+}
+
+fn unreadable(extension: &str) -> Error {
+    Error::CertificateMalformed(format!("its {extension} extension cannot be read").into())
+}
+
+/// RFC 3339.
+fn shown_time(seconds: i64) -> String {
+    let since_1970 = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    DateTime::from_unix_duration(since_1970).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
 /// The error for a key of a CA certificate.
 pub fn key_error(error: KeyError) -> Error {
     match error {
-        KeyError::Malformed(why) => Error::CertificateMalformed(why),
-        KeyError::Unsupported(why) => Error::CertificateUnsupported(why),
-        KeyError::Signature => Error::ChainBroken("a signature does not verify"),
+        KeyError::Malformed(why) => Error::CertificateMalformed(why.into()),
+        KeyError::Unsupported(why) => Error::CertificateUnsupported(why.into()),
+        KeyError::Signature => Error::ChainBroken("a signature does not verify".into()),
     }
 }

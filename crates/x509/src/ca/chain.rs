@@ -1,8 +1,10 @@
 //! The chain of a CA, as delivered (RFC 5280, section 6.1).
 
 use super::certificate::CaCertificate;
+use super::label::Labelled;
+use super::path;
 use crate::validity::Validity;
-use crate::{Error, name, san};
+use crate::{Error, Usage, name, san};
 
 /// More certificates than any chain has in practice.
 const MAX_CHAIN: usize = 8;
@@ -19,68 +21,42 @@ pub struct CaChain {
 }
 
 impl CaChain {
-    /// Reads delivered certificates, DER: the issuing CA first, the rest in any order; at most 8, duplicates
-    /// dropped. Each must be a CA certificate, valid at `now` (Unix seconds), signed by the next, and allowed
-    /// by the path lengths and name constraints above it.
+    /// Reads delivered certificates, DER: one of the issuing CA first, the rest in any order; at most 8,
+    /// duplicates dropped. Each must be a CA certificate and above the issuing CA. The chain is a path among
+    /// them (`docs/ca-certificates.md`, "Which chain is published") whose certificates are valid at `now`
+    /// (Unix seconds), signed by the next, and allowed by the path lengths and name constraints above. The
+    /// signature of the last one is not verified: it is the trust anchor.
     pub fn from_delivered<C: AsRef<[u8]>>(certificates: &[C], now: i64) -> Result<Self, Error> {
-        let certificates = Self::parse(certificates)?;
-        for certificate in &certificates {
-            certificate.check_validity(now)?;
-        }
-        Self::order(certificates)
+        Self::choose(certificates, Some(now))
     }
 
     /// Reads the certificates of a chain that was accepted before, DER. Everything that
     /// [`Self::from_delivered`] checks is checked except the validity, which was checked when the chain was
     /// accepted and is checked for every certificate that is issued.
     pub fn from_accepted<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Self, Error> {
-        Self::order(Self::parse(certificates)?)
+        Self::choose(certificates, None)
     }
 
-    fn parse<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Vec<CaCertificate>, Error> {
+    fn choose<C: AsRef<[u8]>>(certificates: &[C], now: Option<i64>) -> Result<Self, Error> {
         if certificates.len() > MAX_CHAIN {
-            return Err(Error::ChainBroken("more than 8 certificates"));
+            let why = format!("{} certificates were given, at most 8 are read", certificates.len());
+            return Err(Error::ChainBroken(why.into()));
         }
-        let mut parsed: Vec<CaCertificate> = Vec::new();
-        for certificate in certificates {
-            let bytes = certificate.as_ref();
-            if parsed.iter().all(|seen| seen.der != bytes) {
-                parsed.push(CaCertificate::from_der(bytes)?);
+        let mut parsed: Vec<Labelled> = Vec::new();
+        for (position, bytes) in (1usize..).zip(certificates) {
+            if parsed.iter().all(|seen| seen.certificate.der != bytes.as_ref()) {
+                parsed.push(Labelled::parse(bytes.as_ref(), position)?);
             }
         }
-        Ok(parsed)
-    }
-
-    /// Orders the certificates from the issuing CA upwards, and checks that they form a valid chain.
-    fn order(mut rest: Vec<CaCertificate>) -> Result<Self, Error> {
-        if rest.is_empty() {
-            return Err(Error::CertificateMalformed("no certificate was given"));
-        }
-        let issuing = rest.remove(0);
-        let mut above: Vec<CaCertificate> = Vec::new();
-        loop {
-            let top = above.last().unwrap_or(&issuing);
-            let next = rest.iter().position(|next| next.subject == top.issuer);
-            let Some(at) = next.filter(|_| !top.is_self_issued()) else { break };
-            let next = rest.remove(at);
-            top.check_signed_by(&next)?;
-            above.push(next);
-        }
-        if !rest.is_empty() {
-            return Err(Error::ChainBroken(
-                "a certificate does not belong above the issuing CA; put the certificate of the issuing CA first",
-            ));
-        }
-        check_path_lengths(&above)?;
-        check_name_constraints(&issuing, &above)?;
+        let mut path = path::choose(&parsed, now)?.into_iter();
+        let Some(issuing) = path.next() else {
+            return Err(Error::CertificateMalformed("no certificate was given".into()));
+        };
+        let mut above: Vec<CaCertificate> = path.collect();
         let validity = above.iter().fold(issuing.validity, |validity, certificate| Validity {
             not_before: validity.not_before.max(certificate.validity.not_before),
             not_after: validity.not_after.min(certificate.validity.not_after),
         });
-        let top = above.last().unwrap_or(&issuing);
-        if top.is_self_issued() {
-            top.check_signed_by(top)?;
-        }
         let root = above.pop_if(|top| top.is_self_issued());
         Ok(Self { issuing, above, root, validity })
     }
@@ -107,6 +83,23 @@ impl CaChain {
     pub(crate) fn allows_names(&self, subject: &[u8], names: &[san::Name<'_>]) -> bool {
         let mut constraints = self.delivered().filter_map(|ca| ca.constraints.as_ref());
         constraints.all(|constraints| constraints.allow(subject, names))
+    }
+
+    /// Fails with `UsageOutsideCa` if a certificate with these usages lies outside the extended key usages of
+    /// the issuing CA or of one above it, except for the self-signed root. Certificates without extended key
+    /// usages are allowed: openssl and Go accept them for the usages of the CA.
+    pub(crate) fn check_usages(&self, usages: &[Usage]) -> Result<(), Error> {
+        for ca in self.chain() {
+            if let Some(usage) = ca.forbidden_usage(usages) {
+                let why = format!(
+                    "'{}' is not among the extended key usages of the CA certificate {}, so that verifiers refuse it",
+                    usage.name(),
+                    ca.subject_shown()
+                );
+                return Err(Error::UsageOutsideCa(why.into()));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a subject (DER `Name`) is the name of one of these CAs. A verifier that looks for a CA by its
@@ -159,26 +152,4 @@ impl CaChain {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
         self.issuing.key.verify(message, signature).map_err(|_| Error::Signing)
     }
-}
-
-fn check_path_lengths(above: &[CaCertificate]) -> Result<(), Error> {
-    for (below, certificate) in (1usize..).zip(above) {
-        if certificate.path_length.is_some_and(|allowed| usize::from(allowed) < below) {
-            return Err(Error::ChainBroken("a path length does not allow the CAs below it"));
-        }
-    }
-    Ok(())
-}
-
-/// RFC 5280, section 6.1.3 (b): a self-issued certificate may be anywhere in the chain.
-fn check_name_constraints(issuing: &CaCertificate, above: &[CaCertificate]) -> Result<(), Error> {
-    let all = std::iter::once(issuing).chain(above);
-    for (depth, certificate) in above.iter().enumerate() {
-        let Some(constraints) = &certificate.constraints else { continue };
-        let mut lower = all.clone().take(depth.saturating_add(1)).filter(|lower| !lower.is_self_issued());
-        if !lower.all(|lower| constraints.allow_ca(&lower.subject)) {
-            return Err(Error::ChainBroken("a CA's name is outside the name constraints above it"));
-        }
-    }
-    Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod certificate;
 mod chain;
+mod label;
+mod path;
 
 pub use certificate::{CaCertificate, key_error};
 pub use chain::CaChain;

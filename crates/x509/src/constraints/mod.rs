@@ -4,11 +4,11 @@
 mod subtree;
 
 use crate::encode::context_tag;
-use crate::name;
 use crate::san::Name;
+use crate::{host, name};
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
-use subtree::{Candidate, Subtree};
+use subtree::{Candidate, DirectoryName, Subtree};
 
 /// More than any CA has in practice. Each is compared with each name of each certificate.
 const MAX_SUBTREES: usize = 256;
@@ -56,40 +56,47 @@ impl NameConstraints {
         if read.permitted.is_empty() && read.excluded.is_empty() { Err(UNREADABLE) } else { Ok(read) }
     }
 
-    /// Whether a CA certificate with this subject (DER `Name`) may exist below. No program takes its common
-    /// name for a host.
-    pub fn allow_ca(&self, subject: &[u8]) -> bool {
-        let Ok(rdns) = name::rdns(subject) else { return false };
-        (rdns.is_empty() || self.allows(&Candidate::Directory(&rdns))) && !self.has_unchecked_email(subject)
-    }
-
     /// Whether a certificate with this subject (DER `Name`) and these alternative names may exist below.
     pub fn allow(&self, subject: &[u8], names: &[Name<'_>]) -> bool {
-        let Ok(rdns) = name::rdns(subject) else { return false };
-        // Programs that read the common name if there is no alternative name take it for a DNS name.
         let Ok(common_names) = name::values(subject, name::COMMON_NAME) else { return false };
         let has_dns_names = names.iter().any(|name| matches!(name, Name::Dns(_)));
-        let mut hosts = common_names.iter().filter(|text| text.contains('.') && !has_dns_names);
-        (rdns.is_empty() || self.allows(&Candidate::Directory(&rdns)))
+        let mut hosts = common_names.iter().filter_map(|text| host::in_common_name(text));
+        self.allow_subject(subject)
             && names.iter().all(|name| self.allows_name(*name))
-            && hosts.all(|text| self.allows(&Candidate::Dns(text)))
-            && !self.has_unchecked_email(subject)
+            && hosts.all(|host| self.allows_host_of_common_name(&host, has_dns_names))
             && !self.has_unchecked_mailbox(names)
+    }
+
+    /// Whether a certificate with this subject (DER `Name`) may exist below, if its common name is taken for
+    /// no host. This is so for CA certificates.
+    pub fn allow_subject(&self, subject: &[u8]) -> bool {
+        let Some(name) = DirectoryName::parse(subject) else { return false };
+        (name.is_empty() || self.allows(&Candidate::Directory(&name))) && !self.has_unchecked_email(subject)
+    }
+
+    /// RFC 5280 says nothing of common names. Programs that look at them, most of them only if there is no
+    /// DNS name, take them for DNS names. A single label is a name of people and things more often than a
+    /// host, so that it is only compared with what is excluded.
+    fn allows_host_of_common_name(&self, host: &str, has_dns_names: bool) -> bool {
+        let candidate = Candidate::Dns(host);
+        if host.contains(['.', '*']) && !has_dns_names {
+            return self.allows(&candidate);
+        }
+        let is_all = |subtree: &&Subtree| matches!(subtree, Subtree::Dns(base) if base.is_empty());
+        !self.excluded.iter().filter(|subtree| !is_all(subtree)).any(|subtree| subtree.may_hold(&candidate))
     }
 
     fn allows_name(&self, name: Name<'_>) -> bool {
         match name {
-            Name::Dns(text) => self.allows(&Candidate::Dns(text.strip_suffix('.').unwrap_or(text))),
+            Name::Dns(text) => self.allows(&Candidate::Dns(text)),
             Name::Email(text) => self.allows(&Candidate::Email(text)),
-            Name::Uri(text) => self.allows(&Candidate::Uri(host_of(text))),
+            Name::Uri(uri) => self.allows(&Candidate::Uri(uri.constrained_host())),
+            // An IPv4 address in its IPv6 form is the one or the other, depending on the program.
             Name::Ip(address) => {
-                // Exclusions are compared with the IPv6 form as well, because some programs do so.
-                let mapped = Candidate::Ip(address);
-                self.allows(&Candidate::Ip(address.to_canonical()))
-                    && !self.excluded.iter().any(|subtree| subtree.may_hold(&mapped))
+                [address, address.to_canonical()].iter().all(|address| self.allows(&Candidate::Ip(*address)))
             }
             Name::Directory(raw) => {
-                name::rdns(raw).is_ok_and(|rdns| self.allows(&Candidate::Directory(&rdns)))
+                DirectoryName::parse(raw).is_some_and(|name| self.allows(&Candidate::Directory(&name)))
             }
             Name::Other(number) => self.allows(&Candidate::Other(number)),
         }
@@ -118,18 +125,6 @@ impl NameConstraints {
         let mut all = self.permitted.iter().chain(&self.excluded);
         all.any(|subtree| matches!(subtree, Subtree::Email(_)))
     }
-}
-
-/// The host of a URI's authority, if it is a name: constraints do not apply to addresses (RFC 5280, section
-/// 4.2.1.10).
-fn host_of(uri: &str) -> Option<&str> {
-    let rest = uri.split_once(':')?.1.strip_prefix("//")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let authority = rest.get(..end)?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    let is_name = !host.is_empty() && !host.contains('[') && host.parse::<core::net::IpAddr>().is_err();
-    is_name.then_some(host)
 }
 
 #[cfg(test)]

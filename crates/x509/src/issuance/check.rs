@@ -24,7 +24,7 @@ const NOT_CRITICAL: [ObjectIdentifier; 3] = [EXTENDED_KEY_USAGE, SUBJECT_KEY_ID,
 pub fn check_tbs(tbs: &Tbs, params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
     let parsed = TbsCertificate::parse(&tbs.der).map_err(Error::CheckFailed)?;
     check_basic_constraints(&parsed, params, ca)?;
-    check_usages(&parsed, params)?;
+    check_usages(&parsed, params, ca)?;
     check_extensions(&parsed, params, ca)?;
     check_fields(&parsed, params, ca)?;
     check_validity(&parsed, tbs, params, ca)?;
@@ -59,7 +59,7 @@ fn check_basic_constraints(
     ensure(fixed && narrowed && room, "it would allow more levels of CAs below it than are permitted")
 }
 
-fn check_usages(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>) -> Result<(), Error> {
+fn check_usages(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<(), Error> {
     if let Some(usage) = tbs.extension(KEY_USAGE) {
         let bits = key_usage(usage.value).map_err(unreadable)?;
         let signs = bits.contains(&KEY_CERT_SIGN) || bits.contains(&CRL_SIGN);
@@ -71,7 +71,8 @@ fn check_usages(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>) -> Resul
     let usages = params.usages();
     ensure(value(tbs, KEY_USAGE) == usage::key_usage(&usages)?.as_deref(), "the key usage differs")?;
     let extended = usage::extended_key_usage(&usages)?;
-    ensure(value(tbs, EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages differ")
+    ensure(value(tbs, EXTENDED_KEY_USAGE) == extended.as_deref(), "the extended key usages differ")?;
+    ca.check_usages(&usages)
 }
 
 fn check_extensions(
@@ -131,10 +132,10 @@ fn check_names(tbs: &TbsCertificate<'_>, params: &IssuanceRequest<'_>, ca: &CaCh
         "the criticality of the alternative names is wrong",
     )?;
     if ca.has_name(tbs.subject) {
-        return Err(Error::IdentityForbidden("the subject is the CA's own"));
+        return Err(Error::IdentityForbidden("the subject is the CA's own".into()));
     }
     if !ca.allows_names(tbs.subject, &names) {
-        return Err(Error::IdentityForbidden("a name is outside the name constraints of the CA"));
+        return Err(Error::IdentityForbidden("a name is outside the name constraints of the CA".into()));
     }
     let (algorithm, usages) = (params.request.key().algorithm(), params.usages());
     params.policies().try_for_each(|policy| policy.check(tbs, &names, algorithm, &usages, params.now))

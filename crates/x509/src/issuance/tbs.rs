@@ -31,7 +31,7 @@ impl Tbs {
         let tbs = Self::encode(params, ca, validity(params, ca)?, &extensions(params, ca)?)?;
         // Nothing reads a longer one, not even this crate.
         if tbs.der.len() > MAX_TBS {
-            return Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB"));
+            return Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB".into()));
         }
         Ok(tbs)
     }
@@ -150,7 +150,7 @@ fn constraints(params: &IssuanceRequest<'_>, ca: &CaChain) -> Result<BasicConstr
     };
     // RFC 5280, section 4.1.2.6: a CA needs a subject, because it is the issuer of the certificates below it.
     if name::is_blank(params.request.subject_raw()) {
-        return Err(Error::IdentityForbidden("a CA certificate needs a subject"));
+        return Err(Error::IdentityForbidden("a CA certificate needs a subject".into()));
     }
     Ok(BasicConstraints { ca: true, path_length: Some(below.min(room)) })
 }

@@ -48,9 +48,10 @@ pub struct PolicyRules<'a> {
     /// Common names, or `*` for any. Without this list a common name must also be one of the alternative
     /// names.
     pub common_names: Option<&'a [String]>,
-    /// Organizations (O) of the subject, which Kubernetes reads as groups, or `*` for any.
+    /// Organizations (O) of the subject, which Kubernetes reads as groups, or `*` for any. An empty value
+    /// needs no list.
     pub organizations: Option<&'a [String]>,
-    /// Organizational units (OU) of the subject, or `*` for any.
+    /// Organizational units (OU) of the subject, or `*` for any. An empty value needs no list.
     pub organizational_units: Option<&'a [String]>,
     /// Usages by their Kubernetes names.
     pub usages: Option<&'a [String]>,
@@ -190,7 +191,7 @@ impl NamePolicy {
         for name in names {
             let (good, rule) = match name {
                 Name::Dns(text) => (self.dns.iter().any(|pattern| pattern.matches(text)), "DNS names"),
-                Name::Uri(text) => (self.uris.iter().any(|pattern| pattern.matches(text)), "URIs"),
+                Name::Uri(uri) => (self.uris.iter().any(|pattern| pattern.matches(uri.text())), "URIs"),
                 Name::Ip(address) => (self.ips.iter().any(|range| range.contains(*address)), "IP ranges"),
                 Name::Email(text) => {
                     (self.emails.iter().any(|pattern| pattern.matches(text)), "e-mail addresses")
@@ -206,11 +207,13 @@ impl NamePolicy {
             return Err(Error::PolicyRefused("e-mail addresses"));
         }
         let listed = |all: &[String], found: &str| all.iter().any(|text| text == "*" || text == found);
+        // An empty value says nothing. Istio's agents request an organization with such a value.
+        let may_be = |all: &[String], found: &String| found.is_empty() || listed(all, found);
         for (attribute, all, rule) in [
             (name::ORGANIZATION, &self.organizations, "organizations"),
             (name::ORGANIZATIONAL_UNIT, &self.organizational_units, "organizational units"),
         ] {
-            if !name::values(tbs.subject, attribute)?.iter().all(|found| listed(all, found)) {
+            if !name::values(tbs.subject, attribute)?.iter().all(|found| may_be(all, found)) {
                 return Err(Error::PolicyRefused(rule));
             }
         }

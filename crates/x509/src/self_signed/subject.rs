@@ -61,7 +61,9 @@ impl CaSubject<'_> {
             (PROVINCE, self.provinces),
         ] {
             if values.len() > MAX_VALUES {
-                return Err(Error::IdentityForbidden("an attribute of the subject has more than 16 values"));
+                return Err(Error::IdentityForbidden(
+                    "an attribute of the subject has more than 16 values".into(),
+                ));
             }
             for value in values {
                 names.extend(one_name(&attribute, value)?);
@@ -75,22 +77,22 @@ impl CaSubject<'_> {
 /// A `RelativeDistinguishedName` with one value.
 fn one_name(attribute: &Attribute, value: &str) -> Result<Vec<u8>, Error> {
     if value.trim().is_empty() {
-        return Err(Error::IdentityForbidden("a name of the subject is empty"));
+        return Err(Error::IdentityForbidden("a name of the subject is empty".into()));
     }
     if value.chars().count() > attribute.longest {
         return Err(Error::IdentityForbidden(
-            "a name of the subject is too long: CN, O and OU have at most 64 characters, L and ST 128, C two letters",
+            "a name of the subject is too long: CN, O and OU have at most 64 characters, L and ST 128, C two letters".into(),
         ));
     }
     if value.chars().any(char::is_control) {
-        return Err(Error::IdentityForbidden("a name of the subject contains a control character"));
+        return Err(Error::IdentityForbidden("a name of the subject contains a control character".into()));
     }
     if name::is_reserved(value) {
-        return Err(Error::IdentityForbidden(name::RESERVED));
+        return Err(Error::IdentityForbidden(name::RESERVED.into()));
     }
     let tag = if attribute.id == COUNTRY.id {
         if value.len() != 2 || !value.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(Error::IdentityForbidden("a country must be two letters (ISO 3166)"));
+            return Err(Error::IdentityForbidden("a country must be two letters (ISO 3166)".into()));
         }
         Tag::PrintableString
     } else {

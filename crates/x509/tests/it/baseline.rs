@@ -103,5 +103,5 @@ fn a_certificate_of_62_kib_to_be_signed_and_no_longer() {
     assert_eq!(build(&longest, &ca).unwrap().der().len(), LONGEST);
     assert!(issue(&params(&longest, &[], None), &ca.chain(), &ca).is_ok());
     let beyond = build(&request(301 + LONGEST - short), &ca).map(drop);
-    assert_eq!(beyond, Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB")));
+    assert_eq!(beyond, Err(Error::IdentityForbidden("the certificate would be longer than 62 KiB".into())));
 }

@@ -8,6 +8,7 @@
 )]
 
 mod baseline;
+mod cases;
 mod chain;
 mod documents;
 mod go;

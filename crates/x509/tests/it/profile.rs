@@ -184,7 +184,7 @@ fn x01_same_request_same_verdict() {
                 accepted += 1;
             }
             (Err(one), Err(two), Err(three)) => {
-                assert_eq!((one, one), (two, three), "{name}");
+                assert_eq!((one.clone(), one), (two, three), "{name}");
                 refused += 1;
             }
             other => panic!("{name}: {other:?}"),

@@ -186,8 +186,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
                 let of_subject = attribute(tbs, "1.2.840.113549.1.9.1");
                 names(tbs).iter().all(inside)
                     && of_subject.iter().all(|address| address.to_ascii_lowercase().ends_with("@a.example"))
-                    && attribute(tbs, "2.5.4.10").iter().all(|name| name == "mesh")
-                    && attribute(tbs, "2.5.4.11").is_empty()
+                    && attribute(tbs, "2.5.4.10").iter().all(|name| name.is_empty() || name == "mesh")
+                    && attribute(tbs, "2.5.4.11").iter().all(String::is_empty)
             },
         ),
         // Names of one kind only, and a common name that is one of them.
@@ -200,7 +200,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             };
             names.iter().all(|name| matches!(name, GeneralName::DnsName(_)))
                 && attribute(tbs, "2.5.4.3").iter().all(is_name)
-                && attribute(tbs, "2.5.4.10").is_empty()
+                && attribute(tbs, "2.5.4.10").iter().all(String::is_empty)
         }),
         rule(PolicyRules { ca_depth: Some(1), ..none }, |tbs| {
             extension::<pkix::BasicConstraints>(tbs)

@@ -4,11 +4,13 @@ use crate::support::ca::Ca;
 use crate::support::delivery::KMRA;
 use crate::support::encoding::{encode, field};
 use crate::support::issuer::Issuer;
+use crate::support::objects::issuer_object;
 use crate::support::openssl::P256;
 use crate::support::test_cluster::shared;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair};
 use serde_json::json;
 use tcs_api::conditions::{CA_SECRET_READY, INIT, KEY_ACCEPTED, last};
+use tcs_api::v1alpha1::{DeliverySpec, WrapFormat};
 use tcs_testkit::process::run;
 
 /// An issuer that waits for its key, and the key owner's CA.
@@ -219,4 +221,32 @@ fn the_key_owners_role_corrects_a_refused_delivery() {
     kubectl(&["delete", "secret", "-n", "tcs-issuer", "wrapped-key"]);
     deliver(&issuer.wrap(&ca.key));
     issuer.await_reason("Ready");
+}
+
+/// An issuer that forbids SHA-1. The Secret stays as it is when the spec allows it again.
+#[test]
+fn a_format_that_the_issuer_forbids_is_refused_and_the_other_is_accepted() {
+    let cluster = shared();
+    let ca = Ca::p256(cluster);
+    let strict = |name: &str| {
+        let mut object = issuer_object(&cluster.new_namespace(), name);
+        object.spec.delivery = Some(DeliverySpec { formats: Some(vec![WrapFormat::KmraV1Sha256]) });
+        let issuer = Issuer::create(cluster, &object);
+        issuer.await_reason("AwaitingKey");
+        issuer
+    };
+    let sha1 = |issuer: &Issuer<'_>| issuer.wrap_with(&ca.key, &["--format", "kmra-v1"]);
+
+    let issuer = strict("sha256");
+    let line = sha1(&issuer);
+    refused_then_corrected((&issuer, &ca), Some(&line), Some(&ca.certificate_text()), "WrapFormatForbidden");
+    assert_eq!(issuer.status().ca.unwrap().key_format, "kmra-v1-sha256");
+
+    let issuer = strict("allowed-later");
+    issuer.write_delivery(Some(&sha1(&issuer)), Some(&ca.certificate_text()));
+    issuer.announce_delivery(KMRA);
+    assert!(issuer.await_reason("KeyRejected").contains("WrapFormatForbidden"));
+    issuer.patch(&json!({"spec": {"delivery": {"formats": ["kmra-v1", "kmra-v1-sha256"]}}}));
+    issuer.await_reason("Ready");
+    assert_eq!(issuer.status().ca.unwrap().key_format, "kmra-v1");
 }

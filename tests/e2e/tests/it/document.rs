@@ -91,5 +91,18 @@ fn our_page_works_and_holds_every_command_of_the_document() {
         assert!(page.contains(&block), "the page lacks a block of the walk-through:\n{block}");
     }
     let cluster = TestCluster::without_service();
-    run_blocks(&cluster, &page);
+    let errors = cluster.dir.join("standard-error");
+    let mut shell = shell(&cluster);
+    shell.stderr(fs::File::create(&errors).unwrap());
+    let outcome = document::run(&page, shell, &cluster.dir.join("script"));
+    let written = fs::read_to_string(&errors).unwrap();
+    outcome.unwrap_or_else(|error| {
+        panic!(
+            "{error:#}
+{written}
+{}",
+            cluster.logs()
+        )
+    });
+    crate::warnings::assert_listed("docs/integrate-key-server.md", &written);
 }

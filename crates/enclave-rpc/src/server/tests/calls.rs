@@ -1,6 +1,8 @@
 use super::fixture::{FixtureHandler, FixtureServer, WAIT, calling, code, destroy, is_identity, options};
 use crate::server::{Handler, Server};
-use crate::{BeginProvisioning, Client, Health, Issue, RefusalCode, Request, Response, codec};
+use crate::{
+    BeginProvisioning, CaSubject, Client, GenerateCa, Health, Issue, RefusalCode, Request, Response, codec,
+};
 use std::io::Write;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -20,15 +22,39 @@ fn answers_overtake_one_another_on_one_connection() {
 }
 
 #[test]
-fn key_generation_has_a_thread_of_its_own() {
+fn offers_have_a_thread_of_their_own() {
     let server = FixtureServer::start(options(1, 8), 0);
     let client = server.client();
     let blocked = calling(&client, destroy("a"));
     assert_eq!(server.entered(), "a");
     let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
     assert_eq!(client.call(Request::BeginProvisioning(begin), WAIT).unwrap(), Response::Destroyed);
-    assert_eq!(server.entered(), "rpc-slow");
+    assert_eq!(server.entered(), "rpc-offers");
     assert!(!blocked.is_finished());
+}
+
+#[test]
+fn review_l8_an_offer_that_hangs_holds_up_neither_signing_nor_keys_of_cas() {
+    let server = FixtureServer::start(options(1, 8), 0);
+    let client = server.client();
+    let begin = BeginProvisioning { issuer_uid: "hangs".into(), nonce: vec![0; 32].into(), renewal: false };
+    let hangs = calling(&client, Request::BeginProvisioning(begin));
+    assert_eq!(server.entered(), "rpc-offers");
+    assert!(is_identity(&client.call(Request::Identity, WAIT).unwrap()));
+    let generate = GenerateCa {
+        issuer_uid: "b".into(),
+        subject: CaSubject::default(),
+        key_algorithm: String::new(),
+        lifetime: 0,
+        path_length: None,
+        now: 0,
+        policy: None,
+    };
+    assert_eq!(client.call(Request::GenerateCa(generate), WAIT).unwrap(), Response::Destroyed);
+    assert_eq!(server.entered(), "rpc-ca-keys");
+    assert!(!hangs.is_finished());
+    server.gate.send(()).unwrap();
+    assert_eq!(hangs.join().unwrap().unwrap(), Response::Destroyed);
 }
 
 #[test]

@@ -1,11 +1,10 @@
-use super::fixture::{FixtureServer, WAIT, calling, closes, code, destroy, is_identity, options};
+use super::fixture::{FixtureServer, WAIT, calling, closes, code, destroy, health, is_identity, options};
 use crate::endpoint::Stream;
 use crate::server::ServerOptions;
 use crate::server::connection::Connections;
-use crate::server::queue::Queue;
 use crate::server::reader::run_reader;
 use crate::server::worker::Queues;
-use crate::{BeginProvisioning, Health, HealthReport, RefusalCode, Request, Response, codec};
+use crate::{BeginProvisioning, Health, RefusalCode, Request, Response, codec};
 use std::io::{BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -104,7 +103,7 @@ fn clients_that_sent_one_request_shut_nobody_out() {
 #[test]
 fn clients_that_send_requests_and_go_leave_nothing_behind() {
     let connections = Connections::new(1);
-    let queues = Queues { quick: Queue::new(8), slow: Queue::new(8) };
+    let queues = Queues::new(8, 8);
     let (mut client, server) = UnixStream::pair().unwrap();
     let begin = BeginProvisioning { issuer_uid: "b".into(), nonce: vec![0; 32].into(), renewal: false };
     for request in [Request::Identity, Request::BeginProvisioning(begin)] {
@@ -113,7 +112,7 @@ fn clients_that_send_requests_and_go_leave_nothing_behind() {
     drop(client);
     let connection = connections.admit(Stream::Unix(server)).unwrap();
     run_reader(&connection, &connections, &queues);
-    assert!(queues.quick.try_pop().is_none() && queues.slow.try_pop().is_none());
+    assert!(queues.quick.try_pop().is_none() && queues.offers.try_pop().is_none());
     let (_client, server) = UnixStream::pair().unwrap();
     assert!(connections.admit(Stream::Unix(server)).is_some(), "its place is free");
 }
@@ -125,7 +124,7 @@ fn a_connection_with_an_unread_response_keeps_its_place() {
     let (mut client, server) = UnixStream::pair().unwrap();
     let owed = connections.admit(Stream::Unix(server)).unwrap();
     let newcomer = || connections.admit(Stream::Unix(UnixStream::pair().unwrap().1)).is_some();
-    let long = HealthReport { boot_id: vec![0; 1 << 20].into(), issuers: vec![] };
+    let long = health(1 << 20);
     owed.hold(1, &Response::Health(long));
     assert!(!newcomer(), "it is held");
     owed.release();

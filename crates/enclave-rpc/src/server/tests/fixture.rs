@@ -1,7 +1,10 @@
 //! A server whose answers a test controls.
 
 use crate::server::{Handler, Server, ServerHandle, ServerOptions};
-use crate::{Client, ClientError, Destroy, Endpoint, HealthReport, Identity, RefusalCode, Request, Response};
+use crate::{
+    BeginProvisioning, Client, ClientError, Destroy, Endpoint, HealthReport, Identity, RefusalCode, Request,
+    Response,
+};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub const WAIT: Duration = Duration::from_mins(1);
 
-/// `Destroy` waits until the test opens the gate; `Issue` panics.
+/// `Destroy` and the offer of the issuer `hangs` wait until the test opens the gate; `Issue` panics.
 pub struct FixtureHandler {
     pub entered: Mutex<Sender<String>>,
     pub gate: Mutex<Receiver<()>>,
@@ -26,13 +29,18 @@ impl Handler for FixtureHandler {
                 self.gate.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
                 Response::Destroyed
             }
-            Request::BeginProvisioning(_) => {
+            Request::BeginProvisioning(BeginProvisioning { issuer_uid, .. }) => {
+                self.entered.lock().unwrap().send(thread::current().name().unwrap().to_owned()).unwrap();
+                if issuer_uid == "hangs" {
+                    self.gate.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+                }
+                Response::Destroyed
+            }
+            Request::GenerateCa(_) => {
                 self.entered.lock().unwrap().send(thread::current().name().unwrap().to_owned()).unwrap();
                 Response::Destroyed
             }
-            Request::Health(_) => {
-                Response::Health(HealthReport { boot_id: vec![0; self.answer_size].into(), issuers: vec![] })
-            }
+            Request::Health(_) => Response::Health(health(self.answer_size)),
             Request::Identity => Response::Identity(Identity {
                 boot_id: vec![1; 16].into(),
                 version: String::new(),
@@ -105,6 +113,11 @@ impl Drop for FixtureServer {
             self.stop();
         }
     }
+}
+
+/// A report whose boot id has this length.
+pub fn health(size: usize) -> HealthReport {
+    HealthReport { boot_id: vec![0; size].into(), issuers: vec![], overdue_offers: 0, overdue_ca_keys: 0 }
 }
 
 pub fn options(workers: usize, queue: usize) -> ServerOptions {

@@ -69,7 +69,7 @@ impl<C> State<C> {
         generation: u64,
     ) -> Result<u64, InstallError> {
         let tables = self.lock();
-        if tables.newest.get(issuer).is_some_and(|newest| *newest > generation) {
+        if tables.generations.newest(issuer).is_some_and(|newest| newest > generation) {
             return Err(InstallError::Old);
         }
         self.install(tables, issuer, ca, generation)
@@ -120,16 +120,16 @@ impl<C> State<C> {
 }
 
 impl<C> Tables<C> {
-    /// Greater than every generation of the issuer in this process. A restart forgets them; then the time
-    /// orders the keys.
+    /// Greater than every generation of the issuer that is remembered. Of the others, the time orders the
+    /// keys.
     fn next_generation(&self, issuer: &str, now: u64) -> u64 {
-        self.newest.get(issuer).map_or(now, |newest| now.max(newest.saturating_add(1)))
+        self.generations.newest(issuer).map_or(now, |newest| now.max(newest.saturating_add(1)))
     }
 
     /// Installs the CA and returns the previous entry.
     fn set_ca(&mut self, issuer: &str, ca: Arc<C>, generation: u64) -> Option<Held<C>> {
         let held = Held { offer: None, exhausted: None, ca: Some(ca), generation };
-        self.newest.insert(issuer.to_owned(), generation);
+        self.generations.record(issuer, generation);
         self.issuers.insert(issuer.to_owned(), held)
     }
 }

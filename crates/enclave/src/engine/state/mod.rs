@@ -2,20 +2,19 @@
 //! unwrapped or used.
 
 mod cas;
+mod generations;
 mod offers;
 
 pub(super) use cas::InstallError;
-pub(super) use offers::{BeginOffer, OfferError};
+pub(super) use offers::{BeginOffer, OfferError, OfferReservation};
 
 use crate::keys::QuoteKey;
+use generations::Generations;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Maximum number of issuers at a time.
 const MAX_ISSUERS: usize = 1024;
-
-/// Maximum number of issuers whose newest generation is remembered, including destroyed ones.
-const MAX_REMEMBERED: usize = 1 << 16;
 
 /// Refused deliveries after which an offer is closed (docs/protocol.md, "QuoteAttestation").
 pub(super) const MAX_ATTEMPTS: u32 = 16;
@@ -23,18 +22,24 @@ pub(super) const MAX_ATTEMPTS: u32 = 16;
 /// What the enclave holds, by issuer UID. `C` is a CA with its key.
 pub(super) struct State<C> {
     tables: Mutex<Tables<C>>,
-    /// Notified when an offer was made, or will not be made.
+    /// Notified when an offer was made, will not be made, or is overdue.
     reservation_ended: Condvar,
 }
 
 struct Tables<C> {
     issuers: BTreeMap<String, Held<C>>,
-    /// The issuers for which an offer is being made, each with the number of its reservation.
-    reservations: HashMap<String, u64>,
+    /// The issuers for which an offer is being made.
+    reservations: HashMap<String, Reservation>,
     last_reservation: u64,
-    /// The newest generation of a CA key in this process, by issuer UID. [`State::destroy`] does not remove
-    /// it.
-    newest: HashMap<String, u64>,
+    /// [`State::destroy`] does not remove what they say about an issuer.
+    generations: Generations,
+}
+
+/// An offer in the making.
+struct Reservation {
+    number: u64,
+    /// Whether it takes too long. Then nobody waits for it any longer.
+    is_overdue: bool,
 }
 
 /// What the enclave holds for one issuer.
@@ -65,14 +70,14 @@ pub(super) struct OpenOffer {
 }
 
 impl<C> State<C> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new() -> Arc<Self> {
         let tables = Tables {
             issuers: BTreeMap::new(),
             reservations: HashMap::new(),
             last_reservation: 0,
-            newest: HashMap::new(),
+            generations: Generations::default(),
         };
-        Self { tables: Mutex::new(tables), reservation_ended: Condvar::new() }
+        Arc::new(Self { tables: Mutex::new(tables), reservation_ended: Condvar::new() })
     }
 
     /// Forgets everything about an issuer, including an offer that is being made.
@@ -80,28 +85,24 @@ impl<C> State<C> {
         let mut tables = self.lock();
         let forgotten = tables.issuers.remove(issuer);
         tables.reservations.remove(issuer);
+        tables.generations.release(issuer);
         drop(tables);
         self.reservation_ended.notify_all();
         // Keys are wiped here, outside the lock.
         drop(forgotten);
     }
 
-    /// Calls `show` for every issuer with an offer or a CA, or only for the named one.
-    pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, &Held<C>)) {
+    /// Calls `show` for every issuer that takes a place, or only for the named one: also without an entry
+    /// while its first offer is being made, and with an empty entry after its offer was closed. Whoever
+    /// destroys what belongs to deleted issuers must see them all.
+    pub(super) fn visit(&self, only: Option<&str>, mut show: impl FnMut(&str, Option<&Held<C>>)) {
         let tables = self.lock();
-        let mut show_held = |issuer: &str, held: &Held<C>| {
-            if held.offer.is_some() || held.ca.is_some() {
-                show(issuer, held);
-            }
-        };
-        match only {
-            Some(issuer) => {
-                if let Some(held) = tables.issuers.get(issuer) {
-                    show_held(issuer, held);
-                }
-            }
-            None => tables.issuers.iter().for_each(|(issuer, held)| show_held(issuer, held)),
+        let is_shown = |issuer: &str| only.is_none_or(|only| only == issuer);
+        for (issuer, held) in tables.issuers.iter().filter(|(issuer, _)| is_shown(issuer)) {
+            show(issuer, Some(held));
         }
+        let making = tables.reservations.keys().filter(|issuer| !tables.issuers.contains_key(*issuer));
+        making.filter(|issuer| is_shown(issuer)).for_each(|issuer| show(issuer, None));
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables<C>> {
@@ -113,8 +114,7 @@ impl<C> Tables<C> {
     fn is_full_for(&self, issuer: &str) -> bool {
         let held = self.issuers.len().saturating_add(self.reservations.len());
         let is_new = !self.issuers.contains_key(issuer) && !self.reservations.contains_key(issuer);
-        (held >= MAX_ISSUERS && is_new)
-            || (self.newest.len() >= MAX_REMEMBERED && !self.newest.contains_key(issuer))
+        held >= MAX_ISSUERS && is_new
     }
 }
 

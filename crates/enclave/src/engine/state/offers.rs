@@ -1,15 +1,18 @@
 //! The life of an offer: it is made by one thread at a time, every attempt is counted, and it is closed after
 //! the last one.
 
-use super::{Held, MAX_ATTEMPTS, Offer, OpenOffer, State};
+use super::{Held, MAX_ATTEMPTS, Offer, OpenOffer, Reservation, State, Tables};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// The answer to a caller that needs the offer of an issuer.
-pub(in crate::engine) enum BeginOffer<'s, C> {
+pub(in crate::engine) enum BeginOffer<C> {
     /// The offer is open.
     Open(OpenOffer),
     /// There is none. The caller has to make one and hand it in.
-    Make(OfferReservation<'s, C>),
+    Make(OfferReservation<C>),
+    /// It is being made, and that takes too long to wait for it.
+    Overdue,
     /// The issuer already has a CA.
     Provisioned,
     /// There is no room for another issuer.
@@ -17,8 +20,8 @@ pub(in crate::engine) enum BeginOffer<'s, C> {
 }
 
 /// The right to make the offer of an issuer. Dropping it lets the next caller make the offer.
-pub(in crate::engine) struct OfferReservation<'s, C> {
-    state: &'s State<C>,
+pub(in crate::engine) struct OfferReservation<C> {
+    state: Arc<State<C>>,
     issuer: String,
     number: u64,
 }
@@ -32,31 +35,51 @@ pub(in crate::engine) enum OfferError {
 }
 
 impl<C> State<C> {
-    /// The issuer's offer, or the right to make it. Waits while another thread is making it. An issuer with a
-    /// CA gets an offer only for its `renewal`.
-    pub(in crate::engine) fn begin_offer(&self, issuer: &str, renewal: bool) -> BeginOffer<'_, C> {
-        let mut tables = self.lock();
-        loop {
-            if let Some(held) = tables.issuers.get(issuer) {
-                if held.ca.is_some() && !renewal {
-                    return BeginOffer::Provisioned;
-                }
-                if let Some(open) = &held.offer {
-                    return BeginOffer::Open(open.clone());
-                }
+    /// The issuer's offer, or the right to make it. While another thread is making it, waits for at most
+    /// `patience`, and not at all if the offer is overdue. An issuer with a CA gets an offer only for its
+    /// `renewal`.
+    pub(in crate::engine) fn begin_offer(
+        self: &Arc<Self>,
+        issuer: &str,
+        renewal: bool,
+        patience: Duration,
+    ) -> BeginOffer<C> {
+        let is_waiting = |tables: &mut Tables<C>| {
+            let held = tables.issuers.get(issuer);
+            let is_answered = held.is_some_and(|held| held.offer.is_some() || held.ca.is_some() && !renewal);
+            let making = tables.reservations.get(issuer);
+            !is_answered && making.is_some_and(|making| !making.is_overdue)
+        };
+        let waited = self.reservation_ended.wait_timeout_while(self.lock(), patience, is_waiting);
+        let (mut tables, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = tables.issuers.get(issuer) {
+            if held.ca.is_some() && !renewal {
+                return BeginOffer::Provisioned;
             }
-            if !tables.reservations.contains_key(issuer) {
-                break;
+            if let Some(open) = &held.offer {
+                return BeginOffer::Open(open.clone());
             }
-            tables = self.reservation_ended.wait(tables).unwrap_or_else(PoisonError::into_inner);
+        }
+        if tables.reservations.contains_key(issuer) {
+            return BeginOffer::Overdue;
         }
         if tables.is_full_for(issuer) {
             return BeginOffer::Full;
         }
         tables.last_reservation = tables.last_reservation.wrapping_add(1);
         let number = tables.last_reservation;
-        tables.reservations.insert(issuer.to_owned(), number);
-        BeginOffer::Make(OfferReservation { state: self, issuer: issuer.to_owned(), number })
+        tables.reservations.insert(issuer.to_owned(), Reservation { number, is_overdue: false });
+        BeginOffer::Make(OfferReservation { state: Arc::clone(self), issuer: issuer.to_owned(), number })
+    }
+
+    /// Records that the offer with this reservation takes too long. It can still be handed in.
+    pub(in crate::engine) fn set_overdue(&self, issuer: &str, number: u64) {
+        let mut tables = self.lock();
+        if let Some(making) = tables.reservations.get_mut(issuer).filter(|making| making.number == number) {
+            making.is_overdue = true;
+        }
+        drop(tables);
+        self.reservation_ended.notify_all();
     }
 
     /// The open offer with this id.
@@ -89,25 +112,35 @@ impl<C> State<C> {
     }
 }
 
-impl<C> OfferReservation<'_, C> {
+impl<C> OfferReservation<C> {
+    /// Identifies the reservation for [`State::set_overdue`].
+    pub(in crate::engine) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn holds(&self, tables: &Tables<C>) -> bool {
+        tables.reservations.get(&self.issuer).is_some_and(|making| making.number == self.number)
+    }
+
     /// Hands the offer in; `None` if the issuer was destroyed meanwhile.
     pub(in crate::engine) fn fulfil(self, offer: Offer) -> Option<OpenOffer> {
         let mut tables = self.state.lock();
-        if tables.reservations.get(&self.issuer) != Some(&self.number) {
+        if !self.holds(&tables) {
             return None;
         }
         let open = OpenOffer { offer: Arc::new(offer), attempts_left: MAX_ATTEMPTS };
         let nothing = || Held { offer: None, exhausted: None, ca: None, generation: 0 };
         let held = tables.issuers.entry(self.issuer.clone()).or_insert_with(nothing);
         held.offer = Some(open.clone());
+        tables.generations.hold(&self.issuer);
         Some(open)
     }
 }
 
-impl<C> Drop for OfferReservation<'_, C> {
+impl<C> Drop for OfferReservation<C> {
     fn drop(&mut self) {
         let mut tables = self.state.lock();
-        if tables.reservations.get(&self.issuer) == Some(&self.number) {
+        if self.holds(&tables) {
             tables.reservations.remove(&self.issuer);
         }
         drop(tables);

@@ -1,6 +1,9 @@
+use super::generations::MAX_REMEMBERED;
 use super::offers::{BeginOffer, OfferError, OfferReservation};
 use super::*;
 use crate::keys::{KeyProvider as _, SoftwareKeys};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use tcs_evidence::Evidence;
 
 fn offer(id: u8) -> Offer {
@@ -12,8 +15,12 @@ fn offer(id: u8) -> Offer {
     }
 }
 
-fn reserve<'s>(state: &'s State<()>, issuer: &str) -> OfferReservation<'s, ()> {
-    let BeginOffer::Make(reservation) = state.begin_offer(issuer, false) else { panic!("no reservation") };
+fn begin<C>(state: &Arc<State<C>>, issuer: &str, renewal: bool) -> BeginOffer<C> {
+    state.begin_offer(issuer, renewal, Duration::from_mins(1))
+}
+
+fn reserve(state: &Arc<State<()>>, issuer: &str) -> OfferReservation<()> {
+    let BeginOffer::Make(reservation) = begin(state, issuer, false) else { panic!("no reservation") };
     reservation
 }
 
@@ -21,7 +28,7 @@ fn reserve<'s>(state: &'s State<()>, issuer: &str) -> OfferReservation<'s, ()> {
 fn issuers_are_bounded_and_those_in_the_making_count() {
     let state = State::new();
     let reservations: Vec<_> = (0..MAX_ISSUERS).map(|number| reserve(&state, &number.to_string())).collect();
-    assert!(matches!(state.begin_offer("one more", false), BeginOffer::Full));
+    assert!(matches!(begin(&state, "one more", false), BeginOffer::Full));
     drop(reservations);
     drop(reserve(&state, "one more"));
 }
@@ -43,7 +50,7 @@ fn a_failed_reservation_lets_the_next_caller_try() {
     let state = State::<()>::new();
     let making = reserve(&state, "a");
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| matches!(state.begin_offer("a", false), BeginOffer::Make(_)));
+        let waiting = scope.spawn(|| matches!(begin(&state, "a", false), BeginOffer::Make(_)));
         drop(making);
         assert!(waiting.join().unwrap());
     });
@@ -57,7 +64,7 @@ fn only_an_open_offer_can_be_accepted_and_only_once() {
     assert_eq!(state.install_delivered("a", &other, Arc::new(()), 1), Err(OfferError::Unknown));
     assert_eq!(state.install_delivered("a", &open, Arc::new(()), 1), Ok(1));
     assert_eq!(state.install_delivered("a", &open, Arc::new(()), 1), Err(OfferError::Provisioned));
-    assert!(matches!(state.begin_offer("a", false), BeginOffer::Provisioned));
+    assert!(matches!(begin(&state, "a", false), BeginOffer::Provisioned));
     state.destroy("a");
     assert_eq!(state.install_delivered("a", &open, Arc::new(()), 1), Err(OfferError::Unknown));
 }
@@ -112,34 +119,101 @@ fn the_next_ca_follows_exactly_the_one_that_it_was_made_for() {
 fn a_ca_goes_on_signing_while_the_next_one_is_offered() {
     let state = State::new();
     assert_eq!(state.install_generated("a", Arc::new(1), 100), Ok(100));
-    assert!(matches!(state.begin_offer("a", false), BeginOffer::Provisioned));
-    let BeginOffer::Make(reservation) = state.begin_offer("a", true) else { panic!("no reservation") };
+    assert!(matches!(begin(&state, "a", false), BeginOffer::Provisioned));
+    let BeginOffer::Make(reservation) = begin(&state, "a", true) else { panic!("no reservation") };
     let open = reservation.fulfil(offer(1)).unwrap().offer;
     assert_eq!(*state.ca("a").unwrap(), 1);
     assert_eq!(state.current_ca("a").unwrap().1, 100);
-    assert!(matches!(state.begin_offer("a", true), BeginOffer::Open(_)), "the same offer");
+    assert!(matches!(begin(&state, "a", true), BeginOffer::Open(_)), "the same offer");
     state.close_exhausted("a", &open);
     assert_eq!(state.offer("a", &[1; 16]).err(), Some(OfferError::Provisioned));
     assert_eq!(*state.ca("a").unwrap(), 1, "refused deliveries cost the CA nothing");
-    let BeginOffer::Make(reservation) = state.begin_offer("a", true) else { panic!("no reservation") };
+    let BeginOffer::Make(reservation) = begin(&state, "a", true) else { panic!("no reservation") };
     let open = reservation.fulfil(offer(2)).unwrap().offer;
     assert_eq!(state.install_delivered("a", &open, Arc::new(2), 50), Ok(101));
     assert_eq!(*state.ca("a").unwrap(), 2);
-    assert!(matches!(state.begin_offer("a", false), BeginOffer::Provisioned), "the offer has ended");
+    assert!(matches!(begin(&state, "a", false), BeginOffer::Provisioned), "the offer has ended");
 }
 
 #[test]
-fn there_is_room_for_so_many_issuers_and_so_many_memories() {
+fn there_is_room_for_so_many_issuers() {
     let state = State::new();
     for number in 0..MAX_ISSUERS {
         assert_eq!(state.install_generated(&number.to_string(), Arc::new(()), 1), Ok(1));
     }
     assert_eq!(state.install_generated("a", Arc::new(()), 1), Err(InstallError::Full));
-    for number in MAX_ISSUERS..MAX_REMEMBERED {
-        state.destroy(&(number - 1).to_string());
-        assert_eq!(state.install_generated(&number.to_string(), Arc::new(()), 1), Ok(1));
-    }
     state.destroy("0");
-    assert_eq!(state.install_restored("a", Arc::new(()), 9), Err(InstallError::Full));
-    assert_eq!(state.install_restored("0", Arc::new(()), 1), Ok(1), "who was seen is still known");
+    assert_eq!(state.install_generated("a", Arc::new(()), 1), Ok(1));
+}
+
+/// Every other issuer is created and deleted while some are held, with a CA or with an offer.
+#[test]
+fn review_m3_the_issuers_destroyed_longest_ago_are_forgotten_and_held_ones_never() {
+    let state = State::new();
+    for issuer in ["held", "offering", "first", "second"] {
+        assert_eq!(state.install_generated(issuer, Arc::new(()), 100), Ok(100));
+    }
+    state.destroy("offering");
+    let open = reserve(&state, "offering").fulfil(offer(1)).unwrap().offer;
+    state.destroy("first");
+    state.destroy("second");
+    // Destroying an issuer again does not make it a recent one.
+    state.destroy("first");
+    for number in 1..MAX_REMEMBERED {
+        let issuer = number.to_string();
+        assert_eq!(state.install_generated(&issuer, Arc::new(()), 1), Ok(1));
+        state.destroy(&issuer);
+    }
+    assert_eq!(state.install_restored("second", Arc::new(()), 99), Err(InstallError::Old), "remembered");
+    assert_eq!(state.install_restored("first", Arc::new(()), 99), Ok(99), "forgotten");
+    assert_eq!(state.install_delivered("offering", &open, Arc::new(()), 1), Ok(101), "held by its offer");
+    state.destroy("held");
+    assert_eq!(state.install_restored("held", Arc::new(()), 99), Err(InstallError::Old), "held until now");
+    assert_eq!(state.install_restored("held", Arc::new(()), 100), Ok(100));
+}
+
+fn places(state: &State<()>) -> Vec<(String, bool)> {
+    let mut places = Vec::new();
+    state.visit(None, |issuer, held| places.push((issuer.to_owned(), held.is_some())));
+    places
+}
+
+#[test]
+fn review_l2_every_place_that_is_taken_is_shown() {
+    let state = State::new();
+    let making = reserve(&state, "making");
+    let open = reserve(&state, "exhausted").fulfil(offer(1)).unwrap().offer;
+    state.close_exhausted("exhausted", &open);
+    assert_eq!(places(&state), [("exhausted".to_owned(), true), ("making".to_owned(), false)]);
+    for issuer in ["making", "exhausted"] {
+        let mut shown = 0;
+        state.visit(Some(issuer), |_, _| shown += 1);
+        assert_eq!(shown, 1, "{issuer}");
+        state.destroy(issuer);
+    }
+    assert_eq!(places(&state), []);
+    drop(making);
+}
+
+#[test]
+fn review_l8_nobody_waits_for_an_offer_that_is_overdue_and_it_can_still_be_handed_in() {
+    let state = State::new();
+    let making = reserve(&state, "a");
+    let other = reserve(&state, "b");
+    state.set_overdue("a", other.number());
+    assert!(
+        matches!(state.begin_offer("a", false, Duration::ZERO), BeginOffer::Overdue),
+        "no longer than asked"
+    );
+    let (sender, waited) = channel();
+    let waiting = Arc::clone(&state);
+    std::thread::spawn(move || {
+        let begun = waiting.begin_offer("a", false, Duration::from_hours(1));
+        sender.send(matches!(begun, BeginOffer::Overdue)).unwrap();
+    });
+    state.set_overdue("a", making.number());
+    assert_eq!(waited.recv_timeout(Duration::from_mins(1)), Ok(true));
+    assert!(matches!(begin(&state, "a", false), BeginOffer::Overdue));
+    let open = making.fulfil(offer(1)).unwrap();
+    assert!(matches!(begin(&state, "a", false), BeginOffer::Open(found) if found.offer.id == open.offer.id));
 }

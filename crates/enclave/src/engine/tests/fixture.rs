@@ -8,8 +8,8 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use tcs_enclave_rpc::{
     BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, GenerateCa, Handler, Health,
     HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, RequestApi, Response,
@@ -23,10 +23,31 @@ use zeroize::Zeroizing;
 pub const NOW: i64 = RELEASE_DATE + 10 * 86_400;
 pub const NONCE: [u8; 32] = tcs_evidence::report_data::FIXED_NONCE;
 
+/// What waits here goes on when the gate is open.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn close(&self) {
+        *self.0.0.lock().unwrap() = true;
+    }
+
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = false;
+        self.0.1.notify_all();
+    }
+
+    pub fn pass(&self) {
+        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |closed| *closed).unwrap());
+    }
+}
+
 /// A simulated platform whose evidence is the report data itself.
 #[derive(Default)]
 pub struct FixturePlatform {
     pub broken: Arc<AtomicBool>,
+    /// Evidence is made when this is open.
+    pub gate: Gate,
     /// Machine and measurement of the sealing key.
     pub seals: Option<(u8, u8)>,
 }
@@ -42,6 +63,7 @@ impl TeePlatform for FixturePlatform {
         Assurance::Simulated
     }
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        self.gate.pass();
         if self.broken.load(Ordering::Relaxed) {
             return Err(Error::EvidenceUnusable("as the test asks"));
         }

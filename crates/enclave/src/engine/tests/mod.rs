@@ -1,3 +1,4 @@
+mod bounds;
 mod ca;
 mod concurrency;
 mod fixture;
@@ -11,6 +12,7 @@ mod renewal;
 mod sealed;
 mod secrecy;
 mod sizes;
+mod slow;
 
 use crate::Engine;
 use fixture::{Controller, NOW, TestCa, csr, engine, issue, openssl_accepts};

@@ -7,7 +7,9 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
     SanType, SignatureAlgorithm,
 };
-use tcs_enclave_rpc::{GenerateCa, Issue, Policy, RefusalCode, RenewCa, Request, Texts};
+use tcs_enclave_rpc::{
+    GenerateCa, Handler as _, Issue, Policy, RefusalCode, RenewCa, Request, Response, Texts,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::BasicConstraints;
 
@@ -74,6 +76,27 @@ fn rules_that_cannot_be_read_make_no_ca_and_no_certificate() {
     enclave.generate(self_signed("uid")).unwrap();
     let params = Issue { policy: Some(bad), ..issue("uid", request("x.example")) };
     assert_eq!(enclave.issue(params), Err(RefusalCode::PolicyMalformed));
+}
+
+#[test]
+fn case_p35_a_policy_can_be_checked_without_a_ca() {
+    let enclave = engine();
+    let check = |policy: Policy| match enclave.handle(Request::CheckPolicy(policy)) {
+        Response::Refused(refusal) => Some((refusal.code, refusal.message)),
+        answer => {
+            assert_eq!(answer, Response::PolicyReadable);
+            None
+        }
+    };
+    let ranges = |range: &str| Policy { ip_ranges: Some(texts(&[range])), ..Policy::default() };
+    assert_eq!(check(Policy::default()), None);
+    assert_eq!(check(ranges("10.0.0.0/32")), None);
+    for wrong in ["10.0.0.0/33", "10.0.0.1/8", "2001:db8::/129", "10.0.0", "", "10.0.0.0/-1"] {
+        let (code, message) = check(ranges(wrong)).unwrap_or_else(|| panic!("{wrong}"));
+        assert_eq!(code, RefusalCode::PolicyMalformed, "{wrong}");
+        assert!(message.contains("IP ranges"), "{message}");
+    }
+    assert!(enclave.health(None).issuers.is_empty());
 }
 
 #[test]

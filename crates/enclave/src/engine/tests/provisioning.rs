@@ -155,7 +155,8 @@ fn the_sixteenth_refused_delivery_closes_the_offer() {
     }
     let refusal = engine.deliver(good).unwrap_err();
     assert_eq!((refusal.code, refusal.offer_ended), (RefusalCode::OfferExhausted, true));
-    assert!(engine.health(None).issuers.is_empty());
+    let shown = engine.health(None).issuers;
+    assert_eq!((shown.len(), &shown[0].offer_id), (1, &None), "its place is taken and visible");
     let next = engine.begin("uid").unwrap();
     assert_ne!((&next.offer_id, &next.public_key), (&offer.offer_id, &offer.public_key));
     assert_eq!(next.attempts_left, 16);

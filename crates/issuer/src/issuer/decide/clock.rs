@@ -14,6 +14,9 @@ use tcs_enclave_rpc::{CaInfo, RefusalCode};
 /// How soon an issuer that waits for a clock is reconciled again.
 pub const CLOCK_RETRY: Duration = Duration::from_mins(1);
 
+/// How soon the enclave is asked again for what its platform or key provider did not make in time.
+const SLOW_RETRY: Duration = Duration::from_secs(30);
+
 /// Whether a CA can sign, by the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
@@ -66,6 +69,9 @@ pub fn waits_for_clock(clock: ClockComparison) -> Option<String> {
 pub fn retry_after(code: &str) -> Option<Duration> {
     if code == RefusalCode::CertificateExpired.as_str() {
         return Some(CLOCK_RETRY);
+    }
+    if code == RefusalCode::TimedOut.as_str() {
+        return Some(SLOW_RETRY);
     }
     let soon = [RefusalCode::CertificateNotYetValid, RefusalCode::ClockTooEarly, RefusalCode::TooManyIssuers];
     soon.iter().any(|one| one.as_str() == code).then_some(Duration::from_secs(10))

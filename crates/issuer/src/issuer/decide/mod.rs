@@ -9,6 +9,7 @@ mod ca_record;
 mod ca_secret;
 mod clock;
 mod holding;
+mod malformed_policy;
 mod observed;
 mod plan;
 mod planner;
@@ -29,7 +30,7 @@ use crate::issuer::Issuer;
 use jiff::Timestamp;
 use planner::Planner;
 use std::time::Duration;
-use tcs_api::{SERVICE_NAMESPACE, reasons};
+use tcs_api::{SERVICE_NAMESPACE, conditions, reasons};
 use tcs_enclave_rpc::{Identity, Refusal, RefusalCode};
 
 /// How soon an issuer is reconciled again after the enclave refused to make an offer.
@@ -38,8 +39,14 @@ const OFFER_RETRY: Duration = Duration::from_secs(30);
 /// Decides what an issuer needs next.
 #[must_use]
 pub fn decide(seen: &Observed<'_>, now: Timestamp) -> Decision {
-    match (by_enclave(seen, now), seen.refused_write) {
+    let decision = match (by_enclave(seen, now), seen.refused_write) {
         (Decision::Settle(plan), Some(refused)) => refused_write::amend(*plan, seen, refused, now).into(),
+        (decision, _) => decision,
+    };
+    match (decision, seen.policy_refusal) {
+        (Decision::Settle(plan), Some(refusal)) if conditions::is_ready(&plan.status) => {
+            malformed_policy::amend(*plan, seen, refusal, now).into()
+        }
         (decision, _) => decision,
     }
 }
@@ -80,7 +87,7 @@ fn by_enclave(seen: &Observed<'_>, now: Timestamp) -> Decision {
 /// The enclave refused to make an offer.
 fn no_offer(planner: Planner<'_>, identity: &Identity, refusal: &Refusal) -> Plan {
     let reason = match refusal.code {
-        RefusalCode::EvidenceUnavailable => reasons::NO_EVIDENCE,
+        RefusalCode::EvidenceUnavailable | RefusalCode::TimedOut => reasons::NO_EVIDENCE,
         _ => reasons::ENCLAVE_UNAVAILABLE,
     };
     let plan = planner.with_identity(identity).not_ready(reason, &refusal.to_string());

@@ -31,6 +31,8 @@ pub struct Observed<'a> {
     pub sealed: Option<&'a SealedKey>,
     /// Why the enclave refused to restore the sealed key.
     pub restore_refusal: Option<&'a Refusal>,
+    /// Why the enclave cannot read the rules of `spec.policy`, if it cannot.
+    pub policy_refusal: Option<&'a Refusal>,
     /// A Secret that the API server refused to write in this reconcile.
     pub refused_write: Option<&'a RefusedWrite>,
     /// The service's clock compared with the API server's.

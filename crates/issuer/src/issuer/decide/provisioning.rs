@@ -8,9 +8,9 @@ use super::planner::Planner;
 use crate::issuer::delivery::{self, Delivery};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use tcs_api::reasons;
 use tcs_api::v1alpha1::{OfferStatus, QuoteAttestation, RefusedDelivery};
-use tcs_enclave_rpc::{Offer, Refusal};
+use tcs_api::{conditions, reasons};
+use tcs_enclave_rpc::{Offer, Refusal, RefusalCode};
 
 /// The only type of delivery that is served.
 const KMRA: &str = "KMRA";
@@ -94,7 +94,9 @@ fn delivery_outcome(
     let before = planner.status.refused_delivery.as_ref();
     // Earlier versions also recorded refusals that pass with time.
     let is_final = |before: &&RefusedDelivery| {
-        before.is_same_delivery(&attempted) && retry_after(&before.code).is_none()
+        before.is_same_delivery(&attempted)
+            && retry_after(&before.code).is_none()
+            && !may_be_allowed_now(planner, before)
     };
     if let Some(before) = before.filter(is_final) {
         // The recorded text is used unchanged: otherwise every reconcile would write the status.
@@ -106,6 +108,14 @@ fn delivery_outcome(
         Ok(delivery) => DeliveryOutcome::Deliver(delivery),
         Err(error) => refused(error.code(), &error.to_string(), false),
     }
+}
+
+/// Whether the delivery was refused because of its format, and the issuer's spec has changed since.
+fn may_be_allowed_now(planner: &Planner<'_>, before: &RefusedDelivery) -> bool {
+    let decided_for =
+        conditions::ready_condition(planner.seen.status).and_then(|ready| ready.observed_generation);
+    before.code == RefusalCode::WrapFormatForbidden.as_str()
+        && decided_for != planner.seen.issuer.meta().generation
 }
 
 /// A delivery as the status records it, without the refusal.

@@ -6,9 +6,9 @@ mod object;
 pub use encoding::{RequestError, read_request};
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
 
-use super::{Failure, ParsedRequest, RequestKind, Triage};
+use super::{Failure, ParsedRequest, RequestKind, Triage, go_duration};
 use crate::runtime::guarded::Guarded;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use kube::{Api, Client, ResourceExt as _};
 use tcs_api::annotations;
@@ -17,6 +17,8 @@ use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 impl RequestKind for KubernetesCsr {
     const API: RequestApi = RequestApi::KubernetesCsr;
+    // The request shows its certificate itself, and kube-controller-manager reports none either.
+    const REPORTS_CERTIFICATES: bool = false;
 
     fn api(client: Client) -> Api<Guarded<Self>> {
         Api::all(client)
@@ -84,11 +86,13 @@ fn lifetime(request: &KubernetesCsr) -> Result<Option<u64>, String> {
     // A negative number becomes 0, which is below the shortest lifetime, so that the enclave refuses it.
     let field = request.spec.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0));
     let Some(text) = request.annotations().get(annotations::REQUEST_DURATION) else { return Ok(field) };
-    let duration = text.parse::<SignedDuration>().ok();
-    let seconds = duration.and_then(|duration| u64::try_from(duration.as_secs()).ok());
-    let seconds = seconds.ok_or_else(|| {
-        format!("the annotation {} is not a duration such as 2160h", annotations::REQUEST_DURATION)
+    let nanoseconds = go_duration::parse(text).ok_or_else(|| {
+        format!(
+            "the annotation {} is not a duration of Go such as 2160h or 1h30m (units ns, us, ms, s, m and h)",
+            annotations::REQUEST_DURATION
+        )
     })?;
+    let seconds = u64::try_from(nanoseconds / 1_000_000_000).unwrap_or(0);
     Ok(Some(field.map_or(seconds, |field| field.min(seconds))))
 }
 
@@ -145,13 +149,20 @@ mod tests {
             request.spec.expiration_seconds = seconds;
             lifetime(&request).ok()
         };
-        for (text, seconds) in [("2160h0m0s", 2160 * 3600), ("1h30m", 5400), ("600s", 600), ("0s", 0)] {
+        for (text, seconds) in [
+            ("2160h0m0s", 2160 * 3600),
+            ("1h30m", 5400),
+            ("600s", 600),
+            ("0s", 0),
+            ("-1h", 0),
+            ("1.5h", 5400),
+        ] {
             assert_eq!(with(text, None), Some(Some(seconds)), "{text}");
         }
         assert_eq!(with("600s", Some(1200)), Some(Some(600)));
         assert_eq!(with("8760h", Some(1200)), Some(Some(1200)), "approved for 20 minutes");
         assert_eq!(with("8760h", Some(-1)), Some(Some(0)), "which is refused");
-        for wrong in ["", "1", "soon", "-1h", "9999999999999999999h"] {
+        for wrong in ["", "1", "soon", "1h 30m", "1 hour", "PT1H", "1d", "9999999999999999999h"] {
             assert_eq!(with(wrong, Some(1200)), None, "{wrong}");
         }
         assert_eq!(lifetime(&annotated("other", "")), Ok(Some(1200)));

@@ -1,5 +1,6 @@
 //! The type `CertificateSigningRequest`, as far as the service reads and writes it.
 
+use crate::runtime::guarded::kept::{Kept, Metadata};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -84,6 +85,11 @@ impl Serialize for KubernetesCsr {
         }
         object.end()
     }
+}
+
+/// A PUT of the status also writes the metadata, so an annotation that is left out would be deleted.
+impl Kept for KubernetesCsr {
+    const METADATA: Metadata = Metadata::Whole;
 }
 
 impl Resource for KubernetesCsr {

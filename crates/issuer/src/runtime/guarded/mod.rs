@@ -6,10 +6,13 @@
 //! 9999-12-30T22:00:00Z. `metadata.managedFields` can be nested to any depth. And an object may have been
 //! stored while an earlier CRD allowed more.
 
+pub mod kept;
+
 mod tree;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kept::Kept;
 use kube::Resource;
 use serde::de::{DeserializeOwned, DeserializeSeed as _, Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
@@ -19,8 +22,9 @@ use tree::Tree;
 
 /// An object as the API server returned it, or a description of it if it cannot be decoded.
 ///
-/// Decoding never fails. `metadata.managedFields` is left out: it is not used here, and a PUT without it
-/// leaves it unchanged ([Server-Side Apply]).
+/// Decoding never fails. Of the metadata only what [`Kept`] says is decoded, so that nothing else is ever in
+/// memory as more than the bytes of a response. `metadata.managedFields` is always left out: it is not used
+/// here, and a PUT without it leaves it unchanged ([Server-Side Apply]).
 ///
 /// [Server-Side Apply]: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 #[derive(Clone, Debug)]
@@ -103,10 +107,10 @@ impl From<Box<Unreadable>> for kube::Error {
 
 impl<'de, K> Deserialize<'de> for Guarded<K>
 where
-    K: DeserializeOwned + Resource<DynamicType = ()>,
+    K: DeserializeOwned + Resource<DynamicType = ()> + Kept,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Tree::OBJECT.deserialize(deserializer)?;
+        let object = Tree::object(K::METADATA).deserialize(deserializer)?;
         let decoded = serde_path_to_error::deserialize(&object);
         Ok(Self(decoded.map_err(|error| {
             Box::new(Unreadable {

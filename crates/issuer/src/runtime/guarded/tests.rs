@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use kube::api::{ObjectList, WatchEvent};
 use kube::core::PartialObjectMeta;
 use serde_json::json;
-use tcs_api::v1alpha1::TCSIssuer;
+use tcs_api::v1alpha1::{QuoteAttestation, TCSIssuer};
 
 const BEYOND: &str = "9999-12-31T23:59:59Z";
 
@@ -13,7 +13,7 @@ fn issuer(name: &str) -> Value {
         "apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSIssuer",
         "metadata": {
             "name": name, "namespace": "sandbox", "uid": format!("uid-of-{name}"), "resourceVersion": "7",
-            "labels": {"team": "blue"}, "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"tcs.intel.com/issuer-name": "blue", "team": "red"}, "creationTimestamp": "2026-01-01T00:00:00Z",
         },
         "spec": {"secretName": "its-secret"},
     })
@@ -26,7 +26,9 @@ fn with(mut object: Value, pointer: &str, value: Value) -> Value {
 }
 
 /// Reads an object from its text, as the API server sends it.
-fn read<K: DeserializeOwned + Resource<DynamicType = ()>>(object: &Value) -> Result<K, Box<Unreadable>> {
+fn read<K: DeserializeOwned + Resource<DynamicType = ()> + Kept>(
+    object: &Value,
+) -> Result<K, Box<Unreadable>> {
     serde_json::from_str::<Guarded<K>>(&object.to_string()).unwrap().read()
 }
 
@@ -84,7 +86,8 @@ fn review_h1_one_bad_object_of_three_is_reported_and_the_others_are_read() {
     let metadata = &bad.metadata;
     assert_eq!(metadata.uid.as_deref(), Some("uid-of-bad"));
     assert_eq!(metadata.resource_version.as_deref(), Some("7"));
-    assert_eq!(metadata.labels.as_ref().unwrap()["team"], "blue");
+    let labels = metadata.labels.as_ref().unwrap();
+    assert_eq!((labels.len(), labels["tcs.intel.com/issuer-name"].as_str()), (1, "blue"));
     assert!(metadata.creation_timestamp.is_none(), "times are not text");
 }
 
@@ -114,7 +117,7 @@ fn review_h1_errors_name_the_field_and_never_its_content() {
         assert!(!error.contains("hush"), "{error}");
     }
     let metadata = |field: &str| with(issuer("x"), &format!("/metadata/{field}"), json!(HUSH));
-    for field in ["creationTimestamp", "labels", "generation", "finalizers", "ownerReferences"] {
+    for field in ["deletionTimestamp", "labels", "generation", "annotations"] {
         let error = unreadable(&metadata(field)).error;
         assert!(error.starts_with(&format!("metadata.{field}: ")) && !error.contains("hush"), "{error}");
     }
@@ -122,7 +125,7 @@ fn review_h1_errors_name_the_field_and_never_its_content() {
     assert_eq!(unreadable(&missing).error, "spec: the field secretName is missing");
     // However long the name is, and whatever characters it contains.
     let name = format!("\u{1b}[2J\n{}", "n".repeat(5_000));
-    let labels = json!({name.as_str(): 5});
+    let labels = json!({"tcs.intel.com/issuer-name": 5});
     let error =
         unreadable(&with(with(issuer("x"), "/metadata/labels", labels), "/metadata/name", json!(name)));
     let text = error.to_string();
@@ -144,9 +147,47 @@ fn review_h1_metadata_alone_is_guarded_too() {
 }
 
 #[test]
+fn review_m2_only_what_the_service_uses_of_the_metadata_of_an_issuer_is_decoded() {
+    let large = "x".repeat(256 << 10);
+    let renew = format!("{}{large}", "\u{20ac}".repeat(63));
+    let mut object = issuer("x");
+    object["metadata"].as_object_mut().unwrap().extend(
+        json!({
+            "annotations": {"other": large, "tcs.intel.com/renew": renew, "tcs.intel.com/new-ca": "ab"},
+            "ownerReferences": [{"uid": large}], "finalizers": [large], "generateName": large,
+            "managedFields": [{"fieldsV1": {"f:a": large}}], "generation": 3,
+        })
+        .as_object()
+        .unwrap()
+        .clone(),
+    );
+    object["metadata"]["labels"][large.as_str()] = json!("v");
+    let read = read::<TCSIssuer>(&object).unwrap();
+    let cut = read.annotations()["tcs.intel.com/renew"].clone();
+    assert_eq!((cut.chars().count(), cut.starts_with(&"\u{20ac}".repeat(63))), (kept::MAX_ANNOTATION, true));
+    assert_eq!(read.annotations()["tcs.intel.com/new-ca"], "ab");
+    let small = serde_json::to_string(&read).unwrap();
+    assert!(small.len() < 1024, "{small}");
+    assert_eq!((read.uid().as_deref(), read.metadata.generation), (Some("uid-of-x"), Some(3)));
+    // What is written back as it was read is kept as it is.
+    let mut attestation = object.clone();
+    attestation["spec"] = json!({"publicKey": "", "quote": ""});
+    for field in ["ownerReferences", "managedFields"] {
+        attestation["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    let whole = super::tests::read::<QuoteAttestation>(&attestation).unwrap();
+    assert_eq!((whole.annotations().len(), whole.labels().len()), (3, 3));
+    assert_eq!((whole.annotations()["other"].len(), whole.finalizers().len()), (large.len(), 1));
+}
+
+#[test]
 fn an_object_is_written_as_it_was_read_and_an_unreadable_one_never() {
-    let read: Guarded<TCSIssuer> = serde_json::from_value(issuer("x")).unwrap();
-    let typed: TCSIssuer = serde_json::from_value(issuer("x")).unwrap();
+    let object = json!({
+        "apiVersion": "tcs.intel.com/v1alpha1", "kind": "QuoteAttestation", "spec": {"publicKey": "YQ==", "quote": "Yg=="},
+        "metadata": {"name": "x", "labels": {"team": "red"}, "annotations": {"other": "y"}, "finalizers": ["f/g"]},
+    });
+    let read: Guarded<QuoteAttestation> = serde_json::from_value(object.clone()).unwrap();
+    let typed: QuoteAttestation = serde_json::from_value(object).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&typed).unwrap());
     let bad: Guarded<TCSIssuer> = serde_json::from_value(with(issuer("x"), "/spec", json!(1))).unwrap();
     serde_json::to_value(&bad).unwrap_err();

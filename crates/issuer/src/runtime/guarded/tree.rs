@@ -1,5 +1,6 @@
 //! Reads JSON of any depth.
 
+use super::kept::{MAX_ANNOTATION, Metadata, is_own_annotation, is_own_label, is_used};
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -9,26 +10,58 @@ use std::fmt;
 /// refuses a whole document that has 128 levels.
 const MAX_DEPTH: u8 = 64;
 
-/// Deserializes an object into a [`Value`] without `metadata.managedFields` and without values that are
+/// Deserializes an object into a [`Value`] without the metadata that is not kept and without values that are
 /// nested too deep.
 #[derive(Clone, Copy)]
 pub struct Tree {
     depth: u8,
-    is_metadata: bool,
+    kept: Metadata,
+    place: Place,
+}
+
+/// Where in an object a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Object,
+    Metadata,
+    Labels,
+    Annotations,
+    Annotation,
+    Elsewhere,
 }
 
 impl Tree {
     /// Reads a whole object.
-    pub const OBJECT: Self = Self { depth: 0, is_metadata: false };
+    pub fn object(kept: Metadata) -> Self {
+        Self { depth: 0, kept, place: Place::Object }
+    }
 
-    fn below(self) -> Self {
-        Self { depth: self.depth.saturating_add(1), is_metadata: false }
+    fn at(self, place: Place) -> Self {
+        Self { depth: self.depth.saturating_add(1), place, ..self }
     }
 
     /// How the value of a field is read; `None` if it is skipped.
     fn field(self, name: &str) -> Option<Self> {
-        let dropped = self.is_metadata && name == "managedFields";
-        (!dropped).then(|| Self { is_metadata: self.depth == 0 && name == "metadata", ..self.below() })
+        let own = self.kept == Metadata::Own;
+        let place = match (self.place, name) {
+            (Place::Object, "metadata") => Place::Metadata,
+            (Place::Metadata, "managedFields") => return None,
+            (Place::Metadata, _) if own && !is_used(name) => return None,
+            (Place::Metadata, "labels") if own => Place::Labels,
+            (Place::Metadata, "annotations") if own => Place::Annotations,
+            (Place::Labels, _) if !is_own_label(name) => return None,
+            (Place::Annotations, _) if !is_own_annotation(name) => return None,
+            (Place::Annotations, _) => Place::Annotation,
+            _ => Place::Elsewhere,
+        };
+        Some(self.at(place))
+    }
+
+    fn text(self, text: &str) -> Value {
+        if self.place == Place::Annotation {
+            return text.chars().take(MAX_ANNOTATION).collect::<String>().into();
+        }
+        text.into()
     }
 }
 
@@ -71,16 +104,12 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(self.text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(item) = items.next_element_seed(self.below())? {
+        while let Some(item) = items.next_element_seed(self.at(Place::Elsewhere))? {
             all.push(item);
         }
         Ok(Value::Array(all))

@@ -130,8 +130,12 @@ pub fn workload(workload: &Workload) -> Fields {
                 .hex("mrOwnerConfig", found.mr_owner_config)
                 .hex("mrSeam", found.mr_seam)
                 .hex("tdAttributes", found.td_attributes)
+                .value("tdAttributesNames", found.td_attribute_names())
                 .hex("xfam", found.xfam)
+                .value("xfamNames", found.xfam_names())
                 .hex("teeTcbSvn", found.tee_tcb_svn)
+                .value("teeTcbSvn2", found.tee_tcb_svn_2.map(hex::encode))
+                .value("mrServiceTd", found.mr_service_td.map(hex::encode))
         }
     }
 }
@@ -146,7 +150,9 @@ pub fn enclave(found: &Enclave) -> Fields {
         .value("isvProdId", found.isv_prod_id)
         .value("isvSvn", found.isv_svn)
         .hex("attributes", found.attributes)
+        .value("attributesNames", found.attribute_names())
         .hex("miscSelect", found.misc_select)
+        .value("miscSelectNames", found.misc_select_names())
         .hex("configId", found.config_id)
         .value("configSvn", found.config_svn)
         .hex("isvExtProdId", found.isv_ext_prod_id)

@@ -7,8 +7,9 @@ pub use fields::{Fields, claims, enclave, platform, workload};
 use super::cli::{self, AppraisalOptions};
 use super::error::Error;
 use crate::appraisal::{Appraisal, Binding, Instant};
-use crate::io::printable;
+use crate::io::{is_printable, printable};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use tcs_verifier::{Check, Outcome, QvResult, TcbStatus, Verdict};
 
@@ -156,6 +157,9 @@ impl Report {
         if let Some(found) = self.verdict().and_then(Verdict::claims) {
             claims(found).write(out)?;
         }
+        if !accepted && self.qv_result().is_some_and(|result| !result.is_terminal()) {
+            writeln!(out, "refusal: by this tool or your policy; Intel's library answers the result above")?;
+        }
         writeln!(out, "verdict: {}", if accepted { "accepted" } else { "refused" })
     }
 }
@@ -174,5 +178,40 @@ pub fn manual(out: &mut dyn Write) -> io::Result<()> {
 }
 
 pub fn write_document(document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{document:#}")
+    writeln!(out, "{}", escaped(&format!("{document:#}")))
+}
+
+/// JSON with control and formatting characters as `\uXXXX` (RFC 8259, section 7), so that a terminal shows
+/// them and does not obey. The value is the same: such characters are only inside of strings.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || is_printable(c) {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a String cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_a_hostile_quote_cannot_command_a_terminal() {
+        let hostile = "a\u{9b}2J\u{7f}\u{202e}\u{2066}\u{200b}\u{feff}\u{e0001}\u{1b}[31m\u{85}\n\"é漢😀\\";
+        let document = json!({ hostile: [hostile] });
+        let mut out = Vec::new();
+        write_document(&document, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || is_printable(c)), "{text:?}");
+        assert!(text.contains("\\u009b2J\\u007f\\u202e\\u2066\\u200b\\ufeff\\udb40\\udc01"), "{text}");
+        assert!(text.contains("é漢😀"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
+    }
 }

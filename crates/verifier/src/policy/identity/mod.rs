@@ -75,6 +75,15 @@ impl AcceptedIdentity {
         }
     }
 
+    /// In which fields a trust domain differs from that of this entry; `None` if one of them is an enclave.
+    /// All values together would be too long for a message.
+    pub(super) fn difference(&self, found: &Workload) -> Option<String> {
+        match (self, found) {
+            (Self::TrustDomain(reference), Workload::TrustDomain(found)) => reference.difference(found),
+            _ => None,
+        }
+    }
+
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Enclave { mrenclave, kss } => {
@@ -117,6 +126,25 @@ impl TdReference {
             && same(self.mr_config_id, found.mr_config_id)
             && same(self.mr_owner, found.mr_owner)
             && same(self.mr_owner_config, found.mr_owner_config)
+    }
+
+    /// The first field that differs with both values, and the names of the others.
+    fn difference(&self, found: &TrustDomain) -> Option<String> {
+        let names = ["MRTD", "RTMR0", "RTMR1", "RTMR2", "RTMR3", "MRCONFIGID", "MROWNER", "MROWNERCONFIG"];
+        let asked = [Some(self.mr_td)].into_iter().chain(self.rtmrs);
+        let asked = asked.chain([self.mr_config_id, self.mr_owner, self.mr_owner_config]);
+        let has = [found.mr_td].into_iter().chain(found.rtmrs);
+        let has = has.chain([found.mr_config_id, found.mr_owner, found.mr_owner_config]);
+        let mut differing = names.into_iter().zip(asked.zip(has)).filter_map(|(name, (asked, has))| {
+            asked.filter(|asked| *asked != has).map(|asked| (name, asked, has))
+        });
+        let (name, asked, has) = differing.next()?;
+        let mut text = format!("{name} is {}, expected {}", hex::encode(has), hex::encode(asked));
+        let others: Vec<&str> = differing.map(|(name, _, _)| name).collect();
+        if !others.is_empty() {
+            let _ = write!(text, "; {} differ, too", others.join(", "));
+        }
+        Some(text)
     }
 
     fn describe(&self) -> String {

@@ -27,6 +27,8 @@ fn td() -> TrustDomain {
         td_attributes: [0; 8],
         xfam: [0; 8],
         tee_tcb_svn: [0; 16],
+        tee_tcb_svn_2: None,
+        mr_service_td: None,
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::{CaSpec, IssuerSpec, IssuerStatus, QuoteAttestation, TCSIssuer};
 use tcs_enclave::RELEASE_DATE;
@@ -66,6 +67,7 @@ impl Fixture {
             secret_name: "ca".into(),
             self_sign: matches!(owner, KeyOwner::Nobody),
             ca,
+            delivery: None,
             policy: None,
             labels: BTreeMap::new(),
         };
@@ -164,7 +166,7 @@ impl Fixture {
         refusal: Option<&Refusal>,
         restore_refusal: Option<&Refusal>,
     ) -> Decision {
-        let issuer = Issuer::from(&self.issuer);
+        let issuer = Issuer::from(Arc::new(self.issuer.clone()));
         let identity = self.enclave.identity.clone();
         let enclave = match (held, offer) {
             (Some(ca), _) => EnclaveState::Holding(identity, ca),
@@ -188,6 +190,7 @@ impl Fixture {
             refusal,
             sealed: self.sealed.last().map(|(key, _)| key),
             restore_refusal,
+            policy_refusal: None,
             refused_write: None,
             clock: ClockComparison::of(self.now, self.server.unwrap_or(self.now)),
         };
@@ -233,7 +236,7 @@ impl Fixture {
 
     /// Seals the key that the enclave holds. It replaces an earlier one of the same CA only.
     fn seal(&mut self, ca: &CaInfo) {
-        let key = SealedKey::of(ca, &Issuer::from(&self.issuer));
+        let key = SealedKey::of(ca, &Issuer::from(Arc::new(self.issuer.clone())));
         self.sealed.retain(|(earlier, _)| earlier.fingerprint != key.fingerprint);
         self.sealed.push((key, self.enclave.seal()));
     }
@@ -243,7 +246,7 @@ impl Fixture {
         let Some(attestation) = &mut self.attestation else { return };
         self.deliveries += 1;
         let mistaken = self.first_delivery_is_mistaken && self.deliveries % 2 == 1 && self.secret.is_none();
-        let signer = Issuer::from(&self.issuer).signer_name();
+        let signer = Issuer::from(Arc::new(self.issuer.clone())).signer_name();
         if let Some(secret) = self.owner.deliver(attestation, signer, self.deliveries, mistaken, self.now) {
             self.secret = Some(secret);
         }

@@ -10,6 +10,7 @@ use tcs_api::v1alpha1::TCSIssuer;
 fn bad_fields() -> Vec<(Value, &'static str)> {
     let many_labels: serde_json::Map<_, _> = (0..33).map(|n| (format!("l{n}"), json!("v"))).collect();
     let labels = |labels: Value| json!({ "secretName": "s", "labels": labels });
+    let delivery = |delivery: Value| json!({ "secretName": "s", "selfSign": false, "delivery": delivery });
     vec![
         (json!({}), "spec.secretName: Required value"),
         (json!({ "secretName": "" }), "should be at least 1 chars long"),
@@ -17,6 +18,12 @@ fn bad_fields() -> Vec<(Value, &'static str)> {
         (json!({ "secretName": "s".repeat(254) }), "may not be more than 253"),
         (json!({ "secretName": "s", "selfSign": "no" }), "spec.selfSign"),
         (json!({ "secretName": "s", "selfsign": false }), "unknown field \"spec.selfsign\""),
+        (json!({ "secretName": "s", "delivery": {} }), "delivery is only for issuers with selfSign: false"),
+        (delivery(json!({ "formats": [] })), "should have at least 1 items"),
+        (delivery(json!({ "formats": ["kmra-v2"] })), "Unsupported value: \"kmra-v2\""),
+        (delivery(json!({ "formats": ["kmra-v1", "kmra-v1", "kmra-v1"] })), "must have at most 2 items"),
+        (delivery(json!({ "formats": null })), "left blank"),
+        (delivery(json!({ "format": ["kmra-v1"] })), "unknown field"),
         (labels(json!({ "tcs.intel.com/issuer-uid": "x" })), "are set by the service"),
         (labels(json!({ "app.kubernetes.io/managed-by": "x" })), "are set by the service"),
         (labels(json!({ "not a key": "x" })), "a label's key must be"),
@@ -88,6 +95,7 @@ fn review_l5_blank_rules_are_refused() {
         json!({ "secretName": "s", "ca": { "policy": { "organizations": null } } }),
         json!({ "secretName": "s", "ca": { "policy": null } }),
         json!({ "secretName": "s", "ca": null }),
+        json!({ "secretName": "s", "delivery": null }),
     ];
     let complete = json!({ "secretName": "s", "ca": { "policy": { "organizations": ["o"] } }, "policy": {
         "dnsNames": ["a.example"], "maxLifetimeSeconds": 600,

@@ -23,9 +23,14 @@ impl Issuer<'_> {
 
     /// Wraps a private key that is read from a file with km-wrap; one line of base64.
     pub fn wrap(&self, key: &Path) -> String {
+        self.wrap_with(key, &[])
+    }
+
+    /// The same, with more options.
+    pub fn wrap_with(&self, key: &Path, options: &[&str]) -> String {
         let mut km_wrap = self.cluster.tool("km-wrap");
         km_wrap.arg("--pubkey").arg(self.public_key()).arg("--privkey").arg(key);
-        run(&mut km_wrap).unwrap().trim_end().to_owned()
+        run(km_wrap.args(options)).unwrap().trim_end().to_owned()
     }
 
     /// Writes the Secret of the delivery. A field that is `None` is missing in it.

@@ -9,6 +9,7 @@ pub fn issuer_object(namespace: &str, name: &str) -> TCSIssuer {
         secret_name: format!("{name}-secret"),
         self_sign: false,
         ca: None,
+        delivery: None,
         policy: None,
         labels: BTreeMap::new(),
     };

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::{
     IssuerSpec, IssuerStatus, QuoteAttestation, QuoteAttestationStatus, QuoteCondition, SecretEntry,
@@ -24,6 +25,7 @@ pub fn issuer() -> TCSIssuer {
         secret_name: "external-ca-secret".into(),
         self_sign: false,
         ca: None,
+        delivery: None,
         policy: None,
         labels: BTreeMap::new(),
     };
@@ -74,7 +76,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn published(issuer: &TCSIssuer, offer: &Offer) -> QuoteAttestation {
-    let mut attestation = attestation::build(&Issuer::from(issuer), offer, false);
+    let mut attestation = attestation::build(&Issuer::from(Arc::new(issuer.clone())), offer, false);
     attestation.metadata.uid = Some("qa".into());
     attestation
 }
@@ -120,8 +122,11 @@ pub struct Fixture {
     pub next: NextCa,
     pub sealed: Option<SealedKey>,
     pub restore_refusal: Option<Refusal>,
+    pub policy_refusal: Option<Refusal>,
     pub refused_write: Option<RefusedWrite>,
     pub vacant: bool,
+    /// How the enclave refused to make an offer, used if there is neither an offer nor a CA.
+    pub no_offer: Option<Refusal>,
     pub withheld: Option<String>,
     pub clock: ClockComparison,
 }
@@ -142,8 +147,10 @@ impl Fixture {
             next: NextCa::NotRequested,
             sealed: None,
             restore_refusal: None,
+            policy_refusal: None,
             refused_write: None,
             vacant: false,
+            no_offer: None,
             withheld: None,
             clock: ClockComparison::Agrees,
         }
@@ -167,7 +174,7 @@ impl Fixture {
         fixture.issuer.spec.self_sign = self_sign;
         let held = fixture.ca.as_mut().unwrap();
         (held.not_before, held.not_after) = (now().as_second() + left - YEAR, now().as_second() + left);
-        fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(&fixture.issuer)));
+        fixture.sealed = Some(SealedKey::of(&held.clone(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
         fixture.status = fixture.plan().status;
         fixture
     }
@@ -190,9 +197,15 @@ impl Fixture {
             (None, _) if self.vacant => EnclaveState::Vacant(identity),
             (Some(ca), _) => EnclaveState::Holding(identity, ca),
             (None, Some(offer)) => EnclaveState::Offering(identity, offer),
-            (None, None) => EnclaveState::Unavailable,
+            (None, None) => match self.no_offer.clone() {
+                Some(refusal) => EnclaveState::Refused(identity, refusal),
+                None => EnclaveState::Unavailable,
+            },
         };
-        let issuer = self.cluster.as_ref().map_or_else(|| Issuer::from(&self.issuer), Issuer::from);
+        let issuer = match &self.cluster {
+            Some(cluster) => Issuer::from(Arc::new(cluster.clone())),
+            None => Issuer::from(Arc::new(self.issuer.clone())),
+        };
         let named = self.attestation.as_ref().and_then(|found| named_secret(found, &issuer));
         let secret = match (named, self.secret.clone()) {
             (None, _) => DeliverySecret::NotNamed,
@@ -210,6 +223,7 @@ impl Fixture {
             refusal: self.refusal.as_ref(),
             sealed: self.sealed.as_ref(),
             restore_refusal: self.restore_refusal.as_ref(),
+            policy_refusal: self.policy_refusal.as_ref(),
             refused_write: self.refused_write.as_ref(),
             clock: self.clock,
         };

@@ -3,6 +3,7 @@
 use super::fixture::*;
 use super::*;
 use kube::ResourceExt as _;
+use std::sync::Arc;
 
 #[test]
 fn ready_publishes_the_certificate_and_removes_the_attestation() {
@@ -92,7 +93,7 @@ fn a_ca_whose_sealed_key_cannot_be_stored_is_not_published() {
 fn a_held_key_is_sealed_once() {
     let mut fixture = Fixture::holding(7);
     assert!(fixture.plan().seal);
-    let mut labels = Issuer::from(&fixture.issuer).all_labels();
+    let mut labels = Issuer::from(Arc::new(fixture.issuer.clone())).all_labels();
     labels.insert("others".into(), "own".into());
     let stored = |byte: &str, generation| {
         Some(SealedKey { fingerprint: byte.repeat(32), generation, labels: labels.clone() })
@@ -116,4 +117,31 @@ fn an_expired_ca_is_not_ready() {
     let mut fixture = Fixture::holding(7);
     fixture.ca.as_mut().unwrap().not_after = 1000;
     assert_eq!(reason(&fixture.plan()), reasons::CA_EXPIRED);
+}
+
+#[test]
+fn case_p35_an_issuer_whose_policy_the_enclave_cannot_read_is_not_ready() {
+    let mut fixture = Fixture::holding(7);
+    fixture.policy_refusal =
+        Some(refusal(RefusalCode::PolicyMalformed, "the policy cannot be read: IP ranges"));
+    let plan = fixture.plan();
+    let ready = ready_condition(&plan.status).unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reasons::POLICY_MALFORMED));
+    assert!(
+        ready.message.contains("spec.policy") && ready.message.contains("IP ranges"),
+        "{}",
+        ready.message
+    );
+    assert!(plan.ca_secret.is_some() && plan.status.ca.is_some(), "its CA is published all the same");
+    let events: Vec<_> = plan.events.iter().map(|event| (event.warning, event.reason.as_str())).collect();
+    assert!(events.contains(&(true, reasons::POLICY_MALFORMED)), "{events:?}");
+    assert!(!events.iter().any(|(_, reason)| *reason == reasons::READY), "{events:?}");
+    // It is told once, and heals.
+    fixture.status = plan.status;
+    assert!(fixture.plan().events.iter().all(|event| event.reason != reasons::POLICY_MALFORMED));
+    let policy_refusal = fixture.policy_refusal.take();
+    assert_eq!(reason(&fixture.plan()), reasons::READY);
+    // An issuer that waits for its key says so.
+    let waiting = Fixture { policy_refusal, ..Fixture::offering(1) };
+    assert_eq!(reason(&waiting.plan()), reasons::AWAITING_KEY);
 }

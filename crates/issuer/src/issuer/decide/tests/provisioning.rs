@@ -7,6 +7,7 @@ use crate::issuer::Issuer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
+use std::sync::Arc;
 use tcs_api::conditions::ready_condition;
 use tcs_api::v1alpha1::QuoteCondition;
 
@@ -86,7 +87,7 @@ fn the_patch_of_the_walk_through_delivers() {
     let mut fixture = Fixture::offering(1);
     fixture.attestation = Some(patched(published(&fixture.issuer, &offer(1)), "wrapped-key", "KMRA"));
     assert_eq!(
-        named_secret(fixture.attestation.as_ref().unwrap(), &Issuer::from(&fixture.issuer)),
+        named_secret(fixture.attestation.as_ref().unwrap(), &Issuer::from(Arc::new(fixture.issuer.clone()))),
         Some("wrapped-key")
     );
     fixture.secret = Some(secret("1"));
@@ -169,7 +170,7 @@ fn x03_a_refusal_is_written_once_on_a_simulated_platform_too() {
     let mut fixture = Fixture::offering(1);
     fixture.identity = identity(true);
     fixture.attestation = Some(patched(
-        attestation::build(&Issuer::from(&fixture.issuer), &offer(1), true),
+        attestation::build(&Issuer::from(Arc::new(fixture.issuer.clone())), &offer(1), true),
         "wrapped-key",
         "KMRA",
     ));
@@ -224,5 +225,30 @@ fn w_r2_the_advice_after_a_refusal_depends_on_whether_the_offer_has_ended() {
         let plan = fixture.plan();
         let message = &ready_condition(&plan.status).unwrap().message;
         assert_eq!(message.contains("correct the Secret"), !offer_ended, "{message}");
+    }
+}
+
+#[test]
+fn review_l8_a_platform_that_makes_no_evidence_in_time_is_named_and_asked_again() {
+    let mut fixture = Fixture { offer: None, ..Fixture::offering(1) };
+    fixture.no_offer = Some(refusal(RefusalCode::TimedOut, "why"));
+    let plan = fixture.plan();
+    assert_eq!((reason(&plan), plan.requeue), (reasons::NO_EVIDENCE, Some(OFFER_RETRY)));
+    assert!(ready_condition(&plan.status).unwrap().message.contains("TimedOut: why"));
+    fixture.no_offer = Some(refusal(RefusalCode::Busy, "why"));
+    let plan = fixture.plan();
+    assert_eq!((reason(&plan), plan.requeue), (reasons::ENCLAVE_UNAVAILABLE, Some(OFFER_RETRY)));
+}
+
+#[test]
+fn a_delivery_in_a_format_that_was_forbidden_is_tried_again_when_the_spec_changes() {
+    let mut fixture = Fixture::delivered();
+    for (code, retried) in [(RefusalCode::WrapFormatForbidden, true), (RefusalCode::KeyMismatch, false)] {
+        fixture.refusal = Some(refusal(code, "no"));
+        fixture.status = fixture.plan().status;
+        fixture.refusal = None;
+        assert_eq!(reason(&fixture.plan()), reasons::KEY_REJECTED, "{code}: the same spec");
+        fixture.issuer.metadata.generation = fixture.issuer.metadata.generation.map(|before| before + 1);
+        assert_eq!(fixture.decide().delivery().is_some(), retried, "{code}");
     }
 }

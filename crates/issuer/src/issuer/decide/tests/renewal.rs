@@ -2,6 +2,7 @@
 
 use super::fixture::*;
 use super::*;
+use std::sync::Arc;
 use tcs_api::annotations;
 use tcs_api::conditions::{is_ready, ready_condition};
 use tcs_api::v1alpha1::CaSpec;
@@ -72,7 +73,8 @@ fn the_previous_certificate_stays_in_the_bundle_until_it_expires() {
     let previous = &fixture.status.previous_cas;
     assert_eq!((previous.len(), previous[0].fingerprint.as_str()), (1, "07".repeat(32).as_str()));
 
-    fixture.sealed = Some(SealedKey::of(fixture.ca.as_ref().unwrap(), &Issuer::from(&fixture.issuer)));
+    fixture.sealed =
+        Some(SealedKey::of(fixture.ca.as_ref().unwrap(), &Issuer::from(Arc::new(fixture.issuer.clone()))));
     let at = |second: i64| {
         let later = fixture.plan_at(Timestamp::from_second(second).unwrap());
         (bundle(&later).matches("BEGIN CERTIFICATE").count(), later.status.previous_cas.len())

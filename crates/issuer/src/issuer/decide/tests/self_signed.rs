@@ -96,3 +96,13 @@ fn a_ca_that_the_enclave_refuses_to_make_is_reported_with_its_code() {
     assert_eq!(reason(&plan), reasons::CA_REFUSED);
     assert!(ready_condition(&plan.status).unwrap().message.contains("IdentityForbidden"));
 }
+
+#[test]
+fn review_l8_a_ca_key_that_is_not_made_in_time_is_asked_for_again() {
+    let mut fixture = Fixture::vacant();
+    fixture.refusal = Some(refusal(RefusalCode::TimedOut, "why"));
+    let plan = fixture.plan();
+    assert_eq!((reason(&plan), plan.requeue), (reasons::CA_REFUSED, Some(Duration::from_secs(30))));
+    let message = ready_condition(&plan.status).unwrap().message.clone();
+    assert!(message.contains("TimedOut: why; this is tried again"), "{message}");
+}

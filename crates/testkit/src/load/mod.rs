@@ -1,0 +1,151 @@
+//! Measures how much memory the controller needs under a load that strangers can make: objects as large as
+//! the API server takes, at its start and while they change.
+
+mod kind;
+mod objects;
+
+pub use kind::Load;
+
+use crate::control_plane::ControlPlane;
+use crate::process::{Program, Supervised, run, wait_for};
+use crate::programs::{Programs, repository};
+use crate::{Assets, ensure_control_plane};
+use anyhow::{Context, Result, bail};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use objects::Objects;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long the controller may take until it has seen everything.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// Largest resident set of the controller since its start, in KiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    /// After it has seen all objects.
+    pub start: u64,
+    /// After a tenth of them changed.
+    pub steady: u64,
+}
+
+/// Makes `count` objects on a new control plane in `dir`, starts the controller, and measures it.
+pub fn measure(
+    load: Load,
+    count: usize,
+    controller: &Path,
+    dir: &Path,
+    mut progress: impl FnMut(&str),
+) -> Result<Peak> {
+    fs::create_dir_all(dir)?;
+    let assets = ensure_control_plane(&mut progress)?;
+    let programs = Programs::build()?;
+    let cluster = control_plane(&assets, &dir.join("cluster"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = runtime.block_on(client(&cluster))?;
+    let objects = Objects::new(load, count, &client, dir)?;
+    progress(&format!("{load:?}: making {count} objects"));
+    runtime.block_on(objects.create())?;
+
+    let _enclave = enclave(&programs, dir)?;
+    let mut controller = start_controller(&cluster, controller, dir)?;
+    let settle = |controller: &mut Supervised, round: usize| -> Result<u64> {
+        runtime.block_on(objects.mark(round))?;
+        wait_for(LIMIT, "the controller to see all objects", || {
+            controller.check_running()?;
+            Ok(runtime.block_on(objects.is_seen(round))?.then_some(()))
+        })?;
+        peak(controller.pid())
+    };
+    let start = settle(&mut controller, 0)?;
+    progress(&format!("{load:?}: {start} KiB after the start; changing a tenth of the objects"));
+    runtime.block_on(objects.change())?;
+    let steady = settle(&mut controller, 1)?;
+    progress(&format!("{load:?}: {steady} KiB after the changes"));
+    Ok(Peak { start, steady })
+}
+
+/// A control plane with the CRDs, the manifest and the namespace of the issuers.
+fn control_plane(assets: &Assets, dir: &Path) -> Result<ControlPlane> {
+    let cluster = ControlPlane::start(dir, assets)?;
+    let kubectl = |arguments: &[&str]| run(cluster.kubectl().current_dir(repository()).args(arguments));
+    kubectl(&["apply", "-f", "deployment/crds/"])?;
+    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"])?;
+    kubectl(&["apply", "-f", "deployment/tcs_issuer.yaml"])?;
+    kubectl(&["create", "namespace", objects::NAMESPACE])?;
+    Ok(cluster)
+}
+
+async fn client(cluster: &ControlPlane) -> Result<Client> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let kubeconfig = Kubeconfig::read_from(cluster.admin_kubeconfig())?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+/// The enclave on a simulated platform.
+fn enclave(programs: &Programs, dir: &Path) -> Result<Supervised> {
+    let platform = dir.join("platform");
+    run(Command::new(programs.path("tcs-sgx-sim")).arg("init").arg(&platform))?;
+    let program = Program::new("tcs-enclave", programs.path("tcs-enclave"), dir.join("tcs-enclave.log"));
+    program
+        .arg(format!("--listen=unix:{}", socket(dir)))
+        .arg("--platform=simulation")
+        .arg(format!("--platform-dir={}", platform.display()))
+        .spawn()
+}
+
+fn socket(dir: &Path) -> String {
+    dir.join("enclave.sock").display().to_string()
+}
+
+/// Starts the controller as the service's account and waits until it is ready.
+fn start_controller(cluster: &ControlPlane, program: &Path, dir: &Path) -> Result<Supervised> {
+    let kubeconfig = cluster.service_account_kubeconfig("tcs-issuer", "tcs-issuer")?;
+    let program = Program::new("tcs-issuer", program, dir.join("tcs-issuer.log"));
+    let mut controller = program
+        .arg(format!("--enclave=unix:{}", socket(dir)))
+        .args([
+            "--health-bind-address=127.0.0.1:0",
+            "--metrics-bind-address=127.0.0.1:0",
+            "--log-format=json",
+        ])
+        .env("KUBECONFIG", kubeconfig)
+        .spawn()?;
+    wait_for(LIMIT, "the controller to be ready", || {
+        controller.check_running()?;
+        let log = controller.log_text()?;
+        Ok(health_address(&log).filter(|address| is_ready(address)).map(drop))
+    })?;
+    Ok(controller)
+}
+
+/// The address of the probes, which the controller logs.
+fn health_address(log: &str) -> Option<String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.into_iter().find_map(|line| line.get("health")?.as_str().map(str::to_owned))
+}
+
+fn is_ready(address: &str) -> bool {
+    let probe = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    probe().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// The largest resident set of a process, in KiB (`proc_pid_status(5)`, `VmHWM`).
+fn peak(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let Some(line) = line else { bail!("/proc/{pid}/status has no VmHWM") };
+    line.trim().trim_end_matches(" kB").parse().context("VmHWM")
+}

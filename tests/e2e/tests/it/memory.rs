@@ -1,0 +1,38 @@
+//! The controller's memory under loads that strangers can make: a tenth of what `cargo xtask bench memory`
+//! measures.
+
+use tcs_testkit::load::{Load, measure};
+use tcs_testkit::{Programs, repository};
+
+/// A tenth of the objects of the benchmark.
+const OBJECTS: usize = 200;
+/// What the controller of a debug build needs without any objects, in MiB.
+const BASE: u64 = 40;
+
+fn is_bounded(load: Load) {
+    let dir = tempfile::tempdir_in(repository().join("target")).unwrap();
+    let controller = Programs::build().unwrap().path("tcs-issuer");
+    let peak = measure(load, OBJECTS, &controller, dir.path(), |line| eprintln!("{line}")).unwrap();
+    let limit = (BASE + (load.limit() - BASE) / 10) * 1024;
+    assert!(peak.start.max(peak.steady) <= limit, "{load:?}: {peak:?}, limit {limit} KiB");
+}
+
+#[test]
+fn review_m2_large_annotations_of_issuers_are_not_kept() {
+    is_bounded(Load::AnnotatedIssuers);
+}
+
+#[test]
+fn review_m2_the_largest_policies_are_bounded() {
+    is_bounded(Load::LargestPolicies);
+}
+
+#[test]
+fn review_m2_nothing_of_foreign_requests_is_kept() {
+    is_bounded(Load::ForeignRequests);
+}
+
+#[test]
+fn review_m2_nothing_of_unapproved_requests_is_kept() {
+    is_bounded(Load::UnapprovedRequests);
+}
