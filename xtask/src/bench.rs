@@ -25,7 +25,7 @@ const OBJECTS: usize = 2000;
 pub fn run(subject: Subject) -> Result<()> {
     match subject {
         Subject::Verifier => run_command(
-            cargo().args(["bench", "--quiet", "-p", "tcs-verifier", "--bench", "verifier"]),
+            cargo().args(["bench", "--quiet", "-p", "tcs-km", "--bench", "verifier"]),
             "the measurement of the verifier",
         ),
         Subject::Issue => run_command(

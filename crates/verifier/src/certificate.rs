@@ -74,6 +74,12 @@ impl ParsedCertificate {
         })
     }
 
+    /// The certificate in PEM, for dcap-qvl only: in one line, which is the fastest to write and to read.
+    pub fn to_pem(&self) -> String {
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF).set_line_wrap(usize::MAX);
+        pem::encode_config(&pem::Pem::new("CERTIFICATE", self.der.as_slice()), config)
+    }
+
     /// Whether this is the subject's common name.
     pub fn is_named(&self, name: &str) -> bool {
         self.subject.as_deref() == Some(name)

@@ -20,7 +20,9 @@ pub const MAX_COLLATERAL: usize = 1024 * 1024;
 /// verifies them.
 #[derive(Clone, Debug)]
 pub struct Collateral {
-    pub(crate) parts: QuoteCollateralV3,
+    /// What dcap-qvl verifies. Of the chains of TCB info and QE identity it has the signer's certificate only,
+    /// and no other chain: [`Self::for_dcap`].
+    parts: QuoteCollateralV3,
     /// Levels in the order in which Intel's library tries them.
     pub(crate) tcb_info: TcbInfo,
     /// Why the form of the TCB info is refused, computed once.
@@ -36,6 +38,8 @@ pub struct Collateral {
     /// `None`: the same text as the TCB info's chain, as Intel publishes it.
     pub(crate) qe_identity_chain: Option<[ParsedCertificate; 2]>,
     pub(crate) pck_crl_chain: [ParsedCertificate; 2],
+    /// The text of `pck_crl_chain`.
+    pub(crate) pck_crl_chain_text: String,
 }
 
 impl Collateral {
@@ -64,6 +68,16 @@ impl Collateral {
             read_chain_of::<2>(what, text.as_bytes()).map_err(Error::CollateralMalformed)
         };
         let same_signer = parts.qe_identity_issuer_chain == parts.tcb_info_issuer_chain;
+        let tcb_info_chain = chain("the TCB info's chain", &parts.tcb_info_issuer_chain)?;
+        let qe_identity_chain = if same_signer {
+            None
+        } else {
+            Some(chain("the QE identity's chain", &parts.qe_identity_issuer_chain)?)
+        };
+        let pck_crl_chain = chain("the PCK CRL's chain", &parts.pck_crl_issuer_chain)?;
+        // Below the trust anchor dcap-qvl needs no root, and it would decode each text at every verification.
+        parts.tcb_info_issuer_chain = signer(&tcb_info_chain);
+        parts.qe_identity_issuer_chain = signer(qe_identity_chain.as_ref().unwrap_or(&tcb_info_chain));
         Ok(Self {
             tcb_info_validity: Validity::parse("the TCB info", &tcb_info.issue_date, &tcb_info.next_update)?,
             qe_identity_validity: Validity::parse(
@@ -76,13 +90,10 @@ impl Collateral {
             root_crl_number: root_crl.number,
             pck_crl_number: pck_crl.number,
             tcb_info_fault,
-            tcb_info_chain: chain("the TCB info's chain", &parts.tcb_info_issuer_chain)?,
-            qe_identity_chain: if same_signer {
-                None
-            } else {
-                Some(chain("the QE identity's chain", &parts.qe_identity_issuer_chain)?)
-            },
-            pck_crl_chain: chain("the PCK CRL's chain", &parts.pck_crl_issuer_chain)?,
+            tcb_info_chain,
+            qe_identity_chain,
+            pck_crl_chain,
+            pck_crl_chain_text: std::mem::take(&mut parts.pck_crl_issuer_chain),
             tcb_info,
             qe_identity,
             parts,
@@ -124,9 +135,20 @@ impl Collateral {
         Ok(())
     }
 
+    /// The collateral for dcap-qvl, with the PCK certificate and the PCK CA's certificate of a quote as PEM.
+    /// These were read and checked before, so that the quote's own text is not read a second time.
+    pub(crate) fn for_dcap(&self, pck_chain: String) -> QuoteCollateralV3 {
+        QuoteCollateralV3 { pck_certificate_chain: Some(pck_chain), ..self.parts.clone() }
+    }
+
     pub(crate) fn qe_identity_chain(&self) -> &[ParsedCertificate; 2] {
         self.qe_identity_chain.as_ref().unwrap_or(&self.tcb_info_chain)
     }
+}
+
+/// The first certificate of a chain, in PEM.
+fn signer([signer, _root]: &[ParsedCertificate; 2]) -> String {
+    signer.to_pem()
 }
 
 /// The parts of a CRL that this crate uses.

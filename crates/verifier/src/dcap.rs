@@ -7,10 +7,10 @@ use crate::checks::CheckId;
 use crate::refusal::{self, Subject};
 use crate::trust_anchor::TrustAnchor;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, digest};
-use dcap_qvl::config::{Config, CryptoProvider, ParsedCert, PckCa, X509Codec};
-use dcap_qvl::signature::DerSigEncoder;
+use dcap_qvl::config::{Config, CryptoProvider, EcdsaSigEncoder, ParsedCert, PckCa, X509Codec};
 use dcap_qvl::verify::{QuoteVerifier, VerifiedReport};
-use der::Decode;
+use der::asn1::UintRef;
+use der::{Decode, Encode};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 /// What the library refuses by itself although Intel's library leaves it to the relying party.
@@ -26,6 +26,10 @@ pub enum Scope {
 ///
 /// The claims of dcap-qvl are not used: to compute them it reads both CRLs a second time, which costs as much
 /// as a signature. An error is returned with the check to which it belongs.
+///
+/// dcap-qvl takes certificates as PEM only. It is given the certificates that were checked before, written
+/// anew, and never the text of the quote or the collateral: a text has one reader, and no certificate is
+/// decoded that is not needed below the trust anchor.
 pub fn verify(
     bytes: &[u8],
     subject: &Subject<'_>,
@@ -36,7 +40,7 @@ pub fn verify(
     QuoteVerifier::<AwsLc>::new_with_config(trust.certificate().to_vec())
         .allow_debug(trust.is_simulated() || scope == Scope::AsIntel)
         .allow_service_td(scope == Scope::AsIntel)
-        .verify(bytes, &subject.collateral.parts, now)
+        .verify(bytes, &subject.collateral.for_dcap(subject.chain.to_pem()), now)
         .map_err(|error| refusal::explain(&format!("{error:#}"), subject))
 }
 
@@ -45,7 +49,7 @@ struct AwsLc;
 
 impl Config for AwsLc {
     type X509 = CertificateCodec;
-    type SigEncoder = DerSigEncoder;
+    type SigEncoder = SignatureCodec;
     type Crypto = AwsLcCrypto;
 }
 
@@ -74,6 +78,16 @@ fn hash<const LEN: usize>(algorithm: &'static Algorithm, data: &[u8]) -> [u8; LE
     out
 }
 
+/// Encodes signatures for dcap-qvl, which has an encoder only together with a second reader of certificates.
+struct SignatureCodec;
+
+impl EcdsaSigEncoder for SignatureCodec {
+    /// `Ecdsa-Sig-Value` (RFC 5480, appendix A).
+    fn encode_ecdsa_sig(r: &[u8], s: &[u8]) -> anyhow::Result<Vec<u8>> {
+        Ok([UintRef::new(r)?, UintRef::new(s)?].to_der()?)
+    }
+}
+
 /// Reads certificates for dcap-qvl, which needs only the SGX extension of a PCK certificate that it has
 /// verified. Its own reader decodes every name and extension for that.
 struct CertificateCodec;
@@ -100,6 +114,13 @@ impl ParsedCert for RawCertificate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signatures_are_encoded_as_rfc_5480_says() {
+        let encoded = |r: &[u8], s: &[u8]| hex::encode(SignatureCodec::encode_ecdsa_sig(r, s).unwrap());
+        assert_eq!(encoded(&[0, 0, 0x7f], &[0, 0x80]), "300702017f02020080");
+        assert_eq!(encoded(&[0, 0], &[1]), "3006020100020101");
+    }
 
     #[test]
     fn digests_are_those_of_fips_180_4() {

@@ -21,7 +21,7 @@ pub struct PckChain<'c> {
 impl<'c> PckChain<'c> {
     pub fn read(text: &[u8], collateral: &'c Collateral) -> Result<Self, Error> {
         // The PCK CRL's chain is usually the end of the quote's chain, byte for byte, and was parsed before.
-        let known = collateral.parts.pck_crl_issuer_chain.as_bytes().trim_ascii_end();
+        let known = collateral.pck_crl_chain_text.as_bytes().trim_ascii_end();
         let whole = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
         if let Some(leaf) = whole.strip_suffix(known).and_then(read_one)
             && known.starts_with(BEGIN_CERTIFICATE)
@@ -36,6 +36,12 @@ impl<'c> PckChain<'c> {
     /// The SGX extension of the PCK certificate.
     pub fn extension(&self) -> Result<SgxExtension, Error> {
         SgxExtension::read(&self.leaf)
+    }
+
+    /// The PCK certificate and the PCK CA's certificate, in PEM, for dcap-qvl.
+    pub fn to_pem(&self) -> String {
+        let [ca, _root] = &*self.above;
+        self.leaf.to_pem() + &ca.to_pem()
     }
 
     /// All chains end in the key of the trust anchor, and the PCK CRL was issued by the quote's PCK CA.
