@@ -128,8 +128,7 @@ impl CaCertificate {
     }
 
     /// Whether issuer and subject are the same. Its key may be new, signed with an older key of the CA.
-    #[must_use]
-    pub fn is_self_issued(&self) -> bool {
+    pub(super) fn is_self_issued(&self) -> bool {
         name::are_equal(&self.issuer, &self.subject)
     }
 

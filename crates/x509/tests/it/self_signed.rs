@@ -114,7 +114,7 @@ fn the_profile_is_that_of_a_root_as_openssl_reads_it() {
     }
     assert!(!text.contains("Authority Key Identifier") && !text.contains("Extended Key Usage"));
     assert_eq!((chain.not_before(), chain.not_after()), (NOW - 300, NOW + 365 * DAY));
-    assert!(make(|params| params.path_length = None).unwrap().issuing().is_self_issued());
+    assert!(make(|params| params.path_length = None).unwrap().issuing().is_self_signed());
 }
 
 #[test]

@@ -115,11 +115,15 @@ impl<C> State<C> {
 
 impl<C> Tables<C> {
     fn is_full_for(&self, issuer: &str) -> bool {
-        let making = self.reservations.len().saturating_add(self.making_cas.len());
+        let is_held = |issuer: &String| self.issuers.contains_key(issuer);
+        let has_offer = |issuer: &String| self.reservations.contains_key(issuer);
+        // An issuer takes one place, whatever is being made for it.
+        let offers = self.reservations.keys().filter(|issuer| !is_held(issuer)).count();
+        let cas = self.making_cas.keys().filter(|issuer| !is_held(issuer) && !has_offer(issuer)).count();
         let is_new = !self.issuers.contains_key(issuer)
             && !self.reservations.contains_key(issuer)
             && !self.making_cas.contains_key(issuer);
-        self.issuers.len().saturating_add(making) >= MAX_ISSUERS && is_new
+        self.issuers.len().saturating_add(offers).saturating_add(cas) >= MAX_ISSUERS && is_new
     }
 }
 

@@ -24,6 +24,11 @@ fn reserve(state: &Arc<State<()>>, issuer: &str) -> OfferReservation<()> {
     reservation
 }
 
+fn reserve_renewal(state: &Arc<State<()>>, issuer: &str) -> OfferReservation<()> {
+    let BeginOffer::Make(reservation) = begin(state, issuer, true) else { panic!("no reservation") };
+    reservation
+}
+
 #[test]
 fn issuers_are_bounded_and_those_in_the_making_count() {
     let state = State::new();
@@ -160,7 +165,11 @@ fn a_place_is_taken_while_a_ca_is_made_and_given_back() {
     assert_eq!(state.take_place("b").err(), Some(InstallError::Full), "the other caller has it");
     assert_eq!(state.install_generated("a", Arc::new(()), 1), Ok(1), "it has a place");
     assert_eq!(state.take_place("a").err(), Some(InstallError::Provisioned));
-    drop(other);
+    state.destroy("1");
+    let offer = reserve_renewal(&state, "a");
+    assert!(state.take_place("b").is_ok(), "an issuer takes one place, whatever is made for it");
+    drop((other, offer));
+    assert_eq!(state.install_generated("1", Arc::new(()), 5), Ok(5));
     state.destroy("a");
     drop(state.take_place("b").unwrap());
     assert_eq!(state.install_generated("c", Arc::new(()), 1), Ok(1));
