@@ -125,7 +125,8 @@ struct Subject {
 }
 
 fn data(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/data/dcap-qvl").join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/data/dcap-qvl").join(name))
+        .unwrap()
 }
 
 impl Subject {

@@ -20,8 +20,8 @@ pub const MAX_COLLATERAL: usize = 1024 * 1024;
 /// verifies them.
 #[derive(Clone, Debug)]
 pub struct Collateral {
-    /// What dcap-qvl verifies. Of the chains of TCB info and QE identity it has the signer's certificate only,
-    /// and no other chain: [`Self::for_dcap`].
+    /// What dcap-qvl verifies. Of the chains of TCB info and QE identity it has the signer's certificate
+    /// only, and no other chain: [`Self::for_dcap`].
     parts: QuoteCollateralV3,
     /// Levels in the order in which Intel's library tries them.
     pub(crate) tcb_info: TcbInfo,

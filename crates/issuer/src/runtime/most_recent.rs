@@ -1,9 +1,9 @@
 //! Streamed lists of the most recent state.
 //!
 //! kube's watcher asks for streamed lists of any state that the API server has cached
-//! (`resourceVersion=0`). After a reconnection to another API server that could be older than what the service
-//! knows, and would make an issuer look deleted. Without a resource version the list is a consistent read
-//! ([Streaming lists]).
+//! (`resourceVersion=0`). After a reconnection to another API server that could be older than what the
+//! service knows, and would make an issuer look deleted. Without a resource version the list is a consistent
+//! read ([Streaming lists]).
 //!
 //! [Streaming lists]: https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists
 

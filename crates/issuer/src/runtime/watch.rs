@@ -15,8 +15,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Objects in one page of a list. An object may have more than 1 MiB, and a page is in memory as a whole. Small
-/// pages are slow: the API server looks at all objects that are left for each of them.
+/// Objects in one page of a list. An object may have more than 1 MiB, and a page is in memory as a whole.
+/// Small pages are slow: the API server looks at all objects that are left for each of them.
 const PAGE_SIZE: u32 = 16;
 
 /// A pause in addition to the back-off of the stream, which starts again after every success.

@@ -39,8 +39,8 @@ pub struct Peak {
     pub steady: u64,
 }
 
-/// Makes objects on a new control plane in `dir`, first few, then `count`, and each time starts the controller
-/// and measures it. It runs with the settings of its deployment and a memory limit.
+/// Makes objects on a new control plane in `dir`, first few, then `count`, and each time starts the
+/// controller and measures it. It runs with the settings of its deployment and a memory limit.
 pub fn measure(
     load: Load,
     count: usize,

@@ -44,8 +44,8 @@ fn an_approved_request_is_signed_as_requested() {
         assert!(text.contains("TLS Web Client Authentication") && !text.contains("Server Auth"), "{text}");
         let seconds = openssl::lifetime(&leaf);
         assert!((7200..=7200 + 300).contains(&seconds), "{seconds}");
-        // The request itself shows the certificate. An Event for each certificate would lower the rate by about
-        // a third. Events are published one after the other, and this one is later.
+        // The request itself shows the certificate. An Event for each certificate would lower the rate by
+        // about a third. Events are published one after the other, and this one is later.
         let refused = NewCsr::new(&signer, &request(cluster, &["-addext", "keyUsage=cRLSign"]));
         refused.create(cluster).approve().await_event("UsageForbidden");
         let events: Vec<Event> = csr.cluster.list("default");

@@ -1,7 +1,8 @@
 //! What grows with the number of issuers is bounded, and a place that is taken is visible.
 
-use super::fixture::{Controller, FixturePlatform, NOW, TestCa, csr, engine, issue, self_signed};
-use crate::Engine;
+use super::fixture::{
+    Controller, FixturePlatform, NOW, TestCa, csr, engine, engine_with, issue, self_signed,
+};
 use crate::Error;
 use crate::keys::{CaSigner, KeyError, KeyProvider, QuoteKey, SoftwareKeys};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ impl KeyProvider for OneCaKey {
 fn review_m3_seventy_thousand_issuers_later_a_new_one_is_served_and_held_ones_are_as_before() {
     let platform = FixturePlatform { seals: Some((1, 1)), ..FixturePlatform::default() };
     let key = SoftwareKeys.generate_ca_key(KeyAlgorithm::P256).unwrap();
-    let engine = Engine::new(Box::new(platform), Box::new(OneCaKey(key))).unwrap();
+    let engine = engine_with(platform, Box::new(OneCaKey(key)));
     engine.generate(self_signed("held")).unwrap();
     let old = engine.seal("held").unwrap();
     engine.renew(RenewCa { issuer_uid: "held".into(), new_key: None, lifetime: 86_400, now: NOW }).unwrap();
@@ -107,7 +108,7 @@ impl KeyProvider for CountingKeys {
 fn review_l2_where_no_place_is_left_no_key_is_generated() {
     let generated = Arc::new(AtomicUsize::new(0));
     let keys = Box::new(CountingKeys(Arc::clone(&generated)));
-    let engine = Engine::new(Box::new(FixturePlatform::default()), keys).unwrap();
+    let engine = engine_with(FixturePlatform::default(), keys);
     engine.generate(self_signed("first")).unwrap();
     let some_ca = engine.state.ca("first").unwrap();
     let mut held = 1;

@@ -1,7 +1,7 @@
 //! A platform without protection, certificates and keys, and the calls of a controller.
 
 use super::oracles;
-use crate::keys::SoftwareKeys;
+use crate::keys::{KeyProvider, SoftwareKeys};
 use crate::platform::{Assurance, SealingKey, TeePlatform};
 use crate::{Engine, Error, RELEASE_DATE};
 use rcgen::{
@@ -10,6 +10,7 @@ use rcgen::{
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 use tcs_enclave_rpc::{
     BeginProvisioning, CaInfo, CaSubject, CompleteProvisioning, Destroy, GenerateCa, Handler, Health,
     HealthReport, Issue, Issued, Offer, Refusal, RefusalCode, RenewCa, Request, RequestApi, Response,
@@ -79,7 +80,12 @@ pub fn sealing_key(machine: u8, measurement: u8) -> SealingKey {
 }
 
 pub fn engine_on(platform: FixturePlatform) -> Engine {
-    Engine::new(Box::new(platform), Box::new(SoftwareKeys)).unwrap()
+    engine_with(platform, Box::new(SoftwareKeys))
+}
+
+/// The product's limit of ten seconds is short for a debug build on a busy machine.
+pub fn engine_with(platform: FixturePlatform, keys: Box<dyn KeyProvider>) -> Engine {
+    Engine::with_limit(Box::new(platform), keys, Duration::from_mins(10)).unwrap()
 }
 
 pub fn engine() -> Engine {

@@ -1,6 +1,8 @@
 //! Platforms and key providers that hang.
 
-use super::fixture::{Controller, FixturePlatform, Gate, NOW, TestCa, csr, engine_on, issue, self_signed};
+use super::fixture::{
+    Controller, FixturePlatform, Gate, NOW, TestCa, csr, engine_on, engine_with, issue, self_signed,
+};
 use crate::engine::slow_calls::{MAX_RUNNING, SlowCallError, SlowCalls};
 use crate::keys::{CaSigner, KeyError, KeyProvider, QuoteKey, SoftwareKeys};
 use crate::{Engine, Error};
@@ -129,7 +131,7 @@ impl KeyProvider for HangingKeys {
 fn review_l8_keys_of_cas_that_hang_hold_up_no_offer_and_leave_nothing_behind() {
     let gate = Gate::default();
     let keys = Box::new(HangingKeys(gate.clone()));
-    let mut engine = Engine::new(Box::new(FixturePlatform::default()), keys).unwrap();
+    let mut engine = engine_with(FixturePlatform::default(), keys);
     engine.generate(self_signed("own")).unwrap();
     gate.close();
     engine.ca_keys = SlowCalls::new(Duration::ZERO);
