@@ -35,7 +35,7 @@ fn ca_without_end(cluster: &TestCluster) -> Ca {
 }
 
 #[test]
-fn review_l1_a_ca_without_end_is_shown_so_is_renewed_and_stays_in_the_bundle() {
+fn case_p02_review_l1_a_ca_without_end_is_shown_so_is_renewed_and_stays_in_the_bundle() {
     let cluster = shared();
     let issuer = Issuer::delivered(cluster, "no-end");
     issuer.deliver_until_ready(&ca_without_end(cluster));

@@ -262,7 +262,7 @@ fn review_m4_a_ca_that_expired_before_it_was_replaced_stays_a_week() {
 }
 
 #[test]
-fn review_l1_a_ca_without_end_is_shown_as_such_and_its_anchor_stays() {
+fn case_p02_review_l1_a_ca_without_end_is_shown_as_such_and_its_anchor_stays() {
     let mut fixture = Fixture::settled(7, false, YEAR);
     fixture.ca.as_mut().unwrap().not_after = NO_END;
     fixture.status = fixture.plan().status;
