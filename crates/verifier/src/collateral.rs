@@ -186,3 +186,23 @@ fn malformed(what: &str, error: &serde_json::Error) -> Error {
     let (line, column) = (error.line(), error.column());
     Error::CollateralMalformed(format!("{what}: {how}, at line {line}, column {column}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dcap_qvl_is_given_only_the_certificates_below_the_trust_anchor() {
+        let json = include_bytes!("../tests/data/dcap-qvl/sgx_quote_collateral.json");
+        let collateral = Collateral::from_json(json).unwrap();
+        let parts = collateral.for_dcap("the quote's".into());
+        let signer = collateral.tcb_info_chain[0].der.as_slice();
+        for chain in [&parts.tcb_info_issuer_chain, &parts.qe_identity_issuer_chain] {
+            let found: Vec<_> =
+                pem::parse_many(chain).unwrap().iter().map(|block| block.contents().to_vec()).collect();
+            assert_eq!(found, [signer]);
+        }
+        assert_eq!(parts.pck_crl_issuer_chain, "");
+        assert_eq!(parts.pck_certificate_chain.as_deref(), Some("the quote's"));
+    }
+}

@@ -28,8 +28,8 @@ pub enum Scope {
 /// as a signature. An error is returned with the check to which it belongs.
 ///
 /// dcap-qvl takes certificates as PEM only. It is given the certificates that were checked before, written
-/// anew, and never the text of the quote or the collateral: a text has one reader, and no certificate is
-/// decoded that is not needed below the trust anchor.
+/// anew, and never the PEM of the quote or the collateral: PEM has one reader, and no certificate is decoded
+/// that is not needed below the trust anchor.
 pub fn verify(
     bytes: &[u8],
     subject: &Subject<'_>,

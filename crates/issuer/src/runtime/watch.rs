@@ -42,7 +42,7 @@ enum InitialList {
     /// ([`super::most_recent`]), and the watch continues without a gap.
     Streamed,
     /// In pages, if the API server does not offer the first: the feature `WatchList` is enabled by default
-    /// since Kubernetes 1.34.
+    /// in Kubernetes 1.32 and since 1.34.
     Paged,
 }
 
