@@ -20,8 +20,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// How long the controller may take until it has seen everything.
+/// How long a program may take to become ready, or to end.
 const LIMIT: Duration = Duration::from_mins(10);
+/// How long the controller may take until it has seen everything. An API server of two cores needs more than
+/// ten minutes to write the status of 2,000 issuers of half a MiB.
+const SEEN_LIMIT: Duration = Duration::from_mins(30);
 
 /// The controller's memory limit, in bytes, as that of its container.
 const MEMORY: u64 = 256 << 20;
@@ -60,7 +63,7 @@ pub fn measure(
     let _enclave = enclave(&programs, dir)?;
     let settle = |running: &mut Supervised, round: usize| -> Result<u64> {
         runtime.block_on(objects.mark(round))?;
-        wait_for(LIMIT, "the controller to see all objects", || {
+        wait_for(SEEN_LIMIT, "the controller to see all objects", || {
             running.check_running()?;
             Ok(runtime.block_on(objects.is_seen(round))?.then_some(()))
         })?;
