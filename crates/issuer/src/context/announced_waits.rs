@@ -1,8 +1,9 @@
-//! Which requests wait for what.
+//! Since when requests are open, and what they wait for.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tcs_enclave_rpc::RequestApi;
+use tokio::time::Instant;
 
 /// Why each open request waits, by its UID, so that one reason is announced in one Event. There is an entry
 /// for each open request that the watches know, and no other.
@@ -12,12 +13,19 @@ pub struct AnnouncedWaits(Mutex<HashMap<String, Entry>>);
 struct Entry {
     api: RequestApi,
     announced: Option<&'static str>,
+    opened: Instant,
 }
 
 impl AnnouncedWaits {
     /// The request is open.
     pub fn open(&self, api: RequestApi, uid: &str) {
-        self.lock().entry(uid.to_owned()).or_insert(Entry { api, announced: None });
+        let entry = || Entry { api, announced: None, opened: Instant::now() };
+        self.lock().entry(uid.to_owned()).or_insert_with(entry);
+    }
+
+    /// When the request was first seen to be open. `None` if it was closed or deleted meanwhile.
+    pub fn opened(&self, uid: &str) -> Option<Instant> {
+        self.lock().get(uid).map(|entry| entry.opened)
     }
 
     /// Records why a request waits. Returns whether that is to be announced: the reason is new, and the
