@@ -119,7 +119,9 @@ async fn unless_allowed<K: RequestKind>(
             remedy: Some(grant::remedy(&requester, issuer)),
         }))),
         Err(error) => {
-            let message = format!("whether its requester may use TCSIssuer {namespace}/{name}: {error}");
+            let message = format!(
+                "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {error}"
+            );
             let wait = Wait::new(reasons::WAITING_FOR_ACCESS_REVIEW, message);
             announce(request, &wait, &context.waits, &context.events);
             Err(error.into())
