@@ -140,9 +140,11 @@ mod tests {
     use std::future::ready;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Notify;
-    use tokio::time::advance;
+    use tokio::time::{advance, timeout};
 
     const KEY: Key = [1; 32];
+    /// By the paused clock: it passes as soon as nothing else happens.
+    const DEADLINE: Duration = Duration::from_mins(1);
 
     /// Reviews that are counted.
     #[derive(Default)]
@@ -226,7 +228,8 @@ mod tests {
             tokio::task::yield_now().await;
             answered.notify_one();
         };
-        let (decisions, ()) = tokio::join!(futures::future::join_all(decisions), answer);
+        let both = async { tokio::join!(futures::future::join_all(decisions), answer) };
+        let (decisions, ()) = timeout(DEADLINE, both).await.expect("one answer is enough");
         assert!(decisions.into_iter().all(|decision| decision.unwrap() == Decision::Allowed));
         assert_eq!(fixture.asked(), 1);
     }
@@ -265,10 +268,10 @@ mod tests {
                 .boxed()
             })
         };
-        let first = tokio::time::timeout(Duration::from_secs(1), decide()).await;
-        assert!(first.is_err(), "there is no answer yet");
+        assert!(timeout(Duration::from_secs(1), decide()).await.is_err(), "there is no answer yet");
         answered.notify_one();
-        assert_eq!(decide().await.unwrap(), Decision::Allowed);
+        let second = timeout(DEADLINE, decide()).await.expect("the review goes on");
+        assert_eq!(second.unwrap(), Decision::Allowed);
     }
 
     fn key(number: usize) -> Key {
