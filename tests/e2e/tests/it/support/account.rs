@@ -52,10 +52,10 @@ fn may_create_requests(cluster: &TestCluster, subject: &str) {
 
 /// Runs a text as a POSIX shell reads it, with kubectl as the administrator.
 pub fn run_as_printed(cluster: &TestCluster, command: &str) {
-    let kubectl = cluster.stack.layout.bin().display().to_string();
+    let bin = cluster.stack.layout.bin();
     let mut sh = std::process::Command::new("sh");
     sh.args(["-euc", command]).env("KUBECONFIG", cluster.stack.cluster.admin_kubeconfig());
     let path = std::env::var("PATH").unwrap_or_default();
-    sh.env("PATH", format!("{kubectl}:{path}")).stdin(Stdio::null());
+    sh.env("PATH", format!("{}:{path}", bin.display())).stdin(Stdio::null());
     tcs_testkit::process::run(&mut sh).unwrap();
 }
