@@ -62,6 +62,17 @@ mod tests {
     use super::*;
     use RequestApi::{CertManager, KubernetesCsr};
 
+    #[tokio::test(start_paused = true)]
+    async fn b01_a_request_is_open_since_it_was_first_seen() {
+        let waits = AnnouncedWaits::default();
+        waits.open(KubernetesCsr, "a");
+        let first = waits.opened("a");
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        waits.open(KubernetesCsr, "a");
+        assert_eq!(waits.opened("a"), first, "a change does not make it newer");
+        assert_eq!(waits.opened("b"), None);
+    }
+
     #[test]
     fn review_l7_requests_that_vanished_leave_nothing() {
         let waits = AnnouncedWaits::default();
@@ -87,6 +98,7 @@ mod tests {
         waits.take_back("a", "NotThere");
         assert!(!waits.start("a", "NotReady"), "a reconcile that was late is not announced");
         assert_eq!(known(&waits), ["b", "c", "d"]);
+        assert!(waits.opened("b").is_some() && waits.opened("a").is_none());
         // b was deleted while nobody watched.
         waits.retain(KubernetesCsr, &HashSet::from(["c".to_owned()]));
         assert_eq!(known(&waits), ["c", "d"]);

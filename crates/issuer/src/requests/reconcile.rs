@@ -1,5 +1,5 @@
-//! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether its
-//! requester may use its issuer is asked at most every 30 seconds.
+//! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether
+//! its requester may use its issuer is asked at most every 30 seconds, or every 2 after a refusal.
 
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::access::grant;

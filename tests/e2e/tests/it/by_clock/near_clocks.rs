@@ -1,13 +1,13 @@
-//! Clocks that agree as far as the service requires it, and are not the same: those of the service, of the API
-//! server and of the pods that use certificates.
+//! Clocks that agree as far as the service requires it, and are not the same: those of the service, of the
+//! API server and of the pods that use certificates.
 
 use crate::by_clock::fixture::Fixture;
 use crate::by_clock::key_owner::KeyOwner;
 use crate::by_clock::time::DAY;
 use tcs_api::annotations::RENEW;
 
-/// The clock of the API server, and of pods on its machine, minus that of the service, in seconds. Four minutes
-/// behind is less than the five minutes by which clocks may differ.
+/// The clock of the API server, and of pods on its machine, minus that of the service, in seconds. Four
+/// minutes behind is less than the five minutes by which clocks may differ.
 const APART: [i64; 6] = [-240, -30, -5, 0, 5, 30];
 
 /// openssl accepts everything that is published, at the time of a pod: no certificate and no CA begins in the
