@@ -9,6 +9,7 @@ pub mod issuer_index;
 pub mod queues;
 pub mod status_cache;
 
+use crate::access::Access;
 use crate::clock::ServerClock;
 use crate::enclave_client::EnclaveLink;
 use crate::issuer::Issuer;
@@ -36,6 +37,8 @@ pub struct Context {
     /// Whether the admission policies that limit the service are in force. Otherwise no certificate is
     /// signed, and nothing but statuses and Events is written.
     pub admission: AdmissionGate,
+    /// Who may use which issuer.
+    pub access: Access,
     /// Issuers as the watches last saw them.
     pub caches: Caches,
     /// The open requests of every request API that is served.

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub discarded: Counter,
     /// Requests marked Failed, by code.
     pub failed: Family<CodeLabel, Counter>,
+    /// Reviews of who may use an issuer, by outcome: Allowed, Refused or Error.
+    pub access_reviews: Family<CodeLabel, Counter>,
     /// Deliveries refused, by code.
     pub refused: Family<CodeLabel, Counter>,
     /// Deliveries accepted, by wrapped-key format: `kmra-v1` is the legacy format with SHA-1.
@@ -58,6 +60,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("tcs");
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
+        let access_reviews = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
         let admission_policies_ok = Gauge::default();
@@ -69,6 +72,11 @@ impl Default for Metrics {
             discarded.clone(),
         );
         registry.register("requests_failed", "Requests marked Failed, by code", failed.clone());
+        registry.register(
+            "access_reviews",
+            "Reviews of who may use an issuer, by outcome",
+            access_reviews.clone(),
+        );
         registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
         registry.register(
             "deliveries_accepted",
@@ -108,6 +116,7 @@ impl Default for Metrics {
             issued,
             discarded,
             failed,
+            access_reviews,
             refused,
             accepted,
             errors,

@@ -19,6 +19,7 @@ pub mod watch_dependencies;
 pub mod watch_issuers;
 pub mod watch_service_namespace;
 
+use crate::access::Access;
 use crate::context::Context;
 use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::backoff::Backoff;
@@ -121,6 +122,7 @@ async fn connect(
         clock,
         enclave,
         admission,
+        access: Access::default(),
         caches: Caches {
             issuers,
             cluster_issuers,

@@ -8,6 +8,8 @@
     reason = "a test may fail by panicking, and clippy does not exempt functions that tests share"
 )]
 
+mod access;
+mod across;
 mod admission;
 mod by_clock;
 mod cluster_issuers;
@@ -22,6 +24,7 @@ mod policy;
 mod policy_text;
 mod rbac;
 mod renewal;
+mod requests;
 mod restart;
 mod sealed_names;
 mod self_signed;

@@ -7,6 +7,7 @@ pub use encoding::{RequestError, read_request};
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
 
 use super::{Failure, ParsedRequest, RequestKind, Triage, go_duration};
+use crate::access::requester::Requester;
 use crate::runtime::guarded::Guarded;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -24,6 +25,16 @@ impl RequestKind for KubernetesCsr {
 
     fn signer(&self) -> Option<SignerName> {
         SignerName::parse(&self.spec.signer_name)
+    }
+
+    fn requester(&self) -> Requester<'_> {
+        let spec = &self.spec;
+        Requester {
+            username: spec.username.as_deref().unwrap_or_default(),
+            uid: spec.uid.as_deref().unwrap_or_default(),
+            groups: spec.groups.as_deref().unwrap_or_default(),
+            extra: spec.extra.as_ref(),
+        }
     }
 
     /// Only an approved request without a result is signed (`docs/conformance.md`, B02).
