@@ -6,6 +6,7 @@
 
 pub mod api_server;
 pub mod ca;
+pub mod controllers;
 pub mod csr;
 pub mod delivery;
 pub mod encoding;
