@@ -1,6 +1,7 @@
 //! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that
 //! restarts has lost its keys.
 
+use crate::runtime::lease::leadership::{Leadership, NotLeading};
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
@@ -37,6 +38,7 @@ struct Probes {
 #[derive(Clone)]
 pub struct Connected {
     client: Arc<Client>,
+    leadership: Leadership,
     /// The enclave that answered.
     pub identity: Identity,
 }
@@ -47,6 +49,9 @@ pub enum EnclaveError {
     /// No enclave is connected.
     #[error("no enclave answers")]
     Unavailable,
+    /// The call would have the enclave change or sign something, and this controller does not lead.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     /// The connection failed during the call.
     #[error("the connection to the enclave failed: {0}")]
     Connection(#[from] ClientError),
@@ -104,13 +109,14 @@ pub struct EnclaveLink {
 }
 
 impl EnclaveLink {
-    /// Starts the task that connects, and reconnects when the connection ends, until `stop`.
+    /// Starts the task that connects, and reconnects when the connection ends, until `stop`. Without
+    /// `leadership` the enclave is asked only what it holds.
     #[must_use]
-    pub fn start(endpoint: Endpoint, stop: CancellationToken) -> Self {
+    pub fn start(endpoint: Endpoint, leadership: Leadership, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(None);
         let (health_sender, health) = watch::channel(EnclaveHealth::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, sender, health_sender)).await;
+            stop.run_until_cancelled(keep_connected(endpoint, leadership, sender, health_sender)).await;
         });
         Self { state, health }
     }
@@ -257,11 +263,25 @@ impl Connected {
     }
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
-        match blocking(Arc::clone(&self.client), request, CALL_TIMEOUT).await? {
+        let (client, leadership) = (Arc::clone(&self.client), self.leadership.clone());
+        let called = tokio::task::spawn_blocking(move || {
+            // The thread may have had to wait for its turn, so this comes immediately before the call.
+            if needs_leadership(&request) {
+                leadership.check()?;
+            }
+            client.call(request, CALL_TIMEOUT).map_err(EnclaveError::Connection)
+        });
+        match called.await.map_err(|_| EnclaveError::Unavailable)?? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),
             response => Ok(response),
         }
     }
+}
+
+/// Whether the enclave changes or signs something for a request. The controller that leads is the only one
+/// that may ask for that.
+fn needs_leadership(request: &Request) -> bool {
+    !matches!(request, Request::Identity | Request::Health(_) | Request::CheckPolicy(_) | Request::Seal(_))
 }
 
 /// The nonce of the `report_data` profile `ctk-v1`: bytes 00 to 1f (`docs/protocol.md`, "`report_data`
@@ -283,11 +303,12 @@ async fn blocking(
 
 async fn keep_connected(
     endpoint: Endpoint,
+    leadership: Leadership,
     sender: watch::Sender<Option<Connected>>,
     health: watch::Sender<EnclaveHealth>,
 ) {
     loop {
-        match connect(&endpoint).await {
+        match connect(&endpoint, &leadership).await {
             Ok(connected) => {
                 let identity = &connected.identity;
                 tracing::info!(
@@ -350,14 +371,14 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
+async fn connect(endpoint: &Endpoint, leadership: &Leadership) -> Result<Connected, EnclaveError> {
     let endpoint = endpoint.clone();
     let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT))
         .await
         .map_err(|_| EnclaveError::Unavailable)??;
     let client = Arc::new(client);
     match blocking(Arc::clone(&client), Request::Identity, CALL_TIMEOUT).await? {
-        Response::Identity(identity) => Ok(Connected { client, identity }),
+        Response::Identity(identity) => Ok(Connected { client, leadership: leadership.clone(), identity }),
         _ => Err(EnclaveError::Unexpected),
     }
 }
@@ -365,7 +386,9 @@ async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::lease::boot_time::BootTime;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::mpsc::Receiver;
     use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions};
 
@@ -391,6 +414,71 @@ mod tests {
         assert_eq!(reasons(3, 2), format!("{offers}\n{keys}"));
     }
 
+    /// Counts what it is asked to destroy.
+    #[derive(Default)]
+    struct Counting(AtomicU32);
+
+    impl Handler for Counting {
+        fn handle(&self, request: Request) -> Response {
+            match request {
+                Request::Identity => Response::Identity(identity()),
+                Request::Health(_) => Response::Health(report()),
+                _ => {
+                    self.0.fetch_add(1, Ordering::Relaxed);
+                    Response::Destroyed
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
+        let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+        let counting = Arc::new(Counting::default());
+        let handler: Arc<dyn Handler> = Arc::clone(&counting) as _;
+        let serving = std::thread::spawn(move || server.run(&handler, &ServerOptions::default()));
+        let leadership = Leadership::default();
+        let connected = connect(&endpoint, &leadership).await.unwrap();
+        assert!(connected.holdings().await.unwrap().is_empty(), "it may ask what is there");
+        for _ in 0..2 {
+            let refused = connected.destroy("u").await;
+            assert!(matches!(refused, Err(EnclaveError::NotLeading(_))), "{refused:?}");
+            let refused = connected.offer("u", false).await;
+            assert!(matches!(refused, Err(EnclaveError::NotLeading(_))), "{refused:?}");
+            // A leader whose time is over.
+            leadership.extend(BootTime::now());
+        }
+        assert_eq!(counting.0.load(Ordering::Relaxed), 0);
+        leadership.extend(BootTime::now().after(Duration::from_mins(1)));
+        connected.destroy("u").await.unwrap();
+        assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+        connected.client.close();
+        handle.stop();
+        serving.join().unwrap().unwrap();
+    }
+
+    fn identity() -> Identity {
+        Identity {
+            boot_id: ByteVec::from(vec![]),
+            version: String::new(),
+            platform: "test".into(),
+            simulated: true,
+            evidence_kind: String::new(),
+            assurance: String::new(),
+            sealing: false,
+        }
+    }
+
+    fn report() -> HealthReport {
+        HealthReport {
+            boot_id: ByteVec::from(vec![]),
+            issuers: Vec::new(),
+            overdue_offers: 0,
+            overdue_ca_keys: 0,
+        }
+    }
+
     /// Answers nothing at first.
     struct Hung(Mutex<Receiver<()>>);
 
@@ -398,12 +486,7 @@ mod tests {
         fn handle(&self, _: Request) -> Response {
             // Until the other end is dropped.
             let _ = self.0.lock().unwrap().recv();
-            Response::Health(HealthReport {
-                boot_id: ByteVec::from(vec![]),
-                issuers: Vec::new(),
-                overdue_offers: 0,
-                overdue_ca_keys: 0,
-            })
+            Response::Health(report())
         }
     }
 

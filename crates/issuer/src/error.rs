@@ -20,6 +20,9 @@ pub enum ReconcileError {
     /// A CA could not be recorded in the status of its issuer, so nothing of it may be published.
     #[error("the CA could not be recorded in the status: the issuer was changed or deleted meanwhile")]
     CaNotRecorded,
+    /// Something was not written, because others changed the issuer or its sealed key meanwhile.
+    #[error("the issuer or its sealed key was changed or deleted while the issuer was reconciled")]
+    Outdated,
     /// An object that the reconcile needs cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Box<Unreadable>),

@@ -15,6 +15,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 #[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
     let settings = Settings::parse();
+    if let Err(error) = settings.leader_election.timings() {
+        Settings::command().error(ErrorKind::ValueValidation, error).exit();
+    }
     let colours = std::io::stderr().is_terminal();
     match log::subscriber(&settings.log, settings.log_format, colours, std::io::stderr) {
         Ok(subscriber) => subscriber.init(),

@@ -39,7 +39,12 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
         let text = EventText { warning: true, reason, action, message: &message };
         context.events.publish(&issuer.reference(), text);
     }
-    Ok(settled?.map_or_else(Action::await_change, Action::requeue))
+    match settled {
+        Ok(requeue) => Ok(requeue.map_or_else(Action::await_change, Action::requeue)),
+        // The watch reports the change, or has already.
+        Err(ReconcileError::Outdated) => Ok(Action::await_change()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Decides and acts until a plan is carried out. Returns when to reconcile again.
@@ -192,6 +197,9 @@ impl<'a> Reconciliation<'a> {
         let blob = self.session.seal(self.issuer).await?;
         let before = self.sealed.as_ref().map(|sealed| (sealed, &self.status));
         let stored = previous_keys::replace(&self.secrets, self.issuer, before, ca, blob).await;
+        if matches!(&stored, Err(kube::Error::Api(answer)) if answer.is_conflict()) {
+            return Err(ReconcileError::Outdated);
+        }
         let refused = apply::refused_for_good(stored)?;
         if let Some(why) = &refused
             && self.sealed.as_ref().is_some_and(|sealed| sealed.key.is_key_of(ca))

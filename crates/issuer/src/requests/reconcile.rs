@@ -41,9 +41,9 @@ pub async fn reconcile<K: RequestKind>(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let Triage::Sign(signer) = request.triage() else { return Ok(Action::await_change()) };
-    // The first check of the admission policies enqueues all requests. Before it there is nothing to
-    // announce.
-    if context.admission.is_unchecked() {
+    // The first check of the admission policies and the first list of issuers enqueue all requests. Before
+    // them there is nothing to announce: an issuer that is not listed yet may exist.
+    if context.admission.is_unchecked() || !context.caches.are_listed() {
         return Ok(Action::await_change());
     }
     match sign(&*request, &signer, &context).await? {

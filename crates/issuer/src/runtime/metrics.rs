@@ -25,6 +25,8 @@ pub struct KindLabel {
 /// All metrics of the controller.
 pub struct Metrics {
     registry: Registry,
+    /// 1 while this controller holds the Lease.
+    pub leader: Gauge,
     /// Certificates published.
     pub issued: Counter,
     /// Certificates that were signed and discarded, because their request had changed.
@@ -63,8 +65,9 @@ impl Default for Metrics {
         let access_reviews = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
-        let admission_policies_ok = Gauge::default();
+        let (leader, admission_policies_ok) = (Gauge::default(), Gauge::default());
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
+        registry.register("leader", "1 while this controller holds the Lease", leader.clone());
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -113,6 +116,7 @@ impl Default for Metrics {
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
         Self {
             registry,
+            leader,
             issued,
             discarded,
             failed,

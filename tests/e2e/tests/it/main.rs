@@ -18,6 +18,7 @@ mod crds;
 mod delivery;
 mod document;
 mod earlier_cas;
+mod ha;
 mod lifecycle;
 mod memory;
 mod policy;

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod api_server;
 pub mod ca;
+pub mod controllers;
 pub mod csr;
 pub mod delivery;
 pub mod disturbed;
