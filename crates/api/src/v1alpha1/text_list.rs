@@ -1,7 +1,7 @@
 //! A list of texts that needs little memory.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -13,41 +13,32 @@ pub struct TextList {
     /// All texts, one after the other.
     text: Box<str>,
     /// Where each of them ends in `text`, in bytes.
-    ends: Box<[u32]>,
+    ends: Box<[usize]>,
 }
 
 impl TextList {
     /// The texts in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let mut rest = &*self.text;
-        let mut begin = 0;
-        self.ends.iter().map(move |&end| {
-            let length = usize::try_from(end.saturating_sub(begin)).unwrap_or(usize::MAX);
-            // The ends were taken from this text, so none is out of range or inside a character.
-            let (text, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
-            (rest, begin) = (after, end);
-            text
-        })
+        let begins = std::iter::once(&0).chain(&self.ends);
+        // The ends were taken from this text, so none is out of range or inside a character.
+        begins.zip(&self.ends).map(|(begin, end)| self.text.get(*begin..*end).unwrap_or_default())
     }
 }
 
-/// Collects the texts of a [`TextList`].
-#[derive(Default)]
-struct Builder {
-    text: String,
-    ends: Vec<u32>,
+impl<T: AsRef<str>> FromIterator<T> for TextList {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for next in texts {
+            text.push_str(next.as_ref());
+            ends.push(text.len());
+        }
+        Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() }
+    }
 }
 
-impl Builder {
-    /// Adds a text. `None`: all texts together have 4 GiB or more.
-    fn push(&mut self, text: &str) -> Option<()> {
-        self.text.push_str(text);
-        self.ends.push(u32::try_from(self.text.len()).ok()?);
-        Some(())
-    }
-
-    fn finish(self) -> TextList {
-        TextList { text: self.text.into_boxed_str(), ends: self.ends.into_boxed_slice() }
+impl<T: AsRef<str>, const LEN: usize> From<[T; LEN]> for TextList {
+    fn from(texts: [T; LEN]) -> Self {
+        texts.into_iter().collect()
     }
 }
 
@@ -79,11 +70,16 @@ impl<'de> Visitor<'de> for Texts {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<TextList, A::Error> {
-        let mut builder = Builder::default();
-        while let Some(text) = texts.next_element::<Cow<'de, str>>()? {
-            builder.push(&text).ok_or_else(|| A::Error::custom("a list of 4 GiB or more"))?;
-        }
-        Ok(builder.finish())
+        let mut fault = None;
+        let texts = std::iter::from_fn(|| match texts.next_element::<Cow<'de, str>>() {
+            Ok(next) => next,
+            Err(error) => {
+                fault = Some(error);
+                None
+            }
+        });
+        let list = texts.collect();
+        fault.map_or(Ok(list), Err)
     }
 }
 
@@ -112,6 +108,7 @@ mod tests {
             let list: TextList = serde_json::from_str(json).unwrap();
             let texts: Vec<String> = serde_json::from_str(json).unwrap();
             assert_eq!(list.iter().collect::<Vec<_>>(), texts);
+            assert_eq!(list, texts.iter().collect());
             assert_eq!(serde_json::to_string(&list).unwrap(), json);
             assert_eq!(format!("{list:?}"), format!("{texts:?}"));
         }
@@ -119,10 +116,8 @@ mod tests {
 
     #[test]
     fn lists_that_are_cut_differently_differ() {
-        let list = |json| serde_json::from_str::<TextList>(json).unwrap();
-        assert_ne!(list(r#"["ab"]"#), list(r#"["a","b"]"#));
-        assert_ne!(list(r"[]"), list(r#"[""]"#));
-        assert_eq!(list(r"[]"), TextList::default());
+        assert_ne!(TextList::from(["ab"]), TextList::from(["a", "b"]));
+        assert_ne!(TextList::from([""]), TextList::default());
     }
 
     #[test]

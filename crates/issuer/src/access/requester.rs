@@ -62,7 +62,9 @@ impl Encoding {
 
     fn texts(&mut self, texts: &[String]) {
         self.length(texts.len());
-        texts.iter().for_each(|text| self.text(text));
+        for text in texts {
+            self.text(text);
+        }
     }
 
     fn digest(self) -> Key {

@@ -29,9 +29,7 @@ mod tests {
     #[test]
     fn every_rule_is_converted_under_its_own_name() {
         let texts = |text: &str| Some(Texts(vec![text.to_owned(), format!("{text} too")]));
-        let list = |text: &str| {
-            Some(serde_json::from_value::<TextList>(serde_json::json!([text, format!("{text} too")])).unwrap())
-        };
+        let list = |text: &str| Some(TextList::from([text, &format!("{text} too")]));
         let spec = PolicySpec {
             dns_names: list("dns"),
             uris: list("uri"),
