@@ -8,56 +8,63 @@ use tcs_api::{GROUP, REFERENCE};
 /// How many characters of the name of a user a sentence shows.
 const MAX_SHOWN: usize = 100;
 /// The longest name of a user in a command, in bytes. Shortened it would be somebody else's.
-const MAX_QUOTED: usize = 512;
+const MAX_IN_COMMAND: usize = 512;
 
 /// Which right is missing: one sentence without its full stop.
 pub fn missing(requester: &Requester<'_>, issuer: NamespacedIssuer<'_>) -> String {
     let NamespacedIssuer { namespace, name } = issuer;
-    let user: String = requester.username.chars().take(MAX_SHOWN).collect();
+    // Only ASCII is left, because Events lose everything else, and then the name would be somebody else's.
+    let mut user: String =
+        requester.username.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect();
+    if requester.username.chars().nth(MAX_SHOWN).is_some() {
+        user.push_str("...");
+    }
     format!(
-        "the user {user:?} who made this request may not use TCSIssuer {namespace}/{name}: the right to \
+        "the user \"{user}\" who made this request may not use TCSIssuer {namespace}/{name}: the right to \
          {REFERENCE} tcsissuers.{GROUP}/{name} in namespace {namespace} is missing"
     )
 }
 
-/// What to do about it. If there is a command, it is the end of the text.
+/// What to do about it. The command is the end of the text.
 pub fn remedy(requester: &Requester<'_>, issuer: NamespacedIssuer<'_>) -> String {
-    match command(requester, issuer) {
-        Some(command) => format!("To grant it, run this command, and then create a new request: {command}"),
-        None => format!(
-            "The name of the user is too long for a command or has control characters. To grant the right, \
-             create a Role with the verb {REFERENCE} and a RoleBinding for spec.username of this request, and \
-             then create a new request"
+    let (command, name_of_request) = match subject(requester.username) {
+        Some(subject) => (command(requester, issuer, &subject), ""),
+        None => (
+            command(requester, issuer, "--user=\"$(kubectl get csr NAME -o jsonpath={.spec.username})\""),
+            ", with the name of this request for NAME",
         ),
-    }
+    };
+    format!("To grant it, run this command{name_of_request}, and then create a new request: {command}")
 }
 
-/// The command that grants the right, for a POSIX shell. `None` if the name of the user cannot be a part of
-/// it.
-fn command(requester: &Requester<'_>, issuer: NamespacedIssuer<'_>) -> Option<String> {
+/// The command that grants the right, for a POSIX shell.
+///
+/// kubectl folds long texts in YAML at a blank. The options stand in an order in which no beginning of either
+/// command is a whole one: the verb comes last, so that nothing grants more than the whole.
+fn command(requester: &Requester<'_>, issuer: NamespacedIssuer<'_>, subject: &str) -> String {
     // Both consist of letters, digits, dots and hyphens, because they come from `SignerName::parse`.
     let NamespacedIssuer { namespace, name } = issuer;
-    let subject = subject(requester.username)?;
-    // Each user has a role, so that the command for one succeeds after that for another.
-    let role = format!("tcs-{REFERENCE}-{name}-{}", short_hash(requester.username));
-    Some(format!(
-        "kubectl create role {role} -n {namespace} --verb={REFERENCE} --resource=tcsissuers.{GROUP} \
-         --resource-name={name} && \
-         kubectl create rolebinding {role} -n {namespace} --role={role} {subject}"
-    ))
+    let role = role(requester.username, name);
+    format!(
+        "kubectl create role {role} -n {namespace} --resource-name={name} --resource=tcsissuers.{GROUP} \
+         --verb={REFERENCE} && \
+         kubectl create rolebinding {role} -n {namespace} {subject} --role={role}"
+    )
 }
 
 /// The option of `kubectl create rolebinding` that names a user.
+///
+/// `None` if the name has a character that a shell, YAML or JSON treats in its own way. Requesters choose
+/// their names, at an identity provider for example, and kubectl shows this text as YAML or JSON, which change
+/// quotation marks: quoted correctly for a shell, a name would be run as a command when it is copied from there.
 fn subject(username: &str) -> Option<String> {
     if let Some((namespace, name)) = service_account(username) {
         return Some(format!("--serviceaccount={namespace}:{name}"));
     }
-    // A terminal can act on other control characters in a text that is pasted, even in quotes.
-    let is_printable = !username.chars().any(|char| char.is_control() && char != '\n');
-    if username.is_empty() || username.len() > MAX_QUOTED || !is_printable {
-        return None;
-    }
-    Some(format!("--user={}", shlex::try_quote(username).ok()?))
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@:/+=,#".contains(&byte);
+    let is_usable =
+        !username.is_empty() && username.len() <= MAX_IN_COMMAND && username.bytes().all(is_plain);
+    is_usable.then(|| format!("--user={username}"))
 }
 
 /// Namespace and name of a ServiceAccount, if that is what the user is.
@@ -70,10 +77,12 @@ fn service_account(username: &str) -> Option<(&str, &str)> {
     (plain(namespace) && plain(name)).then_some((namespace, name))
 }
 
-/// Tells the users of an issuer apart in the names of their roles.
-fn short_hash(username: &str) -> String {
-    let hash = digest(&SHA256, username.as_bytes());
-    hex::encode(hash.as_ref().get(..4).unwrap_or_default())
+/// The name of the role for a user of an issuer. Each user has one, so that the command for one succeeds after
+/// that for another.
+fn role(username: &str, issuer: &str) -> String {
+    // The name of an issuer has no NUL.
+    let hash = digest(&SHA256, &[issuer.as_bytes(), &[0], username.as_bytes()].concat());
+    format!("tcs-{REFERENCE}-{}", hex::encode(hash.as_ref().get(..16).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -87,79 +96,109 @@ mod tests {
         Requester { username, ..Requester::default() }
     }
 
-    /// Runs a command with a kubectl that writes its arguments, each with a NUL behind it.
-    fn arguments(command: &str) -> Vec<Vec<String>> {
-        let kubectl = r#"kubectl() { printf '%s\0' "$@"; printf 'end\0'; }"#;
-        let output = Command::new("sh").args(["-euc", &format!("{kubectl}\n{command}")]).output().unwrap();
+    fn printed(username: &str) -> String {
+        let remedy = remedy(&requester(username), ISSUER);
+        remedy.split_once("create a new request: ").unwrap().1.to_owned()
+    }
+
+    /// Runs a command with a kubectl that writes its arguments, each with a NUL behind it, and that answers
+    /// what a request contains.
+    fn arguments(command: &str, username: &str) -> Vec<Vec<String>> {
+        let kubectl = r#"kubectl() { if [ "$1" = get ]; then printf '%s' "$USERNAME"; return; fi
+            printf '%s\0' "$@"; printf 'end\0'; }"#;
+        let mut sh = Command::new("sh");
+        let output = sh.args(["-euc", &format!("{kubectl}\n{command}")]).env("USERNAME", username);
+        let output = output.output().unwrap();
         assert!(output.status.success(), "{command}: {output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let arguments: Vec<String> = text.split_terminator('\0').map(str::to_owned).collect();
         arguments.split(|argument| argument == "end").filter(|a| !a.is_empty()).map(<[_]>::to_vec).collect()
     }
 
+    const PLAIN: [&str; 5] =
+        ["alice", "https://issuer.example#a,b", "a+b@example.com", "system:serviceaccount:a:b:c", "--help"];
+    const STRANGE: [&str; 20] = [
+        "o'brien",
+        "\"quoted\"",
+        "two words",
+        "a\nb",
+        "$(touch /tmp/owned)",
+        "`id`",
+        "a; id",
+        "a' && id #",
+        "a\\",
+        "!!",
+        "~root",
+        "*",
+        "auth0|1",
+        "j\u{fc}rgen",
+        "a\u{202e}b",
+        "a\u{1b}[201~b",
+        "a\rb",
+        "a\tb",
+        "system:serviceaccount:a:$(id)",
+        "{a,b}",
+    ];
+
     #[test]
     fn b01_the_command_names_exactly_the_user_whatever_the_name_is() {
-        for name in [
-            "alice",
-            "https://issuer.example#a,b",
-            "o'brien",
-            "\"quoted\"",
-            "two words",
-            "a\nb",
-            "a\n",
-            "$(touch /tmp/owned)",
-            "`id`",
-            "a; id",
-            "a' && id #",
-            "a\\",
-            "!!",
-            "~root",
-            "--help",
-            "*",
-            "j\u{fc}rgen",
-            "system:serviceaccount:a",
-            "system:serviceaccount:a:b:c",
-            "system:serviceaccount:A:b",
-            "system:serviceaccount:a:$(id)",
-        ] {
-            let command = command(&requester(name), ISSUER).unwrap();
-            let [role, binding] = &arguments(&command)[..] else { panic!("{command}") };
+        for name in PLAIN.iter().chain(&STRANGE) {
+            let command = printed(name);
+            let [role, binding] = &arguments(&command, name)[..] else { panic!("{command}") };
             let own = binding[2].as_str();
+            let (resource, verb) = ("--resource=tcsissuers.tcs.intel.com", "--verb=reference");
             assert_eq!(
                 role[..],
-                [
-                    "create",
-                    "role",
-                    own,
-                    "-n",
-                    "b",
-                    "--verb=reference",
-                    "--resource=tcsissuers.tcs.intel.com",
-                    "--resource-name=external-ca"
-                ]
+                ["create", "role", own, "-n", "b", "--resource-name=external-ca", resource, verb]
             );
             let (as_role, user) = (format!("--role={own}"), format!("--user={name}"));
-            assert_eq!(binding[..], ["create", "rolebinding", own, "-n", "b", &as_role, &user], "{name:?}");
+            assert_eq!(binding[..], ["create", "rolebinding", own, "-n", "b", &user, &as_role], "{name:?}");
+        }
+    }
+
+    #[test]
+    fn b01_no_character_of_a_strange_name_is_in_the_command() {
+        let long = "x".repeat(MAX_IN_COMMAND + 1);
+        let fixed = |command: &str| command.replace(&role_of(command), "ROLE");
+        let expected = fixed(&printed(""));
+        assert!(expected.contains("$(kubectl get csr NAME -o jsonpath={.spec.username})"), "{expected}");
+        for name in STRANGE.into_iter().chain([long.as_str(), "a\0b"]) {
+            assert_eq!(fixed(&printed(name)), expected, "{name:?}");
+            let missing = missing(&requester(name), ISSUER);
+            assert!(missing.len() < 1000 && missing.is_ascii(), "{missing}");
+            assert!(!missing.contains(char::is_control), "{missing}");
+        }
+    }
+
+    fn role_of(command: &str) -> String {
+        command.split(' ').nth(3).unwrap().to_owned()
+    }
+
+    /// What stands before a blank at which kubectl may fold the text.
+    #[test]
+    fn b01_no_part_of_the_command_grants_more_than_the_whole() {
+        let command = printed("alice");
+        for (at, _) in command.match_indices(' ') {
+            for part in command[..at].split(" && ") {
+                let grants_all = part.contains("--verb=") && !part.contains("--resource-name=");
+                let binds_nobody = part.contains("--role=") && !part.contains("--user=alice");
+                assert!(!grants_all && !binds_nobody, "{part}");
+            }
         }
     }
 
     #[test]
     fn b01_a_service_account_is_bound_as_one() {
-        let command = command(&requester("system:serviceaccount:a:web"), ISSUER).unwrap();
-        assert!(command.ends_with(" --serviceaccount=a:web"), "{command}");
-        let other = super::command(&requester("system:serviceaccount:a:other"), ISSUER).unwrap();
-        assert_ne!(command.split(' ').nth(3), other.split(' ').nth(3), "each has a role");
+        let command = printed("system:serviceaccount:a:web");
+        assert!(command.contains(" --serviceaccount=a:web "), "{command}");
+        assert_ne!(role_of(&command), role_of(&printed("system:serviceaccount:a:other")), "each has a role");
     }
 
     #[test]
-    fn b01_a_name_that_cannot_be_pasted_is_in_no_command() {
-        let long = "x".repeat(MAX_QUOTED + 1);
-        for name in ["", "a\0b", "a\u{1b}[201~b", "a\rb", "a\tb", "a\u{9b}b", &long] {
-            assert_eq!(command(&requester(name), ISSUER), None, "{name:?}");
-            assert!(!remedy(&requester(name), ISSUER).contains("kubectl"));
-            let missing = missing(&requester(name), ISSUER);
-            assert!(missing.len() < 500 && !missing.contains(char::is_control), "{missing}");
-        }
-        assert!(command(&requester(&"x".repeat(MAX_QUOTED)), ISSUER).is_some());
+    fn b01_a_name_that_is_cut_is_not_shown_as_another() {
+        let long = "x".repeat(MAX_SHOWN + 1);
+        assert!(missing(&requester(&long), ISSUER).contains("x...\" who"));
+        assert!(missing(&requester(&long[1..]), ISSUER).contains("x\" who"));
+        assert!(missing(&requester("j\u{fc}rgen"), ISSUER).contains(r"j\u{fc}rgen"));
     }
 }

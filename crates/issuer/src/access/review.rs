@@ -9,8 +9,8 @@ use kube::{Api, Client};
 use std::time::Duration;
 use tcs_api::{GROUP, REFERENCE};
 
-/// How long a review may take. The client has no time limit of its own.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long a review may take. The client has no time limit of its own, and requests wait for it.
+const LIMIT: Duration = Duration::from_secs(3);
 /// How many characters of an authorizer's error are kept.
 const MAX_ERROR: usize = 300;
 
@@ -26,7 +26,7 @@ pub enum ReviewError {
     /// The API server refused the review or could not be reached.
     #[error("the API server did not answer a SubjectAccessReview: {0}")]
     Api(kube::Error),
-    /// There was no answer within 10 seconds.
+    /// There was no answer within 3 seconds.
     #[error("the API server did not answer a SubjectAccessReview within {} seconds", LIMIT.as_secs())]
     TimedOut,
     /// An authorizer of the API server failed.
@@ -35,6 +35,19 @@ pub enum ReviewError {
     /// The answer has no status.
     #[error("the API server answered a SubjectAccessReview without a status")]
     NoStatus,
+}
+
+impl ReviewError {
+    /// What requesters are told. The words of an authorizer are for the log only.
+    pub fn for_requesters(&self) -> String {
+        match self {
+            Self::Undecided(_) => {
+                "an authorizer of the API server failed; the log of tcs-issuer says how".into()
+            }
+            Self::Api(_) => "the API server did not answer; the log of tcs-issuer says why".into(),
+            Self::Forbidden | Self::TimedOut | Self::NoStatus => self.to_string(),
+        }
+    }
 }
 
 /// The question whether a requester may `reference` an issuer.

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 pub const ALLOWED_FOR: Duration = Duration::from_secs(30);
 /// How long after the question an answer that refuses is used.
 pub const REFUSED_FOR: Duration = Duration::from_secs(2);
+/// How long a failed review stands for all who ask. Otherwise each of many waiting requests would begin one.
+pub const FAILED_FOR: Duration = Duration::from_secs(1);
 /// Maximum number of answers. Each needs less than 512 bytes, whatever strangers write into their groups.
 pub const MAX_ANSWERS: usize = 4096;
 
@@ -23,18 +25,25 @@ pub const MAX_ANSWERS: usize = 4096;
 pub enum Decision {
     /// Yes.
     Allowed,
-    /// No: the API server was asked after the request was approved.
+    /// No: the API server was asked long enough after the request was approved.
     Refused,
-    /// Not before the request was approved. The right may have been granted since, so that the API server is
-    /// asked again.
-    RefusedBefore {
+    /// No, but the API server was asked before the request was approved, or so soon after that it may not have
+    /// known of a right that was granted before. It is asked again.
+    NotYet {
         /// From then on, the API server is asked again.
         ask_again_in: Duration,
     },
 }
 
 /// A review, which all who need its answer wait for.
-type Review = Shared<BoxFuture<'static, Result<bool, Arc<ReviewError>>>>;
+type Review = Shared<BoxFuture<'static, Answer>>;
+
+/// What a review found, and when.
+#[derive(Clone)]
+struct Answer {
+    at: Instant,
+    allowed: Result<bool, Arc<ReviewError>>,
+}
 
 /// The answers of reviews, and the reviews under way.
 #[derive(Default)]
@@ -50,11 +59,11 @@ impl Entry {
     /// Whether the review is under way, or its answer may still be used.
     fn is_usable(&self, now: Instant) -> bool {
         let age = now.saturating_duration_since(self.asked);
-        match self.review.peek() {
-            None => true,
-            Some(Ok(true)) => age < ALLOWED_FOR,
-            Some(Ok(false)) => age < REFUSED_FOR,
-            Some(Err(_)) => false,
+        let Some(answer) = self.review.peek() else { return true };
+        match answer.allowed {
+            Ok(true) => age < ALLOWED_FOR,
+            Ok(false) => age < REFUSED_FOR,
+            Err(_) => now.saturating_duration_since(answer.at) < FAILED_FOR,
         }
     }
 }
@@ -65,7 +74,7 @@ impl SharedReviews {
     ///
     /// # Errors
     ///
-    /// If the review fails. All who wait for it get its error, and nobody who asks later.
+    /// If the review fails. All who wait for it get its error, and those who ask within a second after it.
     pub async fn decide(
         &self,
         key: Key,
@@ -73,16 +82,12 @@ impl SharedReviews {
         start: impl FnOnce() -> BoxFuture<'static, Result<bool, ReviewError>>,
     ) -> Result<Decision, Arc<ReviewError>> {
         let (asked, review) = self.join(key, start);
-        match review.clone().await {
-            Ok(true) => Ok(Decision::Allowed),
-            Ok(false) if seen <= asked => Ok(Decision::Refused),
-            Ok(false) => {
+        match review.await.allowed? {
+            true => Ok(Decision::Allowed),
+            false if asked.saturating_duration_since(seen) >= REFUSED_FOR => Ok(Decision::Refused),
+            false => {
                 let age = Instant::now().saturating_duration_since(asked);
-                Ok(Decision::RefusedBefore { ask_again_in: REFUSED_FOR.saturating_sub(age) })
-            }
-            Err(error) => {
-                self.forget(&key, &review);
-                Err(error)
+                Ok(Decision::NotYet { ask_again_in: REFUSED_FOR.saturating_sub(age) })
             }
         }
     }
@@ -100,17 +105,11 @@ impl SharedReviews {
         }
         entries.remove(&key);
         make_room(&mut entries, now);
-        let review = start().map(|outcome| outcome.map_err(Arc::new)).boxed().shared();
+        let answer =
+            |outcome: Result<_, _>| Answer { at: Instant::now(), allowed: outcome.map_err(Arc::new) };
+        let review = start().map(answer).boxed().shared();
         entries.insert(key, Entry { asked: now, review: review.clone() });
         (now, review)
-    }
-
-    /// Forgets a failed review, unless another one took its place.
-    fn forget(&self, key: &Key, failed: &Review) {
-        let mut entries = self.lock();
-        if entries.get(key).is_some_and(|entry| entry.review.ptr_eq(failed)) {
-            entries.remove(key);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
@@ -176,25 +175,32 @@ mod tests {
         assert_eq!(fixture.decide(KEY, Instant::now(), false).await, Decision::Allowed);
         assert_eq!(fixture.asked(), 1);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(fixture.decide(KEY, Instant::now(), false).await, Decision::Refused, "it was withdrawn");
+        let ask_again_in = REFUSED_FOR;
+        let withdrawn = fixture.decide(KEY, Instant::now(), false).await;
+        assert_eq!(withdrawn, Decision::NotYet { ask_again_in }, "it was withdrawn");
         assert_eq!(fixture.asked(), 1);
         assert_eq!(fixture.decide([2; 32], Instant::now(), true).await, Decision::Allowed, "another key");
         assert_eq!(fixture.asked(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn b01_a_refusal_is_final_only_for_requests_that_were_approved_before_it() {
+    async fn b01_a_refusal_is_final_only_for_requests_that_were_approved_two_seconds_before_it() {
         let fixture = Fixture::default();
         let early = Instant::now();
-        assert_eq!(fixture.decide(KEY, early, false).await, Decision::Refused);
+        // The API server may not know yet of a right that was granted just before the request was approved.
+        let first = fixture.decide(KEY, early, false).await;
+        assert_eq!(first, Decision::NotYet { ask_again_in: REFUSED_FOR });
         advance(Duration::from_millis(500)).await;
-        // The right is granted now. The request that is approved then is not refused by the old answer.
-        let late = Instant::now();
         let ask_again_in = Duration::from_millis(1500);
-        assert_eq!(fixture.decide(KEY, late, true).await, Decision::RefusedBefore { ask_again_in });
-        assert_eq!(fixture.decide(KEY, early, true).await, Decision::Refused, "it was there before");
+        assert_eq!(fixture.decide(KEY, early, true).await, Decision::NotYet { ask_again_in });
         assert_eq!(fixture.asked(), 1);
         advance(ask_again_in).await;
+        let late = Instant::now();
+        assert_eq!(fixture.decide(KEY, early, false).await, Decision::Refused);
+        assert_eq!(fixture.decide(KEY, late, false).await, Decision::NotYet { ask_again_in: REFUSED_FOR });
+        assert_eq!(fixture.asked(), 1);
+        // The right is granted now.
+        advance(REFUSED_FOR).await;
         assert_eq!(fixture.decide(KEY, late, true).await, Decision::Allowed);
         assert_eq!(fixture.asked(), 1);
     }
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn b01_an_error_is_shared_by_those_who_wait_and_never_remembered() {
+    async fn b01_an_error_is_no_refusal_and_stands_for_a_second() {
         let fixture = Fixture::default();
         let failing = || {
             fixture.reviews.decide(KEY, Instant::now(), || {
@@ -251,7 +257,10 @@ mod tests {
         assert!(matches!(*one.unwrap_err(), ReviewError::TimedOut));
         assert!(matches!(*other.unwrap_err(), ReviewError::TimedOut));
         assert_eq!(fixture.asked(), 1);
-        assert!(fixture.reviews.lock().is_empty());
+        advance(FAILED_FOR.checked_sub(Duration::from_millis(1)).unwrap()).await;
+        assert!(matches!(*failing().await.unwrap_err(), ReviewError::TimedOut));
+        assert_eq!(fixture.asked(), 0, "the failure stands");
+        advance(Duration::from_millis(1)).await;
         assert_eq!(fixture.decide(KEY, Instant::now(), true).await, Decision::Allowed);
     }
 

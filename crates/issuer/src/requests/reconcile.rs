@@ -1,5 +1,5 @@
 //! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether
-//! its requester may use its issuer is asked at most every 30 seconds, or every 2 after a refusal.
+//! its requester may use its issuer is asked once for many requests.
 
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::access::grant;
@@ -110,9 +110,7 @@ async fn unless_allowed<K: RequestKind>(
     let seen = context.waits.opened(&request.uid().unwrap_or_default()).unwrap_or_else(Instant::now);
     match context.access.check(&requester, issuer, seen, &context.client, &context.metrics).await {
         Ok(Decision::Allowed) => Ok(None),
-        Ok(Decision::RefusedBefore { ask_again_in }) => {
-            Ok(Some(Outcome::Retry { after: ask_again_in, wait: None }))
-        }
+        Ok(Decision::NotYet { ask_again_in }) => Ok(Some(Outcome::Retry { after: ask_again_in, wait: None })),
         Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
             reason: reasons::REFERENCE_NOT_ALLOWED,
             message: grant::missing(&requester, issuer),
@@ -120,7 +118,8 @@ async fn unless_allowed<K: RequestKind>(
         }))),
         Err(error) => {
             let message = format!(
-                "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {error}"
+                "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {}",
+                error.for_requesters()
             );
             let wait = Wait::new(reasons::WAITING_FOR_ACCESS_REVIEW, message);
             announce(request, &wait, &context.waits, &context.events);

@@ -134,6 +134,19 @@ mod tests {
 
     const OURS: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
 
+    /// RBAC reads neither the UID nor the extra fields, so no test on the API server would miss them.
+    #[test]
+    fn b01_the_requester_is_all_that_the_api_server_recorded() {
+        let mut csr = request(OURS, &["Approved"], None);
+        let extra = std::collections::BTreeMap::from([("k".to_owned(), vec!["v".to_owned()])]);
+        csr.spec.username = Some("alice".into());
+        csr.spec.uid = Some("u".into());
+        csr.spec.groups = Some(vec!["g".into()]);
+        csr.spec.extra = Some(extra.clone());
+        let Requester { username, uid, groups, extra: recorded } = csr.requester();
+        assert_eq!((username, uid, groups, recorded), ("alice", "u", &["g".to_owned()][..], Some(&extra)));
+    }
+
     #[test]
     fn b02_signs_only_approved_undecided() {
         assert!(matches!(request(OURS, &["Approved"], None).triage(), Triage::Sign(_)));
