@@ -23,6 +23,9 @@ pub enum ReconcileError {
     /// Something was not written, because others changed the issuer or its sealed key meanwhile.
     #[error("the issuer or its sealed key was changed or deleted while the issuer was reconciled")]
     Outdated,
+    /// The controller ends, so that it does not wait for the enclave.
+    #[error("no enclave answers, and the controller ends")]
+    Ending,
     /// An object that the reconcile needs cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Box<Unreadable>),

@@ -55,8 +55,9 @@ fn command(requester: &Requester<'_>, issuer: NamespacedIssuer<'_>, subject: &st
 /// The option of `kubectl create rolebinding` that names a user.
 ///
 /// `None` if the name has a character that a shell, YAML or JSON treats in its own way. Requesters choose
-/// their names, at an identity provider for example, and kubectl shows this text as YAML or JSON, which change
-/// quotation marks: quoted correctly for a shell, a name would be run as a command when it is copied from there.
+/// their names, at an identity provider for example, and kubectl shows this text as YAML or JSON, which
+/// change quotation marks: a name that is quoted for a shell would be run as a command when it is copied from
+/// there.
 fn subject(username: &str) -> Option<String> {
     if let Some((namespace, name)) = service_account(username) {
         return Some(format!("--serviceaccount={namespace}:{name}"));
@@ -77,8 +78,8 @@ fn service_account(username: &str) -> Option<(&str, &str)> {
     (plain(namespace) && plain(name)).then_some((namespace, name))
 }
 
-/// The name of the role for a user of an issuer. Each user has one, so that the command for one succeeds after
-/// that for another.
+/// The name of the role for a user of an issuer. Each user has one, so that the command for one succeeds
+/// after that for another.
 fn role(username: &str, issuer: &str) -> String {
     // The name of an issuer has no NUL.
     let hash = digest(&SHA256, &[issuer.as_bytes(), &[0], username.as_bytes()].concat());

@@ -27,8 +27,8 @@ pub enum Decision {
     Allowed,
     /// No: the API server was asked long enough after the request was approved.
     Refused,
-    /// No, but the API server was asked before the request was approved, or so soon after that it may not have
-    /// known of a right that was granted before. It is asked again.
+    /// No, but the API server was asked before the request was approved, or so soon after that it may not
+    /// have known of a right that was granted before. It is asked again.
     NotYet {
         /// From then on, the API server is asked again.
         ask_again_in: Duration,

@@ -10,6 +10,7 @@ use super::{apply, previous_keys, sealed_secret};
 use crate::clock::{ClockComparison, now};
 use crate::context::Context;
 use crate::context::events::EventText;
+use crate::enclave_client::Connected;
 use crate::error::ReconcileError;
 use crate::issuer::Issuer;
 use crate::runtime::guarded::Guarded;
@@ -42,7 +43,8 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
     match settled {
         Ok(requeue) => Ok(requeue.map_or_else(Action::await_change, Action::requeue)),
         // The watch reports the change, or has already.
-        Err(ReconcileError::Outdated) => Ok(Action::await_change()),
+        // Or this controller ends, and the next leader reconciles the issuer.
+        Err(ReconcileError::Outdated | ReconcileError::Ending) => Ok(Action::await_change()),
         Err(error) => Err(error),
     }
 }
@@ -92,7 +94,7 @@ impl<'a> Reconciliation<'a> {
         let status = context.statuses.newest(issuer);
         let withheld = context.admission.settled().await;
         let served = withheld.is_none() && unsupported(issuer).is_none();
-        let connected = if served { context.enclave.settled().await } else { None };
+        let connected = if served { connected(context).await? } else { None };
         let sealed = sealed_secret::find(&secrets, &issuer.uid()).await?;
         let session = EnclaveSession::open(connected, issuer, sealed.as_ref(), context).await?;
         let attestation = attestations.get_opt(&issuer.attestation_name()).await?;
@@ -210,6 +212,15 @@ impl<'a> Reconciliation<'a> {
             return Ok(None);
         }
         Ok(refused)
+    }
+}
+
+/// The enclave, if one answers. While this controller ends, an enclave that ends as well is no news about the
+/// issuer.
+async fn connected(context: &Context) -> Result<Option<Connected>, ReconcileError> {
+    match context.draining.run_until_cancelled(context.enclave.settled()).await {
+        Some(connected) => Ok(connected),
+        None => context.enclave.connected().map(Some).ok_or(ReconcileError::Ending),
     }
 }
 

@@ -44,7 +44,9 @@ pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
         .with_layer(&layer)
         .with_layer(&MapRequestLayer::new(most_recent))
         .build();
-    Ok(Clients { client, lease: ClientBuilder::try_from(lease)?.build(), clock })
+    let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
+    let lease = ClientBuilder::try_from(lease)?.with_layer(&valid).build();
+    Ok(Clients { client, lease, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.

@@ -44,8 +44,8 @@ impl Observation {
     }
 }
 
-/// What to do about a Lease; without an observation it does not exist. `duration` is that of a record that
-/// names none.
+/// What to do about a Lease; without an observation it does not exist. `duration` is the own one: a holder
+/// that names a shorter one, or none, has as long.
 #[must_use]
 pub fn evaluate(observed: Option<&Observation>, me: &str, duration: Duration, now: BootTime) -> Step {
     let Some((observed, holder)) = observed.and_then(|observed| Some((observed, observed.holder()?))) else {
@@ -55,7 +55,7 @@ pub fn evaluate(observed: Option<&Observation>, me: &str, duration: Duration, no
         return Step::Renew;
     }
     let named = observed.record.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    let expiry = observed.since.after(named.map_or(duration, Duration::from_secs));
+    let expiry = observed.since.after(named.map_or(duration, Duration::from_secs).max(duration));
     if expiry <= now { Step::Acquire } else { Step::Wait(expiry) }
 }
 
@@ -119,12 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn the_duration_is_that_of_the_holder() {
+    fn the_duration_is_that_of_the_holder_or_the_own_one_if_that_is_longer() {
         let with = |seconds| {
             let record = LeaseSpec { lease_duration_seconds: seconds, ..record(Some("other"), wall(0)) };
             evaluate(Some(&Observation::new(record, at(100), None)), "me", DURATION, at(100))
         };
         assert_eq!(with(Some(60)), Step::Wait(at(160)));
+        assert_eq!(with(Some(1)), Step::Wait(at(115)));
+        assert_eq!(with(Some(0)), Step::Wait(at(115)));
         assert_eq!(with(None), Step::Wait(at(115)), "a record without a duration has ours");
         assert_eq!(with(Some(-1)), Step::Wait(at(115)));
     }

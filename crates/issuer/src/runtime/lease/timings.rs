@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Shortest pause between two tries: the API server should serve others, too.
+const MIN_RETRY_PERIOD: Duration = Duration::from_millis(100);
+
 /// How long the Lease is held and how often it is renewed, as the flags of client-go's users say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTimings {
@@ -40,9 +43,11 @@ pub enum TimingsError {
         /// The renew deadline.
         deadline: Duration,
     },
-    /// The Lease would be renewed without a pause.
-    #[error("--leader-elect-retry-period is zero; choose a pause, for example 2s")]
-    NoRetryPeriod,
+    /// The Lease would be renewed almost without a pause.
+    #[error(
+        "--leader-elect-retry-period is {0:?}; choose a pause of at least {MIN_RETRY_PERIOD:?}, for example 2s"
+    )]
+    RetryTooShort(Duration),
 }
 
 impl LeaseTimings {
@@ -58,8 +63,8 @@ impl LeaseTimings {
         if renew_deadline >= duration {
             return Err(TimingsError::DeadlineTooLong { deadline: renew_deadline, duration });
         }
-        if retry_period.is_zero() {
-            return Err(TimingsError::NoRetryPeriod);
+        if retry_period < MIN_RETRY_PERIOD {
+            return Err(TimingsError::RetryTooShort(retry_period));
         }
         if renew_deadline.saturating_mul(5) <= retry_period.saturating_mul(6) {
             return Err(TimingsError::RetryTooLong { retry: retry_period, deadline: renew_deadline });
@@ -105,13 +110,15 @@ mod tests {
     fn timings_by_which_two_could_lead_are_refused() {
         timings(15_000, 10_000, 2_000).unwrap();
         timings(1_000, 999, 832).unwrap();
+        timings(1_000, 999, 100).unwrap();
         for (duration, deadline, retry, expected) in [
             (15_000, 15_000, 2_000, "must be shorter"),
             (15_000, 16_000, 2_000, "must be shorter"),
             (15_000, 2_400, 2_000, "longer than 1.2 times"),
             (15_500, 10_000, 2_000, "whole seconds"),
             (0, 0, 0, "whole seconds"),
-            (15_000, 10_000, 0, "choose a pause"),
+            (15_000, 10_000, 0, "choose a pause of at least 100ms"),
+            (15_000, 10_000, 99, "choose a pause of at least 100ms"),
         ] {
             let error = timings(duration, deadline, retry).unwrap_err().to_string();
             assert!(error.contains(expected), "{duration} {deadline} {retry}: {error}");

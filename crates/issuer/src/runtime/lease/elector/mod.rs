@@ -180,6 +180,7 @@ impl Elector {
         let sent = BootTime::now();
         // A PUT of the Lease that was read, with its resource version: the API server refuses it if others
         // wrote since.
+        let exists = lease.is_some();
         let answer = if let Some(lease) = lease {
             let lease = Lease { spec: Some(spec), ..lease };
             self.api.replace(LEASE, &post_params(), &lease).await
@@ -192,8 +193,11 @@ impl Elector {
                 self.written = Some(lease);
                 Ok(Attempt::Held(sent))
             }
-            // 409: somebody else created or changed it. 404: somebody deleted it.
-            Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(Attempt::Conflict),
+            // 409: somebody else created or changed it. 404: somebody deleted it, or, if it was to be
+            // created, its namespace does not exist.
+            Err(kube::Error::Api(answer)) if answer.code == 409 || (exists && answer.code == 404) => {
+                Ok(Attempt::Conflict)
+            }
             Err(error) => Err(error),
         }
     }

@@ -14,14 +14,20 @@ use tower::{BoxError, Layer as _, ServiceExt as _, service_fn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writes {
     Accepted,
+    /// Accepted, and answered after this time.
+    Late(Duration),
     Conflict,
     Unanswered,
+    /// The namespace does not exist.
+    NotFound,
 }
 
 struct Server {
     lease: Option<Lease>,
     version: u64,
     writes: Writes,
+    /// When the last write arrived.
+    arrived: Option<BootTime>,
 }
 
 #[derive(Clone)]
@@ -29,7 +35,8 @@ struct ApiServer(Arc<Mutex<Server>>);
 
 impl ApiServer {
     fn new(lease: Option<Lease>) -> Self {
-        Self(Arc::new(Mutex::new(Server { lease, version: 1, writes: Writes::Accepted })))
+        let server = Server { lease, version: 1, writes: Writes::Accepted, arrived: None };
+        Self(Arc::new(Mutex::new(server)))
     }
 
     fn set_writes(&self, writes: Writes) {
@@ -51,6 +58,10 @@ impl ApiServer {
                     std::future::pending::<()>().await;
                     unreachable!("the future never ends");
                 };
+                let writes = server.0.lock().unwrap().writes;
+                if let Writes::Late(delay) = writes {
+                    sleep(delay).await;
+                }
                 let answer = Body::from(answer.to_string().into_bytes());
                 Ok::<_, Infallible>(Response::builder().status(status).body(answer).unwrap())
             }
@@ -71,15 +82,19 @@ impl ApiServer {
         let same = server.lease.as_ref().map(|lease| &lease.metadata.resource_version)
             == Some(&lease.metadata.resource_version);
         let fits = same || (server.lease.is_none() && method == Method::POST);
+        server.arrived = Some(BootTime::now());
         match server.writes {
             Writes::Unanswered => None,
-            Writes::Accepted if fits => {
+            Writes::NotFound => Some(failure(StatusCode::NOT_FOUND, "NotFound")),
+            Writes::Accepted | Writes::Late(_) if fits => {
                 server.version += 1;
                 lease.metadata.resource_version = Some(server.version.to_string());
                 server.lease = Some(lease.clone());
                 Some((StatusCode::OK, json!(lease)))
             }
-            Writes::Accepted | Writes::Conflict => Some(failure(StatusCode::CONFLICT, "Conflict")),
+            Writes::Accepted | Writes::Late(_) | Writes::Conflict => {
+                Some(failure(StatusCode::CONFLICT, "Conflict"))
+            }
         }
     }
 }
@@ -91,10 +106,10 @@ fn failure(status: StatusCode, reason: &str) -> (StatusCode, Value) {
 
 fn timings() -> LeaseTimings {
     let milliseconds = Duration::from_millis;
-    LeaseTimings::new(milliseconds(3_000), milliseconds(2_000), milliseconds(20)).unwrap()
+    LeaseTimings::new(milliseconds(3_000), milliseconds(2_000), milliseconds(100)).unwrap()
 }
 
-/// A Lease that another controller holds for a second.
+/// A Lease that another controller holds. It names a shorter duration than ours, which counts.
 fn held_by_other() -> Lease {
     serde_json::from_value(json!({
         "metadata": {"name": LEASE, "resourceVersion": "1"},
@@ -130,19 +145,55 @@ async fn case_n7_a_holder_whose_renewals_all_conflict_stops_before_the_next_one_
         // Nobody sees a change from now on.
         server.set_writes(writes);
         let unchanged = BootTime::now();
+        let deadline = leadership.deadline();
+        assert!(deadline <= unchanged.after(timings().renew_deadline()), "{writes:?}");
         let lost = in_time(running).await.unwrap().unwrap_err();
         assert!(matches!(lost, LeadershipLost::NotRenewed { .. }), "{writes:?}: {lost}");
         let refused = sign(&leadership).await.unwrap_err();
         assert!(refused.is::<NotLeading>(), "{writes:?}: {refused}");
         // The next one may lead a lease duration after the last change that it saw.
         let next = unchanged.after(timings().duration());
-        assert!(leadership_ended_before(&leadership, next), "{writes:?}");
+        assert!(BootTime::now() < next, "{writes:?}");
     }
 }
 
-/// The deadline is that of the last renewal that succeeded, and nothing extends it.
-fn leadership_ended_before(leadership: &Leadership, next: BootTime) -> bool {
-    leadership.deadline() < next
+#[tokio::test]
+async fn the_deadline_counts_from_the_sending_of_a_write_that_is_answered_late() {
+    let delay = Duration::from_millis(300);
+    let server = ApiServer::new(Some(serde_json::from_value(json!({"metadata": {"name": LEASE}})).unwrap()));
+    server.set_writes(Writes::Late(delay));
+    let leadership = Leadership::default();
+    let running = tokio::spawn(server.elector("me", &leadership).run(CancellationToken::new()));
+    in_time(leadership.acquired()).await;
+    for _ in 0..2 {
+        // Only one task runs at a time, so nothing is sent between these lines.
+        let (deadline, arrived) = (leadership.deadline(), server.0.lock().unwrap().arrived.unwrap());
+        assert!(arrived.until(BootTime::now()) >= delay, "the answer was late");
+        assert!(deadline <= arrived.after(timings().renew_deadline()));
+        in_time(async {
+            while leadership.deadline() == deadline {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_namespace_that_does_not_exist_is_a_problem() {
+    let server = ApiServer::new(None);
+    server.set_writes(Writes::NotFound);
+    let leadership = Leadership::default();
+    let running = tokio::spawn(server.elector("me", &leadership).run(CancellationToken::new()));
+    in_time(async {
+        while leadership.problem().is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(leadership.problem().unwrap().contains("NotFound"), "{:?}", leadership.problem());
+    running.abort();
 }
 
 #[tokio::test]
@@ -170,7 +221,7 @@ async fn a_holder_that_is_gone_is_replaced_after_the_lease_duration() {
     let release = CancellationToken::new();
     let running = tokio::spawn(server.elector("me", &leadership).run(release.clone()));
     in_time(leadership.acquired()).await;
-    assert!(begun.until(BootTime::now()) >= Duration::from_secs(1));
+    assert!(begun.until(BootTime::now()) >= timings().duration());
     assert_eq!(server.holder().as_deref(), Some("me"));
     release.cancel();
     in_time(running).await.unwrap().unwrap();
