@@ -19,8 +19,9 @@ use std::fmt::Debug;
 use tcs_api::v1alpha1::{QuoteAttestation, TCSClusterIssuer, TCSIssuer};
 use tcs_api::{SERVICE_NAMESPACE, labels, sealed};
 
-/// Objects in one page of a list. Only the service, the key owner and administrators make such objects.
-const PAGE_SIZE: u32 = 50;
+/// Objects in one page of a list. Strangers make issuers, and each may have half a MiB of annotations and
+/// labels.
+const PAGE_SIZE: u32 = 16;
 
 /// Collects once. Only objects with the service's label are considered: other objects are not the service's
 /// to delete.

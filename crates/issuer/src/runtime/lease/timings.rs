@@ -90,7 +90,7 @@ impl LeaseTimings {
         self.retry_period
     }
 
-    /// How long one try may take: two fit into the deadline.
+    /// How long one try may take: after one without an answer, another can begin before the deadline.
     #[must_use]
     pub fn attempt_limit(self) -> Duration {
         self.renew_deadline / 2
