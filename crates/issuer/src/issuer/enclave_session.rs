@@ -33,8 +33,8 @@ pub struct EnclaveSession {
 
 impl EnclaveSession {
     /// Asks what the enclave holds. A CA that was replaced in another enclave meanwhile is destroyed. If the
-    /// enclave holds no CA key, the sealed one is restored. If there is none, or
-    /// the enclave refuses it, an issuer that is not self-signed gets an offer.
+    /// enclave holds no CA key, the sealed one is restored. If there is none, or the enclave refuses it, an
+    /// issuer that is not self-signed gets an offer.
     pub async fn open(
         connected: Option<Connected>,
         issuer: &Issuer,

@@ -42,8 +42,8 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
     }
     match settled {
         Ok(requeue) => Ok(requeue.map_or_else(Action::await_change, Action::requeue)),
-        // The watch reports the change, or has already.
-        // Or this controller ends, and the next leader reconciles the issuer.
+        // The watch reports the change, or has already; or this controller ends, and the next leader
+        // reconciles the issuer.
         Err(ReconcileError::Outdated | ReconcileError::Ending) => Ok(Action::await_change()),
         Err(error) => Err(error),
     }

@@ -17,13 +17,6 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
-/// A ready issuer in a namespace of its own.
-fn ready<'a>(cluster: &'a TestCluster, name: &str) -> Issuer<'a> {
-    let issuer = Issuer::self_signed(cluster, name, None);
-    issuer.await_reason("Ready");
-    issuer
-}
-
 /// The command that the message of a refused request prints.
 fn printed_command(refused: &Csr<'_>) -> String {
     assert_eq!(refused.failure(), "ReferenceNotAllowed");
@@ -35,7 +28,7 @@ fn printed_command(refused: &Csr<'_>) -> String {
 #[test]
 fn b01_signer_access_by_sar() {
     let cluster = shared();
-    let issuer = ready(cluster, "guarded");
+    let issuer = Issuer::self_signed_ready(cluster, "guarded");
     let account = Account::new(cluster);
     let refused = account.approved(&issuer.signer());
     let command = printed_command(&refused);
@@ -68,7 +61,7 @@ fn b01_signer_access_by_sar() {
 #[test]
 fn b01_a_group_and_the_role_edit_grant_access_and_the_role_view_does_not() {
     let cluster = shared();
-    let issuer = ready(cluster, "roles");
+    let issuer = Issuer::self_signed_ready(cluster, "roles");
     let account = Account::new(cluster);
     let bind = |role: &str, subject: &str| {
         let role = format!("--clusterrole={role}");
@@ -84,7 +77,7 @@ fn b01_a_group_and_the_role_edit_grant_access_and_the_role_view_does_not() {
 #[test]
 fn b01_the_printed_command_is_right_for_every_name() {
     let cluster = shared();
-    let issuer = ready(cluster, "quoted");
+    let issuer = Issuer::self_signed_ready(cluster, "quoted");
     let owned = cluster.new_folder("quoted").join("owned");
     let names = [
         "alice".to_owned(),
@@ -108,7 +101,7 @@ fn b01_the_printed_command_is_right_for_every_name() {
 #[test]
 fn b01_the_administrator_of_a_namespace_can_grant_access() {
     let cluster = shared();
-    let issuer = ready(cluster, "granted");
+    let issuer = Issuer::self_signed_ready(cluster, "granted");
     let account = Account::new(cluster);
     let role = ["--clusterrole=admin", "--user=namespace-admin"];
     let bind = ["create", "rolebinding", "admin", "-n", &issuer.namespace];
@@ -123,7 +116,7 @@ fn b01_the_administrator_of_a_namespace_can_grant_access() {
 #[test]
 fn b01_while_the_api_server_does_not_decide_requests_wait() {
     let cluster = Disturbed::lock();
-    let issuer = ready(&cluster, "undecided");
+    let issuer = Issuer::self_signed_ready(&cluster, "undecided");
     let account = Account::new(&cluster);
     let mut role = cluster.get_json(&["clusterrole", "tcs-issuer"]);
     let rules = role["rules"].as_array_mut().unwrap();
@@ -223,7 +216,7 @@ async fn results(api: &Requests, names: &[String]) -> Option<(usize, usize)> {
 #[test]
 fn b01_a_burst_of_one_requester_costs_a_handful_of_reviews() {
     let cluster = Disturbed::lock();
-    let issuer = ready(&cluster, "burst");
+    let issuer = Issuer::self_signed_ready(&cluster, "burst");
     let account = Account::new(&cluster);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let burst = Burst { account: &account, signer: issuer.signer(), runtime };

@@ -12,18 +12,12 @@ use serde_json::json;
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::v1alpha1::PolicySpec;
 
-fn ready(name: &str) -> Issuer<'static> {
-    let issuer = Issuer::self_signed(shared(), name, None);
-    issuer.await_reason("Ready");
-    issuer
-}
-
 /// `CertificateSigningRequest` is the only request API that is served. Its two spellings of an issuer's name
 /// are two ways to make the same request. (The certificate profiles of the other request APIs are compared in
 /// `crates/x509/tests/it/profile.rs`.)
 #[test]
 fn x01_same_request_same_verdict() {
-    let issuer = ready("x01");
+    let issuer = Issuer::self_signed_ready(shared(), "x01");
     let cluster = issuer.cluster;
     let account = Account::new(cluster);
     let spellings = [issuer.signer(), issuer.signer().replacen("tcsissuer.", "tcsissuers.", 1)];
@@ -136,7 +130,7 @@ fn x04_foreign_object_not_overwritten() {
 
 #[test]
 fn x06_refusal_has_stable_reason() {
-    let issuer = ready("x06");
+    let issuer = Issuer::self_signed_ready(shared(), "x06");
     let cluster = issuer.cluster;
     let account = Account::new(cluster);
     let with = |options: &[&str]| {

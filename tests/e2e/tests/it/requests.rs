@@ -19,15 +19,9 @@ use tcs_testkit::repository;
 
 const DAY: i64 = 86_400;
 
-fn ready(name: &str) -> Issuer<'static> {
-    let issuer = Issuer::self_signed(shared(), name, None);
-    issuer.await_reason("Ready");
-    issuer
-}
-
 #[test]
 fn b03_failure_condition_shape() {
-    let issuer = ready("b03");
+    let issuer = Issuer::self_signed_ready(shared(), "b03");
     let csr = NewCsr::new(&issuer.signer(), &request(issuer.cluster, &["-addext", "keyUsage=cRLSign"]));
     let csr = csr.create(issuer.cluster).approve();
     assert_eq!(csr.failure(), "UsageForbidden");
@@ -132,7 +126,7 @@ fn b05_lifetime_rules() {
 
 #[test]
 fn b06_usage_mapping() {
-    let issuer = ready("b06");
+    let issuer = Issuer::self_signed_ready(shared(), "b06");
     let cluster = issuer.cluster;
     let pem = request(cluster, &[]);
     // As openssl prints the bit of the key usage, or the extended key usage.
@@ -172,7 +166,7 @@ fn b06_usage_mapping() {
 
 #[test]
 fn b08_random_unique_serial() {
-    let issuer = ready("b08");
+    let issuer = Issuer::self_signed_ready(shared(), "b08");
     let cluster = issuer.cluster;
     let mut serials = BTreeSet::new();
     let pem = request(cluster, &[]);
@@ -204,7 +198,7 @@ fn b09_signer_docs_complete() {
         assert!(text.contains(reason), "{item}: {reason}");
     }
 
-    let issuer = ready("b09");
+    let issuer = Issuer::self_signed_ready(shared(), "b09");
     let cluster = issuer.cluster;
     let outcome = |options: &[&str]| {
         NewCsr::new(&issuer.signer(), &request(cluster, options)).create(cluster).approve()
