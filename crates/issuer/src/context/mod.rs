@@ -1,6 +1,5 @@
 //! What all reconcilers share: the client, the enclave, the watch caches and the queues into the reconcilers.
 
-pub mod announced_waits;
 pub mod backoff;
 pub mod cached;
 pub mod caches;
@@ -16,7 +15,6 @@ use crate::issuer::Issuer;
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
-use announced_waits::AnnouncedWaits;
 use backoff::Backoff;
 use caches::Caches;
 use events::EventPublisher;
@@ -57,8 +55,6 @@ pub struct Context {
     pub metrics: Metrics,
     /// Statuses that were written and that the watch may not have seen yet.
     pub statuses: StatusCache,
-    /// Which requests wait for what.
-    pub waits: AnnouncedWaits,
     /// How often the reconcile of each object failed in a row.
     pub backoff: Backoff,
 }

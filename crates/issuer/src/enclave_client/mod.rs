@@ -1,13 +1,18 @@
 //! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that
 //! restarts has lost its keys.
 
-use crate::runtime::lease::leadership::{Leadership, NotLeading};
+mod connection;
+mod error;
+
+use crate::runtime::lease::leadership::Leadership;
+use connection::Connection;
+pub use error::EnclaveError;
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
-    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa,
-    Request, Response, Restore, Seal, Sealed,
+    BeginProvisioning, ByteVec, CaInfo, CompleteProvisioning, Destroy, Endpoint, GenerateCa, Health,
+    Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa, Request, Response,
+    Restore, Seal, Sealed,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,30 +42,10 @@ struct Probes {
 /// A connection to an enclave.
 #[derive(Clone)]
 pub struct Connected {
-    client: Arc<Client>,
+    connection: Arc<Connection>,
     leadership: Leadership,
     /// The enclave that answered.
     pub identity: Identity,
-}
-
-/// Why an enclave call gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum EnclaveError {
-    /// No enclave is connected.
-    #[error("no enclave answers")]
-    Unavailable,
-    /// The call would have the enclave change or sign something, and this controller does not lead.
-    #[error(transparent)]
-    NotLeading(#[from] NotLeading),
-    /// The connection failed during the call.
-    #[error("the connection to the enclave failed: {0}")]
-    Connection(#[from] ClientError),
-    /// The enclave refused the request.
-    #[error(transparent)]
-    Refused(Refusal),
-    /// The response does not fit the request.
-    #[error("the enclave's response does not fit the request")]
-    Unexpected,
 }
 
 /// What a connected enclave answers to the question what it waits for. It goes on signing while calls of its
@@ -263,15 +248,8 @@ impl Connected {
     }
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
-        let (client, leadership) = (Arc::clone(&self.client), self.leadership.clone());
-        let called = tokio::task::spawn_blocking(move || {
-            // The thread may have had to wait for its turn, so this comes immediately before the call.
-            if needs_leadership(&request) {
-                leadership.check()?;
-            }
-            client.call(request, CALL_TIMEOUT).map_err(EnclaveError::Connection)
-        });
-        match called.await.map_err(|_| EnclaveError::Unavailable)?? {
+        let while_leading = needs_leadership(&request).then(|| self.leadership.clone());
+        match self.connection.call(request, while_leading, CALL_TIMEOUT).await? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),
             response => Ok(response),
         }
@@ -288,17 +266,6 @@ fn needs_leadership(request: &Request) -> bool {
 /// profiles").
 fn fixed_nonce() -> Vec<u8> {
     (0..32).collect()
-}
-
-async fn blocking(
-    client: Arc<Client>,
-    request: Request,
-    timeout: Duration,
-) -> Result<Response, EnclaveError> {
-    tokio::task::spawn_blocking(move || client.call(request, timeout))
-        .await
-        .map_err(|_| EnclaveError::Unavailable)?
-        .map_err(EnclaveError::Connection)
 }
 
 async fn keep_connected(
@@ -320,15 +287,13 @@ async fn keep_connected(
                 if identity.simulated {
                     tracing::warn!("the enclave runs on a SIMULATED platform, which protects nothing");
                 }
-                let client = Arc::clone(&connected.client);
-                // Otherwise the task below would wait for the connection to end, and keep the program from
-                // ending.
-                let _close = CloseOnDrop(Arc::clone(&client));
+                let connection = Arc::clone(&connected.connection);
+                // Others may hold it longer, and are not to wait for an enclave that is gone.
+                let _close = CloseOnDrop(Arc::clone(&connection));
                 sender.send_replace(Some(connected));
-                let closed = Arc::clone(&client);
                 tokio::select! {
-                    _ = tokio::task::spawn_blocking(move || closed.wait_closed()) => {}
-                    () = keep_probing(&client, &health, PROBES) => {}
+                    () = connection.closed() => {}
+                    () = keep_probing(&connection, &health, PROBES) => {}
                 }
                 health.send_replace(EnclaveHealth::default());
                 tracing::warn!("the connection to the enclave ended");
@@ -341,11 +306,11 @@ async fn keep_connected(
 }
 
 /// Asks again and again what the enclave waits for.
-async fn keep_probing(client: &Arc<Client>, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
+async fn keep_probing(connection: &Connection, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
     let mut unanswered = 0_u32;
     loop {
         let request = Request::Health(Health { issuer_uid: Some(NO_ISSUER.to_owned()) });
-        let answer = blocking(Arc::clone(client), request, probes.timeout).await;
+        let answer = connection.call(request, None, probes.timeout).await;
         unanswered = if answer.is_ok() { 0 } else { unanswered.saturating_add(1) };
         let before = *health.borrow();
         let now = match answer {
@@ -363,7 +328,7 @@ async fn keep_probing(client: &Arc<Client>, health: &watch::Sender<EnclaveHealth
     }
 }
 
-struct CloseOnDrop(Arc<Client>);
+struct CloseOnDrop(Arc<Connection>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
@@ -372,13 +337,11 @@ impl Drop for CloseOnDrop {
 }
 
 async fn connect(endpoint: &Endpoint, leadership: &Leadership) -> Result<Connected, EnclaveError> {
-    let endpoint = endpoint.clone();
-    let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT))
-        .await
-        .map_err(|_| EnclaveError::Unavailable)??;
-    let client = Arc::new(client);
-    match blocking(Arc::clone(&client), Request::Identity, CALL_TIMEOUT).await? {
-        Response::Identity(identity) => Ok(Connected { client, leadership: leadership.clone(), identity }),
+    let connection = Arc::new(Connection::open(endpoint, CONNECT_TIMEOUT).await?);
+    match connection.call(Request::Identity, None, CALL_TIMEOUT).await? {
+        Response::Identity(identity) => {
+            Ok(Connected { connection, leadership: leadership.clone(), identity })
+        }
         _ => Err(EnclaveError::Unexpected),
     }
 }

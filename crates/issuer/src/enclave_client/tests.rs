@@ -63,7 +63,7 @@ async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
     leadership.extend(BootTime::now().after(Duration::from_mins(1)));
     connected.destroy("u").await.unwrap();
     assert_eq!(counting.0.load(Ordering::Relaxed), 1);
-    connected.client.close();
+    connected.connection.close();
     handle.stop();
     serving.join().unwrap().unwrap();
 }
@@ -107,11 +107,10 @@ async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
     let (endpoint, handle) = (server.endpoint().clone(), server.handle());
     let hung: Arc<dyn Handler> = Arc::new(Hung(Mutex::new(hangs)));
     let serving = std::thread::spawn(move || server.run(&hung, &ServerOptions::default()));
-    let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT));
-    let client = Arc::new(client.await.unwrap().unwrap());
+    let connection = Connection::open(&endpoint, CONNECT_TIMEOUT).await.unwrap();
     let (sender, mut health) = watch::channel(EnclaveHealth::default());
     let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50) };
-    let probing = async { keep_probing(&client, &sender, probes).await };
+    let probing = async { keep_probing(&connection, &sender, probes).await };
     let watching = async {
         assert!(health.wait_for(|health| health.is_silent).await.unwrap().reasons()[0].contains("answer"));
         // It works through everything that it was asked.
@@ -120,7 +119,7 @@ async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
     };
     let deadline = tokio::time::sleep(Duration::from_mins(1));
     tokio::select! { () = probing => {}, () = watching => {}, () = deadline => panic!("nothing changes") }
-    client.close();
+    connection.close();
     handle.stop();
     serving.join().unwrap().unwrap();
 }

@@ -23,7 +23,6 @@ pub mod watch_service_namespace;
 
 use crate::access::Access;
 use crate::context::Context;
-use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::backoff::Backoff;
 use crate::context::cached::Cached;
 use crate::context::caches::{Caches, Listed};
@@ -221,7 +220,6 @@ fn connect(
         client,
         metrics,
         statuses: StatusCache::default(),
-        waits: AnnouncedWaits::default(),
         backoff: Backoff::default(),
     };
     let ends = Ends {
