@@ -1,6 +1,6 @@
 //! Since when requests are open, and what they wait for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tcs_enclave_rpc::RequestApi;
 use tokio::time::Instant;
@@ -14,6 +14,15 @@ struct Entry {
     api: RequestApi,
     announced: Option<&'static str>,
     opened: Instant,
+}
+
+/// The open requests of an API, as numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenCounts {
+    /// All open requests.
+    pub open: u64,
+    /// Those of them that wait, by the reason that was announced.
+    pub waiting: BTreeMap<&'static str, u64>,
 }
 
 impl AnnouncedWaits {
@@ -47,6 +56,23 @@ impl AnnouncedWaits {
         self.lock().remove(uid);
     }
 
+    /// Whether the request is open and an Event said that it waits.
+    pub fn has_waited(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|entry| entry.announced.is_some())
+    }
+
+    /// How many requests of an API are open, and how many of them wait for what.
+    pub fn counts(&self, api: RequestApi) -> OpenCounts {
+        let mut counts = OpenCounts::default();
+        for entry in self.lock().values().filter(|entry| entry.api == api) {
+            counts.open += 1;
+            if let Some(reason) = entry.announced {
+                *counts.waiting.entry(reason).or_default() += 1;
+            }
+        }
+        counts
+    }
+
     /// Only these requests of an API are open: others were deleted while nobody watched.
     pub fn retain(&self, api: RequestApi, open: &HashSet<String>) {
         self.lock().retain(|uid, entry| entry.api != api || open.contains(uid));
@@ -71,6 +97,25 @@ mod tests {
         waits.open(KubernetesCsr, "a");
         assert_eq!(waits.opened("a"), first, "a change does not make it newer");
         assert_eq!(waits.opened("b"), None);
+    }
+
+    #[test]
+    fn open_requests_are_counted_by_what_they_wait_for() {
+        let waits = AnnouncedWaits::default();
+        for (api, uid) in [(KubernetesCsr, "a"), (KubernetesCsr, "b"), (KubernetesCsr, "c"), (CertManager, "d")] {
+            waits.open(api, uid);
+        }
+        waits.start("a", "NotReady");
+        waits.start("b", "NotThere");
+        waits.start("b", "NotReady");
+        let waiting = |count| BTreeMap::from([("NotReady", count)]);
+        assert_eq!(waits.counts(KubernetesCsr), OpenCounts { open: 3, waiting: waiting(2) });
+        assert_eq!(waits.counts(CertManager), OpenCounts { open: 1, waiting: BTreeMap::new() });
+        assert!(waits.has_waited("a") && !waits.has_waited("c"));
+        waits.close("a");
+        waits.close("c");
+        assert!(!waits.has_waited("a"));
+        assert_eq!(waits.counts(KubernetesCsr), OpenCounts { open: 1, waiting: waiting(1) });
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::issuer::Issuer;
 use kube::runtime::reflector::ObjectRef;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
+use tcs_enclave_rpc::RequestApi;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The queues into the reconcilers of issuers and into the garbage collection.
@@ -43,6 +44,9 @@ impl Queues {
 
 /// The open requests of one request API.
 pub trait OpenRequests: Send + Sync {
+    /// The request API.
+    fn api(&self) -> RequestApi;
+
     /// Whether the first list of the requests is complete.
     fn are_listed(&self) -> bool;
 

@@ -5,6 +5,7 @@ use crate::context::caches::Listed;
 use crate::context::queues::OpenRequests;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tcs_api::signer::SignerName;
+use tcs_enclave_rpc::RequestApi;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The open requests of one request API, and the queue into their reconciler.
@@ -25,6 +26,10 @@ impl<K: RequestKind> RequestQueue<K> {
 }
 
 impl<K: RequestKind> OpenRequests for RequestQueue<K> {
+    fn api(&self) -> RequestApi {
+        K::API
+    }
+
     fn are_listed(&self) -> bool {
         self.listed.is_set()
     }

@@ -16,6 +16,7 @@ use crate::issuer::{Issuer, policy};
 use crate::pem;
 use crate::runtime::guarded::Guarded;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::request_metrics::RequestOutcome;
 use kube::ResourceExt as _;
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
@@ -217,8 +218,13 @@ async fn publish<K: RequestKind>(
     is_ca: bool,
     context: &Context,
 ) -> Result<(), ReconcileError> {
+    // The watch may close the request before the answer is here.
+    let uid = request.uid().unwrap_or_default();
+    let (opened, has_waited) = (context.waits.opened(&uid), context.waits.has_waited(&uid));
     if put(request.with_certificate(pem), context).await? {
         context.metrics.issued.inc();
+        let outcome = RequestOutcome::Issued { after: opened.map(|opened| opened.elapsed()), has_waited };
+        context.metrics.requests.ended(K::API, outcome);
         // An Event for each certificate would lower the rate by about a third.
         if is_ca {
             let message = "CA CERTIFICATE issued";
@@ -237,6 +243,7 @@ async fn fail<K: RequestKind>(
     let Failure { reason, message, .. } = failure;
     if put(request.with_failure(reason, &failure.in_full(), now()), context).await? {
         Metrics::count(&context.metrics.failed, reason);
+        context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
         let text = EventText { warning: true, reason, action: ACTION, message };
         context.events.publish(&request.object_ref(&()), text);
     }
@@ -255,6 +262,7 @@ async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, Recon
         }
         Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
             context.metrics.discarded.inc();
+            context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
             Ok(false)
         }
         Err(error) => Err(error.into()),

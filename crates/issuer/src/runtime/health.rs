@@ -1,5 +1,6 @@
 //! Serves the probes and the metrics over plain HTTP.
 
+use super::scrape;
 use crate::context::Context;
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -57,7 +58,7 @@ pub async fn serve_metrics(
 ) -> std::io::Result<()> {
     const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metrics = move || {
-        let text = context.metrics.text();
+        let text = scrape::text(&context);
         async move { ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response() }
     };
     serve(listener, Router::new().route("/metrics", get(metrics)), stop).await

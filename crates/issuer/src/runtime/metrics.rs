@@ -1,8 +1,9 @@
 //! Metrics of the controller in the `OpenMetrics` text format (`docs/conformance.md`, W-D12). Labels are
 //! bounded: they are codes and kinds, never names.
 
+use super::request_metrics::RequestMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -22,11 +23,11 @@ pub struct KindLabel {
     pub kind: String,
 }
 
-/// All metrics of the controller.
+/// The metrics that are counted as things happen. Those of [`super::scrape`] are computed for each scrape.
 pub struct Metrics {
     registry: Registry,
-    /// 1 while this controller holds the Lease.
-    pub leader: Gauge,
+    /// How requests ended, and how long they took.
+    pub requests: RequestMetrics,
     /// Certificates published.
     pub issued: Counter,
     /// Certificates that were signed and discarded, because their request had changed.
@@ -65,9 +66,9 @@ impl Default for Metrics {
         let access_reviews = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
-        let (leader, admission_policies_ok) = (Gauge::default(), Gauge::default());
+        let admission_policies_ok = Gauge::default();
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
-        registry.register("leader", "1 while this controller holds the Lease", leader.clone());
+        let requests = RequestMetrics::register(&mut registry);
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -116,7 +117,7 @@ impl Default for Metrics {
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
         Self {
             registry,
-            leader,
+            requests,
             issued,
             discarded,
             failed,
@@ -141,12 +142,20 @@ impl Metrics {
         family.get_or_create(&CodeLabel { code: code.to_owned() }).inc();
     }
 
-    /// The metrics in the text format.
+    /// These metrics and `more` in the text format.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text_with(&self, more: &Registry) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, more);
+        let _ = encode_eof(&mut text);
         text
+    }
+
+    /// These metrics in the text format.
+    #[cfg(test)]
+    pub fn text(&self) -> String {
+        self.text_with(&Registry::default())
     }
 }

@@ -12,7 +12,9 @@ pub mod lease;
 pub mod log;
 pub mod metrics;
 mod most_recent;
+pub mod request_metrics;
 pub mod request_tasks;
+pub mod scrape;
 pub mod standby;
 pub mod tasks;
 pub mod unreadable;
@@ -254,7 +256,6 @@ fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
     services.spawn(watch_service_namespace::watch_secrets(watch, shared()));
     services.spawn(ends.events.publish_all(client.clone(), context.leadership.clone()));
-    services.spawn(watch_dependencies::watch_leadership(shared()));
     services.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     services.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
     services.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));

@@ -39,6 +39,7 @@ impl RequestTasks {
         let requests = Arc::new(RequestQueue::<K> { store, queue, listed: Listed::default() });
         let watched = Arc::clone(&requests);
         let start = move |tasks: &mut TaskGroups, context: &Arc<Context>| {
+            context.metrics.requests.serve(K::API);
             let unreadable = Arc::clone(&context.caches.unreadable);
             let watch = Watch::new(K::api(context.client.clone()), unreadable);
             let store = watched.store.clone();
