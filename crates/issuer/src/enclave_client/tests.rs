@@ -124,3 +124,44 @@ async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
     handle.stop();
     serving.join().unwrap().unwrap();
 }
+
+/// As a process that is stopped: its system accepts connections, and nobody reads.
+#[tokio::test(start_paused = true)]
+async fn case_9_7_an_enclave_that_accepts_connections_and_says_nothing_hangs() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let mut link = EnclaveLink::start(endpoint, Leadership::default(), stop.clone());
+    assert_eq!(link.hangs(), None, "nothing is known yet");
+    link.health_changed().await;
+    assert!(link.hangs().unwrap().contains("container tcs-enclave"));
+    assert_eq!(link.problems(), [SILENT]);
+    // Then it ends. One that is started again does not listen at first, and that is no reason to end it.
+    drop(listener);
+    link.health_changed().await;
+    assert_eq!(link.hangs(), None);
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_9_7_an_absent_enclave_is_one_line_after_five_seconds_that_names_its_address() {
+    let lines = crate::runtime::log::tests::Lines::default();
+    let _log = tracing::subscriber::set_default(crate::runtime::log::tests::text_subscriber("info", &lines));
+    let endpoint = Endpoint::Tcp("127.0.0.1:7443".parse().unwrap());
+    let refused = || EnclaveError::Connection(ClientError::Io(std::io::Error::from(ErrorKind::ConnectionRefused)));
+    let mut absence = Absence::default();
+    for _ in 0..25 {
+        absence.note(&endpoint, &refused());
+        tokio::time::advance(RECONNECT_PAUSE).await;
+    }
+    assert_eq!(lines.text(), "");
+    for _ in 0..100 {
+        absence.note(&endpoint, &refused());
+        tokio::time::advance(RECONNECT_PAUSE).await;
+    }
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in ["127.0.0.1:7443", "connection refused", "logs of container tcs-enclave"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -3,6 +3,7 @@
 pub mod admission_check;
 pub mod admission_gate;
 pub mod admission_policies;
+pub mod api_text;
 pub mod client;
 pub mod controller;
 pub mod garbage_collector;
@@ -12,6 +13,7 @@ pub mod lease;
 pub mod log;
 pub mod metrics;
 mod most_recent;
+pub mod reads;
 pub mod request_metrics;
 pub mod request_tasks;
 pub mod scrape;
@@ -19,6 +21,7 @@ pub mod standby;
 pub mod tasks;
 pub mod unreadable;
 pub mod watch;
+pub mod watch_backoff;
 pub mod watch_dependencies;
 pub mod watch_issuers;
 pub mod watch_service_namespace;
@@ -186,7 +189,7 @@ fn connect(
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let Clients { client, clock, .. } = clients;
+    let Clients { client, clock, reads, .. } = clients;
     let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, end);
@@ -200,6 +203,7 @@ fn connect(
     let (publisher, events) = EventPublisher::new(metrics.events_dropped.clone());
     let context = Context {
         clock,
+        reads,
         enclave,
         leadership,
         draining,

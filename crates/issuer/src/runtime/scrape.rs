@@ -1,5 +1,6 @@
 //! The metrics that show a state. They are computed for each scrape, so that none of them goes stale.
 
+use super::reads::read::Read;
 use super::request_metrics::label_of;
 use crate::clock::now;
 use crate::context::Context;
@@ -52,12 +53,20 @@ struct EndLabels {
     within: &'static str,
 }
 
+/// Only the program itself decides what it reads.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReadLabels {
+    verb: &'static str,
+    resource: String,
+}
+
 /// What the metrics of a scrape show.
 struct State {
     leads: bool,
     issuers: Vec<Issuer>,
     open: Vec<(RequestApi, OpenCounts)>,
     enclave: Option<Identity>,
+    reads: Vec<(Read, bool)>,
     /// Unix seconds.
     now: i64,
 }
@@ -70,6 +79,7 @@ pub fn text(context: &Context) -> String {
         issuers: context.caches.all_issuers(),
         open: apis.map(|api| (api, context.waits.counts(api))).collect(),
         enclave: context.enclave.connected().map(|connected| connected.identity),
+        reads: context.reads.failing(),
         now: now().as_second(),
     };
     context.metrics.text_with(&state.registry())
@@ -88,6 +98,12 @@ impl State {
             let info = Info::new(labels.map(|(name, value)| (name, value.clone())));
             registry.register("enclave", "The enclave that is connected", info);
         }
+        let failing = Family::<ReadLabels, Gauge>::default();
+        for (read, fails) in &self.reads {
+            let labels = ReadLabels { verb: read.verb, resource: read.full_resource() };
+            failing.get_or_create(&labels).inc_by(i64::from(*fails));
+        }
+        registry.register("reads_failing", "1 while the API server does not let the service read this", failing);
         self.register_requests(&mut registry);
         self.register_issuers(&mut registry);
         self.register_ends(&mut registry);
@@ -209,7 +225,7 @@ mod tests {
 
     fn state(issuers: Vec<Issuer>) -> State {
         let open = vec![(RequestApi::KubernetesCsr, OpenCounts::default())];
-        State { leads: false, issuers, open, enclave: None, now: NOW }
+        State { leads: false, issuers, open, enclave: None, reads: Vec::new(), now: NOW }
     }
 
     #[test]
