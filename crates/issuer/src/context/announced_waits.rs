@@ -102,7 +102,9 @@ mod tests {
     #[test]
     fn open_requests_are_counted_by_what_they_wait_for() {
         let waits = AnnouncedWaits::default();
-        for (api, uid) in [(KubernetesCsr, "a"), (KubernetesCsr, "b"), (KubernetesCsr, "c"), (CertManager, "d")] {
+        for (api, uid) in
+            [(KubernetesCsr, "a"), (KubernetesCsr, "b"), (KubernetesCsr, "c"), (CertManager, "d")]
+        {
             waits.open(api, uid);
         }
         waits.start("a", "NotReady");

@@ -148,7 +148,8 @@ async fn case_9_7_an_absent_enclave_is_one_line_after_five_seconds_that_names_it
     let lines = crate::runtime::log::tests::Lines::default();
     let _log = tracing::subscriber::set_default(crate::runtime::log::tests::text_subscriber("info", &lines));
     let endpoint = Endpoint::Tcp("127.0.0.1:7443".parse().unwrap());
-    let refused = || EnclaveError::Connection(ClientError::Io(std::io::Error::from(ErrorKind::ConnectionRefused)));
+    let refused =
+        || EnclaveError::Connection(ClientError::Io(std::io::Error::from(ErrorKind::ConnectionRefused)));
     let mut absence = Absence::default();
     for _ in 0..25 {
         absence.note(&endpoint, &refused());

@@ -45,10 +45,7 @@ where
         Format::Text => lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(colours).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
-    Ok(tracing_subscriber::registry()
-        .with(lines)
-        .with(filter)
-        .with(filter_fn(|line| !is_left_out(line))))
+    Ok(tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(|line| !is_left_out(line))))
 }
 
 /// Logs panics like everything else.

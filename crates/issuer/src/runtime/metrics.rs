@@ -8,6 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tcs_api::v1alpha1::WrapFormat;
+use tcs_enclave_rpc::RefusalCode;
 
 /// Label with a stable code.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -62,8 +64,10 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("tcs");
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
-        let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
-        let access_reviews = Family::default();
+        let failed: Family<CodeLabel, Counter> = Family::default();
+        let (refused, accepted): (Family<CodeLabel, Counter>, Family<CodeLabel, Counter>) =
+            Default::default();
+        let access_reviews: Family<CodeLabel, Counter> = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
         let admission_policies_ok = Gauge::default();
@@ -84,7 +88,7 @@ impl Default for Metrics {
         registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
         registry.register(
             "deliveries_accepted",
-            "CA key deliveries accepted, by wrap format",
+            "CA key deliveries accepted, by format of the wrapped key",
             accepted.clone(),
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
@@ -115,6 +119,16 @@ impl Default for Metrics {
             admission_policies_ok.clone(),
         );
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
+        for outcome in ["Allowed", "Refused", "Error"] {
+            drop(access_reviews.get_or_create(&CodeLabel { code: outcome.to_owned() }));
+        }
+        for format in WrapFormat::ALL {
+            drop(accepted.get_or_create(&CodeLabel { code: format.as_str().to_owned() }));
+        }
+        for code in RefusalCode::ALL {
+            drop(failed.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
+            drop(refused.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
+        }
         Self {
             registry,
             requests,

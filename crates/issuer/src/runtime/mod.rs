@@ -12,6 +12,8 @@ pub mod health;
 pub mod lease;
 pub mod log;
 pub mod metrics;
+#[cfg(test)]
+mod metrics_page;
 mod most_recent;
 pub mod reads;
 pub mod request_metrics;

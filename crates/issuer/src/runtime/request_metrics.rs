@@ -11,9 +11,8 @@ use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 /// Upper bounds of the histogram's buckets, in seconds. An issuer that is ready signs within milliseconds; a
 /// request whose issuer is not can wait for hours.
-const BUCKETS: [f64; 16] = [
-    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0,
-];
+const BUCKETS: [f64; 16] =
+    [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0];
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +77,8 @@ impl RequestMetrics {
         for reason in reasons.chain([reasons::REFERENCE_NOT_ALLOWED]) {
             drop(self.total.get_or_create(&outcome_labels(api, RequestOutcome::Failed(reason))));
         }
-        for outcome in [RequestOutcome::Issued { after: None, has_waited: false }, RequestOutcome::Discarded] {
+        for outcome in [RequestOutcome::Issued { after: None, has_waited: false }, RequestOutcome::Discarded]
+        {
             drop(self.total.get_or_create(&outcome_labels(api, outcome)));
         }
         for has_waited in [false, true] {

@@ -21,6 +21,8 @@ mod earlier_cas;
 mod ha;
 mod lifecycle;
 mod memory;
+mod mistakes;
+mod monitoring;
 mod policy;
 mod policy_text;
 mod rbac;

@@ -81,7 +81,9 @@ impl Problem {
                 "the service cannot {read}: the API server answers with HTTP status {status}; it is tried again"
             ),
             Self::NoAnswer(why) => {
-                format!("the service cannot {read}: the API server does not answer ({why}); it is tried again")
+                format!(
+                    "the service cannot {read}: the API server does not answer ({why}); it is tried again"
+                )
             }
         }
     }
@@ -151,7 +153,10 @@ impl Reads {
         let counts = |failure: &Failure| {
             failure.problem.needs_remedy() || now.duration_since(failure.since) >= PATIENCE
         };
-        failing.filter(|(_, failure)| counts(failure)).map(|(read, failure)| failure.problem.text(read)).collect()
+        failing
+            .filter(|(_, failure)| counts(failure))
+            .map(|(read, failure)| failure.problem.text(read))
+            .collect()
     }
 
     /// Whether the API server has let the service read objects of this kind at least once.

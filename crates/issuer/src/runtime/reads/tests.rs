@@ -52,8 +52,16 @@ async fn case_9_7_a_missing_right_is_one_line_that_names_it_and_its_end_is_anoth
 async fn case_9_7_each_problem_names_its_remedy() {
     let reads = Reads::default();
     for (uri, code, parts) in [
-        (ISSUERS, 404, ["watch tcsissuers.tcs.intel.com in the whole cluster", "kubectl apply -f deployment/crds/"]),
-        (ISSUERS, 403, ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/tcs_issuer.yaml"]),
+        (
+            ISSUERS,
+            404,
+            ["watch tcsissuers.tcs.intel.com in the whole cluster", "kubectl apply -f deployment/crds/"],
+        ),
+        (
+            ISSUERS,
+            403,
+            ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/tcs_issuer.yaml"],
+        ),
         (ISSUERS, 401, ["does not accept its token", "ServiceAccount tcs-issuer in namespace tcs-issuer"]),
         (REQUESTS, 404, ["list certificatesigningrequests.certificates.k8s.io", "Kubernetes 1.32"]),
     ] {

@@ -97,6 +97,11 @@ impl Controllers {
         Controller { process, name: name.to_owned(), probes, metrics }
     }
 
+    /// Where the controllers look for the enclave.
+    pub fn enclave_address(&self) -> String {
+        endpoint(&self.cluster)
+    }
+
     /// The record in the Lease.
     pub fn lease(&self) -> LeaseSpec {
         let lease = self.cluster.get::<Lease>(SERVICE_NAMESPACE, LEASE);
@@ -137,6 +142,11 @@ impl Controller {
     /// What it answers to the question whether it is ready.
     pub fn readiness(&self) -> String {
         http::get(&self.probes, "/readyz").unwrap_or_default()
+    }
+
+    /// What it answers to the liveness probe of the enclave.
+    pub fn enclave_probe(&self) -> Option<u16> {
+        http::status(&self.probes, "/enclavez")
     }
 
     /// Whether it is the holder of this identity.
