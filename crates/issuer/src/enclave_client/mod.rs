@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 /// Generating an RSA-3072 key takes up to half a second, and calls for offers queue behind each other.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// An enclave that accepts a connection says within this time which one it is, or hangs.
-const IDENTITY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connected enclave is asked this often which calls are overdue. One that hangs is silent within 16 seconds,
 /// so that the pod is not ready within 30 (`docs/monitoring.md`, "Probes").
-const PROBES: Probes = Probes { pause: Duration::from_secs(3), timeout: Duration::from_secs(5) };
+const PROBES: Probes = Probes {
+    identity: Duration::from_secs(10),
+    pause: Duration::from_secs(3),
+    timeout: Duration::from_secs(5),
+};
 /// An enclave that has not answered so many times in a row does not answer.
 const SILENT_AFTER: u32 = 2;
 /// An issuer of no Kubernetes object. The answer about it is short.
@@ -33,6 +35,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How a connected enclave is asked what it waits for.
 #[derive(Clone, Copy)]
 struct Probes {
+    /// For the first answer, which says what enclave it is. One that accepts a connection and says nothing
+    /// hangs.
+    identity: Duration,
     /// Between an answer and the next question.
     pause: Duration,
     /// For an answer.
@@ -122,11 +127,21 @@ impl EnclaveLink {
     /// `leadership` the enclave is asked only what it holds.
     #[must_use]
     pub fn start(endpoint: Endpoint, leadership: Leadership, stop: CancellationToken) -> Self {
+        Self::start_with(endpoint, leadership, stop, PROBES)
+    }
+
+    fn start_with(
+        endpoint: Endpoint,
+        leadership: Leadership,
+        stop: CancellationToken,
+        probes: Probes,
+    ) -> Self {
         let address: Arc<str> = endpoint.to_string().into();
         let (sender, state) = watch::channel(None);
         let (health_sender, health) = watch::channel(EnclaveHealth::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, leadership, sender, health_sender)).await;
+            let connecting = keep_connected(endpoint, leadership, sender, health_sender, probes);
+            stop.run_until_cancelled(connecting).await;
         });
         Self { address, state, health }
     }
@@ -337,10 +352,11 @@ async fn keep_connected(
     leadership: Leadership,
     sender: watch::Sender<Option<Connected>>,
     health: watch::Sender<EnclaveHealth>,
+    probes: Probes,
 ) {
     let mut absence = Absence::default();
     loop {
-        match connect(&endpoint, &leadership).await {
+        match connect(&endpoint, &leadership, probes.identity).await {
             Ok(connected) => {
                 absence = Absence::default();
                 health.send_if_modified(|health| std::mem::take(health) != EnclaveHealth::default());
@@ -362,7 +378,7 @@ async fn keep_connected(
                 let closed = Arc::clone(&client);
                 tokio::select! {
                     _ = tokio::task::spawn_blocking(move || closed.wait_closed()) => {}
-                    () = keep_probing(&client, &health, PROBES) => {}
+                    () = keep_probing(&client, &health, probes) => {}
                 }
                 health.send_replace(EnclaveHealth::default());
                 tracing::warn!("the connection to the enclave ended");
@@ -441,13 +457,17 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn connect(endpoint: &Endpoint, leadership: &Leadership) -> Result<Connected, EnclaveError> {
+async fn connect(
+    endpoint: &Endpoint,
+    leadership: &Leadership,
+    limit: Duration,
+) -> Result<Connected, EnclaveError> {
     let endpoint = endpoint.clone();
     let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT))
         .await
         .map_err(|_| EnclaveError::Unavailable)??;
     let client = Arc::new(client);
-    match blocking(Arc::clone(&client), Request::Identity, IDENTITY_TIMEOUT).await? {
+    match blocking(Arc::clone(&client), Request::Identity, limit).await? {
         Response::Identity(identity) => Ok(Connected { client, leadership: leadership.clone(), identity }),
         _ => Err(EnclaveError::Unexpected),
     }

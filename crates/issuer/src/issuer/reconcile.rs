@@ -1,7 +1,7 @@
 //! Reconciles issuers: observes, lets [`super::decide`] decide, and carries the decision out.
 
 use super::decide::{
-    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, decide,
+    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, confirm, decide,
     must_be_recorded, named_secret, record_ca, unsupported,
 };
 use super::enclave_session::EnclaveSession;
@@ -57,7 +57,8 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Option<Duration>, 
         let clock = context.clock.compare(now);
         match decide(&reconciliation.observed(clock), now) {
             Decision::Ask(step) => reconciliation.ask(step).await?,
-            Decision::Settle(plan) => {
+            Decision::Settle(mut plan) => {
+                confirm(&mut plan.status, &reconciliation.status, &issuer.uid(), now);
                 let requeue = plan.requeue;
                 if reconciliation.carry_out(*plan, clock.trusted(now)).await? {
                     return Ok(requeue);

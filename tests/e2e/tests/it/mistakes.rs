@@ -91,9 +91,9 @@ fn case_9_7_an_enclave_that_is_not_there_is_told_with_its_address_and_where_its_
     let controller = controllers.launch("alone");
     let address = controllers.enclave_address();
     let told = format!("no enclave answers at {address}");
-    controllers.cluster.wait_until("the line in the log", || {
-        warnings(&controller).iter().any(|line| line.contains(&told))
-    });
+    controllers
+        .cluster
+        .wait_until("the line in the log", || warnings(&controller).iter().any(|line| line.contains(&told)));
     let remedy = "see the logs of container tcs-enclave";
     await_told_once(&controllers, &controller, &[&told, remedy]);
     // It is no reason to start an enclave again that may just be starting.

@@ -118,3 +118,20 @@ fn w_d12_a_request_shows_in_the_metrics_when_it_ends() {
     assert!(value("tcs_issuers{kind=\"TCSIssuer\",ready=\"True\",reason=\"Ready\"}") > 0);
     assert!(value("tcs_ca_earliest_end_timestamp_seconds{kind=\"TCSIssuer\"}") > 1_700_000_000);
 }
+
+#[test]
+fn a_status_says_when_it_was_confirmed_and_an_old_one_is_confirmed_anew() {
+    let cluster = shared();
+    let issuer = Issuer::self_signed(cluster, "confirmed", None);
+    issuer.await_reason("Ready");
+    let confirmed = || issuer.status().last_confirmed.unwrap_or_default();
+    let first = confirmed();
+    assert!(first.starts_with("20"), "{first}");
+    let old = serde_json::json!({"status": {"lastConfirmed": "2026-01-01T00:00:00Z"}}).to_string();
+    let target = ["patch", "tcsissuers.tcs.intel.com", "-n", &issuer.namespace, &issuer.name];
+    cluster.kubectl(&[&target[..], &["--subresource=status", "--type=merge", "-p", &old]].concat());
+    cluster.wait_until("the status to be confirmed", || confirmed() >= first);
+    assert_eq!(issuer.reason(), "Ready");
+    let printed = cluster.kubectl(&["get", "tcsissuers", "-o", "wide", "-n", &issuer.namespace]);
+    assert!(printed.lines().next().unwrap().ends_with("CONFIRMED"), "{printed}");
+}
