@@ -108,12 +108,13 @@ mod tests {
         let source = include_str!("reasons.rs").lines().skip_while(|line| !line.starts_with("/// "));
         let (mut documented, mut of_issuer) = (Vec::new(), false);
         for line in source.take_while(|line| !line.contains("OF_ISSUERS")) {
+            let value = line.split_once(" = \"").map(|(_, value)| value.trim_end_matches("\";"));
             if line.starts_with("/// Issuer") {
                 of_issuer = true;
-            } else if let Some((_, value)) = line.split_once(" = \"") {
-                if std::mem::take(&mut of_issuer) {
-                    documented.push(value.trim_end_matches("\";"));
-                }
+            } else if let Some(value) = value
+                && std::mem::take(&mut of_issuer)
+            {
+                documented.push(value);
             }
         }
         assert_eq!(OF_ISSUERS, documented);

@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// rate() sees the first failure only if the series was there before.
+    /// Prometheus' `rate()` sees the first failure only if the series was there before.
     #[test]
     fn w_d12_the_series_of_an_api_exist_before_its_first_request() {
         let mut registry = Registry::with_prefix("tcs");

@@ -26,7 +26,7 @@ fn served(metrics: &str) -> Series<'_> {
     series
 }
 
-/// The series that a PromQL expression names.
+/// The series that an expression of `PromQL` names.
 fn named(expression: &str) -> Vec<(&str, Vec<&str>)> {
     let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == ':';
     let starts = expression.match_indices("tcs_").map(|(start, _)| start);
@@ -108,13 +108,13 @@ fn w_d12_a_request_shows_in_the_metrics_when_it_ends() {
             metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{metrics}"));
         line.trim().parse().unwrap()
     };
-    let issued = "tcs_requests_total{api=\"CertificateSigningRequest\",outcome=\"Issued\",reason=\"\"}";
+    let ended = "tcs_requests_total{api=\"CertificateSigningRequest\",outcome=\"Issued\",reason=\"\"}";
     let timed = "tcs_request_duration_seconds_count{api=\"CertificateSigningRequest\",waited=\"false\"}";
     // Other tests issue certificates at the same time.
-    let before = (value(issued), value(timed));
+    let before = (value(ended), value(timed));
     issue(&issuer);
     cluster
-        .wait_until("the certificate to be counted", || value(issued) > before.0 && value(timed) > before.1);
+        .wait_until("the certificate to be counted", || value(ended) > before.0 && value(timed) > before.1);
     assert!(value("tcs_issuers{kind=\"TCSIssuer\",ready=\"True\",reason=\"Ready\"}") > 0);
     assert!(value("tcs_ca_earliest_end_timestamp_seconds{kind=\"TCSIssuer\"}") > 1_700_000_000);
 }
