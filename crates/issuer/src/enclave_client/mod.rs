@@ -310,12 +310,21 @@ impl Connected {
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
         let (client, leadership) = (Arc::clone(&self.client), self.leadership.clone());
+        // Which object the call is for.
+        let span = tracing::Span::current();
         let called = tokio::task::spawn_blocking(move || {
             // The thread may have had to wait for its turn, so this comes immediately before the call.
             if needs_leadership(&request) {
                 leadership.check()?;
             }
-            client.call(request, CALL_TIMEOUT).map_err(EnclaveError::Connection)
+            let _in_span = span.enter();
+            let (name, pending) = (request.name(), client.send(&request).map_err(EnclaveError::Connection)?);
+            drop(request);
+            let call = pending.id();
+            tracing::debug!(call, request = name, "the enclave is asked");
+            let response = pending.wait(CALL_TIMEOUT).map_err(EnclaveError::Connection)?;
+            tracing::debug!(call, request = name, response = response.name(), "the enclave answered");
+            Ok::<_, EnclaveError>(response)
         });
         match called.await.map_err(|_| EnclaveError::Unavailable)?? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),

@@ -22,13 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation};
 use tcs_api::{SERVICE_NAMESPACE, reasons};
+use tracing::Instrument as _;
 
 /// Reconciles one issuer.
 pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, ReconcileError> {
     if issuer.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let settled = settle(&issuer, &context).await;
+    let span = tracing::debug_span!("issuer", signer = issuer.signer_name(), uid = issuer.uid());
+    let settled = settle(&issuer, &context).instrument(span).await;
     // If the issuer was deleted meanwhile, what this reconcile made must be deleted, too.
     let present = context.caches.issuer(&issuer.signer());
     if present.is_none_or(|present| present.uid() != issuer.uid()) {

@@ -26,6 +26,7 @@ use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// How soon a request is tried again whose certificate was signed under a CA that is not published yet.
 const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
@@ -47,7 +48,13 @@ pub async fn reconcile<K: RequestKind>(
     if context.admission.is_unchecked() || !context.caches.are_listed() {
         return Ok(Action::await_change());
     }
-    match sign(&*request, &signer, &context).await? {
+    let span = tracing::debug_span!(
+        "request",
+        api = K::kind(&()).as_ref(),
+        object = request.name_any(),
+        uid = request.uid()
+    );
+    match sign(&*request, &signer, &context).instrument(span).await? {
         Outcome::Issued { pem, is_ca } => publish(&*request, pem, is_ca, &context).await?,
         Outcome::Permanent(failure) => fail(&*request, &failure, &context).await?,
         Outcome::WaitForIssuer(wait) => {

@@ -27,6 +27,7 @@ mod policy;
 mod policy_text;
 mod rbac;
 mod renewal;
+mod request_ids;
 mod requests;
 mod restart;
 mod sealed_names;

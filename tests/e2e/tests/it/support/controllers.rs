@@ -53,6 +53,7 @@ impl Controllers {
                 .arg(format!("--listen={}", endpoint(&cluster)))
                 .arg("--platform=simulation")
                 .arg(format!("--platform-dir={}", layout.platform().display()))
+                .arg("--log-requests")
                 .spawn()
                 .unwrap();
         let made = Self { enclave, cluster, manifest };
@@ -80,8 +81,9 @@ impl Controllers {
         let process = Program::new(name, cluster.stack.programs.path(CONTROLLER), log)
             .arg(format!("--enclave={}", endpoint(cluster)))
             .args(["--health-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0"])
-            // The client logs each request that it sends.
-            .args(["--log-format=json", "--log=info,kube_client::client::builder=debug"])
+            .arg("--log-format=json")
+            // The client logs each request that it sends to the API server.
+            .arg("--log=info,kube_client::client::builder=debug,tcs_issuer::enclave_client=debug,tcs_issuer::requests=debug")
             .args(TIMINGS)
             .env("KUBECONFIG", account.unwrap())
             .env("POD_NAME", name)
