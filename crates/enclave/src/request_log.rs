@@ -3,8 +3,8 @@
 use tcs_enclave_rpc::{Answered, Handler, Request, Response};
 
 /// Answers as another handler does, and writes a line to the log for each request: its numbers, its name, and
-/// the name or the refusal code of the response. Nothing that the client sent as text or bytes is in it, and no
-/// secret. The controller's log at level debug has the same numbers.
+/// the name or the refusal code of the response. Nothing that the client sent as text or bytes is in it, and
+/// no secret. The controller's log at level debug has the same numbers.
 pub struct RequestLog<H>(pub H);
 
 impl<H: Handler> Handler for RequestLog<H> {

@@ -147,8 +147,9 @@ pub struct IssuerStatus {
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
 
-    /// When the service last confirmed this status, RFC 3339. While the issuer is ready, it does so about every
-    /// half hour. If this is older than an hour, nobody does: the service is not running, or it lacks its rights.
+    /// When the service last confirmed this status, RFC 3339. While the issuer is ready, it does so about
+    /// every half hour. If this is older than an hour, nobody does: the service is not running, or it lacks
+    /// its rights.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub last_confirmed: Option<String>,

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 /// Generating an RSA-3072 key takes up to half a second, and calls for offers queue behind each other.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connected enclave is asked this often which calls are overdue. One that hangs is silent within 16 seconds,
-/// so that the pod is not ready within 30 (`docs/monitoring.md`, "Probes").
+/// A connected enclave is asked this often which calls are overdue. One that hangs is silent within 16
+/// seconds, so that the pod is not ready within 30 (`docs/monitoring.md`, "Probes").
 const PROBES: Probes = Probes {
     identity: Duration::from_secs(10),
     pause: Duration::from_secs(3),

@@ -29,12 +29,12 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// Serves three paths:
 ///
 /// - `/healthz`: the process is alive.
-/// - `/readyz`: the API server lets the service read what it must read, the caches are filled, the Lease can be
-///   read (and written, if this controller leads), an enclave answers, nothing that it makes is overdue, and
-///   the admission policies are in force. A controller that could take over is as ready as the one that leads
-///   (`docs/ha.md`).
-/// - `/enclavez`: the enclave does not hang. It is the liveness probe of the enclave's container, which has no
-///   HTTP server (`docs/monitoring.md`, "Probes").
+/// - `/readyz`: the API server lets the service read what it must read, the caches are filled, the Lease can
+///   be read (and written, if this controller leads), an enclave answers, nothing that it makes is overdue,
+///   and the admission policies are in force. A controller that could take over is as ready as the one that
+///   leads (`docs/ha.md`).
+/// - `/enclavez`: the enclave does not hang. It is the liveness probe of the enclave's container, which has
+///   no HTTP server (`docs/monitoring.md`, "Probes").
 pub async fn serve_probes(
     listener: TcpListener,
     context: Arc<Context>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const MIN_PAUSE: Duration = Duration::from_millis(800);
-/// kube's own back-off goes on to 30 seconds. A right that is granted, or a kind that is installed, should not
-/// have to wait for so long, and one read in ten seconds for each kind costs the API server little.
+/// kube's own back-off goes on to 30 seconds. A right that is granted, or a kind that is installed, should
+/// not have to wait for so long, and one read in ten seconds for each kind costs the API server little.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// A failure so long after the last one is the first of its kind.
 const FORGET: Duration = Duration::from_mins(2);

@@ -1,4 +1,5 @@
-//! Mistakes of whoever installs the service: each is told once, with its remedy, and heals when it is corrected.
+//! Mistakes of whoever installs the service: each is told once, with its remedy, and heals when it is
+//! corrected.
 
 use crate::support::controllers::{Controller, Controllers};
 use crate::support::issuer::Issuer;

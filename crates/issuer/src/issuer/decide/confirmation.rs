@@ -1,8 +1,8 @@
 //! Since when nobody has confirmed a status (`docs/monitoring.md`, "Is a status current?").
 //!
 //! A service that is gone leaves `Ready=True` behind. So the status says when it was confirmed last. A ready
-//! issuer is reconciled every ten minutes in any case; one of three such passes writes this time. Each of these
-//! writes wakes its own issuer only.
+//! issuer is reconciled every ten minutes in any case; one of three such passes writes this time. Each of
+//! these writes wakes its own issuer only.
 
 use crate::time;
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use tcs_api::v1alpha1::IssuerStatus;
 
 /// The shortest time between two writes that only confirm a status, in seconds.
 const MIN_INTERVAL: i64 = 25 * 60;
-/// The interval of an issuer is longer by less than this, in seconds, so that issuers that became ready at one
-/// moment do not stay together.
+/// The interval of an issuer is longer by less than this, in seconds, so that issuers that became ready at
+/// one moment do not stay together.
 const SPREAD: i64 = 10 * 60;
 /// A time that is so far ahead of the clock, in seconds, was written by a wrong clock.
 const AHEAD: i64 = 5 * 60;

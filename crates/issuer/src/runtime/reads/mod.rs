@@ -1,7 +1,7 @@
 //! Whether the API server lets the service read what it must read, and what to do if not.
 //!
-//! Each problem is one line of the log, repeated ever more rarely, and a reason for `/readyz` to fail. When it
-//! is gone, one line says so.
+//! Each problem is one line of the log, repeated ever more rarely, and a reason for `/readyz` to fail. When
+//! it is gone, one line says so.
 
 pub mod layer;
 pub mod read;
@@ -107,8 +107,8 @@ struct Failure {
     pause: Duration,
 }
 
-/// How the reads of the service are answered. Only the program itself decides what it reads, so there are few.
-/// Cheap to clone.
+/// How the reads of the service are answered. Only the program itself decides what it reads, so there are
+/// few. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Reads(Arc<Mutex<BTreeMap<Read, Known>>>);
 
