@@ -3,7 +3,9 @@
 
 use crate::support::controllers::{Controller, Controllers};
 use crate::support::issuer::Issuer;
+use crate::support::test_cluster::ENCLAVE;
 use serde_json::Value;
+use std::process::Command;
 use tcs_testkit::process::Signal;
 
 /// The warnings and errors in the log of a controller.
@@ -89,6 +91,16 @@ fn case_9_7_missing_kinds_are_named_with_the_manifests_until_they_are_there() {
 fn case_9_7_an_enclave_that_is_not_there_is_told_with_its_address_and_where_its_log_is() {
     let mut controllers = Controllers::new();
     controllers.enclave.signal(Signal::KILL).unwrap();
+    // For example because it was given a directory that is not there: it ends, and says so.
+    let mut wrong = Command::new(controllers.cluster.stack.programs.path(ENCLAVE));
+    wrong.args(["--listen=127.0.0.1:0", "--platform=simulation", "--platform-dir=/nonexistent"]);
+    let output = wrong.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("/nonexistent/") && said.contains("check the directory that --platform-dir names"),
+        "{said}"
+    );
     let controller = controllers.launch("alone");
     let address = controllers.enclave_address();
     let told = format!("no enclave answers at {address}");
