@@ -15,6 +15,7 @@ use crate::issuer::Issuer;
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::reads::Reads;
 use backoff::Backoff;
 use caches::Caches;
 use events::EventPublisher;
@@ -23,6 +24,7 @@ use kube::Client;
 use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
 use std::sync::Arc;
+use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::signer::SignerName;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,8 @@ pub struct Context {
     pub client: Client,
     /// The API server's clock.
     pub clock: ServerClock,
+    /// Whether the API server lets the service read what it must read.
+    pub reads: Reads,
     /// The enclave.
     pub enclave: EnclaveLink,
     /// Whether this controller leads. `client` and `enclave` ask it themselves.
@@ -69,11 +73,14 @@ impl Context {
         if !self.requests.iter().all(|requests| requests.are_listed()) {
             reasons.push("certificate requests are not listed yet".to_owned());
         }
-        if self.enclave.connected().is_none() {
-            reasons.push("no enclave answers".to_owned());
+        for resource in ["secrets", "quoteattestations"] {
+            if !self.reads.has_read(resource) {
+                reasons.push(format!("{resource} in namespace {SERVICE_NAMESPACE} are not read yet"));
+            }
         }
+        reasons.extend(self.reads.problems());
         reasons.extend(self.leadership.problem());
-        reasons.extend(self.enclave.health().reasons());
+        reasons.extend(self.enclave.problems());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));
         reasons
     }

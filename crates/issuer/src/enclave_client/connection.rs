@@ -129,7 +129,8 @@ impl Connection {
         Self { outgoing, calls, last_id: AtomicU64::new(0), closed }
     }
 
-    /// Sends a request and waits for the response. With `while_leading` it is sent only if this controller
+    /// Sends a request and waits for the response. The log has the number of the call, which the log of the
+    /// enclave can show as well. With `while_leading` it is sent only if this controller
     /// leads at that moment. A refusal is a response, too.
     ///
     /// # Errors
@@ -143,14 +144,19 @@ impl Connection {
         limit: Duration,
     ) -> Outcome {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
-        let frame = codec::encode(id, &request)?;
+        let (name, frame) = (request.name(), codec::encode(id, &request)?);
         drop(request);
+        tracing::debug!(call = id, request = name, "the enclave is asked");
         let response = self.calls.begin(id)?;
         let _waiting = Waiting { calls: &self.calls, id };
         let queued = self.outgoing.send(Outgoing { id, frame, while_leading });
         queued.map_err(|_| ClientError::Disconnected)?;
         match timeout(limit, response).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => {
+                let response = outcome.as_ref().ok().map(Response::name);
+                tracing::debug!(call = id, request = name, response, "the enclave answered");
+                outcome
+            }
             Ok(Err(_)) => Err(ClientError::Disconnected.into()),
             Err(_) => Err(ClientError::Timeout.into()),
         }

@@ -16,10 +16,13 @@ use crate::issuer::decide::was_published;
 use crate::issuer::{Issuer, policy};
 use crate::pem;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::request_metrics::RequestOutcome;
+use kube::ResourceExt as _;
 use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
+use tracing::Instrument as _;
 
 /// How soon a request is tried again whose certificate was signed under a CA that is not published yet.
 const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
@@ -50,7 +53,13 @@ pub async fn reconcile<K: RequestKind>(
         return Ok(Next::OnChange);
     }
     let attempt = Attempt { job, table, context };
-    match attempt.sign(&signer).await? {
+    let span = tracing::debug_span!(
+        "request",
+        api = K::kind(&()).as_ref(),
+        object = job.request.name_any(),
+        uid = job.request.uid()
+    );
+    match attempt.sign(&signer).instrument(span).await? {
         Outcome::Issued { pem, is_ca } => attempt.publish(pem, is_ca).await?,
         Outcome::Permanent(failure) => attempt.fail(&failure).await?,
         Outcome::WaitForIssuer(wait) => {
@@ -132,6 +141,8 @@ impl<K: RequestKind> Attempt<'_, K> {
     async fn publish(&self, pem: String, is_ca: bool) -> Result<(), ReconcileError> {
         if self.put(&self.job.request.with_certificate(pem)).await? {
             self.context.metrics.issued.inc();
+            let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.has_waited);
+            self.context.metrics.requests.ended(K::API, RequestOutcome::Issued { after, has_waited });
             // An Event for each certificate would lower the rate by about a third.
             if is_ca {
                 let message = "CA CERTIFICATE issued";
@@ -146,6 +157,7 @@ impl<K: RequestKind> Attempt<'_, K> {
         let Failure { reason, message, .. } = failure;
         if self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await? {
             Metrics::count(&self.context.metrics.failed, reason);
+            self.context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
             let text = EventText { warning: true, reason, action: ACTION, message };
             self.context.events.publish(&self.job.request.object_ref(&()), text);
         }
@@ -162,6 +174,7 @@ impl<K: RequestKind> Attempt<'_, K> {
             }
             Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
                 self.context.metrics.discarded.inc();
+                self.context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
                 Ok(false)
             }
             Err(error) => Err(error.into()),

@@ -30,6 +30,7 @@ impl RequestTasks {
         let table = Arc::new(RequestTable::<K>::default());
         let requests = Arc::clone(&table);
         let start = move |tasks: &mut TaskGroups, context: &Arc<Context>| {
+            context.metrics.requests.serve(K::API);
             let unreadable = Arc::clone(&context.caches.unreadable);
             let watch = Watch::new(K::api(context.client.clone()), unreadable);
             tasks.services.spawn(watch_requests(watch, Arc::clone(&table)));

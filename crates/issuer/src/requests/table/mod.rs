@@ -7,7 +7,7 @@
 use super::RequestKind;
 use crate::context::backoff::pause;
 use crate::context::caches::Listed;
-use crate::context::queues::OpenRequests;
+use crate::context::queues::{OpenCounts, OpenRequests};
 use crate::runtime::unreadable::ObjectName;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tcs_api::signer::SignerName;
+use tcs_enclave_rpc::RequestApi;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -35,6 +36,8 @@ pub struct Job<K> {
     pub request: Arc<K>,
     /// When the request was first seen to be open.
     pub opened: Instant,
+    /// Whether an Event said that the request waits.
+    pub has_waited: bool,
     name: ObjectName,
     run: u64,
 }
@@ -121,12 +124,9 @@ impl<K: RequestKind> RequestTable<K> {
     pub fn retain(&self, open: &HashSet<ObjectName>) {
         let mut state = self.lock();
         let gone: Vec<_> = state.entries.keys().filter(|name| !open.contains(name)).cloned().collect();
-        gone.iter().for_each(|name| state.remove(name));
-    }
-
-    /// How many requests are open.
-    pub fn len(&self) -> usize {
-        self.lock().entries.len()
+        for name in gone {
+            state.remove(&name);
+        }
     }
 
     /// Waits for a request that is to be reconciled. Nobody else gets it before [`Self::finish`]. May be
@@ -153,17 +153,12 @@ impl<K: RequestKind> RequestTable<K> {
             Next::Failed => Some(pause(entry.failures)),
         };
         entry.stage = Stage::Idle;
-        match later {
-            _ if again => {
-                if state.schedule(&job.name) {
-                    self.ready.notify_one();
-                }
-            }
-            Some(later) => {
-                state.delay(&job.name, later);
-                self.delayed.notify_one();
-            }
-            None => {}
+        if again {
+            state.schedule(&job.name);
+            self.ready.notify_one();
+        } else if let Some(later) = later {
+            state.delay(&job.name, later);
+            self.delayed.notify_one();
         }
     }
 
@@ -211,6 +206,23 @@ impl<K: RequestKind> RequestTable<K> {
 }
 
 impl<K: RequestKind> OpenRequests for RequestTable<K> {
+    fn api(&self) -> RequestApi {
+        K::API
+    }
+
+    fn counts(&self) -> OpenCounts {
+        let state = self.lock();
+        let mut counts = OpenCounts::default();
+        for entry in state.entries.values() {
+            counts.open = counts.open.saturating_add(1);
+            if let Some(reason) = entry.announced {
+                let waiting = counts.waiting.entry(reason).or_default();
+                *waiting = waiting.saturating_add(1);
+            }
+        }
+        counts
+    }
+
     fn are_listed(&self) -> bool {
         self.listed.is_set()
     }
@@ -281,7 +293,8 @@ impl<K: RequestKind> State<K> {
             let (_, name) = self.ready.pop_first()?;
             if let Some(entry) = self.entries.get_mut(&name) {
                 entry.stage = Stage::Running { run, again: false };
-                return Some(Job { request: Arc::clone(&entry.request), opened: entry.opened, name, run });
+                let (request, opened) = (Arc::clone(&entry.request), entry.opened);
+                return Some(Job { request, opened, has_waited: entry.announced.is_some(), name, run });
             }
         }
     }

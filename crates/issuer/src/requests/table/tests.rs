@@ -152,9 +152,9 @@ async fn review_l7_requests_that_vanished_leave_nothing() {
         }
         assert!(!is_empty(&table));
         if stage % 2 == 0 {
-            table.remove(&name("a"))
+            table.remove(&name("a"));
         } else {
-            table.retain(&HashSet::new())
+            table.retain(&HashSet::new());
         }
         assert!(is_empty(&table), "stage {stage}");
         if let Some(job) = job {
@@ -166,7 +166,7 @@ async fn review_l7_requests_that_vanished_leave_nothing() {
     table.apply(request("a", "u", "1"));
     table.apply(request("b", "v", "1"));
     table.retain(&HashSet::from([name("b")]));
-    assert_eq!(table.len(), 1);
+    assert_eq!(table.counts().open, 1);
     let job = take(&table).unwrap();
     table.close(&job);
     assert!(is_empty(&table), "it has its result");
@@ -186,10 +186,31 @@ async fn a_late_worker_does_not_touch_a_new_request_of_the_same_name() {
     let new = take(&table).unwrap();
     assert_eq!(new.request.uid().as_deref(), Some("new"));
     table.close(&old);
-    assert_eq!(table.len(), 1);
+    assert_eq!(table.counts().open, 1);
     table.finish(&old, Next::OnChange);
     table.apply(request("a", "new", "3"));
     assert!(take(&table).is_none(), "the new one is with its worker");
+}
+
+#[tokio::test]
+async fn open_requests_are_counted_by_what_they_wait_for() {
+    let table = Table::default();
+    for name in ["a", "b", "c"] {
+        table.apply(request(name, name, "1"));
+    }
+    let (a, b) = (take(&table).unwrap(), take(&table).unwrap());
+    table.start_wait(&a, "NotReady");
+    table.start_wait(&b, "NotThere");
+    table.start_wait(&b, "NotReady");
+    let counts = |open, waiting| OpenCounts { open, waiting: BTreeMap::from([("NotReady", waiting)]) };
+    assert_eq!(table.counts(), counts(3, 2));
+    table.close(&a);
+    assert_eq!(table.counts(), counts(2, 1));
+    assert!(!b.has_waited);
+    table.finish(&b, Next::OnChange);
+    table.apply(request("b", "b", "2"));
+    assert!(!take(&table).unwrap().has_waited, "c");
+    assert!(take(&table).unwrap().has_waited, "b");
 }
 
 #[tokio::test]
