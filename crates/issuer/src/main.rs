@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// More would be idle, because the enclave signs, and each keeps some memory.
 const WORKER_THREADS: usize = 4;
-/// How long the end of the program may wait for threads. A call to an enclave that hangs blocks its thread.
+/// How long the end of the program may wait for threads.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ pub struct Settings {
     /// Where the enclave listens: `unix:/path` or a loopback address such as `127.0.0.1:7443`.
     #[arg(long, env = "TCS_ENCLAVE")]
     pub enclave: Endpoint,
-    /// Address of `/healthz` and `/readyz`.
+    /// Address of `/healthz`, `/readyz` and `/enclavez`.
     #[arg(long, default_value = ":8081", value_parser = parse_address)]
     pub health_bind_address: SocketAddr,
     /// Address of `/metrics`.

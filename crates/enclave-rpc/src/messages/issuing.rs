@@ -57,6 +57,7 @@ pub struct Issued {
     /// The certificate first, then its intermediates, DER. Never a self-signed root (docs/conformance.md,
     /// A18).
     #[n(0)]
+    #[cbor(decode_with = "decode_list")]
     pub chain: Vec<ByteVec>,
     /// Start of the certificate's validity, Unix seconds.
     #[n(1)]

@@ -5,11 +5,14 @@
 //! may have lost its keys, and the owner must notice that ([`Connection::closed`]).
 
 use super::error::EnclaveError;
-use crate::runtime::lease::leadership::Leadership;
+use crate::runtime::lease::leadership::{Leadership, NotLeading};
 use futures::StreamExt as _;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tcs_enclave_rpc::{ClientError, Endpoint, Request, Response, codec};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -34,7 +37,7 @@ pub struct Connection {
     closed: CancellationToken,
 }
 
-/// A request that is not sent yet. There are no more of them than calls that wait.
+/// A request that is not sent yet.
 struct Outgoing {
     id: u64,
     frame: Vec<u8>,
@@ -44,8 +47,13 @@ struct Outgoing {
 
 type Outcome = Result<Response, EnclaveError>;
 
-/// The calls that wait for their responses; `None` once the connection has ended.
-struct Calls(Mutex<Option<HashMap<u64, oneshot::Sender<Outcome>>>>);
+/// The calls of a connection.
+struct Calls {
+    /// Those that wait for their responses; `None` once the connection has ended.
+    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Outcome>>>>,
+    /// How many responses have arrived, also of calls that no longer wait.
+    answered: AtomicU64,
+}
 
 impl Calls {
     /// Adds a call.
@@ -64,11 +72,11 @@ impl Calls {
 
     /// Ends all calls, and those that come later, with [`ClientError::Disconnected`].
     fn close(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut HashMap<u64, oneshot::Sender<Outcome>>) -> T) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(f)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(f)
     }
 }
 
@@ -114,7 +122,8 @@ impl Connection {
         write: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
         let (outgoing, queued) = mpsc::unbounded_channel();
-        let calls = Arc::new(Calls(Mutex::new(Some(HashMap::new()))));
+        let calls =
+            Arc::new(Calls { waiting: Mutex::new(Some(HashMap::new())), answered: AtomicU64::new(0) });
         let closed = CancellationToken::new();
         let (served, ended) = (Arc::clone(&calls), closed.clone());
         tokio::spawn(async move {
@@ -162,6 +171,11 @@ impl Connection {
         }
     }
 
+    /// How many responses have arrived. A response counts even if its call no longer waits for it.
+    pub fn answered(&self) -> u64 {
+        self.calls.answered.load(Ordering::Relaxed)
+    }
+
     /// Resolves when either side has ended the connection.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
@@ -179,6 +193,22 @@ impl Drop for Connection {
     }
 }
 
+/// The leadership on which a batch depends, if it depends on it.
+#[derive(Default)]
+struct Leading(Option<Leadership>);
+
+impl Leading {
+    /// Each step of `writing` is preceded by the check.
+    async fn only<T>(&self, writing: impl Future<Output = T>) -> Result<T, NotLeading> {
+        let mut writing = pin!(writing);
+        poll_fn(|context| match self.0.as_ref().map_or(Ok(()), Leadership::check) {
+            Ok(()) => writing.as_mut().poll(context).map(Ok),
+            Err(ended) => Poll::Ready(Err(ended)),
+        })
+        .await
+    }
+}
+
 /// Writes requests until the enclave does not read them.
 async fn write_requests(
     mut stream: impl AsyncWrite + Unpin,
@@ -187,26 +217,150 @@ async fn write_requests(
 ) {
     let (mut batch, mut bytes) = (Vec::with_capacity(BATCH), Vec::new());
     while queued.recv_many(&mut batch, BATCH).await > 0 {
+        // A write that waits for the enclave to read goes on only while this controller leads.
+        let mut leading = Leading::default();
         for Outgoing { id, frame, while_leading } in batch.drain(..) {
-            match while_leading.map_or(Ok(()), |leadership| leadership.check()) {
-                Ok(()) => bytes.extend_from_slice(&frame),
+            match while_leading.as_ref().map_or(Ok(()), Leadership::check) {
+                Ok(()) => {
+                    bytes.extend_from_slice(&frame);
+                    leading.0 = while_leading.or(leading.0);
+                }
                 Err(ended) => calls.end(id, Err(ended.into())),
             }
         }
         // If a frame was sent only in part, nothing else can be sent on this connection.
-        let Ok(Ok(())) = timeout(PATIENCE, stream.write_all(&bytes)).await else { return };
+        let written = leading.only(stream.write_all(&bytes));
+        let Ok(Ok(Ok(()))) = timeout(PATIENCE, written).await else { return };
         bytes.clear();
         bytes.shrink_to(KEPT);
     }
 }
 
-/// Reads responses until one is malformed or the stream ends.
+/// Reads responses until the stream ends or is no stream of frames. A response that cannot be decoded ends only
+/// its call, because the next frame begins where it should.
 async fn read_responses(stream: impl AsyncRead + Unpin, calls: &Calls) {
     let frames = LengthDelimitedCodec::builder().max_frame_length(codec::MAX_FRAME).new_codec();
     let mut frames = FramedRead::new(stream, frames);
     while let Some(Ok(frame)) = frames.next().await {
         let Ok((id, message)) = codec::split(&frame) else { return };
-        let Ok(response) = codec::decode(message) else { return };
-        calls.end(id, Ok(response));
+        calls.answered.fetch_add(1, Ordering::Relaxed);
+        calls.end(id, codec::decode(message).map_err(|_| EnclaveError::Unexpected));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::lease::boot_time::BootTime;
+    use tcs_enclave_rpc::{Destroy, Health};
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex, split};
+
+    /// By the paused clock: it passes as soon as nothing else happens.
+    const LIMIT: Duration = Duration::from_mins(1);
+
+    /// A connection, and the enclave's end of it, whose buffers have `room` bytes.
+    fn connection(room: usize) -> (Connection, DuplexStream) {
+        let (ours, enclave) = duplex(room);
+        let (read, write) = split(ours);
+        (Connection::over(read, write), enclave)
+    }
+
+    fn question() -> Request {
+        Request::Health(Health { issuer_uid: Some("u".into()) })
+    }
+
+    fn frame(id: u64, response: &Response) -> Vec<u8> {
+        codec::encode(id, response).unwrap()
+    }
+
+    /// Reads one frame as the enclave; its id.
+    async fn read_one(enclave: &mut DuplexStream) -> u64 {
+        let length = enclave.read_u32().await.unwrap();
+        let mut frame = vec![0; usize::try_from(length).unwrap()];
+        enclave.read_exact(&mut frame).await.unwrap();
+        codec::split(&frame).unwrap().0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_cannot_be_decoded_ends_only_its_call() {
+        let (connection, mut enclave) = connection(4096);
+        let asking = async {
+            let first = connection.call(question(), None, LIMIT);
+            let second = connection.call(question(), None, LIMIT);
+            tokio::join!(first, second)
+        };
+        let answering = async {
+            let (first, second) = (read_one(&mut enclave).await, read_one(&mut enclave).await);
+            let mut bad = frame(first, &Response::Destroyed);
+            // The first byte of the message, which follows length, version and id: no CBOR begins so.
+            bad[4 + 1 + 8] = 0xff;
+            enclave.write_all(&bad).await.unwrap();
+            enclave.write_all(&frame(second, &Response::PolicyReadable)).await.unwrap();
+        };
+        let ((first, second), ()) = tokio::join!(asking, answering);
+        assert!(matches!(first, Err(EnclaveError::Unexpected)), "{first:?}");
+        assert!(matches!(second, Ok(Response::PolicyReadable)), "{second:?}");
+        assert_eq!(connection.answered(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_stream_of_frames_ends_the_connection_and_all_calls() {
+        let mut longer = u32::try_from(codec::MAX_FRAME).unwrap().saturating_add(1).to_be_bytes().to_vec();
+        longer.push(codec::VERSION);
+        for garbage in
+            [longer, vec![0, 0, 0, 1, codec::VERSION], vec![0, 0, 0, 9, 99, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
+            let (connection, mut enclave) = connection(4096);
+            let answering = async {
+                read_one(&mut enclave).await;
+                enclave.write_all(&garbage).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(connection.call(question(), None, LIMIT), answering);
+            let disconnected = EnclaveError::Connection(ClientError::Disconnected);
+            assert_eq!(answer.unwrap_err().to_string(), disconnected.to_string());
+            connection.closed().await;
+            let later = connection.call(question(), None, LIMIT).await;
+            assert_eq!(later.unwrap_err().to_string(), disconnected.to_string());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_leaves_nothing_and_its_late_response_harms_nobody() {
+        let (connection, mut enclave) = connection(4096);
+        let late = connection.call(question(), None, Duration::from_secs(1)).await;
+        assert!(matches!(late, Err(EnclaveError::Connection(ClientError::Timeout))), "{late:?}");
+        assert_eq!(connection.calls.with(|calls| calls.len()), Some(0));
+        let first = read_one(&mut enclave).await;
+        enclave.write_all(&frame(first, &Response::Destroyed)).await.unwrap();
+        let answering = async {
+            let second = read_one(&mut enclave).await;
+            enclave.write_all(&frame(second, &Response::PolicyReadable)).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(connection.call(question(), None, LIMIT), answering);
+        assert!(matches!(answer, Ok(Response::PolicyReadable)), "{answer:?}");
+    }
+
+    /// The enclave reads so slowly that the leadership ends while a request is being written.
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_to_be_written_is_not_written_after_the_leadership_has_ended() {
+        let (connection, mut enclave) = connection(8);
+        let leadership = Leadership::default();
+        leadership.extend(BootTime::now().after(Duration::from_hours(1)));
+        let destroy = Request::Destroy(Destroy { issuer_uid: "u".repeat(1000) });
+        let reading = async {
+            let mut first = [0; 8];
+            enclave.read_exact(&mut first).await.unwrap();
+            leadership.end();
+            let mut rest = Vec::new();
+            enclave.read_to_end(&mut rest).await.unwrap();
+            rest.len()
+        };
+        let (answer, read) = tokio::join!(connection.call(destroy, Some(leadership.clone()), LIMIT), reading);
+        assert!(answer.is_err());
+        assert!(read < 100, "{read} bytes were written after the leadership had ended");
+        // Without leadership nothing is sent at all, and the connection goes on.
+        let (connection, _enclave) = super::tests::connection(4096);
+        let refused = connection.call(question(), Some(leadership.clone()), LIMIT).await;
+        assert!(matches!(refused, Err(EnclaveError::NotLeading(_))), "{refused:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::RequestKind;
 use super::reconcile::reconcile;
 use super::table::{Next, RequestTable};
 use crate::context::Context;
-use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 
 /// Reconciles one request after the other, from the moment at which this controller leads. When the
@@ -17,7 +17,7 @@ pub async fn work<K: RequestKind>(table: Arc<RequestTable<K>>, context: Arc<Cont
     while let Some(job) = draining.run_until_cancelled(table.next()).await {
         let next = reconcile(&job, &table, &context).await.unwrap_or_else(|error| {
             context.metrics.errors.inc();
-            tracing::warn!(object = %job.request.name_any(), %error, "reconcile failed, trying again");
+            tracing::warn!(object = %ObjectRef::from_obj(&*job.request), %error, "reconcile failed, trying again");
             Next::Failed
         });
         table.finish(&job, next);

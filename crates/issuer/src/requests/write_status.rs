@@ -7,7 +7,7 @@ use kube::api::PostParams;
 use kube::core::Request;
 use kube::{Client, Error, ResourceExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::IgnoredAny;
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -25,6 +25,10 @@ const METADATA_ONLY: HeaderValue =
 
 /// Replaces the status of a request by a PUT. The resource version of `object` has the API server refuse it
 /// if the object was changed since it was read.
+///
+/// # Errors
+///
+/// If the API server refuses it, or its answer does not show that this object was written.
 pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result<(), Error> {
     let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
     // Names of some kinds may contain any character but a slash and a percent sign, and kube writes a name
@@ -35,8 +39,24 @@ pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result
     let request = Request::new(path).replace_subresource("status", &name, &PostParams::default(), body);
     let mut request = request.map_err(Error::BuildRequest)?;
     request.headers_mut().insert(ACCEPT, METADATA_ONLY);
-    match timeout(LIMIT, client.request::<IgnoredAny>(request)).await {
-        Ok(answer) => answer.map(|IgnoredAny| ()),
-        Err(elapsed) => Err(Error::Service(elapsed.into())),
+    let answer = timeout(LIMIT, client.request::<Written>(request)).await;
+    let Written { metadata } = answer.map_err(|elapsed| Error::Service(elapsed.into()))??;
+    if metadata.uid == object.meta().uid && metadata.resource_version != object.meta().resource_version {
+        Ok(())
+    } else {
+        Err(Error::Service("the answer to the write is not about the object in a new version".into()))
     }
+}
+
+/// The part of the answer by which it is known that the object was written.
+#[derive(Deserialize)]
+struct Written {
+    metadata: WrittenMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenMetadata {
+    uid: Option<String>,
+    resource_version: Option<String>,
 }

@@ -6,9 +6,9 @@ use crate::error::ReconcileError;
 use crate::runtime::standby::{Leading, discard_until_leading};
 use futures::future::BoxFuture;
 use futures::stream::StreamExt as _;
+use kube::Resource;
 use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Resource, ResourceExt as _};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -44,8 +44,9 @@ where
         known.chain(enqueued).map(Ok::<_, Infallible>).take_until(context.draining.clone().cancelled_owned());
     let on_error = |object: Arc<K>, error: &ReconcileError, context: Arc<Context>| {
         context.metrics.errors.inc();
-        tracing::warn!(object = %object.name_any(), %error, "reconcile failed, trying again");
-        Action::requeue(context.backoff.failed(&ObjectRef::from_obj(&*object).to_string()))
+        let object = ObjectRef::from_obj(&*object).to_string();
+        tracing::warn!(object, %error, "reconcile failed, trying again");
+        Action::requeue(context.backoff.failed(&object))
     };
     let config = Config::default().concurrency(concurrency);
     let noting = Arc::clone(&context);

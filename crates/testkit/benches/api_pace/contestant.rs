@@ -81,6 +81,7 @@ fn bare_writer(stage: &Stage, signer: &str, workers: usize) -> Result<Supervised
     Program::new("bare-writer", std::env::current_exe()?, stage.log("bare-writer"))
         .args(["bare-writer", "--signer", signer, "--workers", &workers.to_string(), "--certificate"])
         .arg(stage.sample_certificate())
+        .env("MALLOC_ARENA_MAX", "1")
         .env("KUBECONFIG", stage.service_account())
         .spawn()
 }

@@ -108,7 +108,7 @@ fn metric(cluster: &TestCluster) -> String {
 
 /// The status without its conditions, which must not change while nothing is served.
 fn recorded(issuer: &Issuer<'_>) -> IssuerStatus {
-    IssuerStatus { conditions: Vec::new(), ..issuer.status() }
+    IssuerStatus { conditions: Vec::new(), last_confirmed: None, ..issuer.status() }
 }
 
 /// A ready issuer and one that waits for its key, with what must not change while nothing is served.
