@@ -1,0 +1,182 @@
+//! The Deployment of the service, its versions and its pods.
+
+use super::finding::Finding;
+use super::manifest::APPLY;
+use crate::cluster::{Cluster, decode};
+use crate::error::Error;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::api::ListParams;
+use serde_json::Value;
+use tcs_api::SERVICE_NAMESPACE;
+
+const NAME: &str = "tcs-issuer";
+const CONTAINERS: [&str; 2] = ["tcs-issuer", "tcs-enclave"];
+const SELECTOR: &str = "app.kubernetes.io/name=tcs-issuer";
+const DEPLOYMENT: &str = "Deployment";
+const VERSIONS: &str = "Versions";
+const PODS: &str = "Pods";
+
+/// Checks Deployment, versions and pods. `own` is the version of this program.
+pub async fn check(cluster: &Cluster, own: &str) -> Vec<Finding> {
+    let mut findings = match deployment(cluster).await {
+        Ok(Some(deployment)) => vec![replicas(&deployment), versions(&deployment, own)],
+        Ok(None) => vec![Finding::wrong(DEPLOYMENT, object(), "it is missing", APPLY)],
+        Err(error) => vec![
+            Finding::of_error(DEPLOYMENT, object(), &error),
+            Finding::of_error(VERSIONS, object(), &error),
+        ],
+    };
+    let pods = cluster.list_with::<Pod>(Some(SERVICE_NAMESPACE), ListParams::default().labels(SELECTOR)).await;
+    match pods {
+        Ok(pods) if pods.is_empty() => {
+            let advice = format!("kubectl describe replicasets -n {SERVICE_NAMESPACE}");
+            findings.push(Finding::wrong(PODS, SERVICE_NAMESPACE, "there are none", advice));
+        }
+        Ok(pods) => findings.extend(pods.into_iter().map(pod)),
+        Err(error) => findings.push(Finding::of_error(PODS, SERVICE_NAMESPACE, &error)),
+    }
+    findings
+}
+
+fn object() -> String {
+    format!("{SERVICE_NAMESPACE}/{NAME}")
+}
+
+async fn deployment(cluster: &Cluster) -> Result<Option<Deployment>, Error> {
+    let found = cluster.get::<Deployment>(Some(SERVICE_NAMESPACE), NAME).await?;
+    found.map(|found| decode(&format!("{DEPLOYMENT} {}", object()), without_record(found))).transpose()
+}
+
+fn without_record(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+fn replicas(deployment: &Deployment) -> Finding {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let available = deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
+    let found = format!("{available} of {wanted} replicas are available");
+    if wanted == 0 {
+        let advice = format!("kubectl scale deployment -n {SERVICE_NAMESPACE} {NAME} --replicas=1");
+        return Finding::wrong(DEPLOYMENT, object(), "it is scaled to 0", advice);
+    }
+    if available < wanted {
+        let advice = format!("kubectl describe pods -n {SERVICE_NAMESPACE} -l {SELECTOR}");
+        return Finding::wrong(DEPLOYMENT, object(), found, advice);
+    }
+    Finding::good(DEPLOYMENT, object(), found)
+}
+
+/// Controller and enclave must have one version, and this program knows the objects of its own only.
+fn versions(deployment: &Deployment, own: &str) -> Finding {
+    let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let mut found = Vec::new();
+    for container in CONTAINERS {
+        match spec.and_then(|spec| image(spec, container)) {
+            None => {
+                let why = format!("there is no container {container}");
+                return Finding::wrong(VERSIONS, object(), why, APPLY);
+            }
+            Some(image) => match tag(image) {
+                Some(tag) => found.push((container, tag)),
+                None => {
+                    let why = format!("the image {image} of container {container} has no tag that tells its version");
+                    return Finding::unchecked(VERSIONS, object(), why);
+                }
+            },
+        }
+    }
+    let all: Vec<String> = found.iter().map(|(container, tag)| format!("{container} {tag}")).collect();
+    let all = format!("{}, kubectl-tcs {own}", all.join(", "));
+    let is_one = found.iter().all(|(_, tag)| Some(*tag) == found.first().map(|(_, first)| *first));
+    if !is_one {
+        return Finding::wrong(VERSIONS, object(), format!("they differ: {all}"), APPLY);
+    }
+    if found.iter().any(|(_, tag)| tag.trim_start_matches('v') != own) {
+        let advice = "use the kubectl-tcs of the version that runs; the other findings compare with this version";
+        return Finding::wrong(VERSIONS, object(), format!("they differ: {all}"), advice);
+    }
+    Finding::good(VERSIONS, object(), all)
+}
+
+fn image<'a>(spec: &'a PodSpec, container: &str) -> Option<&'a str> {
+    spec.containers.iter().find(|found| found.name == container)?.image.as_deref()
+}
+
+/// The tag of an image: what follows the last colon behind the last slash, without a digest.
+fn tag(image: &str) -> Option<&str> {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = name.rsplit('/').next()?;
+    last.split_once(':').map(|(_, tag)| tag).filter(|tag| !tag.is_empty())
+}
+
+fn pod(found: Value) -> Finding {
+    let pod: Pod = match decode("Pod", without_record(found)) {
+        Ok(pod) => pod,
+        Err(error) => return Finding::of_error(PODS, SERVICE_NAMESPACE, &error),
+    };
+    let name = format!("{SERVICE_NAMESPACE}/{}", pod.metadata.name.clone().unwrap_or_default());
+    let status = pod.status.unwrap_or_default();
+    let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
+    if ready.is_some_and(|ready| ready.status == "True") {
+        return Finding::good(PODS, name, "ready");
+    }
+    let mut why = vec![format!("not ready (phase {})", status.phase.unwrap_or_default())];
+    why.extend(ready.and_then(|ready| ready.message.clone()));
+    for container in status.container_statuses.iter().flatten() {
+        let state = container.state.as_ref();
+        if let Some(waiting) = state.and_then(|state| state.waiting.as_ref()) {
+            why.push(format!("{}: {}", container.name, waiting.reason.clone().unwrap_or_default()));
+        }
+    }
+    let advice = format!("kubectl describe pod -n {name}; kubectl logs -n {name} --all-containers");
+    Finding::wrong(PODS, name.clone(), why.join("; "), advice.replace('/', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Outcome;
+    use serde_json::json;
+
+    fn of_images(controller: &str, enclave: &str) -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {}, "spec": {"selector": {}, "template": {"spec": {"containers": [
+                {"name": "tcs-issuer", "image": controller}, {"name": "tcs-enclave", "image": enclave},
+            ]}}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn versions_must_fit_together() {
+        let outcome = |controller: &str, enclave: &str| versions(&of_images(controller, enclave), "0.1.0").outcome;
+        assert_eq!(outcome("r:5000/a:0.1.0", "r:5000/b:v0.1.0"), Outcome::Wrong, "the two tags differ");
+        assert_eq!(outcome("r:5000/a:0.1.0@sha256:00", "b:0.1.0"), Outcome::Good);
+        assert_eq!(outcome("a:0.2.0", "b:0.1.0"), Outcome::Wrong);
+        assert_eq!(outcome("a:0.2.0", "b:0.2.0"), Outcome::Wrong, "this program is older");
+        assert_eq!(outcome("r:5000/a", "b:0.1.0"), Outcome::Unchecked);
+        assert_eq!(outcome("a@sha256:00", "b:0.1.0"), Outcome::Unchecked);
+    }
+
+    #[test]
+    fn pods_and_replicas_must_be_ready() {
+        let ready = json!({"metadata": {"name": "p"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        assert_eq!(pod(ready).outcome, Outcome::Good);
+        let waiting = json!({"metadata": {"name": "p"}, "status": {
+            "phase": "Pending",
+            "containerStatuses": [{
+                "name": "tcs-issuer", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"waiting": {"reason": "ImagePullBackOff"}},
+            }],
+        }});
+        let finding = pod(waiting);
+        assert_eq!(finding.outcome, Outcome::Wrong);
+        assert!(finding.found.contains("tcs-issuer: ImagePullBackOff"), "{}", finding.found);
+        assert!(finding.advice.contains("-n tcs-issuer p"), "{}", finding.advice);
+        assert_eq!(replicas(&of_images("a", "b")).outcome, Outcome::Wrong);
+    }
+}

@@ -1,0 +1,107 @@
+//! Waits for the certificate of a request.
+
+use crate::cluster::{Cluster, api_error};
+use crate::error::Error;
+use crate::time::shown_duration;
+use crate::why::{Facts, State, facts_of, gather, verdict};
+use futures::StreamExt as _;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kube::Api;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watch_object};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The certificate, PEM, once a watch shows it.
+pub async fn certificate(
+    cluster: &Cluster,
+    created: &CertificateSigningRequest,
+    limit: Duration,
+) -> Result<Vec<u8>, Error> {
+    // A limit beyond what the clock can hold is none.
+    let deadline = Instant::now().checked_add(limit);
+    let watching = watch(cluster, created);
+    let seen = match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, watching).await,
+        None => Ok(watching.await),
+    };
+    match seen {
+        Ok(result) => result,
+        Err(_) => Err(too_late(cluster, created, limit).await),
+    }
+}
+
+async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result<Vec<u8>, Error> {
+    let name = created.metadata.name.clone().unwrap_or_default();
+    let api = Api::<CertificateSigningRequest>::all(cluster.client());
+    let mut changes = std::pin::pin!(watch_object(api, &name).default_backoff());
+    while let Some(change) = changes.next().await {
+        let request = match change {
+            Ok(Some(request)) if request.metadata.uid == created.metadata.uid => request,
+            Ok(_) => return Err(Error::RequestDeleted(name)),
+            Err(error) => {
+                lasting(error)?;
+                continue;
+            }
+        };
+        if let Some(pem) = request.status.as_ref().and_then(|status| status.certificate.clone()) {
+            if !pem.0.is_empty() {
+                return Ok(pem.0);
+            }
+        }
+        let facts = facts_of(cluster, &request, &[]).await?;
+        refusal(&facts)?;
+    }
+    Err(Error::RequestDeleted(name))
+}
+
+/// Fails with what waiting does not cure: a missing right, or an object that cannot be decoded.
+fn lasting(error: watcher::Error) -> Result<(), Error> {
+    let action = "watch the CertificateSigningRequest";
+    let cause = match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => cause,
+        watcher::Error::WatchError(status) => kube::Error::Api(status),
+        watcher::Error::NoResourceVersion => return Ok(()),
+    };
+    match api_error(action, cause) {
+        error @ (Error::Forbidden { .. } | Error::Kubeconfig(_)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Fails if the request was denied or has failed.
+fn refusal(facts: &Facts) -> Result<(), Error> {
+    let told = verdict(facts);
+    let (condition, decision) = match told.state {
+        State::Failed => ("Failed", facts.failure.clone()),
+        State::Denied => ("Denied", facts.approval.clone()),
+        _ => return Ok(()),
+    };
+    let Some(decision) = decision else { return Ok(()) };
+    Err(Error::RequestRefused {
+        name: facts.name.clone(),
+        condition,
+        reason: decision.reason,
+        message: decision.message,
+        advice: told.next.join("; "),
+    })
+}
+
+/// Why the certificate is not there yet.
+async fn too_late(cluster: &Cluster, created: &CertificateSigningRequest, limit: Duration) -> Error {
+    let name = created.metadata.name.clone().unwrap_or_default();
+    let (why, next) = match gather(cluster, &name).await {
+        Ok(facts) => {
+            let told = verdict(&facts);
+            (format!("{}: {}", told.state.name(), told.text), told.next.join("; "))
+        }
+        Err(error) => (error.to_string(), error.advice()),
+    };
+    let advice = format!(
+        "{next}; the key is kept: once kubectl tcs why csr {name} shows the certificate, move the key to its place and \
+         save the certificate beside it"
+    );
+    Error::Deadline { name, waited: shown_duration(limit), why, advice }
+}

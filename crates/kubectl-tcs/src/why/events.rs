@@ -1,0 +1,81 @@
+//! Events about a request.
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use k8s_openapi::api::core::v1::Event;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+/// Events about objects of the cluster are in this namespace.
+const NAMESPACE: &str = "default";
+
+/// What an Event says.
+#[derive(Clone, Debug)]
+pub struct EventFact {
+    /// `Normal` or `Warning`.
+    pub type_: String,
+    /// The reason.
+    pub reason: String,
+    /// The message.
+    pub message: String,
+    /// How often it was said.
+    pub count: i64,
+    /// When it was said last, RFC 3339.
+    pub time: Option<String>,
+}
+
+/// The Events about an object of the cluster with this UID, the oldest first.
+pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Result<Vec<EventFact>, Error> {
+    let fields = format!("involvedObject.kind={kind},involvedObject.name={name}");
+    let listed = cluster.list_with::<Event>(Some(NAMESPACE), ListParams::default().fields(&fields)).await?;
+    // Another object may have had the name before.
+    let is_about = |event: &&Value| match event.pointer("/involvedObject/uid").and_then(Value::as_str) {
+        Some(found) => found == uid || uid.is_empty(),
+        None => true,
+    };
+    let mut events: Vec<EventFact> = listed.iter().filter(is_about).map(read).collect();
+    events.sort_by(|one, other| one.time.cmp(&other.time));
+    Ok(events)
+}
+
+/// Events are read without a type, so that none is lost for a field that nobody needs.
+fn read(event: &Value) -> EventFact {
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let number = |path: &str| event.pointer(path).and_then(Value::as_i64);
+    let times = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
+    EventFact {
+        type_: text("/type").unwrap_or_default().to_owned(),
+        reason: text("/reason").unwrap_or_default().to_owned(),
+        message: text("/message").unwrap_or_default().to_owned(),
+        count: number("/series/count").or_else(|| number("/count")).unwrap_or(1),
+        time: times.into_iter().find_map(text).map(str::to_owned),
+    }
+}
+
+impl EventFact {
+    /// The JSON document.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        json!({
+            "type": self.type_, "reason": self.reason, "message": self.message, "count": self.count,
+            "time": self.time,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_with_whatever_it_has() {
+        let event = read(&json!({
+            "type": "Warning", "reason": "UsageForbidden", "message": "no",
+            "eventTime": "2026-01-01T00:00:00Z", "lastTimestamp": null,
+            "series": {"count": 3, "lastObservedTime": "2026-01-01T00:01:00Z"},
+        }));
+        assert_eq!((event.count, event.time.as_deref()), (3, Some("2026-01-01T00:01:00Z")));
+        let empty = read(&json!({"message": 5}));
+        assert_eq!((empty.count, empty.message.as_str(), empty.time), (1, "", None));
+    }
+}

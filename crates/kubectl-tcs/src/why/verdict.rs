@@ -1,0 +1,319 @@
+//! What became of a request, why, and what to do. Pure.
+
+use super::facts::{Decision, Facts, IssuerFact};
+use crate::issuers::{Found, described, kubectl_arguments, next_steps, own_arguments};
+use tcs_api::reasons;
+use tcs_api::signer::SignerName;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The certificate is there.
+    Issued,
+    /// The signer refused it.
+    Failed,
+    /// An approver refused it.
+    Denied,
+    /// It names a signer of somebody else.
+    OtherSigner,
+    /// It names no signer that can exist.
+    SignerMisspelled,
+    /// Nobody approved it.
+    NotApproved,
+    /// Its issuer does not exist.
+    IssuerMissing,
+    /// Its issuer cannot be decoded.
+    IssuerUnreadable,
+    /// Its issuer does not sign now.
+    IssuerNotReady,
+    /// It is approved, and its issuer is ready or cannot be seen.
+    Waiting,
+}
+
+impl State {
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "Issued",
+            Self::Failed => "Failed",
+            Self::Denied => "Denied",
+            Self::OtherSigner => "OtherSigner",
+            Self::SignerMisspelled => "SignerMisspelled",
+            Self::NotApproved => "NotApproved",
+            Self::IssuerMissing => "IssuerMissing",
+            Self::IssuerUnreadable => "IssuerUnreadable",
+            Self::IssuerNotReady => "IssuerNotReady",
+            Self::Waiting => "Waiting",
+        }
+    }
+}
+
+/// What became of a request, why, and what to do.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What became of it.
+    pub state: State,
+    /// Why, for people.
+    pub text: String,
+    /// Commands or sentences that help.
+    pub next: Vec<String>,
+}
+
+/// What the facts say.
+#[must_use]
+pub fn verdict(facts: &Facts) -> Verdict {
+    settled(facts).or_else(|| unapproved(facts)).unwrap_or_else(|| approved(facts))
+}
+
+/// A result that does not change any more.
+fn settled(facts: &Facts) -> Option<Verdict> {
+    if facts.certificate.is_some() {
+        let name = &facts.name;
+        let next = format!("kubectl get csr {name} -o jsonpath='{{.status.certificate}}' | base64 -d");
+        let text = "The certificate was issued.".to_owned();
+        return Some(Verdict { state: State::Issued, text, next: vec![next] });
+    }
+    let (state, decision, next) = match (&facts.failure, &facts.approval) {
+        (Some(failure), _) => (State::Failed, failure, after_failure(failure)),
+        (None, Some(denial)) if denial.type_ == "Denied" => {
+            let ask = "ask the approver what is wrong, then create another request".to_owned();
+            (State::Denied, denial, ask)
+        }
+        _ => return None,
+    };
+    let who = if state == State::Denied { "An approver denied it" } else { "The signer refused it" };
+    let text = format!("{who}: {}: {}", or_none(&decision.reason), or_none(&decision.message));
+    Some(Verdict { state, text, next: vec![next] })
+}
+
+/// A failed request stays failed.
+fn after_failure(failure: &Decision) -> String {
+    const NEW: &str = "a refused request is not tried again: create another one";
+    match failure.reason.as_str() {
+        "IdentityForbidden" => format!("{NEW}, with other names (docs/requests.md, \"Names\")"),
+        "PolicyRefused" => format!("{NEW} inside the policy of the issuer (kubectl tcs status NAME -o json)"),
+        "UsageForbidden" | "UsageUnknown" | "UsageOutsideCa" | "ExtensionMismatch" => {
+            format!("{NEW}, with other usages (docs/signers.md, item 4)")
+        }
+        "LifetimeInvalid" => format!("{NEW}, with another lifetime (docs/signers.md, item 5)"),
+        "RequestForCa" => format!("{NEW} without CA:TRUE (docs/signers.md, item 6)"),
+        "RequestKeyUnsupported" => format!("{NEW}, with another key (docs/signers.md, \"Keys\")"),
+        "ReferenceNotAllowed" => {
+            format!("have the right granted with the command in the message; {NEW}")
+        }
+        _ => format!("{NEW} (docs/requests.md)"),
+    }
+}
+
+/// A request that nobody approved, or that is not for this service.
+fn unapproved(facts: &Facts) -> Option<Verdict> {
+    let signer = &facts.signer_name;
+    let name = &facts.name;
+    match &facts.issuer {
+        IssuerFact::OtherSigner => {
+            let text = format!("The signer {signer} is not one of this service, so nothing of it signs this request.");
+            let next = vec![
+                "name the signer tcsissuer.tcs.intel.com/NAMESPACE.NAME or tcsclusterissuer.tcs.intel.com/NAME in a \
+                 new request; spec.signerName cannot be changed"
+                    .to_owned(),
+            ];
+            Some(Verdict { state: State::OtherSigner, text, next })
+        }
+        IssuerFact::Misspelled => {
+            let text = format!(
+                "spec.signerName is {signer}; expected tcsissuer.tcs.intel.com/NAMESPACE.NAME or \
+                 tcsclusterissuer.tcs.intel.com/NAME. Nobody signs this request."
+            );
+            let next = vec!["create another request; spec.signerName cannot be changed".to_owned()];
+            Some(Verdict { state: State::SignerMisspelled, text, next })
+        }
+        _ if facts.approval.is_none() => {
+            let mut next = vec![format!(
+                "kubectl certificate approve {name}   # needs ClusterRole tcs-issuer-approver; kubectl certificate deny \
+                 {name} refuses it"
+            )];
+            let mut text = "Nobody approved or denied it yet.".to_owned();
+            if let Some((_, also, more)) = obstacle(&facts.issuer) {
+                text = format!("{text} Afterwards it would wait: {also}");
+                next.extend(more);
+            }
+            Some(Verdict { state: State::NotApproved, text, next })
+        }
+        _ => None,
+    }
+}
+
+fn approved(facts: &Facts) -> Verdict {
+    if let Some((state, text, next)) = obstacle(&facts.issuer) {
+        return Verdict { state, text, next };
+    }
+    let last = facts.events.as_ref().ok().and_then(|events| events.last());
+    let said = last.map(|event| format!(" The service said last: {}: {}.", event.reason, event.message));
+    let known = match &facts.issuer {
+        IssuerFact::Unknown { id, why } => format!(" Whether {} is ready could not be checked: {why}.", described(id)),
+        _ => String::new(),
+    };
+    let text = format!("It is approved and waits for the service.{known}{}", said.unwrap_or_default());
+    Verdict { state: State::Waiting, text, next: vec!["kubectl tcs doctor".to_owned()] }
+}
+
+/// Why an issuer does not sign, and what to do about it.
+fn obstacle(issuer: &IssuerFact) -> Option<(State, String, Vec<String>)> {
+    let found = match issuer {
+        IssuerFact::Missing(id) => return Some(missing(id)),
+        IssuerFact::Found(found) => found.as_ref(),
+        IssuerFact::OtherSigner | IssuerFact::Misspelled | IssuerFact::Unknown { .. } => return None,
+    };
+    match found {
+        Found::Unreadable { id, cause } => {
+            let text = format!(
+                "{} cannot be read, so nothing is signed for it ({}): {cause}",
+                described(id),
+                reasons::WAITING_FOR_ISSUER_READABLE
+            );
+            let next = vec![format!("kubectl edit {}", kubectl_arguments(id))];
+            Some((State::IssuerUnreadable, text, next))
+        }
+        Found::Readable(issuer) if issuer.is_ready() => None,
+        Found::Readable(issuer) => {
+            let text = format!(
+                "{} does not sign now ({}): {}",
+                described(&issuer.id),
+                or_none(issuer.reason()),
+                or_none(issuer.message())
+            );
+            let mut next = next_steps(issuer);
+            next.push(format!("kubectl tcs status {}", own_arguments(&issuer.id)));
+            Some((State::IssuerNotReady, text, next))
+        }
+    }
+}
+
+fn missing(id: &SignerName) -> (State, String, Vec<String>) {
+    let text = format!("There is no {}.", described(id));
+    let next = vec![
+        "kubectl tcs status --all-namespaces   # shows the issuers that exist".to_owned(),
+        "create the issuer, and the request is signed; or create another request for an issuer that exists"
+            .to_owned(),
+    ];
+    (State::IssuerMissing, text, next)
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "no reason given" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::issuers::tests_support::issuer;
+    use crate::why::events::EventFact;
+    use crate::why::facts::Requester;
+
+    fn id() -> SignerName {
+        SignerName::Namespaced { namespace: "sandbox".into(), name: "ca".into() }
+    }
+
+    fn decision(type_: &str, reason: &str) -> Option<Decision> {
+        let (message, time, manager) = (format!("said {reason}"), None, None);
+        Some(Decision { type_: type_.into(), reason: reason.into(), message, time, manager })
+    }
+
+    fn ready(ready: &str, reason: &str) -> IssuerFact {
+        IssuerFact::Found(Box::new(Found::Readable(Box::new(issuer(ready, reason, true)))))
+    }
+
+    fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
+        Facts {
+            kind: "CertificateSigningRequest",
+            name: "web".into(),
+            requester: Requester::default(),
+            created: None,
+            signer_name: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
+            usages: Vec::new(),
+            lifetime_seconds: None,
+            approval,
+            failure: None,
+            certificate: None,
+            issuer,
+            events: Ok(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn a_result_counts_before_everything_else() {
+        let issued =
+            Facts { certificate: Some("x".into()), ..facts(decision("Approved", "R"), IssuerFact::Missing(id())) };
+        assert_eq!(verdict(&issued).state, State::Issued);
+        let failed = Facts {
+            failure: decision("Failed", "UsageForbidden"),
+            ..facts(decision("Approved", "R"), IssuerFact::OtherSigner)
+        };
+        let told = verdict(&failed);
+        assert_eq!(told.state, State::Failed);
+        assert!(told.text.contains("UsageForbidden: said UsageForbidden"), "{}", told.text);
+        assert!(told.next[0].contains("docs/signers.md, item 4"), "{:?}", told.next);
+        assert_eq!(verdict(&facts(decision("Denied", "No"), IssuerFact::Missing(id()))).state, State::Denied);
+    }
+
+    #[test]
+    fn the_right_that_is_missing_is_granted_by_the_command_in_the_message() {
+        let refused = Facts {
+            failure: decision("Failed", "ReferenceNotAllowed"),
+            ..facts(decision("Approved", "R"), ready("True", "Ready"))
+        };
+        assert!(verdict(&refused).next[0].contains("command in the message"));
+    }
+
+    #[test]
+    fn names_of_other_signers_are_told_from_misspelled_ones() {
+        let told = |issuer| verdict(&facts(None, issuer)).state;
+        assert_eq!(told(IssuerFact::OtherSigner), State::OtherSigner);
+        assert_eq!(told(IssuerFact::Misspelled), State::SignerMisspelled);
+    }
+
+    #[test]
+    fn without_approval_the_next_obstacle_is_told_as_well() {
+        let plain = verdict(&facts(None, ready("True", "Ready")));
+        assert_eq!(plain.state, State::NotApproved);
+        assert!(plain.next[0].starts_with("kubectl certificate approve web"), "{:?}", plain.next);
+        let more = verdict(&facts(None, IssuerFact::Missing(id())));
+        assert!(more.text.contains("There is no TCSIssuer sandbox/ca"), "{}", more.text);
+    }
+
+    #[test]
+    fn an_approved_request_waits_for_its_issuer() {
+        let told = |issuer| verdict(&facts(decision("Approved", "R"), issuer));
+        assert_eq!(told(IssuerFact::Missing(id())).state, State::IssuerMissing);
+        let lost = told(ready("False", "KeyLost"));
+        assert_eq!(lost.state, State::IssuerNotReady);
+        assert!(lost.text.contains("(KeyLost): about KeyLost"), "{}", lost.text);
+        assert!(lost.next[0].contains("tcs.intel.com/new-ca"), "{:?}", lost.next);
+        let odd = Found::Unreadable { id: id(), cause: "no spec".into() };
+        assert_eq!(told(IssuerFact::Found(Box::new(odd))).state, State::IssuerUnreadable);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_good() {
+        let hidden = IssuerFact::Unknown { id: id(), why: Error::NotFound("right".into()) };
+        let told = verdict(&facts(decision("Approved", "R"), hidden));
+        assert_eq!(told.state, State::Waiting);
+        assert!(told.text.contains("could not be checked"), "{}", told.text);
+    }
+
+    #[test]
+    fn the_last_event_is_told() {
+        let event = EventFact {
+            type_: "Normal".into(),
+            reason: "WaitingForIssuerReady".into(),
+            message: "the enclave does not answer".into(),
+            count: 1,
+            time: None,
+        };
+        let waiting =
+            Facts { events: Ok(vec![event]), ..facts(decision("Approved", "R"), ready("True", "Ready")) };
+        assert!(verdict(&waiting).text.contains("the enclave does not answer"));
+    }
+}
