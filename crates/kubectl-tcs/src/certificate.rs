@@ -100,10 +100,7 @@ impl Certificate {
     pub fn validity(&self) -> (i64, i64) {
         let validity = self.parsed.tbs_certificate().validity();
         let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs());
-        (
-            seconds(validity.not_before).unwrap_or(i64::MAX),
-            seconds(validity.not_after).unwrap_or(i64::MAX),
-        )
+        (seconds(validity.not_before).unwrap_or(i64::MAX), seconds(validity.not_after).unwrap_or(i64::MAX))
     }
 
     /// The subject alternative names, each with its kind.
@@ -170,7 +167,7 @@ pub fn first_of_pem(pem: &str) -> Option<Certificate> {
 }
 
 fn common_name(subject: &Name) -> Option<String> {
-    subject.common_name().ok().flatten().map(|name| name.value().to_owned())
+    subject.common_name().ok().flatten().map(|name| name.value().into_owned())
 }
 
 fn key_usages(usage: &KeyUsage) -> Vec<String> {

@@ -198,7 +198,9 @@ impl Error {
             | Self::Forbidden { .. }
             | Self::KindMissing { .. } => Exit::Cluster,
             Self::NotFound(_) | Self::RequestDeleted(_) => Exit::NotFound,
-            Self::Rejected { .. } | Self::RenewalRefused { .. } | Self::RequestRefused { .. } => Exit::Refused,
+            Self::Rejected { .. } | Self::RenewalRefused { .. } | Self::RequestRefused { .. } => {
+                Exit::Refused
+            }
             Self::Deadline { .. } => Exit::Waiting,
             Self::Faults(_) => Exit::Faults,
             Self::Unchecked(_) => Exit::Unchecked,

@@ -9,12 +9,16 @@
 pub mod certificate;
 pub mod cli;
 pub mod cluster;
+pub mod doctor;
 pub mod error;
 pub mod exit;
+pub mod inspect;
 pub mod issuers;
 pub mod output;
+pub mod page;
 pub mod renew;
 pub mod request;
+pub mod shell;
 pub mod status;
 pub mod time;
 pub mod why;
@@ -33,8 +37,9 @@ pub async fn run(args: &Args, now: Timestamp, output: &mut Output<'_>) -> Result
         Verb::Why(verb) => why::run(verb, &connect().await?, now, output).await,
         Verb::Request(verb) => request::run(verb, &connect().await?, output).await,
         Verb::Renew(verb) => renew::run(verb, &connect().await?, now, output).await,
-        Verb::Inspect(_) | Verb::Doctor | Verb::Completion { .. } | Verb::Man => {
-            Err(Error::Usage("not implemented yet".to_owned()))
-        }
+        Verb::Inspect(verb) => inspect::run(verb, &args.options, now, output).await,
+        Verb::Doctor => doctor::run(&connect().await?, output).await,
+        Verb::Completion { shell } => shell::completion(*shell, output),
+        Verb::Man => shell::manual(output),
     }
 }

@@ -72,7 +72,8 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     }
     let earlier = issuer.status.previous_cas.len();
     if earlier >= MAX_EARLIER {
-        let why = format!("{earlier} earlier CA certificates are still valid, and the service renews no further");
+        let why =
+            format!("{earlier} earlier CA certificates are still valid, and the service renews no further");
         return refuse("TooManyEarlierCas", why, "wait until one of them expires (status.previousCas)");
     }
     Ok(())

@@ -82,7 +82,11 @@ impl Cluster {
     }
 
     /// Creates an object; the object as the API server stored it.
-    pub async fn create<K: Kind>(&self, namespace: Option<&str>, new: &impl Serialize) -> Result<Value, Error> {
+    pub async fn create<K: Kind>(
+        &self,
+        namespace: Option<&str>,
+        new: &impl Serialize,
+    ) -> Result<Value, Error> {
         let action = format!("create a {}", K::kind(&()));
         let request = Request::new(K::url_path(&(), namespace)).create(&PostParams::default(), body(new)?);
         self.send(&action, request).await
@@ -96,7 +100,8 @@ impl Cluster {
         new: &impl Serialize,
     ) -> Result<Value, Error> {
         let action = format!("update {subresource} of {}", object::<K>(None, name));
-        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let parameters =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let request = Request::new(K::url_path(&(), None)).replace_subresource(
             subresource,
             name,
@@ -229,7 +234,8 @@ mod tests {
     fn failure(code: u16, reason: &str, name: &str) -> Error {
         let mut status = Status::failure("said", reason).with_code(code);
         if !name.is_empty() {
-            status = status.with_details(StatusDetails { name: name.into(), ..StatusDetails::default() });
+            let details: StatusDetails = serde_json::from_value(serde_json::json!({"name": name})).unwrap();
+            status = status.with_details(details);
         }
         api_error("get X a/b", kube::Error::Api(Box::new(status)))
     }

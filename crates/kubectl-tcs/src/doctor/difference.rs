@@ -24,9 +24,7 @@ pub fn difference(field: &str, expected: Option<&Value>, found: Option<&Value>) 
         (one, other) if is_absent(one) && is_absent(other) => None,
         (one, Some(other)) if is_absent(one) && is_default(field, other) => None,
         (one, other) if one == other => None,
-        (one, other) => {
-            Some(format!("{field} should be {} and is {}", shown(one), shown(other)))
-        }
+        (one, other) => Some(format!("{field} should be {} and is {}", shown(one), shown(other))),
     }
 }
 

@@ -11,9 +11,11 @@ use serde_json::Value;
 
 /// Checks every policy and every binding of the manifest.
 pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
-    let mut findings = of_kind::<ValidatingAdmissionPolicy>(cluster, manifest, "ValidatingAdmissionPolicy").await;
+    let mut findings =
+        of_kind::<ValidatingAdmissionPolicy>(cluster, manifest, "ValidatingAdmissionPolicy").await;
     findings.extend(
-        of_kind::<ValidatingAdmissionPolicyBinding>(cluster, manifest, "ValidatingAdmissionPolicyBinding").await,
+        of_kind::<ValidatingAdmissionPolicyBinding>(cluster, manifest, "ValidatingAdmissionPolicyBinding")
+            .await,
     );
     findings
 }

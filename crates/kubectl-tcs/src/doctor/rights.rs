@@ -17,14 +17,13 @@ const CHECK: &str = "Rights";
 pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (kind, namespace) in [("ClusterRole", None), ("Role", Some(SERVICE_NAMESPACE))] {
-        let object = format!("{kind} {SERVICE_ACCOUNT} for ServiceAccount {SERVICE_NAMESPACE}/{SERVICE_ACCOUNT}");
+        let object =
+            format!("{kind} {SERVICE_ACCOUNT} for ServiceAccount {SERVICE_NAMESPACE}/{SERVICE_ACCOUNT}");
         let role = manifest.of_kind(kind).find(|(name, _)| *name == SERVICE_ACCOUNT);
         let Some((_, role)) = role else { continue };
         findings.push(match missing(cluster, &rights(role, namespace)).await {
             Ok(missing) if missing.is_empty() => Finding::good(CHECK, object, "complete"),
-            Ok(missing) => {
-                Finding::wrong(CHECK, object, format!("missing: {}", missing.join("; ")), APPLY)
-            }
+            Ok(missing) => Finding::wrong(CHECK, object, format!("missing: {}", missing.join("; ")), APPLY),
             Err(error) => Finding::of_error(CHECK, object, &error),
         });
     }

@@ -27,7 +27,8 @@ pub async fn check(cluster: &Cluster, own: &str) -> Vec<Finding> {
             Finding::of_error(VERSIONS, object(), &error),
         ],
     };
-    let pods = cluster.list_with::<Pod>(Some(SERVICE_NAMESPACE), ListParams::default().labels(SELECTOR)).await;
+    let pods =
+        cluster.list_with::<Pod>(Some(SERVICE_NAMESPACE), ListParams::default().labels(SELECTOR)).await;
     match pods {
         Ok(pods) if pods.is_empty() => {
             let advice = format!("kubectl describe replicasets -n {SERVICE_NAMESPACE}");
@@ -83,7 +84,9 @@ fn versions(deployment: &Deployment, own: &str) -> Finding {
             Some(image) => match tag(image) {
                 Some(tag) => found.push((container, tag)),
                 None => {
-                    let why = format!("the image {image} of container {container} has no tag that tells its version");
+                    let why = format!(
+                        "the image {image} of container {container} has no tag that tells its version"
+                    );
                     return Finding::unchecked(VERSIONS, object(), why);
                 }
             },
@@ -96,7 +99,8 @@ fn versions(deployment: &Deployment, own: &str) -> Finding {
         return Finding::wrong(VERSIONS, object(), format!("they differ: {all}"), APPLY);
     }
     if found.iter().any(|(_, tag)| tag.trim_start_matches('v') != own) {
-        let advice = "use the kubectl-tcs of the version that runs; the other findings compare with this version";
+        let advice =
+            "use the kubectl-tcs of the version that runs; the other findings compare with this version";
         return Finding::wrong(VERSIONS, object(), format!("they differ: {all}"), advice);
     }
     Finding::good(VERSIONS, object(), all)
@@ -153,7 +157,8 @@ mod tests {
 
     #[test]
     fn versions_must_fit_together() {
-        let outcome = |controller: &str, enclave: &str| versions(&of_images(controller, enclave), "0.1.0").outcome;
+        let outcome =
+            |controller: &str, enclave: &str| versions(&of_images(controller, enclave), "0.1.0").outcome;
         assert_eq!(outcome("r:5000/a:0.1.0", "r:5000/b:v0.1.0"), Outcome::Wrong, "the two tags differ");
         assert_eq!(outcome("r:5000/a:0.1.0@sha256:00", "b:0.1.0"), Outcome::Good);
         assert_eq!(outcome("a:0.2.0", "b:0.1.0"), Outcome::Wrong);

@@ -25,10 +25,9 @@ pub async fn all(cluster: &Cluster, namespace: Option<&str>) -> Result<(Vec<Foun
 /// One issuer; `None` if it does not exist.
 pub async fn get(cluster: &Cluster, id: &SignerName) -> Result<Option<Found>, Error> {
     Ok(match id {
-        SignerName::Namespaced { namespace, name } => cluster
-            .get::<TCSIssuer>(Some(namespace), name)
-            .await?
-            .map(|object| Found::read(false, object)),
+        SignerName::Namespaced { namespace, name } => {
+            cluster.get::<TCSIssuer>(Some(namespace), name).await?.map(|object| Found::read(false, object))
+        }
         SignerName::Cluster { name } => {
             cluster.get::<TCSClusterIssuer>(None, name).await?.map(|object| Found::read(true, object))
         }

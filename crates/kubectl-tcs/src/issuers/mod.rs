@@ -66,7 +66,8 @@ impl Found {
                 (metadata, spec, status)
             })
         } else {
-            serde_json::from_value(object).map(|TCSIssuer { metadata, spec, status }| (metadata, spec, status))
+            serde_json::from_value(object)
+                .map(|TCSIssuer { metadata, spec, status }| (metadata, spec, status))
         };
         match read {
             Ok((metadata, spec, status)) => {
@@ -171,7 +172,9 @@ pub fn name(id: &SignerName) -> &str {
 #[must_use]
 pub fn kubectl_arguments(id: &SignerName) -> String {
     match id {
-        SignerName::Namespaced { namespace, name } => format!("-n {namespace} tcsissuers.tcs.intel.com {name}"),
+        SignerName::Namespaced { namespace, name } => {
+            format!("-n {namespace} tcsissuers.tcs.intel.com {name}")
+        }
         SignerName::Cluster { name } => format!("tcsclusterissuers.tcs.intel.com {name}"),
     }
 }
@@ -210,7 +213,8 @@ mod tests {
 
     #[test]
     fn an_object_that_cannot_be_decoded_still_has_a_name() {
-        let object = json!({"metadata": {"name": "a", "namespace": "n", "managedFields": [{"time": 5}]}, "spec": 7});
+        let object =
+            json!({"metadata": {"name": "a", "namespace": "n", "managedFields": [{"time": 5}]}, "spec": 7});
         let found = Found::read(false, object);
         assert_eq!(described(found.id()), "TCSIssuer n/a");
         assert!(matches!(found, Found::Unreadable { .. }));

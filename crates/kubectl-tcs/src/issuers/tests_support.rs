@@ -16,4 +16,3 @@ pub fn issuer(ready: &str, reason: &str, self_sign: bool) -> Issuer {
     let Found::Readable(issuer) = Found::read(false, object) else { panic!("it can be read") };
     *issuer
 }
-

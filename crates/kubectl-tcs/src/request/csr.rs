@@ -79,9 +79,7 @@ mod tests {
 
     #[test]
     fn requests_of_every_algorithm_prove_possession() {
-        for choice in
-            [KeyChoice::EcdsaP256, KeyChoice::EcdsaP384, KeyChoice::Rsa3072, KeyChoice::Ed25519]
-        {
+        for choice in [KeyChoice::EcdsaP256, KeyChoice::EcdsaP384, KeyChoice::Rsa3072, KeyChoice::Ed25519] {
             let key = NewKey::generate(choice).unwrap();
             let request = read(&build(&key, Some("a.example"), &[dns("a.example")]).unwrap());
             assert_eq!(request.spki_raw(), key.spki());

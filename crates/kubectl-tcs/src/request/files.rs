@@ -24,10 +24,11 @@ impl Files {
         let mut pending = key.as_os_str().to_owned();
         pending.push(".pending");
         let files = Self { key: key.into(), pending: pending.into(), certificate: certificate.into(), force };
-        let existing = [&files.key, &files.pending, &files.certificate];
-        match existing.into_iter().find(|path| path.symlink_metadata().is_ok()) {
-            Some(path) if !force => Err(Error::FileExists(path.clone())),
-            _ => Ok(files),
+        let all = [&files.key, &files.pending, &files.certificate];
+        let existing = all.into_iter().find(|path| path.symlink_metadata().is_ok()).cloned();
+        match existing.filter(|_| !force) {
+            Some(path) => Err(Error::FileExists(path)),
+            None => Ok(files),
         }
     }
 

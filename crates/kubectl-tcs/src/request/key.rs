@@ -6,8 +6,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
@@ -74,7 +74,7 @@ fn make(choice: KeyChoice) -> Result<NewKey, aws_lc_rs::error::Unspecified> {
     let ecdsa = |algorithm, oid| {
         let pair = EcdsaKeyPair::generate(algorithm)?;
         let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key())?.as_ref().to_vec();
-        let pkcs8 = private(AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)?.as_ref());
+        let pkcs8 = private(pair.to_pkcs8v1()?.as_ref());
         Ok(NewKey { pair: Pair::Ecdsa(pair, oid), spki, pkcs8 })
     };
     match choice {

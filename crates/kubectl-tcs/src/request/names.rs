@@ -28,6 +28,8 @@ pub fn all(args: &RequestArgs) -> Result<Vec<GeneralName>, Error> {
 
 fn ascii(option: &str, name: &str) -> Result<Ia5String, Error> {
     Ia5String::new(name).map_err(|_| {
-        Error::Usage(format!("{option} {name:?} is not ASCII; write names of other scripts in punycode (xn--…)"))
+        Error::Usage(format!(
+            "{option} {name:?} is not ASCII; write names of other scripts in punycode (xn--…)"
+        ))
     })
 }

@@ -2,7 +2,9 @@
 
 use crate::certificate::first_of_pem;
 use crate::error::Error;
-use crate::issuers::{Found, Issuer, attestation_name, described, kind, name, namespace, next_steps, signer_name};
+use crate::issuers::{
+    Found, Issuer, attestation_name, described, kind, name, namespace, next_steps, signer_name,
+};
 use crate::output::Output;
 use crate::time::days_until;
 use jiff::Timestamp;
@@ -116,7 +118,8 @@ impl Row {
             self.write_ca(output)?;
         }
         if let Some(value) = pending_renewal(issuer) {
-            output.line(&format!("  Renewal:         requested with the value {value:?}, not handled yet"))?;
+            output
+                .line(&format!("  Renewal:         requested with the value {value:?}, not handled yet"))?;
         }
         steps.iter().try_for_each(|step| output.line(&format!("  Next:            {step}")))
     }
@@ -124,10 +127,7 @@ impl Row {
     fn write_ca(&self, output: &mut Output<'_>) -> Result<(), Error> {
         let Some(ca) = &self.ca else { return Ok(()) };
         output.line(&format!("  CA fingerprint:  {} (SHA-256)", ca.status.fingerprint))?;
-        output.line(&format!(
-            "  CA key:          {} ({})",
-            ca.status.key_algorithm, ca.status.key_format
-        ))
+        output.line(&format!("  CA key:          {} ({})", ca.status.key_algorithm, ca.status.key_format))
     }
 
     /// The JSON document.
@@ -155,7 +155,8 @@ impl Row {
 
     fn readable_document(&self, issuer: &Issuer) -> Value {
         let offer = issuer.status.offer.as_ref();
-        let offer = offer.map(|offer| Some(&offer.quote_attestation).filter(|name| !name.is_empty()).cloned());
+        let offer =
+            offer.map(|offer| Some(&offer.quote_attestation).filter(|name| !name.is_empty()).cloned());
         json!({
             "ready": ready(issuer),
             "reason": issuer.reason(),

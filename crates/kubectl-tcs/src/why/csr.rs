@@ -60,7 +60,10 @@ pub async fn facts_of(
 }
 
 /// The request without the record of changes, and what can be read of that record.
-fn read(name: &str, mut object: Value) -> Result<(CertificateSigningRequest, Vec<ManagedFieldsEntry>), Error> {
+fn read(
+    name: &str,
+    mut object: Value,
+) -> Result<(CertificateSigningRequest, Vec<ManagedFieldsEntry>), Error> {
     let fields = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
     let entries = fields.map(Value::take).unwrap_or_default();
     let entries = entries.as_array().cloned().unwrap_or_default();

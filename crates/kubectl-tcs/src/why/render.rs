@@ -12,12 +12,7 @@ use std::time::Duration;
 use tcs_api::signer::SignerName;
 
 /// Writes the story as text.
-pub fn write(
-    facts: &Facts,
-    verdict: &Verdict,
-    now: Timestamp,
-    output: &mut Output<'_>,
-) -> Result<(), Error> {
+pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Output<'_>) -> Result<(), Error> {
     let mut field = |title: &str, text: &str| output.line(&format!("{:<14} {text}", format!("{title}:")));
     field("Name", &format!("{} {}", facts.kind, facts.name))?;
     field("State", verdict.state.name())?;
@@ -105,7 +100,8 @@ fn issuer_line(issuer: &IssuerFact) -> String {
 #[must_use]
 pub fn document(facts: &Facts, verdict: &Verdict) -> Value {
     let events = facts.events.as_ref().ok();
-    let events = events.map(|events| events.iter().map(super::events::EventFact::document).collect::<Vec<_>>());
+    let events =
+        events.map(|events| events.iter().map(super::events::EventFact::document).collect::<Vec<_>>());
     json!({
         "version": 1,
         "verb": "why",

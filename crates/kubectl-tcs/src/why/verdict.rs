@@ -112,7 +112,9 @@ fn unapproved(facts: &Facts) -> Option<Verdict> {
     let name = &facts.name;
     match &facts.issuer {
         IssuerFact::OtherSigner => {
-            let text = format!("The signer {signer} is not one of this service, so nothing of it signs this request.");
+            let text = format!(
+                "The signer {signer} is not one of this service, so nothing of it signs this request."
+            );
             let next = vec![
                 "name the signer tcsissuer.tcs.intel.com/NAMESPACE.NAME or tcsclusterissuer.tcs.intel.com/NAME in a \
                  new request; spec.signerName cannot be changed"
@@ -151,7 +153,9 @@ fn approved(facts: &Facts) -> Verdict {
     let last = facts.events.as_ref().ok().and_then(|events| events.last());
     let said = last.map(|event| format!(" The service said last: {}: {}.", event.reason, event.message));
     let known = match &facts.issuer {
-        IssuerFact::Unknown { id, why } => format!(" Whether {} is ready could not be checked: {why}.", described(id)),
+        IssuerFact::Unknown { id, why } => {
+            format!(" Whether {} is ready could not be checked: {why}.", described(id))
+        }
         _ => String::new(),
     };
     let text = format!("It is approved and waits for the service.{known}{}", said.unwrap_or_default());
@@ -244,8 +248,10 @@ mod tests {
 
     #[test]
     fn a_result_counts_before_everything_else() {
-        let issued =
-            Facts { certificate: Some("x".into()), ..facts(decision("Approved", "R"), IssuerFact::Missing(id())) };
+        let issued = Facts {
+            certificate: Some("x".into()),
+            ..facts(decision("Approved", "R"), IssuerFact::Missing(id()))
+        };
         assert_eq!(verdict(&issued).state, State::Issued);
         let failed = Facts {
             failure: decision("Failed", "UsageForbidden"),

@@ -16,6 +16,7 @@ mod crds;
 mod delivery;
 mod document;
 mod earlier_cas;
+mod kubectl_tcs;
 mod lifecycle;
 mod memory;
 mod policy;

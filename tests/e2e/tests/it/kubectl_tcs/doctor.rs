@@ -1,0 +1,142 @@
+//! `kubectl tcs doctor`.
+
+use super::{Run, program_as, tcs};
+use crate::support::test_cluster::TestCluster;
+use serde_json::{Value, json};
+use tcs_testkit::repository;
+
+/// The findings with this outcome: check and object.
+fn findings(document: &Value, outcome: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let all = document["findings"].as_array().unwrap();
+    let with = all.iter().filter(|finding| finding["outcome"] == outcome);
+    with.map(|finding| (text(&finding["check"]), text(&finding["object"]))).collect()
+}
+
+fn doctor(cluster: &TestCluster) -> Run {
+    tcs(cluster, &["doctor", "-o", "json"])
+}
+
+/// What a kubelet and the controller manager would write.
+fn pretend_that_pods_run(cluster: &TestCluster) {
+    let image = "tcs.example/tcs-issuer:0.1.0";
+    cluster.apply(&json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "tcs-issuer-1", "namespace": "tcs-issuer", "labels": {"app.kubernetes.io/name": "tcs-issuer"}},
+        "spec": {
+            "containers": [{"name": "tcs-issuer", "image": image}], "serviceAccountName": "tcs-issuer",
+            "automountServiceAccountToken": false,
+        },
+    }));
+    let ready = r#"{"status":{"conditions":[{"type":"Ready","status":"True"}]}}"#;
+    let available =
+        r#"{"status":{"replicas":1,"updatedReplicas":1,"readyReplicas":1,"availableReplicas":1}}"#;
+    for (object, status) in [("pod/tcs-issuer-1", ready), ("deployment/tcs-issuer", available)] {
+        cluster.kubectl(&[
+            "patch",
+            object,
+            "-n",
+            "tcs-issuer",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            status,
+        ]);
+    }
+}
+
+#[test]
+fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
+    let cluster = TestCluster::without_service();
+    let bare = doctor(&cluster);
+    bare.failed(7, "Faults");
+    let wrong = findings(&bare.json(), "Wrong");
+    for expected in [
+        ("CustomResourceDefinition", "tcsissuers.tcs.intel.com"),
+        ("ValidatingAdmissionPolicy", "tcs-issuer-secrets"),
+        ("ValidatingAdmissionPolicyBinding", "tcs-issuer-tokens"),
+        ("Deployment", "tcs-issuer/tcs-issuer"),
+        ("Pods", "tcs-issuer"),
+    ] {
+        assert!(wrong.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?}: {wrong:?}");
+    }
+    assert!(wrong.iter().any(|(check, _)| check == "Rights"), "{wrong:?}");
+    let missing = tcs(&cluster, &["status"]);
+    assert!(missing.failed(6, "KindMissing").contains("kubectl apply -f deployment/crds/"), "{missing:?}");
+
+    let cluster = cluster.with_service();
+    pretend_that_pods_run(&cluster);
+    let whole = doctor(&cluster);
+    assert_eq!((findings(&whole.json(), "Wrong"), findings(&whole.json(), "Unchecked")), (vec![], vec![]));
+    let table = tcs(&cluster, &["doctor"]);
+    assert!(table.done().starts_with("CHECK"), "{table:?}");
+
+    for (change, check, object) in [
+        (
+            &["delete", "validatingadmissionpolicybinding", "tcs-issuer-tokens"][..],
+            "ValidatingAdmissionPolicyBinding",
+            "tcs-issuer-tokens",
+        ),
+        (
+            &[
+                "patch",
+                "validatingadmissionpolicy",
+                "tcs-issuer-secrets",
+                "--type=merge",
+                "-p",
+                r#"{"spec":{"failurePolicy":"Ignore"}}"#,
+            ],
+            "ValidatingAdmissionPolicy",
+            "tcs-issuer-secrets",
+        ),
+        (
+            &[
+                "set",
+                "image",
+                "deployment/tcs-issuer",
+                "-n",
+                "tcs-issuer",
+                "tcs-enclave=tcs.example/enclave:0.0.9",
+            ],
+            "Versions",
+            "tcs-issuer/tcs-issuer",
+        ),
+        (
+            &["delete", "clusterrolebinding", "tcs-issuer"],
+            "Rights",
+            "ClusterRole tcs-issuer for ServiceAccount tcs-issuer/tcs-issuer",
+        ),
+    ] {
+        cluster.kubectl(change);
+        let found = doctor(&cluster);
+        found.failed(7, "Faults");
+        let wrong = findings(&found.json(), "Wrong");
+        assert!(wrong.contains(&(check.to_owned(), object.to_owned())), "{change:?}: {wrong:?}");
+    }
+    older_definition(&cluster);
+}
+
+/// A definition of an earlier version is found.
+fn older_definition(cluster: &TestCluster) {
+    let path = repository().join("deployment/crds/tcs.intel.com_tcsissuers.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let older = cluster.new_file("crd.yaml", text.replace("maxLength: 253", "maxLength: 252"));
+    cluster.kubectl(&["apply", "-f", older.to_str().unwrap()]);
+    let found = doctor(cluster).json();
+    let of_crd = |finding: &&Value| finding["object"] == "tcsissuers.tcs.intel.com";
+    let finding = found["findings"].as_array().unwrap().iter().find(of_crd).unwrap();
+    assert_eq!(finding["outcome"], "Wrong", "{finding}");
+    assert!(finding["found"].as_str().unwrap().contains("maxLength should be 253 and is 252"), "{finding}");
+}
+
+#[test]
+fn case_9_8_doctor_never_takes_for_good_what_it_may_not_read() {
+    let cluster = crate::support::test_cluster::shared();
+    let account = cluster.stack.cluster.service_account_kubeconfig("default", "default").unwrap();
+    let run = Run::of(program_as(cluster, &account).args(["doctor", "-o", "json"]));
+    run.failed(8, "Unchecked");
+    let document = run.json();
+    assert_eq!(findings(&document, "Good"), [("Version".to_owned(), "API server".to_owned())]);
+    assert_eq!(findings(&document, "Wrong"), []);
+    assert!(findings(&document, "Unchecked").len() > 10, "{document}");
+}

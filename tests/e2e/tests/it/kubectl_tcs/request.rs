@@ -1,0 +1,200 @@
+//! `kubectl tcs request`.
+
+use super::{Run, program, program_as, ready, tcs};
+use crate::support::csr::Csr;
+use crate::support::issuer::Issuer;
+use crate::support::openssl;
+use crate::support::test_cluster::{TestCluster, shared};
+use crate::support::wait::unique;
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tcs_testkit::process::run;
+
+/// A request into a folder.
+fn request(command: &mut Command, folder: &Path, issuer: &Issuer<'_>, options: &[&str]) -> Run {
+    let kind = if issuer.namespace.is_empty() { "--cluster-issuer" } else { "--issuer" };
+    command.current_dir(folder).args(["request", kind, &issuer.name]);
+    if !issuer.namespace.is_empty() {
+        command.args(["-n", &issuer.namespace]);
+    }
+    Run::of(command.args(options))
+}
+
+fn files(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    (folder.join("tls.key"), folder.join("tls.crt"), folder.join("tls.key.pending"))
+}
+
+/// The public key of a private key, PEM.
+fn public_key(key: &Path) -> String {
+    run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(key)).unwrap()
+}
+
+#[test]
+fn case_9_8_request_makes_a_key_and_fetches_its_certificate() {
+    let issuer = ready(shared(), "gives");
+    let folder = shared().new_folder("request");
+    let options = [
+        "--common-name=web.example",
+        "--dns=web.example",
+        "--ip=10.1.2.3",
+        "--uri=spiffe://example.org/web",
+        "--email=a@b.example",
+        "--usage=server auth",
+        "--duration=2h",
+        "-o=json",
+    ];
+    let done = request(&mut program(shared()), &folder, &issuer, &options);
+    let document = done.document();
+    let (key, certificate, pending) = files(&folder);
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!pending.exists());
+    issuer.accepts(&[&certificate]);
+    assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
+    let text = openssl::text(&certificate);
+    for part in [
+        "DNS:web.example, URI:spiffe://example.org/web, IP Address:10.1.2.3, email:a@b.example",
+        "Subject: CN=web.example",
+        "TLS Web Server Authentication",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("TLS Web Client"), "{text}");
+    assert_eq!(openssl::lifetime(&certificate), 7_200 + 300);
+    assert_eq!(document["details"]["fingerprint"], openssl::fingerprint(&certificate));
+    let private = fs::read_to_string(&key).unwrap();
+    let secret = private.lines().nth(1).unwrap();
+    assert!(!done.out.contains(secret) && !done.err.contains(secret) && !done.err.contains("PRIVATE"));
+}
+
+#[test]
+fn case_9_8_request_replaces_files_only_with_force() {
+    let issuer = ready(shared(), "keeps");
+    let folder = shared().new_folder("request");
+    let (key, certificate, _) = files(&folder);
+    request(&mut program(shared()), &folder, &issuer, &["--dns=a.example"]).done();
+    let before = (fs::read(&key).unwrap(), fs::read(&certificate).unwrap());
+    let again = request(&mut program(shared()), &folder, &issuer, &["--dns=b.example"]);
+    again.failed(1, "FileExists");
+    assert_eq!((fs::read(&key).unwrap(), fs::read(&certificate).unwrap()), before);
+    let forced = ["--dns=b.example", "--force", "--usage=cert sign"];
+    request(&mut program(shared()), &folder, &issuer, &forced).failed(3, "RequestRefused");
+    assert_eq!((fs::read(&key).unwrap(), fs::read(&certificate).unwrap()), before, "refused");
+    request(&mut program(shared()), &folder, &issuer, &["--dns=b.example", "--force"]).done();
+    assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
+    assert!(openssl::text(&certificate).contains("DNS:b.example"));
+}
+
+#[test]
+fn case_9_8_request_for_every_algorithm_from_a_cluster_issuer() {
+    let issuer = Issuer::self_signed_of_cluster(shared(), &unique("gives-all"));
+    issuer.await_reason("Ready");
+    for (algorithm, shown) in [
+        ("ecdsa-p256", "ASN1 OID: prime256v1"),
+        ("ecdsa-p384", "ASN1 OID: secp384r1"),
+        ("rsa-3072", "Public-Key: (3072 bit)"),
+        ("ed25519", "ED25519"),
+    ] {
+        let folder = shared().new_folder("request");
+        let options = ["--dns=a.example", "--key-algorithm", algorithm];
+        request(&mut program(shared()), &folder, &issuer, &options).done();
+        let (_, certificate, _) = files(&folder);
+        issuer.accepts(&[&certificate]);
+        assert!(openssl::text(&certificate).contains(shown), "{algorithm}");
+    }
+}
+
+#[test]
+fn case_9_8_request_that_is_refused_says_why_and_leaves_no_key() {
+    let issuer = ready(shared(), "refuses-some");
+    let folder = shared().new_folder("request");
+    let options = ["--dns=a.example", "--usage=cert sign"];
+    let refused = request(&mut program(shared()), &folder, &issuer, &options);
+    let message = refused.failed(3, "RequestRefused");
+    assert!(message.contains("UsageForbidden") && message.contains("create another one"), "{message}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn case_9_8_request_without_the_right_to_approve_waits_for_somebody_who_has_it() {
+    let cluster = shared();
+    let issuer = ready(cluster, "approved-later");
+    let folder = cluster.new_folder("request");
+    let requester = requester(cluster, &issuer.namespace);
+    let name = unique("later");
+    let options = ["--dns=a.example", "--name", &name, "--timeout=1s"];
+    let late = request(&mut program_as(cluster, &requester), &folder, &issuer, &options);
+    let message = late.failed(4, "Deadline");
+    assert!(message.contains("NotApproved") && message.contains(&format!("approve {name}")), "{message}");
+    assert!(late.err.contains("You may not approve it"), "{late:?}");
+    let (key, _, pending) = files(&folder);
+    assert!(pending.exists() && !key.exists(), "the certificate can still come");
+    let csr = Csr { cluster, name }.approve();
+    assert_eq!(openssl::print(&csr.certificate_file(), &["-pubkey"]), public_key(&pending));
+}
+
+/// An account that may make requests, and approve none.
+fn requester(cluster: &TestCluster, namespace: &str) -> PathBuf {
+    let role = unique("requester");
+    cluster.kubectl(&["create", "serviceaccount", "requester", "-n", namespace]);
+    let verbs = "--verb=create,get,list,watch";
+    cluster.kubectl(&["create", "clusterrole", &role, verbs, "--resource=certificatesigningrequests"]);
+    let account = format!("--serviceaccount={namespace}:requester");
+    cluster.kubectl(&["create", "clusterrolebinding", &role, &format!("--clusterrole={role}"), &account]);
+    // `request` also lists what the issuer says when the certificate is late.
+    cluster.kubectl(&["create", "rolebinding", &role, "-n", namespace, "--clusterrole=view", &account]);
+    cluster.stack.cluster.service_account_kubeconfig(namespace, "requester").unwrap()
+}
+
+#[test]
+fn case_9_8_request_that_is_denied_or_deleted_while_it_waits() {
+    let cluster = shared();
+    let issuer = ready(cluster, "waits-for-approval");
+    for (verb, status, code) in
+        [(&["certificate", "deny"][..], 3, "RequestRefused"), (&["delete", "csr"], 5, "RequestDeleted")]
+    {
+        let (name, folder) = (unique("waits"), cluster.new_folder("request"));
+        let mut command = program(cluster);
+        command.current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["request", "--issuer", &issuer.name, "-n", &issuer.namespace, "--dns=a.example"]);
+        let child = command.args(["--no-approve", "--name", &name]).spawn().unwrap();
+        cluster.wait_until("the request", || {
+            cluster.get_json(&["csr", &name])["metadata"]["name"] == json!(name)
+        });
+        cluster.kubectl(&[verb, &[name.as_str()]].concat());
+        let output = child.wait_with_output().unwrap();
+        let run = Run {
+            status: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        };
+        run.failed(status, code);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{run:?}");
+    }
+}
+
+#[test]
+fn case_9_8_request_that_nobody_can_make() {
+    let cluster = shared();
+    let folder = cluster.new_folder("request");
+    let ask = |options: &[&str]| Run::of(program(cluster).current_dir(&folder).arg("request").args(options));
+    assert_eq!(ask(&["--dns=a.example"]).status, 2, "no issuer");
+    assert_eq!(ask(&["--issuer=a", "--cluster-issuer=b", "--dns=a.example"]).status, 2);
+    ask(&["--issuer=a"]).failed(2, "Usage");
+    ask(&["--issuer=Not_a_Name", "--dns=a.example"]).failed(2, "Usage");
+    ask(&["--issuer=a", "--dns=a.example", "--usage=serverAuth"]).failed(2, "Usage");
+    ask(&["--issuer=a", "--dns=a.example", "--duration=5m"]).failed(2, "Usage");
+    ask(&["--issuer=a", "--dns=*"]).failed(1, "RequestNotMade");
+    let nowhere =
+        ask(&["--issuer=nobody", "-n", "default", "--dns=a.example", "--timeout=1s", "--key=a/b.key"]);
+    nowhere.failed(1, "FileUnwritable");
+    let missing = ask(&["--issuer=nobody", "-n", "default", "--dns=a.example", "--timeout=1s"]);
+    assert!(missing.failed(4, "Deadline").contains("IssuerMissing"), "{missing:?}");
+    let account = cluster.stack.cluster.service_account_kubeconfig("default", "default").unwrap();
+    let mut refused = program_as(cluster, &account);
+    refused.current_dir(cluster.new_folder("request"));
+    Run::of(refused.args(["request", "--issuer=a", "--dns=a.example"])).failed(6, "Forbidden");
+    assert_eq!(tcs(cluster, &["request"]).status, 2);
+}
