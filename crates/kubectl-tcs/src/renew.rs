@@ -15,6 +15,9 @@ use tcs_api::{annotations, reasons};
 /// The service ignores the annotation while this many earlier CAs are in the bundle.
 const MAX_EARLIER: usize = 8;
 
+/// How often a change is tried that others change at the same time.
+const ATTEMPTS: usize = 5;
+
 /// Sets the annotation that requests the next CA.
 pub async fn run(
     args: &RenewArgs,
@@ -23,15 +26,31 @@ pub async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let argument = IssuerArgument::parse(&args.name)?;
-    let mut found = find(cluster, &argument).await?;
+    for _ in 1..ATTEMPTS {
+        match try_once(&argument, cluster, now).await {
+            // The service just wrote the status: what was checked may have changed.
+            Err(Error::Rejected { reason, .. }) if reason == "Conflict" => {}
+            done => return done.and_then(|(issuer, value)| report(&issuer, &value, output)),
+        }
+    }
+    let (issuer, value) = try_once(&argument, cluster, now).await?;
+    report(&issuer, &value, output)
+}
+
+async fn try_once(
+    argument: &IssuerArgument,
+    cluster: &Cluster,
+    now: Timestamp,
+) -> Result<(Issuer, String), Error> {
+    let mut found = find(cluster, argument).await?;
     let Some(only) = found.pop().filter(|_| found.is_empty()) else {
-        return Err(Error::Ambiguous(argument.name));
+        return Err(Error::Ambiguous(argument.name.clone()));
     };
     let issuer = readable(only)?;
     check(&issuer)?;
     let value = new_value(&issuer, now);
     annotate(cluster, &issuer, &value).await?;
-    report(&issuer, &value, output)
+    Ok((issuer, value))
 }
 
 /// A value that the issuer does not have yet: each new value requests one renewal.

@@ -187,7 +187,7 @@ pub fn api_error(action: &str, error: kube::Error) -> Error {
     if status.code == 401 {
         return Error::Kubeconfig(format!("{action}: the API server does not accept the credentials"));
     }
-    if status.is_not_found() {
+    if status.code == 404 || status.is_not_found() {
         if is_kind_missing(&status) {
             return Error::KindMissing { action };
         }

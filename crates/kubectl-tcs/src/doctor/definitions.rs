@@ -8,8 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::{Value, json};
 
 const CHECK: &str = "CustomResourceDefinition";
-const APPLY: &str =
-    "kubectl apply --server-side -f deployment/crds/   # of the version of the service that runs";
+const APPLY: &str = "kubectl apply -f deployment/crds/   # of the version of the service that runs";
 
 /// Checks every definition.
 pub async fn check(cluster: &Cluster) -> Vec<Finding> {

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::Secret;
 use std::io::Read as _;
 use std::path::Path;
 use tcs_api::SERVICE_NAMESPACE;
+use tcs_api::v1alpha1::CaStatus;
 
 /// Longest input that is read. A chain of certificates is far shorter.
 const LONGEST: u64 = 1024 * 1024;
@@ -101,8 +102,9 @@ async fn compare(
     search.compared = search.compared.saturating_add(1);
     let mut known = known_certificates(&issuer);
     let direct = relation(leaf, others, &known, &issuer);
-    // The Secret contains the intermediates, which the status does not.
-    if direct.is_none() && issuer.status.ca.is_some() {
+    // The status contains trust anchors only. If the issuing CA is below one, the Secret contains it.
+    let is_intermediate = |ca: &CaStatus| known.iter().all(|anchor| anchor.fingerprint != ca.fingerprint);
+    if direct.is_none() && issuer.status.ca.as_ref().is_some_and(is_intermediate) {
         match published(cluster, &issuer).await {
             Ok(more) => known.extend(more),
             Err(error @ Error::Forbidden { .. }) => {

@@ -45,15 +45,12 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
         approval::approve(cluster, &created, output).await?;
     }
 
-    let pem = match wait::certificate(cluster, &created, args.timeout).await {
-        Ok(pem) => pem,
-        // The certificate can still come.
-        Err(error @ (Error::Deadline { .. } | Error::Unreachable { .. })) => return Err(error),
-        Err(error) => {
+    let pem = wait::certificate(cluster, &created, args.timeout).await.inspect_err(|error| {
+        // After any other error the certificate can still come.
+        if matches!(error, Error::RequestRefused { .. } | Error::RequestDeleted(_)) {
             files.forget_key();
-            return Err(error);
         }
-    };
+    })?;
     let certificate = check(&name, &pem, &key)?;
     files.complete(&pem)?;
     report(&name, &issuer, args, &certificate, output)
