@@ -37,14 +37,12 @@ pub fn page() -> String {
 }
 
 fn usage(verb: &Command) -> String {
-    let positionals: Vec<String> = verb
-        .get_positionals()
-        .map(|argument| {
-            let name = value_name(argument);
-            if argument.is_required_set() { name } else { format!("[{name}]") }
-        })
-        .collect();
-    [&["kubectl tcs".to_owned(), verb.get_name().to_owned()], positionals.as_slice()].concat().join(" ")
+    let mut words = vec!["kubectl tcs".to_owned(), verb.get_name().to_owned()];
+    words.extend(verb.get_positionals().map(|argument| {
+        let name = value_name(argument);
+        if argument.is_required_set() { name } else { format!("[{name}]") }
+    }));
+    words.join(" ")
 }
 
 fn about(command: &Command) -> String {

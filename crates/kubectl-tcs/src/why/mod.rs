@@ -4,6 +4,8 @@ mod csr;
 mod events;
 mod facts;
 mod render;
+#[cfg(test)]
+pub mod tests_support;
 mod verdict;
 
 pub use csr::{facts_of, gather};

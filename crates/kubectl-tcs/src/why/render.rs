@@ -159,3 +159,46 @@ fn issuer_document(issuer: &IssuerFact) -> Value {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::why::tests_support::{decision, facts, id, ready};
+    use crate::why::verdict;
+
+    fn text(facts: &Facts) -> String {
+        let (mut out, mut messages) = (Vec::new(), Vec::new());
+        let mut output = Output { json: false, out: &mut out, messages: &mut messages };
+        write(facts, &verdict(facts), Timestamp::UNIX_EPOCH, &mut output).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_story_has_one_line_for_each_fact() {
+        let told = text(&facts(decision("Approved", "R"), ready("True", "Ready")));
+        for line in [
+            "Name:          CertificateSigningRequest web",
+            "State:         Waiting",
+            "Groups:        <none>",
+            "Issuer:        TCSIssuer sandbox/ca, Ready True (Ready)",
+            "Lifetime:      that of the signer",
+            "Approval:      Approved, <unknown>: R: said R",
+            "Events:        <none>",
+            "Next: kubectl tcs doctor",
+        ] {
+            assert!(told.lines().any(|found| found == line), "{line}:\n{told}");
+        }
+    }
+
+    #[test]
+    fn events_that_could_not_be_read_are_not_taken_for_none() {
+        let hidden = Facts {
+            events: Err(Error::Forbidden { action: "list events".into(), message: "no".into() }),
+            ..facts(None, IssuerFact::Missing(id()))
+        };
+        assert!(text(&hidden).contains("Events:        could not be read: list events: no"));
+        let document = document(&hidden, &verdict(&hidden));
+        assert_eq!((&document["events"], &document["issuer"]["exists"]), (&Value::Null, &json!(false)));
+        assert_eq!(document["eventsError"], "list events: no");
+    }
+}

@@ -212,39 +212,8 @@ fn or_none(text: &str) -> &str {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::issuers::tests_support::issuer;
     use crate::why::events::EventFact;
-    use crate::why::facts::Requester;
-
-    fn id() -> SignerName {
-        SignerName::Namespaced { namespace: "sandbox".into(), name: "ca".into() }
-    }
-
-    fn decision(type_: &str, reason: &str) -> Option<Decision> {
-        let (message, time, manager) = (format!("said {reason}"), None, None);
-        Some(Decision { type_: type_.into(), reason: reason.into(), message, time, manager })
-    }
-
-    fn ready(ready: &str, reason: &str) -> IssuerFact {
-        IssuerFact::Found(Box::new(Found::Readable(Box::new(issuer(ready, reason, true)))))
-    }
-
-    fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
-        Facts {
-            kind: "CertificateSigningRequest",
-            name: "web".into(),
-            requester: Requester::default(),
-            created: None,
-            signer_name: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
-            usages: Vec::new(),
-            lifetime_seconds: None,
-            approval,
-            failure: None,
-            certificate: None,
-            issuer,
-            events: Ok(Vec::new()),
-        }
-    }
+    use crate::why::tests_support::{decision, facts, id, ready};
 
     #[test]
     fn a_result_counts_before_everything_else() {

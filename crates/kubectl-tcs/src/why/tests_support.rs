@@ -1,0 +1,40 @@
+//! Facts for tests.
+
+use super::facts::{Decision, Facts, IssuerFact, Requester};
+use crate::issuers::Found;
+use crate::issuers::tests_support::issuer;
+use tcs_api::signer::SignerName;
+
+/// The issuer of the facts.
+pub fn id() -> SignerName {
+    SignerName::Namespaced { namespace: "sandbox".into(), name: "ca".into() }
+}
+
+/// A condition.
+pub fn decision(type_: &str, reason: &str) -> Option<Decision> {
+    let (message, time, manager) = (format!("said {reason}"), None, None);
+    Some(Decision { type_: type_.into(), reason: reason.into(), message, time, manager })
+}
+
+/// An issuer whose Ready condition says this.
+pub fn ready(ready: &str, reason: &str) -> IssuerFact {
+    IssuerFact::Found(Box::new(Found::Readable(Box::new(issuer(ready, reason, true)))))
+}
+
+/// A request with this approval and this issuer.
+pub fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
+    Facts {
+        kind: "CertificateSigningRequest",
+        name: "web".into(),
+        requester: Requester::default(),
+        created: None,
+        signer_name: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
+        usages: Vec::new(),
+        lifetime_seconds: None,
+        approval,
+        failure: None,
+        certificate: None,
+        issuer,
+        events: Ok(Vec::new()),
+    }
+}
