@@ -13,7 +13,7 @@ use tcs_api::{SERVICE_ACCOUNT, SERVICE_NAMESPACE};
 
 const CHECK: &str = "Rights";
 
-/// Checks the rights of the ClusterRole and of the Role of the service.
+/// Checks the rights of the `ClusterRole` and of the `Role` of the service.
 pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (kind, namespace) in [("ClusterRole", None), ("Role", Some(SERVICE_NAMESPACE))] {

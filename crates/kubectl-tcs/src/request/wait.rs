@@ -44,10 +44,9 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
                 continue;
             }
         };
-        if let Some(pem) = request.status.as_ref().and_then(|status| status.certificate.clone()) {
-            if !pem.0.is_empty() {
-                return Ok(pem.0);
-            }
+        let pem = request.status.as_ref().and_then(|status| status.certificate.clone());
+        if let Some(pem) = pem.filter(|pem| !pem.0.is_empty()) {
+            return Ok(pem.0);
         }
         let facts = facts_of(cluster, &request, &[]).await?;
         refusal(&facts)?;

@@ -154,7 +154,7 @@ fn case_9_8_request_that_is_denied_or_deleted_while_it_waits() {
     let cluster = shared();
     let issuer = ready(cluster, "waits-for-approval");
     for (verb, status, code) in
-        [(&["certificate", "deny"][..], 3, "RequestRefused"), (&["delete", "csr"], 5, "RequestDeleted")]
+        [(&["certificate", "deny"][..], 3, "RequestRefused"), (&["delete", "csr"][..], 5, "RequestDeleted")]
     {
         let (name, folder) = (unique("waits"), cluster.new_folder("request"));
         let mut command = program(cluster);
