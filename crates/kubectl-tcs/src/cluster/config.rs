@@ -1,6 +1,6 @@
 //! The kubeconfig.
 
-use super::with_causes;
+use super::causes::with_causes;
 use crate::cli::Options;
 use crate::error::Error;
 use kube::Config;

@@ -2,10 +2,12 @@
 //! be decoded harms itself only.
 
 mod access;
+mod causes;
 mod config;
 
 use crate::cli::Options;
 use crate::error::Error;
+use causes::with_causes;
 use k8s_openapi::serde::Serialize;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, Status};
@@ -203,21 +205,6 @@ fn is_kind_missing(status: &Status) -> bool {
 
 fn unreachable_server(action: &str, error: &dyn std::error::Error) -> Error {
     Error::Unreachable { action: action.to_owned(), cause: with_causes(error) }
-}
-
-/// An error and what caused it, each once.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
-    }
-    text
 }
 
 /// Decodes an object.

@@ -16,14 +16,14 @@ pub async fn check(cluster: &Cluster) -> Vec<Finding> {
     for expected in tcs_api::v1alpha1::crds() {
         let name = expected.metadata.name.clone().unwrap_or_default();
         findings.push(match cluster.get::<CustomResourceDefinition>(None, &name).await {
-            Ok(found) => judge(&name, &expected, found),
+            Ok(found) => compare(&name, &expected, found),
             Err(error) => Finding::of_error(CHECK, name, &error),
         });
     }
     findings
 }
 
-fn judge(name: &str, expected: &CustomResourceDefinition, found: Option<Value>) -> Finding {
+fn compare(name: &str, expected: &CustomResourceDefinition, found: Option<Value>) -> Finding {
     let Some(found) = found else {
         return Finding::wrong(CHECK, name, "it is missing", APPLY);
     };
@@ -90,13 +90,13 @@ mod tests {
     #[test]
     fn a_definition_of_another_version_is_found() {
         let (expected, object) = installed();
-        let outcome = |object: Option<Value>| judge("x", &expected, object).outcome;
+        let outcome = |object: Option<Value>| compare("x", &expected, object).outcome;
         assert_eq!(outcome(Some(object.clone())), Outcome::Good);
         assert_eq!(outcome(None), Outcome::Wrong);
         let mut other = object.clone();
         other["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["quote"]
             ["maxLength"] = json!(1);
-        let finding = judge("x", &expected, Some(other));
+        let finding = compare("x", &expected, Some(other));
         assert!(finding.found.contains("quote.maxLength should be"), "{}", finding.found);
         let mut pending = object.clone();
         pending["status"]["conditions"][0]["status"] = json!("False");

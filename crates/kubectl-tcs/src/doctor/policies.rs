@@ -24,14 +24,14 @@ async fn of_kind<K: Kind>(cluster: &Cluster, manifest: &Manifest, check: &'stati
     let mut findings = Vec::new();
     for (name, expected) in manifest.of_kind(check) {
         findings.push(match cluster.get::<K>(None, name).await {
-            Ok(found) => judge(check, name, expected, found.as_ref()),
+            Ok(found) => compare(check, name, expected, found.as_ref()),
             Err(error) => Finding::of_error(check, name, &error),
         });
     }
     findings
 }
 
-fn judge(check: &'static str, name: &str, expected: &Value, found: Option<&Value>) -> Finding {
+fn compare(check: &'static str, name: &str, expected: &Value, found: Option<&Value>) -> Finding {
     let Some(found) = found else {
         let why = "it is missing, so the service signs nothing (AdmissionPolicyNotEnforced)";
         return Finding::wrong(check, name, why, APPLY);
@@ -55,7 +55,7 @@ mod tests {
     fn a_policy_that_was_weakened_is_found() {
         let manifest = Manifest::read().unwrap();
         let (name, expected) = manifest.of_kind("ValidatingAdmissionPolicy").next().unwrap();
-        let outcome = |found: Option<&Value>| judge("P", name, expected, found).outcome;
+        let outcome = |found: Option<&Value>| compare("P", name, expected, found).outcome;
         assert_eq!(outcome(Some(expected)), Outcome::Good);
         assert_eq!(outcome(None), Outcome::Wrong);
         let mut weak = expected.clone();

@@ -49,6 +49,16 @@ pub struct Match {
     pub relation: Relation,
 }
 
+/// What the cluster knows about a certificate.
+pub struct Search {
+    /// The issuers below whose CAs it is, the closest first.
+    pub matches: Vec<Match>,
+    /// How many issuers were compared.
+    pub compared: usize,
+    /// What could not be compared, and why.
+    pub unchecked: Vec<String>,
+}
+
 /// Sorts the closest relation first.
 pub fn best_first(matches: &mut [Match]) {
     matches.sort_by_key(|found| found.relation);

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, decode};
 use crate::error::Error;
 use crate::issuers::{Found, Issuer, all, described};
 use crate::output::Output;
-use authority::{Match, best_first, known_certificates, relation};
+use authority::{Match, Search, best_first, known_certificates, relation};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use std::io::Read as _;
@@ -19,16 +19,6 @@ use tcs_api::v1alpha1::CaStatus;
 
 /// Longest input that is read. A chain of certificates is far shorter.
 const LONGEST: u64 = 1024 * 1024;
-
-/// What the cluster knows about a certificate.
-pub struct Search {
-    /// The issuers below whose CAs it is, the closest first.
-    pub matches: Vec<Match>,
-    /// How many issuers were compared.
-    pub compared: usize,
-    /// What could not be compared, and why.
-    pub unchecked: Vec<String>,
-}
 
 /// Shows a file of certificates.
 pub async fn run(

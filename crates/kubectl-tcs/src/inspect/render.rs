@@ -1,6 +1,6 @@
 //! A certificate as text and as JSON.
 
-use super::Search;
+use super::authority::{Match, Search};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::issuers::{described, kind, name, namespace};
@@ -105,7 +105,7 @@ pub fn document(certificates: &[Certificate], search: Option<&Search>, now: Time
         document
     };
     let signers = search.map(|search| {
-        let signer = |found: &super::authority::Match| {
+        let signer = |found: &Match| {
             let (id, spec) = (&found.issuer.id, &found.issuer.spec);
             json!({
                 "kind": kind(id), "namespace": namespace(id), "name": name(id),

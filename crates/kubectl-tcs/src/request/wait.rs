@@ -40,7 +40,7 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
             Ok(Some(request)) if request.metadata.uid == created.metadata.uid => request,
             Ok(_) => return Err(Error::RequestDeleted(name)),
             Err(error) => {
-                lasting(error)?;
+                fail_if_permanent(error)?;
                 continue;
             }
         };
@@ -55,7 +55,7 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
 }
 
 /// Fails with what waiting does not cure: a missing right, or an object that cannot be decoded.
-fn lasting(error: watcher::Error) -> Result<(), Error> {
+fn fail_if_permanent(error: watcher::Error) -> Result<(), Error> {
     let action = "watch the CertificateSigningRequest";
     let cause = match error {
         watcher::Error::InitialListFailed(cause)
