@@ -48,8 +48,9 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
         if let Some(pem) = pem.filter(|pem| !pem.0.is_empty()) {
             return Ok(pem.0);
         }
-        let facts = facts_of(cluster, &request, &[]).await?;
-        refusal(&facts)?;
+        if is_refused(&request) {
+            refusal(&facts_of(cluster, &request, &[]).await?)?;
+        }
     }
     Err(Error::RequestDeleted(name))
 }
@@ -68,6 +69,12 @@ fn fail_if_permanent(error: watcher::Error) -> Result<(), Error> {
         error @ (Error::Forbidden { .. } | Error::Kubeconfig(_)) => Err(error),
         _ => Ok(()),
     }
+}
+
+fn is_refused(request: &CertificateSigningRequest) -> bool {
+    let conditions = request.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let refuses = |type_: &str| matches!(type_, "Denied" | "Failed");
+    conditions.unwrap_or_default().iter().any(|condition| refuses(&condition.type_))
 }
 
 /// Fails if the request was denied or has failed.
