@@ -55,7 +55,7 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
     Err(Error::RequestDeleted(name))
 }
 
-/// Fails with what waiting does not cure: a missing right, or an object that cannot be decoded.
+/// Fails with what waiting does not cure: a missing right, or credentials that are not accepted.
 fn fail_if_permanent(error: watcher::Error) -> Result<(), Error> {
     let action = "watch the CertificateSigningRequest";
     let cause = match error {
