@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::output::Output;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
-use std::io::Write as _;
 
 /// The name of the program, for which shells complete.
 const PROGRAM: &str = "kubectl-tcs";

@@ -57,7 +57,7 @@ fn without_record(mut object: Value) -> Value {
 }
 
 fn replicas(deployment: &Deployment) -> Finding {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = deployment.spec.replicas.unwrap_or(1);
     let available = deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
     let found = format!("{available} of {wanted} replicas are available");
     if wanted == 0 {
@@ -73,7 +73,7 @@ fn replicas(deployment: &Deployment) -> Finding {
 
 /// Controller and enclave must have one version, and this program knows the objects of its own only.
 fn versions(deployment: &Deployment, own: &str) -> Finding {
-    let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let spec = deployment.spec.template.spec.as_ref();
     let mut found = Vec::new();
     for container in CONTAINERS {
         match spec.and_then(|spec| image(spec, container)) {
