@@ -120,7 +120,7 @@ impl Certificate {
         let mut usages = Vec::new();
         match certificate.get_extension::<KeyUsage>() {
             Ok(None) => {}
-            Ok(Some((_, usage))) => usages.extend(key_usages(&usage)),
+            Ok(Some((_, usage))) => usages.extend(key_usages(usage)),
             Err(_) => usages.push("unreadable key usage".to_owned()),
         }
         match certificate.get_extension::<ExtendedKeyUsage>() {
@@ -170,7 +170,7 @@ fn common_name(subject: &Name) -> Option<String> {
     subject.common_name().ok().flatten().map(|name| name.value().into_owned())
 }
 
-fn key_usages(usage: &KeyUsage) -> Vec<String> {
+fn key_usages(usage: KeyUsage) -> Vec<String> {
     let bits = [
         (usage.digital_signature(), "digital signature"),
         (usage.non_repudiation(), "content commitment"),

@@ -116,7 +116,7 @@ pub struct RequestArgs {
     /// A DNS name of the certificate; can be repeated
     #[arg(long, value_name = "NAME")]
     pub dns: Vec<String>,
-    /// A URI of the certificate, for example spiffe://example.org/ns/a/sa/b; can be repeated
+    /// A URI of the certificate, for example `spiffe://example.org/ns/a/sa/b`; can be repeated
     #[arg(long, value_name = "URI")]
     pub uri: Vec<String>,
     /// An IP address of the certificate; can be repeated

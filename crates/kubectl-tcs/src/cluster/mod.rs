@@ -36,11 +36,13 @@ impl Cluster {
     }
 
     /// The client, for watches.
+    #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// The namespace of the options or of the context.
+    #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -176,6 +178,7 @@ fn body(new: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 /// What an error of the client means.
+#[must_use]
 pub fn api_error(action: &str, error: kube::Error) -> Error {
     let status = match error {
         kube::Error::Api(status) => status,

@@ -73,7 +73,7 @@ mod tests {
         let unchecked = Finding::unchecked("B", "b", "no right");
         let wrong = Finding::wrong("C", "c", "gone", "apply it");
         let code = |findings: &[Finding]| result(findings).map_or_else(|error| error.code(), |()| "ok");
-        assert_eq!(code(&[good.clone()]), "ok");
+        assert_eq!(code(std::slice::from_ref(&good)), "ok");
         assert_eq!(code(&[good.clone(), unchecked.clone()]), "Unchecked");
         assert_eq!(code(&[good, unchecked, wrong]), "Faults");
     }

@@ -76,21 +76,14 @@ fn versions(deployment: &Deployment, own: &str) -> Finding {
     let spec = deployment.spec.template.spec.as_ref();
     let mut found = Vec::new();
     for container in CONTAINERS {
-        match spec.and_then(|spec| image(spec, container)) {
-            None => {
-                let why = format!("there is no container {container}");
-                return Finding::wrong(VERSIONS, object(), why, APPLY);
-            }
-            Some(image) => match tag(image) {
-                Some(tag) => found.push((container, tag)),
-                None => {
-                    let why = format!(
-                        "the image {image} of container {container} has no tag that tells its version"
-                    );
-                    return Finding::unchecked(VERSIONS, object(), why);
-                }
-            },
-        }
+        let Some(image) = spec.and_then(|spec| image(spec, container)) else {
+            return Finding::wrong(VERSIONS, object(), format!("there is no container {container}"), APPLY);
+        };
+        let Some(tag) = tag(image) else {
+            let why = format!("the image {image} of container {container} has no tag that tells its version");
+            return Finding::unchecked(VERSIONS, object(), why);
+        };
+        found.push((container, tag));
     }
     let all: Vec<String> = found.iter().map(|(container, tag)| format!("{container} {tag}")).collect();
     let all = format!("{}, kubectl-tcs {own}", all.join(", "));

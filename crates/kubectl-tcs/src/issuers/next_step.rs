@@ -13,9 +13,10 @@ pub fn next_steps(issuer: &Issuer) -> Vec<String> {
     };
     match issuer.reason() {
         reasons::READY => Vec::new(),
-        reasons::AWAITING_KEY | reasons::KEY_REJECTED | reasons::RENEWING => deliver(issuer),
         reasons::KEY_LOST if issuer.spec.self_sign => allow_new_ca(issuer, &object),
-        reasons::KEY_LOST => deliver(issuer),
+        reasons::AWAITING_KEY | reasons::KEY_REJECTED | reasons::RENEWING | reasons::KEY_LOST => {
+            deliver(issuer)
+        }
         reasons::CA_EXPIRED | reasons::CA_NOT_YET_VALID | reasons::CLOCK_UNVERIFIED => {
             vec![
                 "check the clock of the node and that of the API server; the issuer continues by itself when \

@@ -4,6 +4,8 @@ use super::{Found, Issuer};
 use serde_json::json;
 
 /// An issuer with this reason.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "only tests call it")]
 pub fn issuer(ready: &str, reason: &str, self_sign: bool) -> Issuer {
     let object = json!({
         "metadata": {"name": "ca", "namespace": "sandbox", "generation": 1},

@@ -178,7 +178,7 @@ mod tests {
     fn what_cannot_be_requested_is_refused_before_anything_is_written() {
         let args = parse(&["--issuer", "Not_A_Name"]);
         assert_eq!(issuer(&args, "sandbox").unwrap_err().code(), "Usage");
-        assert!(lifetime(Duration::from_secs(599)).is_err() && lifetime(Duration::from_secs(600)).is_ok());
+        assert!(lifetime(Duration::from_secs(599)).is_err() && lifetime(Duration::from_mins(10)).is_ok());
         let error = check_usages(&["server auth".into(), "serverAuth".into()]).unwrap_err().to_string();
         assert!(error.contains("\"serverAuth\" is not known") && error.contains("server auth"), "{error}");
         let both = ["kubectl-tcs", "request", "--issuer", "a", "--cluster-issuer", "b"];

@@ -20,12 +20,11 @@ pub async fn run(
     now: Timestamp,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let (found, incomplete) = match &args.name {
-        Some(name) => (find(cluster, &IssuerArgument::parse(name)?).await?, None),
-        None => {
-            let namespace = (!args.all_namespaces).then(|| cluster.namespace());
-            all(cluster, namespace).await?
-        }
+    let (found, incomplete) = if let Some(name) = &args.name {
+        (find(cluster, &IssuerArgument::parse(name)?).await?, None)
+    } else {
+        let namespace = (!args.all_namespaces).then(|| cluster.namespace());
+        all(cluster, namespace).await?
     };
     let rows: Vec<Row> = found.iter().map(|found| Row::of(found, now)).collect();
     if let Some(error) = &incomplete {

@@ -188,6 +188,7 @@ fn said(issuer: &Issuer) -> String {
 
 /// The value of the annotation that requests a renewal, if it was not handled. The status keeps its first 63
 /// characters.
+#[must_use]
 pub fn pending_renewal(issuer: &Issuer) -> Option<String> {
     let value: String = issuer.annotation(annotations::RENEW)?.chars().take(63).collect();
     (issuer.status.handled_renewal.as_ref() != Some(&value)).then_some(value)

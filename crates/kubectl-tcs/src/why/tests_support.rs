@@ -6,22 +6,26 @@ use crate::issuers::tests_support::issuer;
 use tcs_api::signer::SignerName;
 
 /// The issuer of the facts.
+#[must_use]
 pub fn id() -> SignerName {
     SignerName::Namespaced { namespace: "sandbox".into(), name: "ca".into() }
 }
 
 /// A condition.
+#[must_use]
 pub fn decision(type_: &str, reason: &str) -> Option<Decision> {
     let (message, time, manager) = (format!("said {reason}"), None, None);
     Some(Decision { type_: type_.into(), reason: reason.into(), message, time, manager })
 }
 
 /// An issuer whose Ready condition says this.
+#[must_use]
 pub fn ready(ready: &str, reason: &str) -> IssuerFact {
     IssuerFact::Found(Box::new(Found::Readable(Box::new(issuer(ready, reason, true)))))
 }
 
 /// A request with this approval and this issuer.
+#[must_use]
 pub fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
     Facts {
         kind: "CertificateSigningRequest",
