@@ -2,7 +2,7 @@
 
 use crate::cargo::{cargo, run as run_command};
 use crate::progress::progress;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use tcs_testkit::load::{Load, measure};
 use tcs_testkit::repository;
 
@@ -21,8 +21,9 @@ pub enum Subject {
 /// Objects of each load.
 const OBJECTS: usize = 2000;
 
-/// Runs a benchmark, and fails if a limit is exceeded.
-pub fn run(subject: Subject) -> Result<()> {
+/// Runs a benchmark, and fails if a limit is exceeded. `load` is the only load of [`Subject::Memory`], or
+/// `None` for all.
+pub fn run(subject: Subject, load: Option<&str>) -> Result<()> {
     match subject {
         Subject::Verifier => run_command(
             cargo().args(["bench", "--quiet", "-p", "tcs-km", "--bench", "verifier"]),
@@ -32,12 +33,15 @@ pub fn run(subject: Subject) -> Result<()> {
             cargo().args(["bench", "--quiet", "-p", "tcs-enclave", "--bench", "issue"]),
             "the measurement of issuing",
         ),
-        Subject::Memory => memory(),
+        Subject::Memory => memory(load),
     }
 }
 
 /// The controller of a release build, under each load on a control plane of its own.
-fn memory() -> Result<()> {
+fn memory(only: Option<&str>) -> Result<()> {
+    let loads: Vec<_> =
+        Load::ALL.into_iter().filter(|load| only.is_none_or(|only| only == format!("{load:?}"))).collect();
+    ensure!(!loads.is_empty(), "no such load; there are {:?}", Load::ALL);
     crate::setup::ensure()?;
     run_command(
         cargo().args(["build", "--release", "--quiet", "-p", "tcs-issuer"]),
@@ -45,7 +49,7 @@ fn memory() -> Result<()> {
     )?;
     let controller = repository().join("target/release/tcs-issuer");
     let mut exceeded = Vec::new();
-    for load in Load::ALL {
+    for load in loads {
         let dir = tempfile::tempdir_in(repository().join("target"))?;
         let peak = measure(load, OBJECTS, &controller, dir.path(), progress)?;
         let (start, steady, limit) = (peak.start / 1024, peak.steady / 1024, load.limit());

@@ -1,12 +1,12 @@
 //! `fuzz`: runs the fuzz targets in `fuzz/` with libFuzzer on stable Rust, without a sanitiser, because the
 //! code under test has no `unsafe`.
 
-use crate::cargo::{run as run_command, tool};
+use crate::cargo::{cargo, run as run_command, tool};
 use crate::progress::progress;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tcs_testkit::repository;
 
 const CARGO_FUZZ: &str = "0.13.2";
@@ -26,6 +26,10 @@ const TARGETS: [(&str, u32); 10] = [
 
 /// Runs each target, or the one named. New inputs are written to `target/`, not into the repository.
 pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
+    // cargo-fuzz has no option for this, and would write the file anew without a word.
+    let mut locked = cargo();
+    locked.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"]);
+    run_command(locked.stdout(Stdio::null()), "the check that fuzz/Cargo.lock is up to date")?;
     for (target, longest) in targets(target)? {
         let (own, found) = (corpus(target), fuzz().join("../target/fuzz/corpus").join(target));
         fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;

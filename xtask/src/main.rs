@@ -62,6 +62,9 @@ enum Task {
     Bench {
         /// What to measure
         subject: bench::Subject,
+        /// Of the loads of `memory` only the one with this name
+        #[arg(long)]
+        load: Option<String>,
     },
     /// Run the fuzz targets
     Fuzz {
@@ -114,7 +117,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test => test::run(),
         Task::BitFlips => bit_flips::run(),
         Task::CsrMutants { count } => csr_mutants::run(count),
-        Task::Bench { subject } => bench::run(subject),
+        Task::Bench { subject, load } => bench::run(subject, load.as_deref()),
         Task::Fuzz { minimise: true, target, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { seconds, target, .. } => fuzz::run(seconds, target.as_deref()),
         Task::Mutants { arguments } => mutants::run(&arguments),

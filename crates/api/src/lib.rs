@@ -12,6 +12,8 @@ pub mod v1alpha1;
 
 /// The API group of all our resources.
 pub const GROUP: &str = "tcs.intel.com";
+/// The verb on an issuer of a namespace that a requester needs.
+pub const REFERENCE: &str = "reference";
 
 /// The namespace of the service, of its `QuoteAttestation`s and of the key owner's Secrets.
 pub const SERVICE_NAMESPACE: &str = "tcs-issuer";

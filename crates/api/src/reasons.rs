@@ -55,6 +55,10 @@ pub const WAITING_FOR_ISSUER_READY: &str = "WaitingForIssuerReady";
 pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
 /// Event on a request: its issuer exists and cannot be decoded.
 pub const WAITING_FOR_ISSUER_READABLE: &str = "WaitingForIssuerReadable";
+/// Event on a request: the API server has not decided whether its requester may use its issuer.
+pub const WAITING_FOR_ACCESS_REVIEW: &str = "WaitingForAccessReview";
+/// Request and Event on it: its requester may not use its issuer.
+pub const REFERENCE_NOT_ALLOWED: &str = "ReferenceNotAllowed";
 /// Event on a request: a CA certificate was issued. An Event for each certificate would lower the rate by
 /// about a third.
 pub const ISSUED: &str = "Issued";

@@ -3,13 +3,19 @@
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tcs_enclave::keys::SoftwareKeys;
 use tcs_enclave::platform::{self, Assurance, PlatformOptions};
 use tcs_enclave::{Engine, VERSION, hardening};
-use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerOptions};
+use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerHandle, ServerOptions};
+
+/// How long requests in flight may take after SIGTERM. A quote or a key may hang for longer.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The enclave of the Trusted Certificate Service: it holds CA keys, checks certificate requests and signs.
 #[derive(Parser)]
@@ -67,6 +73,23 @@ fn run() -> anyhow::Result<()> {
     if let Some(workers) = arguments.workers {
         options.workers = workers.into();
     }
+    end_on_signal(server.handle())?;
     server.run(&engine, &options)?;
+    Ok(())
+}
+
+/// Ends the program on SIGTERM and SIGINT. The kernel delivers neither to process 1 of a container that does
+/// not ask for it (`pid_namespaces(7)`). Gramine passes SIGTERM on if its manifest sets
+/// `sys.enable_sigterm_injection`.
+fn end_on_signal(server: ServerHandle) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot receive signals")?;
+    let waiting = move || {
+        if signals.forever().next().is_some() {
+            server.stop();
+            std::thread::sleep(GRACE);
+            std::process::exit(0);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(waiting).context("cannot start a thread")?;
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Errors of a reconcile.
 
+use crate::access::review::ReviewError;
 use crate::enclave_client::EnclaveError;
 use crate::runtime::guarded::Unreadable;
+use std::sync::Arc;
 
 /// Why a reconcile ended early. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +14,18 @@ pub enum ReconcileError {
     /// A call to the enclave failed.
     #[error("the enclave: {0}")]
     Enclave(#[from] EnclaveError),
+    /// The API server has not decided whether a requester may use an issuer.
+    #[error("who may use the issuer is not known: {0}")]
+    Access(#[from] Arc<ReviewError>),
     /// A CA could not be recorded in the status of its issuer, so nothing of it may be published.
     #[error("the CA could not be recorded in the status: the issuer was changed or deleted meanwhile")]
     CaNotRecorded,
+    /// Something was not written, because others changed the issuer or its sealed key meanwhile.
+    #[error("the issuer or its sealed key was changed or deleted while the issuer was reconciled")]
+    Outdated,
+    /// The controller ends, so that it does not wait for the enclave.
+    #[error("no enclave answers, and the controller ends")]
+    Ending,
     /// An object that the reconcile needs cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Box<Unreadable>),

@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod requests;
 pub mod settings;
 
+mod access;
 mod context;
 mod enclave_client;
 mod error;

@@ -212,7 +212,12 @@ impl Stack {
 /// The settings of a stand-in for the node, from the layout alone.
 #[must_use]
 pub fn node_settings(layout: &Layout) -> Settings {
-    Settings { dir: layout.node(), programs: Programs::at(&layout.programs()), platform: layout.platform() }
+    Settings {
+        dir: layout.node(),
+        programs: Programs::at(&layout.programs()),
+        platform: layout.platform(),
+        controller_arguments: Vec::new(),
+    }
 }
 
 fn rand_bytes() -> Result<[u8; 8]> {

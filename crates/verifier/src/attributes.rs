@@ -129,6 +129,11 @@ mod tests {
             names(xfam(&0x0006_1ae7_u64.to_le_bytes())),
             "X87 SSE AVX OPMASK ZMM_HI256 HI16_ZMM PKRU CET_U CET_S AMX_TILECFG AMX_TILEDATA"
         );
+        assert_eq!(
+            names(xfam(&0x0009_e518_u64.to_le_bytes())),
+            "BNDREGS BNDCSR PT PASID HDC UINTR LBR HWP APX",
+            "the others"
+        );
         let named: Vec<bool> = sgx_attributes(&[9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0])
             .into_iter()
             .map(|bit| bit.is_named)

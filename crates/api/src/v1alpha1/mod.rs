@@ -8,6 +8,7 @@ mod issuer;
 mod policy;
 mod quote_attestation;
 mod schema;
+mod text_list;
 
 pub use ca::{CaSpec, CaStatus, PreviousCa};
 pub use delivery::{DeliverySpec, WrapFormat};
@@ -18,6 +19,7 @@ pub use policy::PolicySpec;
 pub use quote_attestation::{
     QuoteAttestation, QuoteAttestationSpec, QuoteAttestationStatus, QuoteCondition, SecretEntry,
 };
+pub use text_list::TextList;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;

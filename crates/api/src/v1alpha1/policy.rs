@@ -2,6 +2,7 @@
 //! unknown or cannot be read is an error.
 
 use super::schema::{at_most_16_kib, no_blanks_in_lists, no_format, not_null};
+use super::text_list::TextList;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub struct PolicySpec {
             )
         )
     )]
-    pub dns_names: Option<Vec<String>>,
+    pub dns_names: Option<TextList>,
 
     /// Allowed URIs, for example `spiffe://td.example/ns/*/sa/web`. `*` stands for one segment of the path,
     /// `**` at the end for one or more.
@@ -64,7 +65,7 @@ pub struct PolicySpec {
     )]
     #[x_kube(validation = Rule::new("!self.exists(uri, uri.matches('/[.]{1,2}(/|$)'))")
         .message("uris contains a path with the segment . or .., which programs read in different ways"))]
-    pub uris: Option<Vec<String>>,
+    pub uris: Option<TextList>,
 
     /// Allowed IP addresses: `10.0.0.0/8`, `2001:db8::/32` or a single address.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ pub struct PolicySpec {
     )]
     #[x_kube(validation = Rule::new("self.all(range, isIP(range) || (isCIDR(range) && cidr(range) == cidr(range).masked()))")
         .message("ipRanges contains something that is not an IP address or a range such as 10.0.0.0/8, in which no bit is set after the prefix"))]
-    pub ip_ranges: Option<Vec<String>>,
+    pub ip_ranges: Option<TextList>,
 
     /// Allowed e-mail addresses: `user@a.example`, or `*@` followed by a pattern of DNS names.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
@@ -87,24 +88,24 @@ pub struct PolicySpec {
             )
         )
     )]
-    pub email_addresses: Option<Vec<String>>,
+    pub email_addresses: Option<TextList>,
 
     /// Allowed common names (CN) of the subject, or `*` for any. Without this list a common name must also be
     /// one of the subject alternative names.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub common_names: Option<Vec<String>>,
+    pub common_names: Option<TextList>,
 
     /// Allowed organizations (O) of the subject, or `*` for any. Kubernetes reads the organizations of a
     /// client certificate as groups.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub organizations: Option<Vec<String>>,
+    pub organizations: Option<TextList>,
 
     /// Allowed organizational units (OU) of the subject, or `*` for any.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub organizational_units: Option<Vec<String>>,
+    pub organizational_units: Option<TextList>,
 
     /// Allowed usages by their Kubernetes names, for example `digital signature` and `server auth`.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,7 @@ pub struct PolicySpec {
             )
         )
     )]
-    pub usages: Option<Vec<String>>,
+    pub usages: Option<TextList>,
 
     /// Longest lifetime of a certificate in seconds, 600 (ten minutes) to 31536000 (365 days). A request for
     /// a longer lifetime gets this one.
@@ -137,7 +138,7 @@ pub struct PolicySpec {
             )
         )
     )]
-    pub key_algorithms: Option<Vec<String>>,
+    pub key_algorithms: Option<TextList>,
 
     /// How many levels of CAs may exist below the CA: 0 by default, which allows certificates of workloads
     /// only. In `spec.ca.policy` it allows CA certificates, at most to the depth of `spec.ca.maxPathLen`, for

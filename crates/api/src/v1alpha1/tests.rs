@@ -218,7 +218,7 @@ fn review_l5_a_rule_that_is_null_is_not_read_as_none() {
     }
     let empty = json!({ "secretName": "x", "policy": { "dnsNames": [] } });
     let read: IssuerSpec = serde_json::from_value(empty).unwrap();
-    assert_eq!(read.policy.unwrap().dns_names, Some(Vec::new()));
+    assert_eq!(read.policy.unwrap().dns_names, Some(TextList::default()));
 }
 
 /// What is not understood is not taken for permission of every format.

@@ -119,9 +119,12 @@ mod tests {
         let (platform, file) = (Simulation::open(&folder).unwrap(), folder.join("hanging-quotes"));
         std::fs::write(&file, "").unwrap();
         thread::scope(|scope| {
-            let hanging = scope.spawn(|| platform.evidence(&[7; 64]).map(|_| file.exists()));
+            let hanging = scope.spawn(|| platform.evidence(&[7; 64]));
+            // Much longer than it takes to make a quote.
+            thread::sleep(10 * HANGING_QUOTE_PAUSE);
+            let is_made = hanging.is_finished();
             std::fs::remove_file(&file).unwrap();
-            assert!(!hanging.join().unwrap().unwrap(), "made before the file was removed");
+            assert!(hanging.join().unwrap().is_ok() && !is_made, "made before the file was removed");
         });
     }
 }

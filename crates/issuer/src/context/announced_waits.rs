@@ -1,8 +1,9 @@
-//! Which requests wait for what.
+//! Since when requests are open, and what they wait for.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tcs_enclave_rpc::RequestApi;
+use tokio::time::Instant;
 
 /// Why each open request waits, by its UID, so that one reason is announced in one Event. There is an entry
 /// for each open request that the watches know, and no other.
@@ -12,12 +13,19 @@ pub struct AnnouncedWaits(Mutex<HashMap<String, Entry>>);
 struct Entry {
     api: RequestApi,
     announced: Option<&'static str>,
+    opened: Instant,
 }
 
 impl AnnouncedWaits {
     /// The request is open.
     pub fn open(&self, api: RequestApi, uid: &str) {
-        self.lock().entry(uid.to_owned()).or_insert(Entry { api, announced: None });
+        let entry = || Entry { api, announced: None, opened: Instant::now() };
+        self.lock().entry(uid.to_owned()).or_insert_with(entry);
+    }
+
+    /// When the request was first seen to be open. `None` if it was closed or deleted meanwhile.
+    pub fn opened(&self, uid: &str) -> Option<Instant> {
+        self.lock().get(uid).map(|entry| entry.opened)
     }
 
     /// Records why a request waits. Returns whether that is to be announced: the reason is new, and the
@@ -54,6 +62,17 @@ mod tests {
     use super::*;
     use RequestApi::{CertManager, KubernetesCsr};
 
+    #[tokio::test(start_paused = true)]
+    async fn b01_a_request_is_open_since_it_was_first_seen() {
+        let waits = AnnouncedWaits::default();
+        waits.open(KubernetesCsr, "a");
+        let first = waits.opened("a");
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        waits.open(KubernetesCsr, "a");
+        assert_eq!(waits.opened("a"), first, "a change does not make it newer");
+        assert_eq!(waits.opened("b"), None);
+    }
+
     #[test]
     fn review_l7_requests_that_vanished_leave_nothing() {
         let waits = AnnouncedWaits::default();
@@ -79,6 +98,7 @@ mod tests {
         waits.take_back("a", "NotThere");
         assert!(!waits.start("a", "NotReady"), "a reconcile that was late is not announced");
         assert_eq!(known(&waits), ["b", "c", "d"]);
+        assert!(waits.opened("b").is_some() && waits.opened("a").is_none());
         // b was deleted while nobody watched.
         waits.retain(KubernetesCsr, &HashSet::from(["c".to_owned()]));
         assert_eq!(known(&waits), ["c", "d"]);

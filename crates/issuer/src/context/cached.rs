@@ -89,6 +89,10 @@ mod tests {
         assert!(is_known(secret("u", "1")));
         assert!(!is_known(secret("u", "2")));
         assert!(!is_known(secret("v", "1")));
+        let mut renamed = Secret::default();
+        renamed.metadata.clone_from(secret("u", "1").meta());
+        renamed.metadata.name = Some("t".into());
+        assert!(!is_known(renamed.into()));
         assert_eq!(secret("u", "1").or_known(None).meta().uid.as_deref(), Some("u"));
     }
 }

@@ -1,6 +1,7 @@
 //! Publishes Events, beside the path of the work that they report.
 
 use crate::clock::now;
+use crate::runtime::lease::leadership::Leadership;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -94,9 +95,10 @@ fn name(object: Option<&ObjectReference>, now: Timestamp) -> String {
 }
 
 impl EventQueue {
-    /// Publishes the Events of the queue in the name of this pod, one after the other. An Event that cannot
-    /// be published fails nothing.
-    pub async fn publish_all(self, client: Client) -> anyhow::Result<()> {
+    /// Publishes the Events of the queue in the name of this pod, one after the other, as soon as this
+    /// controller leads. An Event that cannot be published fails nothing.
+    pub async fn publish_all(self, client: Client, leadership: Leadership) -> anyhow::Result<()> {
+        leadership.acquired().await;
         let pod = env::var("POD_NAME").unwrap_or_else(|_| SERVICE_ACCOUNT.into());
         self.publish_with(Recorder { client, pod, recent: HashMap::new() }, LIMIT).await
     }

@@ -9,10 +9,12 @@ pub mod issuer_index;
 pub mod queues;
 pub mod status_cache;
 
+use crate::access::Access;
 use crate::clock::ServerClock;
 use crate::enclave_client::EnclaveLink;
 use crate::issuer::Issuer;
 use crate::runtime::admission_gate::AdmissionGate;
+use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
 use announced_waits::AnnouncedWaits;
 use backoff::Backoff;
@@ -24,6 +26,7 @@ use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
 use std::sync::Arc;
 use tcs_api::signer::SignerName;
+use tokio_util::sync::CancellationToken;
 
 /// Shared by all reconcilers.
 pub struct Context {
@@ -33,9 +36,15 @@ pub struct Context {
     pub clock: ServerClock,
     /// The enclave.
     pub enclave: EnclaveLink,
+    /// Whether this controller leads. `client` and `enclave` ask it themselves.
+    pub leadership: Leadership,
+    /// The controller was asked to end: nothing new is begun.
+    pub draining: CancellationToken,
     /// Whether the admission policies that limit the service are in force. Otherwise no certificate is
     /// signed, and nothing but statuses and Events is written.
     pub admission: AdmissionGate,
+    /// Who may use which issuer.
+    pub access: Access,
     /// Issuers as the watches last saw them.
     pub caches: Caches,
     /// The open requests of every request API that is served.
@@ -67,6 +76,7 @@ impl Context {
         if self.enclave.connected().is_none() {
             reasons.push("no enclave answers".to_owned());
         }
+        reasons.extend(self.leadership.problem());
         reasons.extend(self.enclave.health().reasons());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));
         reasons

@@ -27,6 +27,12 @@ impl StatusCache {
         }
     }
 
+    /// The version of the object whose status is [`Self::newest`].
+    pub fn newest_version(&self, issuer: &Issuer) -> u64 {
+        let Ok(written) = self.0.lock() else { return issuer.version() };
+        written.get(&issuer.uid()).map_or(0, |(version, _)| *version).max(issuer.version())
+    }
+
     /// Remembers the object that the API server returned for a status write.
     pub fn record(&self, returned: &Issuer) {
         if let Ok(mut written) = self.0.lock() {

@@ -81,18 +81,21 @@ pub fn refused_for_good<T>(answer: Result<T, kube::Error>) -> Result<Option<Stri
 }
 
 /// Writes the status of an issuer by server-side apply. Returns whether it was written: not if the issuer was
-/// deleted or replaced, or others changed it all the time.
+/// changed, deleted or replaced since it was read. Then it is reconciled again, because the watch reports it.
 pub async fn put_status(
     status: &IssuerStatus,
     issuer: &Issuer,
     context: &Context,
 ) -> Result<bool, kube::Error> {
     let reference = issuer.reference();
+    let version = context.statuses.newest_version(issuer);
     let body = json!({
         "apiVersion": reference.api_version,
         "kind": reference.kind,
-        // With the UID the write fails for an issuer that was created under the same name since.
-        "metadata": { "uid": issuer.uid() },
+        // With the UID the write fails for an issuer that was created under the same name since, and with the
+        // version for one that was changed: an earlier leader's write that arrives late must not replace the
+        // status that its successor wrote (docs/ha.md).
+        "metadata": { "uid": issuer.uid(), "resourceVersion": version.to_string() },
         "status": status,
     });
     let parameters = PatchParams::apply(SERVICE_ACCOUNT).force();
@@ -166,9 +169,10 @@ async fn write_status(
     before: &IssuerStatus,
     attestation: Option<&QuoteAttestation>,
     context: &Context,
-) -> Result<(), kube::Error> {
-    if plan.status != *before {
-        put_status(&plan.status, issuer, context).await?;
+) -> Result<(), ReconcileError> {
+    if plan.status != *before && !put_status(&plan.status, issuer, context).await? {
+        // The Events belong to the status.
+        return Err(ReconcileError::Outdated);
     }
     for event in &plan.events {
         let text = EventText {

@@ -1,14 +1,19 @@
 //! What one reconcile of an issuer learns from the enclave, and requests from it.
 
-use super::decide::{EnclaveState, EnclaveStep, NextCa};
+use super::decide::{EnclaveState, EnclaveStep, NextCa, SealedKey, fingerprint};
 use super::delivery::Delivery;
 use super::policy;
 use super::sealed_secret::SealedSecret;
 use crate::clock::now;
 use crate::context::Context;
 use crate::enclave_client::{Connected, EnclaveError};
+use crate::error::ReconcileError;
 use crate::issuer::Issuer;
+use crate::runtime::guarded::Guarded;
 use crate::runtime::metrics::Metrics;
+use kube::Api;
+use std::sync::Arc;
+use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
 use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Offer, Refusal, RefusalCode, Restore};
 
 /// The enclave as one reconcile sees it.
@@ -27,14 +32,15 @@ pub struct EnclaveSession {
 }
 
 impl EnclaveSession {
-    /// Asks what the enclave holds. If it holds no CA key, the sealed one is restored. If there is none, or
-    /// the enclave refuses it, an issuer that is not self-signed gets an offer.
+    /// Asks what the enclave holds. A CA that was replaced in another enclave meanwhile is destroyed. If the
+    /// enclave holds no CA key, the sealed one is restored. If there is none, or the enclave refuses it, an
+    /// issuer that is not self-signed gets an offer.
     pub async fn open(
         connected: Option<Connected>,
         issuer: &Issuer,
         sealed: Option<&SealedSecret>,
         context: &Context,
-    ) -> Result<Self, EnclaveError> {
+    ) -> Result<Self, ReconcileError> {
         let mut session = Self {
             connected: None,
             state: EnclaveState::Unavailable,
@@ -58,10 +64,19 @@ impl EnclaveSession {
         issuer: &Issuer,
         sealed: Option<&SealedSecret>,
         context: &Context,
-    ) -> Result<EnclaveState, EnclaveError> {
+    ) -> Result<EnclaveState, ReconcileError> {
         let (identity, uid) = (connected.identity.clone(), issuer.uid());
         if let Some(ca) = connected.holdings_of(&uid).await?.and_then(|state| state.ca) {
-            return Ok(EnclaveState::Holding(identity, ca));
+            if !was_overtaken(&ca, issuer, sealed, context).await? {
+                return Ok(EnclaveState::Holding(identity, ca));
+            }
+            connected.destroy(&uid).await?;
+            let (signer, replaced) = (issuer.signer_name(), fingerprint(&ca));
+            tracing::warn!(
+                issuer = signer,
+                replaced,
+                "the enclave held a CA that was replaced in another enclave; its copy is destroyed"
+            );
         }
         if let Some(sealed) = sealed {
             let blob = ByteVec::from(sealed.blob.clone());
@@ -81,7 +96,7 @@ impl EnclaveSession {
         match connected.offer(&uid, false).await {
             Ok(offer) => Ok(EnclaveState::Offering(identity, offer)),
             Err(EnclaveError::Refused(refusal)) => Ok(EnclaveState::Refused(identity, refusal)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -158,6 +173,50 @@ impl EnclaveSession {
     }
 }
 
+/// Whether a newer CA was made in another enclave, and published, since the enclave got the one that it holds
+/// (docs/ha.md). The sealed key tells it, and the status at this moment, because the watch may be late.
+async fn was_overtaken(
+    ca: &CaInfo,
+    issuer: &Issuer,
+    sealed: Option<&SealedSecret>,
+    context: &Context,
+) -> Result<bool, ReconcileError> {
+    if !sealed.is_some_and(|sealed| is_older(ca, &sealed.key)) {
+        return Ok(false);
+    }
+    Ok(is_replaced(ca, &stored_status(issuer, context).await?))
+}
+
+/// Whether this CA is older than the one that was sealed last. The generations of keys of different enclaves
+/// can be compared: they are times. A CA that an administrator brought back (docs/renewal.md) is not older,
+/// because its own key is the one that is stored.
+fn is_older(ca: &CaInfo, sealed: &SealedKey) -> bool {
+    sealed.fingerprint != fingerprint(ca) && sealed.generation > ca.generation
+}
+
+/// Whether the issuer published this CA once and another one now.
+fn is_replaced(ca: &CaInfo, status: &IssuerStatus) -> bool {
+    let fingerprint = fingerprint(ca);
+    status.ca.as_ref().is_some_and(|present| present.fingerprint != fingerprint)
+        && status.previous_cas.iter().any(|previous| previous.fingerprint == fingerprint)
+}
+
+/// The status that the API server has at this moment.
+async fn stored_status(issuer: &Issuer, context: &Context) -> Result<IssuerStatus, ReconcileError> {
+    let (client, name) = (context.client.clone(), issuer.name());
+    let stored = if let Some(namespace) = issuer.namespace() {
+        let api: Api<Guarded<TCSIssuer>> = Api::namespaced(client, namespace);
+        let stored = api.get_opt(&name).await?.map(Guarded::read).transpose()?;
+        stored.map(|stored| Issuer::from(Arc::new(stored)))
+    } else {
+        let api: Api<Guarded<TCSClusterIssuer>> = Api::all(client);
+        let stored = api.get_opt(&name).await?.map(Guarded::read).transpose()?;
+        stored.map(|stored| Issuer::from(Arc::new(stored)))
+    };
+    let stored = stored.filter(|stored| stored.uid() == issuer.uid()).ok_or(ReconcileError::Outdated)?;
+    Ok(stored.status().cloned().unwrap_or_default())
+}
+
 fn complete_provisioning(issuer: &Issuer, offer: &Offer, delivery: Delivery) -> CompleteProvisioning {
     CompleteProvisioning {
         issuer_uid: issuer.uid(),
@@ -187,8 +246,9 @@ fn is_temporary(code: RefusalCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use tcs_api::v1alpha1::{DeliverySpec, IssuerSpec, TCSIssuer, WrapFormat};
+    use serde_json::json;
+    use std::collections::BTreeMap;
+    use tcs_api::v1alpha1::{DeliverySpec, IssuerSpec, WrapFormat};
 
     fn sent(delivery: Option<DeliverySpec>) -> Vec<String> {
         let spec: IssuerSpec = serde_json::from_str(r#"{"secretName": "x", "selfSign": false}"#).unwrap();
@@ -210,6 +270,47 @@ mod tests {
         assert!(sent(None).is_empty() && only(None).is_empty(), "all");
         assert_eq!(only(Some(vec![WrapFormat::KmraV1Sha256])), ["kmra-v1-sha256"]);
         assert_eq!(only(Some(WrapFormat::ALL.to_vec())), ["kmra-v1-sha256", "kmra-v1"]);
+    }
+
+    fn ca(fingerprint: u8, generation: u64) -> CaInfo {
+        CaInfo {
+            fingerprint: ByteVec::from(vec![fingerprint; 32]),
+            chain: vec![],
+            anchors: vec![],
+            not_before: 0,
+            not_after: 0,
+            key_algorithm: String::new(),
+            key_format: String::new(),
+            generation,
+        }
+    }
+
+    #[test]
+    fn a_ca_that_was_replaced_in_another_enclave_is_told_from_one_that_was_brought_back() {
+        let sealed = |fingerprint, generation| SealedKey {
+            fingerprint: super::fingerprint(&ca(fingerprint, 0)),
+            generation,
+            labels: BTreeMap::new(),
+        };
+        assert!(is_older(&ca(1, 10), &sealed(2, 20)), "another enclave made the second one");
+        assert!(!is_older(&ca(1, 10), &sealed(1, 10)), "an administrator brought the first one back");
+        assert!(!is_older(&ca(1, 10), &sealed(1, 20)), "the same certificate was delivered again");
+        assert!(!is_older(&ca(1, 30), &sealed(2, 20)), "the first one was delivered again");
+        assert!(!is_older(&ca(3, 30), &sealed(2, 20)), "a new one is not stored yet");
+
+        let record = |fingerprint| {
+            json!({
+                "fingerprint": super::fingerprint(&ca(fingerprint, 0)), "notAfter": "", "keyAlgorithm": "",
+                "keyFormat": "", "trustAnchor": "x",
+            })
+        };
+        let status = |status| serde_json::from_value::<IssuerStatus>(status).unwrap();
+        let published = status(json!({"ca": record(2), "previousCas": [record(1)]}));
+        assert!(is_replaced(&ca(1, 10), &published));
+        assert!(!is_replaced(&ca(2, 20), &published));
+        assert!(!is_replaced(&ca(3, 30), &published), "it is not published yet");
+        assert!(!is_replaced(&ca(1, 10), &status(json!({"ca": record(1)}))));
+        assert!(!is_replaced(&ca(1, 10), &status(json!({}))));
     }
 
     #[test]

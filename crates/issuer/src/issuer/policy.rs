@@ -1,11 +1,11 @@
 //! Converts the rules of an issuer's policy into the message that the enclave enforces.
 
-use tcs_api::v1alpha1::PolicySpec;
+use tcs_api::v1alpha1::{PolicySpec, TextList};
 use tcs_enclave_rpc::{Policy, Texts};
 
 /// The rules as a message of the enclave RPC.
 pub fn message(spec: &PolicySpec) -> Policy {
-    let texts = |list: Option<&Vec<String>>| list.cloned().map(Texts);
+    let texts = |list: Option<&TextList>| list.map(|list| Texts(list.iter().map(str::to_owned).collect()));
     Policy {
         dns_names: texts(spec.dns_names.as_ref()),
         uris: texts(spec.uris.as_ref()),
@@ -28,8 +28,8 @@ mod tests {
     /// Every field has a different value, so that exchanged and forgotten fields are noticed.
     #[test]
     fn every_rule_is_converted_under_its_own_name() {
-        let list = |text: &str| Some(vec![text.to_owned(), format!("{text} too")]);
-        let texts = |text| list(text).map(Texts);
+        let texts = |text: &str| Some(Texts(vec![text.to_owned(), format!("{text} too")]));
+        let list = |text: &str| Some(TextList::from([text, &format!("{text} too")]));
         let spec = PolicySpec {
             dns_names: list("dns"),
             uris: list("uri"),
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_missing_rule_stays_missing_and_an_empty_list_stays_empty() {
         assert_eq!(message(&PolicySpec::default()), Policy::default());
-        let spec = PolicySpec { dns_names: Some(vec![]), ..PolicySpec::default() };
+        let spec = PolicySpec { dns_names: Some(TextList::default()), ..PolicySpec::default() };
         assert_eq!(message(&spec), Policy { dns_names: Some(Texts(vec![])), ..Policy::default() });
     }
 }

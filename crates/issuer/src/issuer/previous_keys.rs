@@ -34,9 +34,11 @@ pub async fn replace(
         let fingerprint = &previous.key.fingerprint;
         let not_after = previous.not_after.clone().or_else(|| not_after_of(status, fingerprint));
         let name = sealed::previous_name(&issuer.uid(), fingerprint);
-        sealed_secret::write(api, name, SealedSecret { not_after, ..previous.clone() }).await?;
+        let kept = SealedSecret { not_after, version: None, ..previous.clone() };
+        sealed_secret::write(api, name, kept).await?;
     }
-    sealed_secret::store(api, issuer, ca, blob).await
+    let version = before.and_then(|(previous, _)| previous.version.clone());
+    sealed_secret::store(api, issuer, ca, blob, version).await
 }
 
 /// notAfter of a CA in the status.

@@ -10,6 +10,7 @@ use super::{apply, previous_keys, sealed_secret};
 use crate::clock::{ClockComparison, now};
 use crate::context::Context;
 use crate::context::events::EventText;
+use crate::enclave_client::Connected;
 use crate::error::ReconcileError;
 use crate::issuer::Issuer;
 use crate::runtime::guarded::Guarded;
@@ -39,7 +40,13 @@ pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, 
         let text = EventText { warning: true, reason, action, message: &message };
         context.events.publish(&issuer.reference(), text);
     }
-    Ok(settled?.map_or_else(Action::await_change, Action::requeue))
+    match settled {
+        Ok(requeue) => Ok(requeue.map_or_else(Action::await_change, Action::requeue)),
+        // The watch reports the change, or has already; or this controller ends, and the next leader
+        // reconciles the issuer.
+        Err(ReconcileError::Outdated | ReconcileError::Ending) => Ok(Action::await_change()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Decides and acts until a plan is carried out. Returns when to reconcile again.
@@ -87,7 +94,7 @@ impl<'a> Reconciliation<'a> {
         let status = context.statuses.newest(issuer);
         let withheld = context.admission.settled().await;
         let served = withheld.is_none() && unsupported(issuer).is_none();
-        let connected = if served { context.enclave.settled().await } else { None };
+        let connected = if served { connected(context).await? } else { None };
         let sealed = sealed_secret::find(&secrets, &issuer.uid()).await?;
         let session = EnclaveSession::open(connected, issuer, sealed.as_ref(), context).await?;
         let attestation = attestations.get_opt(&issuer.attestation_name()).await?;
@@ -192,6 +199,9 @@ impl<'a> Reconciliation<'a> {
         let blob = self.session.seal(self.issuer).await?;
         let before = self.sealed.as_ref().map(|sealed| (sealed, &self.status));
         let stored = previous_keys::replace(&self.secrets, self.issuer, before, ca, blob).await;
+        if matches!(&stored, Err(kube::Error::Api(answer)) if answer.is_conflict()) {
+            return Err(ReconcileError::Outdated);
+        }
         let refused = apply::refused_for_good(stored)?;
         if let Some(why) = &refused
             && self.sealed.as_ref().is_some_and(|sealed| sealed.key.is_key_of(ca))
@@ -202,6 +212,15 @@ impl<'a> Reconciliation<'a> {
             return Ok(None);
         }
         Ok(refused)
+    }
+}
+
+/// The enclave, if one answers. While this controller ends, an enclave that ends as well is no news about the
+/// issuer.
+async fn connected(context: &Context) -> Result<Option<Connected>, ReconcileError> {
+    match context.draining.run_until_cancelled(context.enclave.settled()).await {
+        Some(connected) => Ok(connected),
+        None => context.enclave.connected().map(Some).ok_or(ReconcileError::Ending),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct SealedSecret {
     pub not_after: Option<String>,
     /// The sealed key, which only the enclave can open.
     pub blob: Vec<u8>,
+    /// Resource version of the Secret that was read.
+    pub version: Option<String>,
 }
 
 /// The sealed CA key of an issuer. A Secret of that name with another type is ignored.
@@ -43,29 +45,33 @@ fn read(secret: Secret) -> Option<SealedSecret> {
     let fingerprint = annotation(sealed::FINGERPRINT).filter(is_fingerprint).unwrap_or_else(unknown);
     let generation = annotation(sealed::GENERATION).and_then(|number| number.parse().ok()).unwrap_or(0);
     let not_after = annotation(sealed::NOT_AFTER);
+    let version = secret.resource_version();
     let blob = secret.data?.remove(sealed::FIELD)?.0;
     let labels = secret.metadata.labels.unwrap_or_default();
-    Some(SealedSecret { key: SealedKey { fingerprint, generation, labels }, not_after, blob })
+    Some(SealedSecret { key: SealedKey { fingerprint, generation, labels }, not_after, blob, version })
 }
 
-/// Stores a blob, which replaces the previous one.
+/// Stores a blob, which replaces the one of a version, if there was one. If the Secret was changed since, the
+/// API server answers with a conflict: an earlier leader's write that arrives late must not replace the key
+/// that its successor stored (docs/ha.md).
 pub async fn store(
     api: &Api<Guarded<Secret>>,
     issuer: &Issuer,
     ca: &CaInfo,
     blob: Vec<u8>,
+    version: Option<String>,
 ) -> Result<(), kube::Error> {
     let (key, not_after) = (SealedKey::of(ca, issuer), Some(time::rfc3339(ca.not_after)));
-    write(api, sealed::name(&issuer.uid()), SealedSecret { key, not_after, blob }).await
+    write(api, sealed::name(&issuer.uid()), SealedSecret { key, not_after, blob, version }).await
 }
 
-/// Writes the Secret of this name.
+/// Writes the Secret of this name in place of its `version`, if there is one.
 pub async fn write(
     api: &Api<Guarded<Secret>>,
     name: String,
     sealed_secret: SealedSecret,
 ) -> Result<(), kube::Error> {
-    let SealedSecret { key, not_after, blob } = sealed_secret;
+    let SealedSecret { key, not_after, blob, version } = sealed_secret;
     let mut annotations = BTreeMap::from([
         (sealed::FINGERPRINT.into(), key.fingerprint),
         (sealed::GENERATION.into(), key.generation.to_string()),
@@ -77,6 +83,7 @@ pub async fn write(
             namespace: Some(SERVICE_NAMESPACE.into()),
             labels: Some(key.labels),
             annotations: Some(annotations),
+            resource_version: version,
             ..ObjectMeta::default()
         },
         type_: Some(sealed::TYPE.into()),

@@ -8,6 +8,7 @@ pub mod go_duration;
 pub mod queue;
 pub mod reconcile;
 
+use crate::access::requester::Requester;
 use crate::runtime::guarded::Guarded;
 use crate::runtime::guarded::kept::Kept;
 use jiff::Timestamp;
@@ -33,6 +34,9 @@ pub trait RequestKind:
 
     /// The issuer of the service that the request names; `None` if it is another signer's.
     fn signer(&self) -> Option<SignerName>;
+
+    /// Who made the request, as the API server recorded it.
+    fn requester(&self) -> Requester<'_>;
 
     /// Whether the request is to be signed now.
     fn triage(&self) -> Triage;
@@ -84,13 +88,23 @@ pub struct Failure {
     pub reason: &'static str,
     /// What is wrong, for people.
     pub message: String,
+    /// What to do about it. It is in the condition only: the text of an Event may be shortened, and half a
+    /// command does something else.
+    pub remedy: Option<String>,
 }
 
 impl Failure {
     /// A failure with the code of a refusal.
     #[must_use]
     pub fn new(code: RefusalCode, message: String) -> Self {
-        Self { reason: code.as_str(), message }
+        Self { reason: code.as_str(), message, remedy: None }
+    }
+
+    /// The message of the condition.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let Self { message, remedy, .. } = self;
+        remedy.as_ref().map_or_else(|| message.clone(), |remedy| format!("{message}. {remedy}"))
     }
 }
 

@@ -1,6 +1,10 @@
-//! Reconciles requests of every request API. A request costs one write of its status and no reads.
+//! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether
+//! its requester may use its issuer is asked once for many requests.
 
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
+use crate::access::grant;
+use crate::access::requester::NamespacedIssuer;
+use crate::access::shared_reviews::Decision;
 use crate::clock::now;
 use crate::context::Context;
 use crate::context::announced_waits::AnnouncedWaits;
@@ -20,6 +24,7 @@ use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
+use tokio::time::Instant;
 
 /// How soon a request is tried again whose certificate was signed under a CA that is not published yet.
 const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
@@ -36,9 +41,9 @@ pub async fn reconcile<K: RequestKind>(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let Triage::Sign(signer) = request.triage() else { return Ok(Action::await_change()) };
-    // The first check of the admission policies enqueues all requests. Before it there is nothing to
-    // announce.
-    if context.admission.is_unchecked() {
+    // The first check of the admission policies and the first list of issuers enqueue all requests. Before
+    // them there is nothing to announce: an issuer that is not listed yet may exist.
+    if context.admission.is_unchecked() || !context.caches.are_listed() {
         return Ok(Action::await_change());
     }
     match sign(&*request, &signer, &context).await? {
@@ -73,6 +78,9 @@ async fn sign<K: RequestKind>(
         Ok(issuer) => issuer,
         Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
     };
+    if let Some(outcome) = unless_allowed(request, signer, context).await? {
+        return Ok(outcome);
+    }
     let parsed = match request.parse() {
         Ok(parsed) => parsed,
         Err(failure) => return Ok(Outcome::Permanent(failure)),
@@ -85,6 +93,38 @@ async fn sign<K: RequestKind>(
         Ok(response) => Ok(issued_outcome(&response, is_ca, &issuer, context)),
         Err(EnclaveError::Refused(refusal)) => Ok(refused_outcome(refusal, &issuer, context)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// `None` if the requester may use the issuer, as everybody may use a cluster issuer. Otherwise the outcome.
+///
+/// This is asked after the issuer was found to be ready: a request that waits for its issuer does not fail
+/// because the right was granted later than the request was made.
+async fn unless_allowed<K: RequestKind>(
+    request: &K,
+    signer: &SignerName,
+    context: &Context,
+) -> Result<Option<Outcome>, ReconcileError> {
+    let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
+    let (requester, issuer) = (request.requester(), NamespacedIssuer { namespace, name });
+    let seen = context.waits.opened(&request.uid().unwrap_or_default()).unwrap_or_else(Instant::now);
+    match context.access.check(&requester, issuer, seen, &context.client, &context.metrics).await {
+        Ok(Decision::Allowed) => Ok(None),
+        Ok(Decision::NotYet { ask_again_in }) => Ok(Some(Outcome::Retry { after: ask_again_in, wait: None })),
+        Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
+            reason: reasons::REFERENCE_NOT_ALLOWED,
+            message: grant::missing(&requester, issuer),
+            remedy: Some(grant::remedy(&requester, issuer)),
+        }))),
+        Err(error) => {
+            let message = format!(
+                "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {}",
+                error.for_requesters()
+            );
+            let wait = Wait::new(reasons::WAITING_FOR_ACCESS_REVIEW, message);
+            announce(request, &wait, &context.waits, &context.events);
+            Err(error.into())
+        }
     }
 }
 
@@ -194,8 +234,8 @@ async fn fail<K: RequestKind>(
     failure: &Failure,
     context: &Context,
 ) -> Result<(), ReconcileError> {
-    let Failure { reason, message } = failure;
-    if put(request.with_failure(reason, message, now()), context).await? {
+    let Failure { reason, message, .. } = failure;
+    if put(request.with_failure(reason, &failure.in_full(), now()), context).await? {
         Metrics::count(&context.metrics.failed, reason);
         let text = EventText { warning: true, reason, action: ACTION, message };
         context.events.publish(&request.object_ref(&()), text);

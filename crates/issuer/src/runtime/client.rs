@@ -1,6 +1,8 @@
-//! The client of the API server.
+//! The clients of the API server.
 
 use crate::clock::ServerClock;
+use crate::runtime::lease::fence::FenceLayer;
+use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::most_recent::most_recent;
 use axum::body::Bytes;
 use axum::http::Response;
@@ -11,13 +13,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
-/// A client with the configuration of the environment: kubeconfig or ServiceAccount.
+/// The clients of the API server.
+pub struct Clients {
+    /// For everything but the Lease. It writes only while the controller leads.
+    pub client: Client,
+    /// For the Lease only. It has connections of its own, so that nothing delays a renewal.
+    pub lease: Client,
+    /// The clock that reads the date of every response.
+    pub clock: ServerClock,
+}
+
+/// Clients with the configuration of the environment: kubeconfig or ServiceAccount.
 ///
 /// Responses are made valid UTF-8, as JSON must be (RFC 8259, section 8.1). In `metadata.managedFields` of
 /// built-in kinds the API server keeps field names byte by byte as a client sent them, and kube refuses a
-/// whole list for one byte that is not UTF-8. The second value is the clock that reads the date of every
-/// response.
-pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
+/// whole list for one byte that is not UTF-8.
+pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     let clock = ServerClock::default();
     let observer = clock.clone();
@@ -25,9 +36,17 @@ pub async fn client() -> Result<(Client, ServerClock), kube::Error> {
         observer.observe(response.headers());
         response.map(ValidUtf8::of)
     });
-    let builder =
-        ClientBuilder::try_from(config)?.with_layer(&layer).with_layer(&MapRequestLayer::new(most_recent));
-    Ok((builder.build(), clock))
+    // A renewal is tried again by the next one, so the client need not.
+    let mut lease = config.clone();
+    lease.default_retry = false;
+    let client = ClientBuilder::try_from(config)?
+        .with_layer(&FenceLayer::new(leadership.clone()))
+        .with_layer(&layer)
+        .with_layer(&MapRequestLayer::new(most_recent))
+        .build();
+    let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
+    let lease = ClientBuilder::try_from(lease)?.with_layer(&valid).build();
+    Ok(Clients { client, lease, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::context::backoff::Backoff;
 use crate::error::ReconcileError;
+use crate::runtime::standby::{Leading, discard_until_leading};
 use futures::future::BoxFuture;
 use futures::stream::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Error, applier};
@@ -17,8 +18,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, ReconcileError>>;
 
 /// Reconciles the objects of a queue, up to `concurrency` at a time and each object by one task at a time.
+///
+/// Nothing is reconciled before this controller leads. Then everything in the store is. When the controller
+/// is asked to end, what is being reconciled is finished.
 pub async fn run<K>(
-    queue: UnboundedReceiver<ObjectRef<K>>,
+    mut queue: UnboundedReceiver<ObjectRef<K>>,
     store: Store<K>,
     concurrency: u16,
     context: Arc<Context>,
@@ -27,9 +31,17 @@ pub async fn run<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    let queue = futures::stream::unfold(queue, |mut queue| async move {
-        queue.recv().await.map(|next| (Ok::<_, Infallible>(next), queue))
-    });
+    let Some(Leading) = discard_until_leading(&mut queue, &context).await else { return Ok(()) };
+    // Without this a controller that has listed nothing yet could not end before its time limit.
+    let listed = context.draining.run_until_cancelled(store.wait_until_ready()).await;
+    if listed.is_none() {
+        return Ok(());
+    }
+    let known = store.state().into_iter().map(|object| ObjectRef::from_obj(&*object));
+    let known = futures::stream::iter(known.collect::<Vec<_>>());
+    let enqueued = futures::stream::poll_fn(move |context| queue.poll_recv(context));
+    let queue =
+        known.chain(enqueued).map(Ok::<_, Infallible>).take_until(context.draining.clone().cancelled_owned());
     let on_error = |object: Arc<K>, error: &ReconcileError, context: Arc<Context>| {
         context.metrics.errors.inc();
         tracing::warn!(object = %object.name_any(), %error, "reconcile failed, trying again");

@@ -25,8 +25,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Serves `/healthz` (the process is alive) and `/readyz`: the caches are filled, an enclave answers, nothing
-/// that it makes is overdue, and the admission policies are in force.
+/// Serves `/healthz` (the process is alive) and `/readyz`: the caches are filled, the Lease can be read (and
+/// written, if this controller leads), an enclave answers, nothing that it makes is overdue, and the
+/// admission policies are in force. A controller that could take over is as ready as the one that leads
+/// (`docs/ha.md`).
 pub async fn serve_probes(
     listener: TcpListener,
     context: Arc<Context>,

@@ -25,12 +25,16 @@ pub struct KindLabel {
 /// All metrics of the controller.
 pub struct Metrics {
     registry: Registry,
+    /// 1 while this controller holds the Lease.
+    pub leader: Gauge,
     /// Certificates published.
     pub issued: Counter,
     /// Certificates that were signed and discarded, because their request had changed.
     pub discarded: Counter,
     /// Requests marked Failed, by code.
     pub failed: Family<CodeLabel, Counter>,
+    /// Reviews of who may use an issuer, by outcome: Allowed, Refused or Error.
+    pub access_reviews: Family<CodeLabel, Counter>,
     /// Deliveries refused, by code.
     pub refused: Family<CodeLabel, Counter>,
     /// Deliveries accepted, by wrapped-key format: `kmra-v1` is the legacy format with SHA-1.
@@ -58,10 +62,12 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("tcs");
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
         let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
+        let access_reviews = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
-        let admission_policies_ok = Gauge::default();
+        let (leader, admission_policies_ok) = (Gauge::default(), Gauge::default());
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
+        registry.register("leader", "1 while this controller holds the Lease", leader.clone());
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -69,6 +75,11 @@ impl Default for Metrics {
             discarded.clone(),
         );
         registry.register("requests_failed", "Requests marked Failed, by code", failed.clone());
+        registry.register(
+            "access_reviews",
+            "Reviews of who may use an issuer, by outcome",
+            access_reviews.clone(),
+        );
         registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
         registry.register(
             "deliveries_accepted",
@@ -105,9 +116,11 @@ impl Default for Metrics {
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
         Self {
             registry,
+            leader,
             issued,
             discarded,
             failed,
+            access_reviews,
             refused,
             accepted,
             errors,

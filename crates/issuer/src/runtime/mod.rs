@@ -8,10 +8,12 @@ pub mod controller;
 pub mod garbage_collector;
 pub mod guarded;
 pub mod health;
+pub mod lease;
 pub mod log;
 pub mod metrics;
 mod most_recent;
 pub mod request_tasks;
+pub mod standby;
 pub mod tasks;
 pub mod unreadable;
 pub mod watch;
@@ -19,6 +21,7 @@ pub mod watch_dependencies;
 pub mod watch_issuers;
 pub mod watch_service_namespace;
 
+use crate::access::Access;
 use crate::context::Context;
 use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::backoff::Backoff;
@@ -34,21 +37,27 @@ use crate::requests::csr::KubernetesCsr;
 use crate::settings::Settings;
 use admission_gate::AdmissionGate;
 use anyhow::Context as _;
+use client::Clients;
 use futures::FutureExt as _;
 use guarded::Unreadable;
 use kube::Api;
 use kube::runtime::reflector;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
+use lease::elector::{Elector, LeadershipLost};
+use lease::identity::identity;
+use lease::leadership::Leadership;
 use metrics::Metrics;
 use request_tasks::RequestTasks;
 use std::sync::Arc;
-use tasks::Tasks;
+use std::time::Duration;
+use tasks::TaskGroups;
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
 use tcs_enclave_rpc::Endpoint;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use unreadable::UnreadableObjects;
 use watch::Watch;
@@ -58,33 +67,101 @@ const ISSUER_CONCURRENCY: u16 = 8;
 /// Maximum number of unreadable objects that wait to be announced.
 const MAX_ANNOUNCED: usize = 64;
 
-/// Runs the controller until `stop`. If a task ends early, all end.
+/// How long the controller may take to finish what it has begun when it is asked to end.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the controller until `stop`. Then it finishes what it has begun and releases the Lease. If a task
+/// ends early, all end.
 ///
 /// # Errors
 ///
-/// If an address cannot be bound, the configuration of the Kubernetes API is missing or broken, or a task
-/// ends early.
+/// If an address cannot be bound, the configuration of the Kubernetes API is missing or broken, the
+/// leadership is lost, or a task ends early.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // The binary sets up the log. A new setting does not compile until it is named here.
-    let Settings { enclave, health_bind_address, metrics_bind_address, log: _, log_format: _ } = settings;
+    let Settings {
+        enclave,
+        health_bind_address,
+        metrics_bind_address,
+        log: _,
+        log_format: _,
+        leader_election,
+    } = settings;
+    let timings = leader_election.timings()?;
     let probes = TcpListener::bind(health_bind_address).await.context("health-bind-address")?;
     let metrics = TcpListener::bind(metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
 
     // One entry for each request API that is served.
     let apis = vec![RequestTasks::of::<KubernetesCsr>()];
-    let (context, ends) = connect(enclave, &apis, &stop).await?;
+    let end = CancellationToken::new();
+    let leadership = Leadership::default();
+    let clients = client::clients(&leadership).await;
+    let clients = clients.context("the configuration of the Kubernetes API is missing or broken")?;
+    let elector = Elector::new(clients.lease.clone(), identity()?, timings, leadership.clone());
+    let (context, ends) = connect(enclave, clients, leadership, &apis, stop, &end)?;
 
-    let mut tasks = Tasks::new(stop.clone());
-    start_watches(&mut tasks, ends, &context);
+    let mut tasks = TaskGroups::new(&end);
+    start_tasks(&mut tasks, ends, &context);
     for api in apis {
         api.start(&mut tasks, &context);
     }
-    let serving = health::serve_probes(probes, Arc::clone(&context), stop.clone());
-    tasks.spawn(serving.map(|ended| ended.context("probes")));
-    let serving = health::serve_metrics(metrics, Arc::clone(&context), stop);
-    tasks.spawn(serving.map(|ended| ended.context("metrics")));
-    tasks.until_one_ends().await
+    let serving = health::serve_probes(probes, Arc::clone(&context), end.clone());
+    tasks.services.spawn(serving.map(|ended| ended.context("probes")));
+    let serving = health::serve_metrics(metrics, Arc::clone(&context), end.clone());
+    tasks.services.spawn(serving.map(|ended| ended.context("metrics")));
+    run_while_leading(elector, tasks, &context, &end).await
+}
+
+/// Why the controller ends.
+enum End {
+    /// It was asked to.
+    Asked,
+    /// Its leadership was lost. There is no Lease to release.
+    LeadershipLost(anyhow::Error),
+    /// A task ended early.
+    TaskEnded(anyhow::Error),
+}
+
+/// Competes for the Lease, and ends everything in the right order: the workers, then the rest, then the
+/// leadership.
+async fn run_while_leading(
+    elector: Elector,
+    mut tasks: TaskGroups,
+    context: &Context,
+    end: &CancellationToken,
+) -> anyhow::Result<()> {
+    let release = CancellationToken::new();
+    let mut election = tokio::spawn(elector.run(release.clone()));
+    let why = tokio::select! {
+        biased;
+        ended = &mut election => End::LeadershipLost(lost(ended)),
+        () = context.draining.cancelled() => End::Asked,
+        error = tasks.first_end() => End::TaskEnded(error),
+    };
+    if matches!(why, End::Asked) && !tasks.drained(DRAIN_LIMIT).await {
+        tracing::warn!("what was begun was not finished within {DRAIN_LIMIT:?}; the next leader does it");
+    }
+    end.cancel();
+    tasks.join().await;
+    release.cancel();
+    match why {
+        End::LeadershipLost(error) => Err(error),
+        End::Asked => Ok(election.await??),
+        End::TaskEnded(error) => {
+            let _ = election.await;
+            Err(error)
+        }
+    }
+}
+
+/// The error of an election that ended before the Lease was to be released.
+fn lost(ended: Result<Result<(), LeadershipLost>, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow::anyhow!("the election ended by itself"),
+        Ok(Err(lost)) => lost.into(),
+        Err(error) => error.into(),
+    }
 }
 
 /// The ends of the caches and queues that tasks write to and read from.
@@ -98,17 +175,19 @@ struct Ends {
     events: EventQueue,
 }
 
-/// Connects to the Kubernetes API, begins to connect to the enclave, and makes the context.
-async fn connect(
+/// Begins to connect to the enclave, and makes the context.
+fn connect(
     enclave: Endpoint,
+    clients: Clients,
+    leadership: Leadership,
     apis: &[RequestTasks],
-    stop: &CancellationToken,
+    draining: CancellationToken,
+    end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let (client, clock) =
-        client::client().await.context("the configuration of the Kubernetes API is missing or broken")?;
-    let enclave = EnclaveLink::start(enclave, stop.clone());
+    let Clients { client, clock, .. } = clients;
+    let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
-    let admission = AdmissionGate::start(&client, policies, stop);
+    let admission = AdmissionGate::start(&client, policies, end);
     let (issuers, issuer_writer) = reflector::store();
     let (cluster_issuers, cluster_issuer_writer) = reflector::store();
     let (issuer_queue, queued_issuers) = unbounded_channel();
@@ -120,7 +199,10 @@ async fn connect(
     let context = Context {
         clock,
         enclave,
+        leadership,
+        draining,
         admission,
+        access: Access::default(),
         caches: Caches {
             issuers,
             cluster_issuers,
@@ -155,35 +237,37 @@ async fn connect(
 }
 
 /// Starts the watches and the reconcilers of issuers.
-fn start_watches(tasks: &mut Tasks, ends: Ends, context: &Arc<Context>) {
+fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
+    let TaskGroups { workers, services } = tasks;
     let shared = || Arc::clone(context);
     let (client, caches) = (&context.client, &context.caches);
     let watch = Watch::new(Api::all(client.clone()), Arc::clone(&caches.unreadable));
     let listed = caches.issuers_listed.clone();
-    tasks.spawn(watch_issuers::watch_issuers(watch, ends.issuer_writer, listed, shared()));
+    services.spawn(watch_issuers::watch_issuers(watch, ends.issuer_writer, listed, shared()));
     let watch = Watch::new(Api::all(client.clone()), Arc::clone(&caches.unreadable));
     let listed = caches.cluster_issuers_listed.clone();
-    tasks.spawn(watch_issuers::watch_issuers(watch, ends.cluster_issuer_writer, listed, shared()));
+    services.spawn(watch_issuers::watch_issuers(watch, ends.cluster_issuer_writer, listed, shared()));
     let watch =
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
-    tasks.spawn(watch_service_namespace::watch_attestations(watch, shared()));
+    services.spawn(watch_service_namespace::watch_attestations(watch, shared()));
     let watch =
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
-    tasks.spawn(watch_service_namespace::watch_secrets(watch, shared()));
-    tasks.spawn(ends.events.publish_all(client.clone()));
-    tasks.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
-    tasks.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
-    tasks.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));
-    tasks.spawn(watch_dependencies::watch_admission(context.admission.clone(), shared()));
-    tasks.spawn(garbage_collector::run(ends.garbage_collection, shared()));
+    services.spawn(watch_service_namespace::watch_secrets(watch, shared()));
+    services.spawn(ends.events.publish_all(client.clone(), context.leadership.clone()));
+    services.spawn(watch_dependencies::watch_leadership(shared()));
+    services.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
+    services.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
+    services.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));
+    services.spawn(watch_dependencies::watch_admission(context.admission.clone(), shared()));
+    workers.spawn(garbage_collector::run(ends.garbage_collection, shared()));
 
     let store = caches.issuers.clone();
-    tasks.spawn(controller::run(ends.issuers, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
+    workers.spawn(controller::run(ends.issuers, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
         reconcile::reconcile(Issuer::from(issuer.shared()), context).boxed()
     }));
     let store = caches.cluster_issuers.clone();
     let queue = ends.cluster_issuers;
-    tasks.spawn(controller::run(queue, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
+    workers.spawn(controller::run(queue, store, ISSUER_CONCURRENCY, shared(), |issuer, context| {
         reconcile::reconcile(Issuer::from(issuer.shared()), context).boxed()
     }));
 }

@@ -32,7 +32,7 @@ fn without_version(uri: &Uri) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::api::WatchParams;
+    use kube::api::{ListParams, WatchParams};
     use tcs_api::v1alpha1::TCSIssuer;
 
     fn sent(parameters: &WatchParams, version: &str) -> String {
@@ -47,6 +47,15 @@ mod tests {
         assert!(streamed.contains("sendInitialEvents=true"), "{streamed}");
         assert!(!streamed.contains("resourceVersion="), "{streamed}");
         assert!(streamed.contains("resourceVersionMatch=NotOlderThan"), "{streamed}");
+    }
+
+    #[test]
+    fn a_list_without_a_version_stays_without_one() {
+        let url = <TCSIssuer as kube::Resource>::url_path(&(), None);
+        let list = kube::core::Request::new(url).list(&ListParams::default().limit(50)).unwrap();
+        let sent = list.uri().to_string();
+        assert!(!sent.contains("resourceVersion"), "{sent}");
+        assert_eq!(most_recent(list).uri().to_string(), sent);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::context::queues::OpenRequests;
 use crate::requests::queue::RequestQueue;
 use crate::requests::{RequestKind, Triage, reconcile};
 use crate::runtime::controller;
-use crate::runtime::tasks::Tasks;
+use crate::runtime::tasks::TaskGroups;
 use crate::runtime::watch::{GuardedEvent, Watch, remove_from};
 use futures::FutureExt as _;
 use kube::ResourceExt as _;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc::unbounded_channel;
 const CONCURRENCY: u16 = 16;
 
 /// Starts the tasks of a request API.
-type Start = Box<dyn FnOnce(&mut Tasks, &Arc<Context>) + Send>;
+type Start = Box<dyn FnOnce(&mut TaskGroups, &Arc<Context>) + Send>;
 
 /// The tasks that serve one request API.
 pub struct RequestTasks {
@@ -38,12 +38,12 @@ impl RequestTasks {
         let (queue, queued) = unbounded_channel();
         let requests = Arc::new(RequestQueue::<K> { store, queue, listed: Listed::default() });
         let watched = Arc::clone(&requests);
-        let start = move |tasks: &mut Tasks, context: &Arc<Context>| {
+        let start = move |tasks: &mut TaskGroups, context: &Arc<Context>| {
             let unreadable = Arc::clone(&context.caches.unreadable);
             let watch = Watch::new(K::api(context.client.clone()), unreadable);
             let store = watched.store.clone();
-            tasks.spawn(watch_requests(watch, writer, watched, Arc::clone(context)));
-            tasks.spawn(controller::run(
+            tasks.services.spawn(watch_requests(watch, writer, watched, Arc::clone(context)));
+            tasks.workers.spawn(controller::run(
                 queued,
                 store,
                 CONCURRENCY,
@@ -55,7 +55,7 @@ impl RequestTasks {
     }
 
     /// Starts its tasks.
-    pub fn start(self, tasks: &mut Tasks, context: &Arc<Context>) {
+    pub fn start(self, tasks: &mut TaskGroups, context: &Arc<Context>) {
         (self.start)(tasks, context);
     }
 }

@@ -121,6 +121,11 @@ fn km_u5_texts_that_are_not_base64_of_a_quote_are_named() {
             assert_ends(&inspect(&folder.file(good), &[]), 0, "");
         }
     }
+    // A file that is longer than the longest quote in base64 can be is not read.
+    let longest = 2 * tcs_evidence::MAX_QUOTE;
+    for (length, status, code) in [(longest, 3, "QuoteMalformed"), (longest + 1, 1, "QuoteUnreadable")] {
+        assert_ends(&inspect(&folder.file("x".repeat(length)), &[]), status, code);
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// The directory in which the in-cluster client looks for its token.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+/// The container of the controller.
+const CONTROLLER: &str = "tcs-issuer";
+
 /// A container as a local program.
 #[derive(Clone, Debug)]
 pub struct Container {
@@ -93,6 +96,10 @@ fn one(
             replace_paths(value, &mounts)
         };
         arguments.push(flag.map_or_else(|| value.clone(), |flag| format!("{flag}={value}")));
+    }
+    if container.name == CONTROLLER {
+        arguments.extend(settings.controller_arguments.iter().cloned());
+        replacements.said.extend(settings.controller_arguments.iter().map(|one| format!("added: {one}")));
     }
     let mut environment = Vec::new();
     for variable in container.env.iter().flatten() {

@@ -28,8 +28,8 @@ const NAMESPACE: &str = "tcs-issuer";
 const DEPLOYMENT: &str = "tcs-issuer";
 /// Pause between two looks at the children.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a child may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a child may take to end after SIGTERM: `terminationGracePeriodSeconds` of the pod.
+const GRACE: Duration = Duration::from_secs(20);
 /// A child that ran for this long starts with the shortest back-off again.
 const STEADY: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

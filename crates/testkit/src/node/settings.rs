@@ -12,4 +12,6 @@ pub struct Settings {
     pub programs: Programs,
     /// The directory of the simulated platform, which replaces SGX.
     pub platform: PathBuf,
+    /// Further arguments of the controller, for tests.
+    pub controller_arguments: Vec<String>,
 }

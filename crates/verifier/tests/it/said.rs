@@ -73,7 +73,8 @@ const MADE_TOGETHER: [&str; 3] = ["signatures", "revocation", "quoting-enclave"]
 fn km_d2_every_check_before_the_failed_one_was_made() {
     let fixture = Fixture::new();
     let mut failures = 0;
-    for (what, verdict) in vectors().into_iter().chain(faults(&fixture)) {
+    let modules = of_tdx_modules(&fixture).into_iter().map(|(what, verdict)| (what.to_owned(), verdict));
+    for (what, verdict) in vectors().into_iter().chain(faults(&fixture)).chain(modules) {
         let Err(error) = verdict.accepted() else { continue };
         failures += 1;
         let checks = verdict.checks();
@@ -338,7 +339,13 @@ fn km_u10_the_table_names_bits() {
     let verdict = fixture.with_policy(&fixture.sgx(&enclave), &any_identity());
     let (expected, found) = check(&verdict, "attributes");
     assert!(found.ends_with("(INIT, MODE64BIT, PROVISION_KEY, XFRM.X87, XFRM.SSE, XFRM.AVX)"), "{found}");
-    assert!(expected.ends_with("(set: INIT, MODE64BIT; clear: PROVISION_KEY, EINITTOKEN_KEY)"), "{expected}");
+    let named = "(set: INIT, MODE64BIT; clear: PROVISION_KEY, EINITTOKEN_KEY)";
+    assert!(expected.ends_with(named), "{expected}");
+    // Bit 3 must be clear, too. It has no name, and is in the mask.
+    let mut policy = any_identity();
+    policy.sgx.attributes.mask[0] = 0x3d;
+    let (expected, _) = check(&fixture.with_policy(&fixture.sgx(&enclave), &policy), "attributes");
+    assert!(expected.contains("under mask 3d") && expected.ends_with(named), "{expected}");
     assert_eq!(check(&verdict, "misc-select"), ("any".into(), "01000000 (EXINFO)".into()));
     let Err(Error::AttributesRefused { found, .. }) = verdict.into_accepted() else { panic!() };
     assert!(found.contains("PROVISION_KEY"), "{found}");

@@ -8,6 +8,8 @@
     reason = "a test may fail by panicking, and clippy does not exempt functions that tests share"
 )]
 
+mod access;
+mod across;
 mod admission;
 mod by_clock;
 mod cluster_issuers;
@@ -16,6 +18,7 @@ mod crds;
 mod delivery;
 mod document;
 mod earlier_cas;
+mod ha;
 mod kubectl_tcs;
 mod lifecycle;
 mod memory;
@@ -23,6 +26,7 @@ mod policy;
 mod policy_text;
 mod rbac;
 mod renewal;
+mod requests;
 mod restart;
 mod sealed_names;
 mod self_signed;

@@ -7,7 +7,7 @@ use tcs_testkit::{Programs, repository};
 /// A tenth of the objects of the benchmark.
 const OBJECTS: usize = 200;
 /// What two runs of the same program may differ by, in KiB.
-const NOISE: u64 = 4 << 10;
+const NOISE: u64 = 2 << 10;
 
 fn is_bounded(load: Load) {
     let dir = tempfile::tempdir_in(repository().join("target")).unwrap();

@@ -12,7 +12,7 @@ use tcs_api::v1alpha1::{CaSpec, PolicySpec};
 fn dns_names(patterns: &[&str]) -> PolicySpec {
     PolicySpec {
         dns_names: Some(patterns.iter().copied().map(str::to_owned).collect()),
-        common_names: Some(vec!["*".into()]),
+        common_names: Some(["*"].into()),
         ..PolicySpec::default()
     }
 }

@@ -4,33 +4,12 @@
 use crate::support::ca::Ca;
 use crate::support::csr::{Csr, issue};
 use crate::support::delivery::KMRA;
+use crate::support::disturbed::Disturbed;
 use crate::support::encoding::encode;
 use crate::support::issuer::Issuer;
-use crate::support::test_cluster::{CONTROLLER, ENCLAVE, TestCluster};
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE};
 use kube::ResourceExt as _;
 use serde_json::json;
-use std::ops::Deref;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-
-/// The cluster of these tests, for one of them at a time.
-struct Disturbed(MutexGuard<'static, TestCluster>);
-
-impl Disturbed {
-    fn lock() -> Self {
-        static CLUSTER: LazyLock<Mutex<TestCluster>> = LazyLock::new(|| Mutex::new(TestCluster::new()));
-        let cluster = Self(CLUSTER.lock().unwrap_or_else(PoisonError::into_inner));
-        cluster.await_controller();
-        cluster
-    }
-}
-
-impl Deref for Disturbed {
-    type Target = TestCluster;
-
-    fn deref(&self) -> &TestCluster {
-        &self.0
-    }
-}
 
 /// The key owner delivers a key with the certificate of another one, which is refused.
 fn refuse_a_delivery(issuer: &Issuer<'_>) {
@@ -107,7 +86,7 @@ fn w_r1_a_delivery_survives_a_crash_of_the_controller_at_every_step() {
 }
 
 #[test]
-fn w_d10_restarts_lose_nothing_of_a_ready_issuer() {
+fn x05_w_d10_restarts_lose_nothing_of_a_ready_issuer() {
     let cluster = Disturbed::lock();
     let issuer = Issuer::delivered(&cluster, "ready");
     issuer.deliver_until_ready(&Ca::p256(&cluster));

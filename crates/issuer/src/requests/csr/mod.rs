@@ -7,6 +7,7 @@ pub use encoding::{RequestError, read_request};
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
 
 use super::{Failure, ParsedRequest, RequestKind, Triage, go_duration};
+use crate::access::requester::Requester;
 use crate::runtime::guarded::Guarded;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -24,6 +25,16 @@ impl RequestKind for KubernetesCsr {
 
     fn signer(&self) -> Option<SignerName> {
         SignerName::parse(&self.spec.signer_name)
+    }
+
+    fn requester(&self) -> Requester<'_> {
+        let spec = &self.spec;
+        Requester {
+            username: spec.username.as_deref().unwrap_or_default(),
+            uid: spec.uid.as_deref().unwrap_or_default(),
+            groups: spec.groups.as_deref().unwrap_or_default(),
+            extra: spec.extra.as_ref(),
+        }
     }
 
     /// Only an approved request without a result is signed (`docs/conformance.md`, B02).
@@ -122,6 +133,19 @@ mod tests {
     }
 
     const OURS: &str = "tcsissuer.tcs.intel.com/sandbox.external-ca";
+
+    /// RBAC reads neither the UID nor the extra fields, so no test on the API server would miss them.
+    #[test]
+    fn b01_the_requester_is_all_that_the_api_server_recorded() {
+        let mut csr = request(OURS, &["Approved"], None);
+        let extra = std::collections::BTreeMap::from([("k".to_owned(), vec!["v".to_owned()])]);
+        csr.spec.username = Some("alice".into());
+        csr.spec.uid = Some("u".into());
+        csr.spec.groups = Some(vec!["g".into()]);
+        csr.spec.extra = Some(extra.clone());
+        let Requester { username, uid, groups, extra: recorded } = csr.requester();
+        assert_eq!((username, uid, groups, recorded), ("alice", "u", &["g".to_owned()][..], Some(&extra)));
+    }
 
     #[test]
     fn b02_signs_only_approved_undecided() {

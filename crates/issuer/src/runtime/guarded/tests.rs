@@ -166,6 +166,8 @@ fn review_m2_only_what_the_service_uses_of_the_metadata_of_an_issuer_is_decoded(
     let cut = read.annotations()["tcs.intel.com/renew"].clone();
     assert_eq!((cut.chars().count(), cut.starts_with(&"\u{20ac}".repeat(63))), (kept::MAX_ANNOTATION, true));
     assert_eq!(read.annotations()["tcs.intel.com/new-ca"], "ab");
+    assert_eq!(read.annotations().len(), 2, "foreign ones are not kept, even cut");
+    assert_eq!(read.name_any(), "x");
     let small = serde_json::to_string(&read).unwrap();
     assert!(small.len() < 1024, "{small}");
     assert_eq!((read.uid().as_deref(), read.metadata.generation), (Some("uid-of-x"), Some(3)));

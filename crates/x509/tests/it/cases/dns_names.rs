@@ -42,7 +42,7 @@ fn no_names() -> Vec<(String, &'static str)> {
         ("user@a.example", "only letters"),
         ("a.example,b.example", "several names"),
         ("a.example;b.example", "several names"),
-        ("", "empty"),
+        ("", "it is empty"),
         ("a..example", "empty label"),
         (".a.example", "empty label"),
         ("a.example.", "ends with a dot"),

@@ -4,6 +4,7 @@
 mod enclave;
 mod fixture;
 mod key_owner;
+mod near_clocks;
 mod published;
 mod renewal;
 mod time;

@@ -51,6 +51,14 @@ async fn b10_the_service_has_the_right_to_sign_and_no_other() {
         let review = reviews.create(&PostParams::default(), &review).await.unwrap();
         assert_eq!(review.status.is_some_and(|status| status.allowed), expected, "{verb}");
     }
+    // It asks who may use an issuer, and nothing else about others.
+    assert!(can_i(&service(), "create subjectaccessreviews.authorization.k8s.io"));
+    for other in
+        ["localsubjectaccessreviews.authorization.k8s.io -n default", "tokenreviews.authentication.k8s.io"]
+    {
+        assert!(!can_i(&service(), &format!("create {other}")), "{other}");
+    }
+    assert!(!can_i(&service(), "reference tcsissuers.tcs.intel.com -A"));
     let requests = "certificatesigningrequests.certificates.k8s.io";
     for verb in ["update", "patch"] {
         assert!(!can_i(&service(), &format!("{verb} {requests} --subresource=approval")), "{verb}");

@@ -44,6 +44,10 @@ fn the_standard_roles_serve_issuers_and_only_show_quote_attestations() {
         assert!(can_i(&editor, &format!("{verb} {RESOURCE} -n edited")), "{verb}");
         assert!(can_i(&viewer, &format!("{verb} {RESOURCE} -n viewed")), "{verb}");
     }
+    // Whoever edits a namespace may use its issuers; whoever views it may not.
+    assert!(can_i(&editor, "reference tcsissuers.tcs.intel.com/any -n edited"));
+    assert!(!can_i(&editor, "reference tcsissuers.tcs.intel.com/any -n viewed"));
+    assert!(!can_i(&viewer, "reference tcsissuers.tcs.intel.com/any -n viewed"));
     for verb in WRITE_VERBS {
         assert!(can_i(&editor, &format!("{verb} tcsissuers.tcs.intel.com -n edited")), "{verb}");
         assert!(!can_i(&viewer, &format!("{verb} tcsissuers.tcs.intel.com -n viewed")), "{verb}");

@@ -11,6 +11,8 @@ use k8s_openapi::api::certificates::v1::{
 };
 use k8s_openapi::api::core::v1::Event;
 use std::path::PathBuf;
+use std::process::Command;
+use tcs_testkit::process::run;
 
 /// A request in a cluster.
 pub struct Csr<'a> {
@@ -60,6 +62,18 @@ impl NewCsr {
         cluster.apply(&self.0);
         Csr { cluster, name: self.0.metadata.name.unwrap() }
     }
+
+    /// Creates it by a call of kubectl, to which the object is added.
+    pub fn create_by(self, cluster: &TestCluster, mut kubectl: Command) -> Csr<'_> {
+        let file = cluster.new_file("csr", serde_json::to_string(&self.0).unwrap());
+        run(kubectl.arg("--filename").arg(file)).unwrap();
+        Csr { cluster, name: self.0.metadata.name.unwrap() }
+    }
+
+    /// The object.
+    pub fn object(self) -> CertificateSigningRequest {
+        self.0
+    }
 }
 
 /// Has a certificate issued; a file with the certificate, PEM.
@@ -102,6 +116,12 @@ impl<'a> Csr<'a> {
     /// As [`Csr::certificate`], as a file.
     pub fn certificate_file(&self) -> PathBuf {
         self.cluster.new_file("leaf", self.certificate())
+    }
+
+    /// Waits for the condition Failed; its message.
+    pub fn failure_message(&self) -> String {
+        self.failure();
+        self.condition("Failed").unwrap().message.expect("a failure has a message")
     }
 
     /// Waits for the condition Failed; its reason.

@@ -45,6 +45,13 @@ impl<'a> Issuer<'a> {
         Self::create(cluster, &object)
     }
 
+    /// A self-signed issuer that is ready, in a namespace of its own.
+    pub fn self_signed_ready(cluster: &'a TestCluster, name: &str) -> Self {
+        let issuer = Self::self_signed(cluster, name, None);
+        issuer.await_reason("Ready");
+        issuer
+    }
+
     /// A cluster issuer.
     pub fn of_cluster(cluster: &'a TestCluster, name: &str, spec: IssuerSpec) -> Self {
         cluster.apply(&TCSClusterIssuer::new(name, ClusterIssuerSpec(spec)));

@@ -4,10 +4,13 @@
 //! on which no program of ours runs. All others use a [`test_cluster::TestCluster`] with controller and
 //! enclave.
 
+pub mod account;
 pub mod api_server;
 pub mod ca;
+pub mod controllers;
 pub mod csr;
 pub mod delivery;
+pub mod disturbed;
 pub mod encoding;
 pub mod issuer;
 pub mod objects;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tcs_api::SERVICE_NAMESPACE;
 use tcs_testkit::http;
 use tcs_testkit::node::NodeStandIn;
@@ -21,8 +21,12 @@ use tcs_testkit::{Stack, repository};
 pub const CONTROLLER: &str = "tcs-issuer";
 /// Container of the enclave.
 pub const ENCLAVE: &str = "tcs-enclave";
+/// Lease of the controller that leads.
+pub const LEASE: &str = "tcs-issuer";
 /// Manifest of the service, from the root of the repository.
 pub const MANIFEST: &str = "deployment/tcs_issuer.yaml";
+/// A controller that is started again tries to lead soon, so that tests are fast.
+const RETRY_PERIOD: &str = "--leader-elect-retry-period=300ms";
 /// Every way in which one or both of the programs can crash.
 pub const CRASHES: [&[&str]; 3] = [&[ENCLAVE], &[CONTROLLER], &[ENCLAVE, CONTROLLER]];
 
@@ -58,7 +62,9 @@ impl TestCluster {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = own_folder();
         let stack = Stack::start(&dir, Lifetime::WithParent, |line| eprintln!("{line}")).unwrap();
-        let node = stack.node();
+        let mut settings = stack.node_settings();
+        settings.controller_arguments.push(RETRY_PERIOD.to_owned());
+        let node = NodeStandIn::start(Arc::clone(&stack.cluster), settings);
         Self { stack, node, dir }
     }
 
@@ -92,13 +98,23 @@ impl TestCluster {
         self.node.address(":8081").is_some_and(|address| http::status(&address, "/readyz") == Some(200))
     }
 
+    /// Waits until the controller is ready and leads. One that only waits for the Lease is ready, too.
     pub fn await_controller(&self) {
-        self.wait_until("the controller to be ready", || self.is_ready());
+        self.wait_until("the controller to be ready and to lead", || self.is_ready() && self.leads());
     }
 
-    /// Kills the program of a container as a crash would, and waits for its successor.
+    fn leads(&self) -> bool {
+        self.metrics().is_some_and(|metrics| metrics.contains("tcs_leader 1\n"))
+    }
+
+    /// Kills the program of a container as a crash would, and waits for its successor. The successor of a
+    /// controller need not wait until the Lease expires: as an administrator may who knows that its holder
+    /// has ended, this deletes the Lease.
     pub fn crash(&self, container: &str) {
         let pid = self.signal(container, Signal::KILL);
+        if container == CONTROLLER {
+            self.kubectl(&["delete", "lease", "-n", SERVICE_NAMESPACE, LEASE, "--ignore-not-found"]);
+        }
         self.wait_for("a successor", || self.node.pid(container).filter(|now| *now != pid));
     }
 

@@ -1,6 +1,7 @@
 //! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that
 //! restarts has lost its keys.
 
+use crate::runtime::lease::leadership::{Leadership, NotLeading};
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
@@ -37,6 +38,7 @@ struct Probes {
 #[derive(Clone)]
 pub struct Connected {
     client: Arc<Client>,
+    leadership: Leadership,
     /// The enclave that answered.
     pub identity: Identity,
 }
@@ -47,6 +49,9 @@ pub enum EnclaveError {
     /// No enclave is connected.
     #[error("no enclave answers")]
     Unavailable,
+    /// The call would have the enclave change or sign something, and this controller does not lead.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     /// The connection failed during the call.
     #[error("the connection to the enclave failed: {0}")]
     Connection(#[from] ClientError),
@@ -104,13 +109,14 @@ pub struct EnclaveLink {
 }
 
 impl EnclaveLink {
-    /// Starts the task that connects, and reconnects when the connection ends, until `stop`.
+    /// Starts the task that connects, and reconnects when the connection ends, until `stop`. Without
+    /// `leadership` the enclave is asked only what it holds.
     #[must_use]
-    pub fn start(endpoint: Endpoint, stop: CancellationToken) -> Self {
+    pub fn start(endpoint: Endpoint, leadership: Leadership, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(None);
         let (health_sender, health) = watch::channel(EnclaveHealth::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, sender, health_sender)).await;
+            stop.run_until_cancelled(keep_connected(endpoint, leadership, sender, health_sender)).await;
         });
         Self { state, health }
     }
@@ -257,11 +263,25 @@ impl Connected {
     }
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
-        match blocking(Arc::clone(&self.client), request, CALL_TIMEOUT).await? {
+        let (client, leadership) = (Arc::clone(&self.client), self.leadership.clone());
+        let called = tokio::task::spawn_blocking(move || {
+            // The thread may have had to wait for its turn, so this comes immediately before the call.
+            if needs_leadership(&request) {
+                leadership.check()?;
+            }
+            client.call(request, CALL_TIMEOUT).map_err(EnclaveError::Connection)
+        });
+        match called.await.map_err(|_| EnclaveError::Unavailable)?? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),
             response => Ok(response),
         }
     }
+}
+
+/// Whether the enclave changes or signs something for a request. The controller that leads is the only one
+/// that may ask for that.
+fn needs_leadership(request: &Request) -> bool {
+    !matches!(request, Request::Identity | Request::Health(_) | Request::CheckPolicy(_) | Request::Seal(_))
 }
 
 /// The nonce of the `report_data` profile `ctk-v1`: bytes 00 to 1f (`docs/protocol.md`, "`report_data`
@@ -283,11 +303,12 @@ async fn blocking(
 
 async fn keep_connected(
     endpoint: Endpoint,
+    leadership: Leadership,
     sender: watch::Sender<Option<Connected>>,
     health: watch::Sender<EnclaveHealth>,
 ) {
     loop {
-        match connect(&endpoint).await {
+        match connect(&endpoint, &leadership).await {
             Ok(connected) => {
                 let identity = &connected.identity;
                 tracing::info!(
@@ -350,87 +371,17 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Connected, EnclaveError> {
+async fn connect(endpoint: &Endpoint, leadership: &Leadership) -> Result<Connected, EnclaveError> {
     let endpoint = endpoint.clone();
     let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT))
         .await
         .map_err(|_| EnclaveError::Unavailable)??;
     let client = Arc::new(client);
     match blocking(Arc::clone(&client), Request::Identity, CALL_TIMEOUT).await? {
-        Response::Identity(identity) => Ok(Connected { client, identity }),
+        Response::Identity(identity) => Ok(Connected { client, leadership: leadership.clone(), identity }),
         _ => Err(EnclaveError::Unexpected),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Mutex;
-    use std::sync::mpsc::Receiver;
-    use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions};
-
-    #[test]
-    fn the_fixed_nonce_counts_from_00_to_1f() {
-        let counted: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
-        assert_eq!(fixed_nonce().as_slice(), counted);
-    }
-
-    #[test]
-    fn review_l8_readiness_tells_what_is_overdue() {
-        let reasons = |overdue_offers, overdue_ca_keys| {
-            let health = EnclaveHealth { overdue_offers, overdue_ca_keys, ..EnclaveHealth::default() };
-            health.reasons().join("\n")
-        };
-        assert_eq!(reasons(0, 0), "");
-        let (offers, keys) = (reasons(3, 0), reasons(0, 2));
-        assert!(
-            offers.starts_with("overdue offers: 3;") && offers.contains("quotes on the node"),
-            "{offers}"
-        );
-        assert!(keys.starts_with("overdue CA keys: 2;") && !keys.contains("quotes"), "{keys}");
-        assert_eq!(reasons(3, 2), format!("{offers}\n{keys}"));
-    }
-
-    /// Answers nothing at first.
-    struct Hung(Mutex<Receiver<()>>);
-
-    impl Handler for Hung {
-        fn handle(&self, _: Request) -> Response {
-            // Until the other end is dropped.
-            let _ = self.0.lock().unwrap().recv();
-            Response::Health(HealthReport {
-                boot_id: ByteVec::from(vec![]),
-                issuers: Vec::new(),
-                overdue_offers: 0,
-                overdue_ca_keys: 0,
-            })
-        }
-    }
-
-    #[tokio::test]
-    async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
-        let (until, hangs) = std::sync::mpsc::channel();
-        let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
-        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
-        let hung: Arc<dyn Handler> = Arc::new(Hung(Mutex::new(hangs)));
-        let serving = std::thread::spawn(move || server.run(&hung, &ServerOptions::default()));
-        let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT));
-        let client = Arc::new(client.await.unwrap().unwrap());
-        let (sender, mut health) = watch::channel(EnclaveHealth::default());
-        let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50) };
-        let probing = async { keep_probing(&client, &sender, probes).await };
-        let watching = async {
-            assert!(
-                health.wait_for(|health| health.is_silent).await.unwrap().reasons()[0].contains("answer")
-            );
-            // It works through everything that it was asked.
-            drop(until);
-            assert_eq!(*health.wait_for(|health| !health.is_silent).await.unwrap(), EnclaveHealth::default());
-        };
-        let deadline = tokio::time::sleep(Duration::from_mins(1));
-        tokio::select! { () = probing => {}, () = watching => {}, () = deadline => panic!("nothing changes") }
-        client.close();
-        handle.stop();
-        serving.join().unwrap().unwrap();
-    }
-}
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+use crate::runtime::lease::boot_time::BootTime;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
+use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions};
+
+#[test]
+fn the_fixed_nonce_counts_from_00_to_1f() {
+    let counted: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    assert_eq!(fixed_nonce().as_slice(), counted);
+}
+
+#[test]
+fn review_l8_readiness_tells_what_is_overdue() {
+    let reasons = |overdue_offers, overdue_ca_keys| {
+        let health = EnclaveHealth { overdue_offers, overdue_ca_keys, ..EnclaveHealth::default() };
+        health.reasons().join("\n")
+    };
+    assert_eq!(reasons(0, 0), "");
+    let (offers, keys) = (reasons(3, 0), reasons(0, 2));
+    assert!(offers.starts_with("overdue offers: 3;") && offers.contains("quotes on the node"), "{offers}");
+    assert!(keys.starts_with("overdue CA keys: 2;") && !keys.contains("quotes"), "{keys}");
+    assert_eq!(reasons(3, 2), format!("{offers}\n{keys}"));
+}
+
+/// Counts what it is asked to destroy.
+#[derive(Default)]
+struct Counting(AtomicU32);
+
+impl Handler for Counting {
+    fn handle(&self, request: Request) -> Response {
+        match request {
+            Request::Identity => Response::Identity(identity()),
+            Request::Health(_) => Response::Health(report()),
+            _ => {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Response::Destroyed
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
+    let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+    let counting = Arc::new(Counting::default());
+    let handler: Arc<dyn Handler> = Arc::clone(&counting) as _;
+    let serving = std::thread::spawn(move || server.run(&handler, &ServerOptions::default()));
+    let leadership = Leadership::default();
+    let connected = connect(&endpoint, &leadership).await.unwrap();
+    assert!(connected.holdings().await.unwrap().is_empty(), "it may ask what is there");
+    for _ in 0..2 {
+        let refused = connected.destroy("u").await;
+        assert!(matches!(refused, Err(EnclaveError::NotLeading(_))), "{refused:?}");
+        let refused = connected.offer("u", false).await;
+        assert!(matches!(refused, Err(EnclaveError::NotLeading(_))), "{refused:?}");
+        // A leader whose time is over.
+        leadership.extend(BootTime::now());
+    }
+    assert_eq!(counting.0.load(Ordering::Relaxed), 0);
+    leadership.extend(BootTime::now().after(Duration::from_mins(1)));
+    connected.destroy("u").await.unwrap();
+    assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+    connected.client.close();
+    handle.stop();
+    serving.join().unwrap().unwrap();
+}
+
+fn identity() -> Identity {
+    Identity {
+        boot_id: ByteVec::from(vec![]),
+        version: String::new(),
+        platform: "test".into(),
+        simulated: true,
+        evidence_kind: String::new(),
+        assurance: String::new(),
+        sealing: false,
+    }
+}
+
+fn report() -> HealthReport {
+    HealthReport {
+        boot_id: ByteVec::from(vec![]),
+        issuers: Vec::new(),
+        overdue_offers: 0,
+        overdue_ca_keys: 0,
+    }
+}
+
+/// Answers nothing at first.
+struct Hung(Mutex<Receiver<()>>);
+
+impl Handler for Hung {
+    fn handle(&self, _: Request) -> Response {
+        // Until the other end is dropped.
+        let _ = self.0.lock().unwrap().recv();
+        Response::Health(report())
+    }
+}
+
+#[tokio::test]
+async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
+    let (until, hangs) = std::sync::mpsc::channel();
+    let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+    let hung: Arc<dyn Handler> = Arc::new(Hung(Mutex::new(hangs)));
+    let serving = std::thread::spawn(move || server.run(&hung, &ServerOptions::default()));
+    let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT));
+    let client = Arc::new(client.await.unwrap().unwrap());
+    let (sender, mut health) = watch::channel(EnclaveHealth::default());
+    let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50) };
+    let probing = async { keep_probing(&client, &sender, probes).await };
+    let watching = async {
+        assert!(health.wait_for(|health| health.is_silent).await.unwrap().reasons()[0].contains("answer"));
+        // It works through everything that it was asked.
+        drop(until);
+        assert_eq!(*health.wait_for(|health| !health.is_silent).await.unwrap(), EnclaveHealth::default());
+    };
+    let deadline = tokio::time::sleep(Duration::from_mins(1));
+    tokio::select! { () = probing => {}, () = watching => {}, () = deadline => panic!("nothing changes") }
+    client.close();
+    handle.stop();
+    serving.join().unwrap().unwrap();
+}
