@@ -119,8 +119,8 @@ pub enum Error {
         reason: String,
         /// The message of the condition.
         message: String,
-        /// What to do.
-        advice: String,
+        /// Commands or sentences that help.
+        next: Vec<String>,
     },
     /// A request was deleted while its certificate was awaited.
     #[error("CertificateSigningRequest {0} was deleted before its certificate was there")]
@@ -134,8 +134,8 @@ pub enum Error {
         waited: String,
         /// What it waits for.
         why: String,
-        /// What to do.
-        advice: String,
+        /// Commands or sentences that help.
+        next: Vec<String>,
     },
     /// The certificate is not for the key that was made.
     #[error("the certificate of CertificateSigningRequest {name} cannot be used: {why}")]
@@ -215,7 +215,17 @@ impl Error {
         }
     }
 
-    /// What to do about it.
+    /// What to do about it, if it takes several steps. Each is shown on a line of its own, because some are
+    /// commands.
+    #[must_use]
+    pub fn next(&self) -> &[String] {
+        match self {
+            Self::RequestRefused { next, .. } | Self::Deadline { next, .. } => next,
+            _ => &[],
+        }
+    }
+
+    /// What to do about it, in one sentence; empty if it takes several steps.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {
@@ -234,9 +244,8 @@ impl Error {
             Self::Rejected { .. } => "correct what the message names",
             Self::ObjectUnreadable { .. } => "correct the object; kubectl get -o yaml shows it",
             Self::Ambiguous(_) => "write tcsissuer/NAME or tcsclusterissuer/NAME",
-            Self::RenewalRefused { advice, .. }
-            | Self::RequestRefused { advice, .. }
-            | Self::Deadline { advice, .. } => advice,
+            Self::RenewalRefused { advice, .. } => advice,
+            Self::RequestRefused { .. } | Self::Deadline { .. } => "",
             Self::FileExists(_) => "choose another file, or replace it with --force",
             Self::FileUnreadable { .. } => "check the path and the permissions of the file",
             Self::FileUnwritable { .. } => "check the directory and its permissions",

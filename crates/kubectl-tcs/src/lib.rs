@@ -1,5 +1,5 @@
-//! kubectl plugin of the Trusted Certificate Service: what its issuers and requests do, and why, for people and
-//! for scripts. `kubectl tcs` finds the program `kubectl-tcs` on the PATH.
+//! kubectl plugin of the Trusted Certificate Service: what its issuers and requests do, and why, for people
+//! and for scripts. `kubectl tcs` finds the program `kubectl-tcs` on the PATH.
 //!
 //! Each command is a module with a function `run`: it reads from the cluster, decides in pure functions, and
 //! writes lines, a table or one JSON document. What others wrote is escaped when it is written
@@ -9,6 +9,7 @@
 pub mod certificate;
 pub mod cli;
 pub mod cluster;
+pub mod command;
 pub mod doctor;
 pub mod error;
 pub mod exit;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kubectl_tcs::cli::{Args, Format};
 use kubectl_tcs::error::Error;
 use kubectl_tcs::exit::Exit;
-use kubectl_tcs::output::{Output, printable};
+use kubectl_tcs::output::{Output, one_blank, printable};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -29,10 +29,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the one line of an error and returns its exit status.
+/// Writes an error, which is one line, and the steps that help, and returns its exit status.
 fn refuse(error: &Error) -> ExitCode {
-    let (message, advice) = (printable(&error.to_string()), printable(&error.advice()));
+    let mut text = one_blank(&error.to_string());
+    let advice = error.advice();
+    if !advice.is_empty() {
+        text = format!("{text}; {advice}");
+    }
+    let mut messages = std::io::stderr();
     // Even if standard error is closed, the exit status reports the error.
-    let _ = writeln!(std::io::stderr(), "kubectl-tcs: error[{}]: {message}; {advice}", error.code());
+    let _ = writeln!(messages, "kubectl-tcs: error[{}]: {}", error.code(), printable(&text));
+    for step in error.next() {
+        let _ = writeln!(messages, "Next: {}", printable(step));
+    }
     error.exit().into()
 }

@@ -82,6 +82,13 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// A text of somebody else with one blank where it has several, so that it cannot fill a line of a terminal with
+/// blanks and seem to begin another one.
+#[must_use]
+pub fn one_blank(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Whether a terminal shows a character as it is.
 fn is_printable(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1

@@ -1,5 +1,5 @@
-//! `generate`: writes the files that follow from the API types, the tests and the command line of kubectl-tcs,
-//! and the tables of the documents.
+//! `generate`: writes the files that follow from the API types, the tests and the command line of
+//! kubectl-tcs, and the tables of the documents.
 
 mod api_page;
 mod crds;

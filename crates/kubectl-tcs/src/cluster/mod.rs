@@ -12,6 +12,7 @@ use k8s_openapi::serde::Serialize;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, Status};
 use kube::{Client, Resource};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl Cluster {
     /// An object; `None` if it does not exist. A namespace of `None` is for objects of the cluster.
     pub async fn get<K: Kind>(&self, namespace: Option<&str>, name: &str) -> Result<Option<Value>, Error> {
         let action = format!("get {}", object::<K>(namespace, name));
+        let name = &segment(name)?;
         let request = Request::new(K::url_path(&(), namespace)).get(name, &kube::api::GetParams::default());
         match self.send(&action, request).await {
             Ok(found) => Ok(Some(found)),
@@ -106,6 +108,7 @@ impl Cluster {
         let action = format!("update {subresource} of {}", object::<K>(None, name));
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let name = &segment(name)?;
         let request = Request::new(K::url_path(&(), None)).replace_subresource(
             subresource,
             name,
@@ -125,6 +128,7 @@ impl Cluster {
         let action = format!("patch {}", object::<K>(namespace, name));
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let name = &segment(name)?;
         let request =
             Request::new(K::url_path(&(), namespace)).patch(name, &parameters, &Patch::Merge(patch));
         self.send(&action, request).await
@@ -171,6 +175,19 @@ impl<K: Resource<DynamicType = ()>> Kind for K {}
 fn object<K: Kind>(namespace: Option<&str>, name: &str) -> String {
     let place = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
     format!("{} {place}{name}", K::kind(&()))
+}
+
+/// A name as a segment of a path. kube takes names as they are, so that a question mark would begin a query.
+///
+/// No object can have one of the names that are refused ("Object Names and IDs" of the documentation of
+/// Kubernetes, "Path Segment Names").
+fn segment(name: &str) -> Result<String, Error> {
+    if name.is_empty() || matches!(name, "." | "..") || name.contains(['/', '%']) {
+        return Err(Error::Usage(format!(
+            "{name:?} is no name of an object; expected a name without / and %, not empty, not . and not .."
+        )));
+    }
+    Ok(utf8_percent_encode(name, NON_ALPHANUMERIC).to_string())
 }
 
 fn body(new: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -228,6 +245,14 @@ mod tests {
             status = status.with_details(details);
         }
         api_error("get X a/b", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn a_name_is_one_segment_of_a_path() {
+        assert_eq!(segment("a?b c").unwrap(), "a%3Fb%20c");
+        for wrong in ["", ".", "..", "a/b", "a%2fb"] {
+            assert_eq!(segment(wrong).unwrap_err().code(), "Usage", "{wrong}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
         let Some((_, role)) = role else { continue };
         findings.push(match missing(cluster, &rights(role, namespace)).await {
             Ok(missing) if missing.is_empty() => Finding::good(CHECK, object, "complete"),
-            Ok(missing) => Finding::wrong(CHECK, object, format!("missing: {}", missing.join("; ")), APPLY),
+            Ok(missing) => Finding::wrong(CHECK, object, format!("missing: {}", told(&missing)), APPLY),
             Err(error) => Finding::of_error(CHECK, object, &error),
         });
     }
@@ -74,6 +74,24 @@ async fn missing(cluster: &Cluster, rights: &[ResourceAttributes]) -> Result<Vec
         }
     }
     Ok(missing)
+}
+
+/// The missing rights, with what follows where it is not obvious.
+fn told(missing: &[String]) -> String {
+    const CONSEQUENCES: [(&str, &str); 2] = [
+        (
+            "subjectaccessreviews.",
+            "so nobody can learn who may use a TCSIssuer, and requests for TCSIssuers are not signed",
+        ),
+        ("leases.", "so no controller can lead (docs/ha.md), and nothing is signed"),
+    ];
+    let mut told = missing.join("; ");
+    for (resource, consequence) in CONSEQUENCES {
+        if missing.iter().any(|right| right.contains(resource)) {
+            told = format!("{told}; {consequence}");
+        }
+    }
+    told
 }
 
 async fn is_allowed(cluster: &Cluster, right: &ResourceAttributes) -> Result<bool, Error> {
@@ -127,11 +145,20 @@ mod tests {
             "update certificatesigningrequests.certificates.k8s.io/status",
             "sign signers.certificates.k8s.io tcsissuer.tcs.intel.com/*",
             "create secrets",
+            "create subjectaccessreviews.authorization.k8s.io",
         ] {
             assert!(of_cluster.contains(&right.to_owned()), "{right}: {of_cluster:?}");
         }
         let own = all("Role", Some(SERVICE_NAMESPACE));
         assert!(own.iter().all(|right| right.namespace.as_deref() == Some(SERVICE_NAMESPACE)));
-        assert!(own.iter().map(shown).any(|right| right == "delete quoteattestations.tcs.intel.com"));
+        let own: Vec<String> = own.iter().map(shown).collect();
+        for right in [
+            "delete quoteattestations.tcs.intel.com",
+            "create leases.coordination.k8s.io",
+            "get leases.coordination.k8s.io tcs-issuer",
+            "update leases.coordination.k8s.io tcs-issuer",
+        ] {
+            assert!(own.contains(&right.to_owned()), "{right}: {own:?}");
+        }
     }
 }

@@ -13,7 +13,8 @@ pub struct IssuerArgument {
 }
 
 impl IssuerArgument {
-    /// Parses `NAME`, `tcsissuer/NAME` or `tcsclusterissuer/NAME`. The kind is accepted as kubectl accepts it.
+    /// Parses `NAME`, `tcsissuer/NAME` or `tcsclusterissuer/NAME`. The kind is accepted as kubectl accepts
+    /// it.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Usage(format!("{text:?} names no issuer: {why}"));
         let (kind, name) = text.split_once('/').map_or((None, text), |(kind, name)| (Some(kind), name));

@@ -2,6 +2,7 @@
 //! certificate always fit together.
 
 use super::key::NewKey;
+use crate::command::is_plain;
 use crate::error::Error;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,25 @@ impl Files {
     pub fn write_key(&self, key: &NewKey) -> Result<&Path, Error> {
         write(&self.pending, key.pem().as_bytes(), self.force)?;
         Ok(&self.pending)
+    }
+
+    /// What to do with the key when the certificate comes later.
+    pub fn later(&self, name: &str) -> String {
+        let paths = [&self.pending, &self.key, &self.certificate].map(|path| path.display().to_string());
+        let is_word = |path: &String| {
+            !path.starts_with('-') && path.split('/').all(|part| part.is_empty() || is_plain(part))
+        };
+        let [pending, key, certificate] = &paths;
+        if !paths.iter().all(is_word) {
+            return format!(
+                "the key is kept in {pending}: once kubectl tcs why csr {name} shows the certificate, move the key to its \
+                 place and save the certificate beside it"
+            );
+        }
+        format!(
+            "mv {pending} {key} && kubectl get csr {name} -o jsonpath='{{.status.certificate}}' | base64 -d > \
+             {certificate}   # once kubectl tcs why csr {name} says Issued: the key is kept until then"
+        )
     }
 
     /// Removes the key of a request that was refused.
@@ -125,6 +145,19 @@ mod tests {
         fs::write(folder.path().join("tls.key"), "mine").unwrap();
         assert_eq!(files.complete(b"certificate").unwrap_err().code(), "FileExists");
         assert_eq!(fs::read(folder.path().join("tls.key")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn the_command_for_later_names_the_files_as_one_word_each() {
+        let files = |key: &str| Files::check(Path::new(key), Path::new("no/tls.crt"), true).unwrap();
+        let later = files("/no/a-b/tls.key").later("web");
+        assert!(
+            later.starts_with("mv /no/a-b/tls.key.pending /no/a-b/tls.key && kubectl get csr web "),
+            "{later}"
+        );
+        for key in ["no/a b", "no/$(id)", "-no/a"] {
+            assert!(files(key).later("web").starts_with("the key is kept in "), "{key}");
+        }
     }
 
     #[test]

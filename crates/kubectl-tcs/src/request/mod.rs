@@ -10,6 +10,7 @@ mod wait;
 use crate::certificate::Certificate;
 use crate::cli::RequestArgs;
 use crate::cluster::{Cluster, decode};
+use crate::command::is_plain;
 use crate::error::Error;
 use crate::issuers::{described, signer_name};
 use crate::output::Output;
@@ -28,6 +29,7 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
     let issuer = issuer(args, cluster.namespace())?;
     let lifetime = args.duration.map(lifetime).transpose()?;
     check_usages(&args.usage)?;
+    check_name(args.name.as_deref())?;
     let files = Files::check(&args.key, &args.certificate, args.force)?;
     let key = NewKey::generate(args.key_algorithm)?;
     let csr = csr::build(&key, args.common_name.as_deref(), &names::all(args)?)?;
@@ -45,15 +47,21 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
         approval::approve(cluster, &created, output).await?;
     }
 
-    let pem = wait::certificate(cluster, &created, args.timeout).await.inspect_err(|error| {
-        // After any other error the certificate can still come.
-        if matches!(error, Error::RequestRefused { .. } | Error::RequestDeleted(_)) {
-            files.forget_key();
-        }
-    })?;
+    let pem = wait::certificate(cluster, &created, args.timeout).await;
+    let pem = pem.map_err(|error| with_fate_of_key(error, &files))?;
     let certificate = check(&name, &pem, &key)?;
     files.complete(&pem)?;
     report(&name, &issuer, args, &certificate, output)
+}
+
+/// Removes the key of a request that cannot succeed any more; otherwise says how the key is used later.
+fn with_fate_of_key(mut error: Error, files: &Files) -> Error {
+    match &mut error {
+        Error::RequestRefused { .. } | Error::RequestDeleted(_) => files.forget_key(),
+        Error::Deadline { name, next, .. } => next.push(files.later(name)),
+        _ => {}
+    }
+    error
 }
 
 /// The issuer that the options name.
@@ -73,6 +81,17 @@ fn issuer(args: &RequestArgs, namespace: &str) -> Result<SignerName, Error> {
 fn lifetime(duration: Duration) -> Result<i32, Error> {
     let seconds = i32::try_from(duration.as_secs()).ok().filter(|seconds| *seconds >= 600);
     seconds.ok_or_else(|| Error::Usage("--duration must be at least 10m, and at most 68 years".to_owned()))
+}
+
+/// The API server takes almost any name; those that a shell and kubectl take as they are suffice.
+fn check_name(name: Option<&str>) -> Result<(), Error> {
+    match name.filter(|name| !is_plain(name)) {
+        Some(name) => Err(Error::Usage(format!(
+            "--name {name:?} is not accepted; expected at most 253 letters, digits and characters of -._:@, not \
+             beginning with a hyphen"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn check_usages(usages: &[String]) -> Result<(), Error> {
@@ -179,6 +198,8 @@ mod tests {
         let args = parse(&["--issuer", "Not_A_Name"]);
         assert_eq!(issuer(&args, "sandbox").unwrap_err().code(), "Usage");
         assert!(lifetime(Duration::from_secs(599)).is_err() && lifetime(Duration::from_mins(10)).is_ok());
+        assert!(check_name(Some("web-1")).is_ok() && check_name(None).is_ok());
+        assert_eq!(check_name(Some("a b")).unwrap_err().code(), "Usage");
         let error = check_usages(&["server auth".into(), "serverAuth".into()]).unwrap_err().to_string();
         assert!(error.contains("\"serverAuth\" is not known") && error.contains("server auth"), "{error}");
         let both = ["kubectl-tcs", "request", "--issuer", "a", "--cluster-issuer", "b"];

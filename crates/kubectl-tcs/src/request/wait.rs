@@ -91,7 +91,7 @@ fn refusal(facts: &Facts) -> Result<(), Error> {
         condition,
         reason: decision.reason,
         message: decision.message,
-        advice: told.next.join("; "),
+        next: told.next,
     })
 }
 
@@ -101,13 +101,9 @@ async fn too_late(cluster: &Cluster, created: &CertificateSigningRequest, limit:
     let (why, next) = match gather(cluster, &name).await {
         Ok(facts) => {
             let told = verdict(&facts);
-            (format!("{}: {}", told.state.name(), told.text), told.next.join("; "))
+            (format!("{}: {}", told.state.name(), told.text), told.next)
         }
-        Err(error) => (error.to_string(), error.advice()),
+        Err(error) => (error.to_string(), vec![error.advice()]),
     };
-    let advice = format!(
-        "{next}; the key is kept: once kubectl tcs why csr {name} shows the certificate, move the key to its place and \
-         save the certificate beside it"
-    );
-    Error::Deadline { name, waited: shown_duration(limit), why, advice }
+    Error::Deadline { name, waited: shown_duration(limit), why, next }
 }

@@ -26,7 +26,7 @@ pub struct EventFact {
 
 /// The Events about an object of the cluster with this UID, the oldest first.
 pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Result<Vec<EventFact>, Error> {
-    let fields = format!("involvedObject.kind={kind},involvedObject.name={name}");
+    let fields = format!("involvedObject.kind={kind},involvedObject.name={}", selected(name));
     let listed = cluster.list_with::<Event>(Some(NAMESPACE), ListParams::default().fields(&fields)).await?;
     // Another object may have had the name before.
     let is_about = |event: &&Value| match event.pointer("/involvedObject/uid").and_then(Value::as_str) {
@@ -36,6 +36,11 @@ pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Resu
     let mut events: Vec<EventFact> = listed.iter().filter(is_about).map(read).collect();
     events.sort_by(|one, other| one.time.cmp(&other.time));
     Ok(events)
+}
+
+/// A value of a field selector. These characters have a meaning there.
+fn selected(value: &str) -> String {
+    value.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=")
 }
 
 /// Events are read without a type, so that none is lost for a field that nobody needs.
@@ -66,6 +71,11 @@ impl EventFact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_a_comma_is_one_value() {
+        assert_eq!(selected(r"a,b=c\d"), r"a\,b\=c\\d");
+    }
 
     #[test]
     fn an_event_is_read_with_whatever_it_has() {

@@ -3,6 +3,7 @@
 mod csr;
 mod events;
 mod facts;
+mod grant;
 mod render;
 #[cfg(test)]
 pub mod tests_support;

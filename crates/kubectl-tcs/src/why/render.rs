@@ -4,7 +4,7 @@ use super::facts::{Decision, Facts, IssuerFact};
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::issuers::{Found, described, kind, name, namespace};
-use crate::output::Output;
+use crate::output::{Output, one_blank};
 use crate::time::{age, shown_duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ use tcs_api::signer::SignerName;
 
 /// Writes the story as text.
 pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Output<'_>) -> Result<(), Error> {
-    let mut field = |title: &str, text: &str| output.line(&format!("{:<14} {text}", format!("{title}:")));
+    let mut field =
+        |title: &str, text: &str| output.line(&format!("{:<14} {}", format!("{title}:"), one_blank(text)));
     field("Name", &format!("{} {}", facts.kind, facts.name))?;
     field("State", verdict.state.name())?;
     field("Requested by", &facts.requester.username)?;
@@ -40,7 +41,8 @@ fn write_events(facts: &Facts, output: &mut Output<'_>) -> Result<(), Error> {
             output.line("Events:")?;
             events.iter().try_for_each(|event| {
                 let time = event.time.as_deref().unwrap_or("<unknown>");
-                output.line(&format!("  {time}  {}  {}: {}", event.type_, event.reason, event.message))
+                let said = one_blank(&format!("{} {}: {}", event.type_, event.reason, event.message));
+                output.line(&format!("  {time}  {said}"))
             })
         }
         Err(error) => output.line(&format!("Events:        could not be read: {error}")),

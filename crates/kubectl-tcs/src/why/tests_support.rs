@@ -18,6 +18,17 @@ pub fn decision(type_: &str, reason: &str) -> Option<Decision> {
     Some(Decision { type_: type_.into(), reason: reason.into(), message, time, manager })
 }
 
+/// What the service says to a requester who may not use the issuer.
+#[must_use]
+pub fn grant_message(subject: &str) -> String {
+    let role = format!("tcs-reference-{}", "0".repeat(32));
+    format!(
+        "the user may not use TCSIssuer sandbox/ca. To grant it, run this command, and then create a new request: \
+         kubectl create role {role} -n sandbox --resource-name=ca --resource=tcsissuers.tcs.intel.com \
+         --verb=reference && kubectl create rolebinding {role} -n sandbox {subject} --role={role}"
+    )
+}
+
 /// An issuer whose Ready condition says this.
 #[must_use]
 pub fn ready(ready: &str, reason: &str) -> IssuerFact {

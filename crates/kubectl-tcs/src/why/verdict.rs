@@ -1,7 +1,10 @@
 //! What became of a request, why, and what to do. Pure.
 
 use super::facts::{Decision, Facts, IssuerFact};
+use super::grant;
+use crate::command::with_name;
 use crate::issuers::{Found, described, kubectl_arguments, next_steps, own_arguments};
+use crate::output::one_blank;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 
@@ -69,28 +72,33 @@ pub fn verdict(facts: &Facts) -> Verdict {
 /// A result that does not change any more.
 fn settled(facts: &Facts) -> Option<Verdict> {
     if facts.certificate.is_some() {
-        let name = &facts.name;
-        let next = format!("kubectl get csr {name} -o jsonpath='{{.status.certificate}}' | base64 -d");
+        let get =
+            |name: &str| format!("kubectl get csr {name} -o jsonpath='{{.status.certificate}}' | base64 -d");
+        let next = with_name(&facts.name, get);
         let text = "The certificate was issued.".to_owned();
         return Some(Verdict { state: State::Issued, text, next: vec![next] });
     }
     let (state, decision, next) = match (&facts.failure, &facts.approval) {
-        (Some(failure), _) => (State::Failed, failure, after_failure(failure)),
+        (Some(failure), _) => (State::Failed, failure, after_failure(facts, failure)),
         (None, Some(denial)) if denial.type_ == "Denied" => {
             let ask = "ask the approver what is wrong, then create another request".to_owned();
-            (State::Denied, denial, ask)
+            (State::Denied, denial, vec![ask])
         }
         _ => return None,
     };
     let who = if state == State::Denied { "An approver denied it" } else { "The signer refused it" };
     let text = format!("{who}: {}: {}", or_none(&decision.reason), or_none(&decision.message));
-    Some(Verdict { state, text, next: vec![next] })
+    Some(Verdict { state, text, next })
 }
 
+const NEW: &str = "a refused request is not tried again: create another one";
+
 /// A failed request stays failed.
-fn after_failure(failure: &Decision) -> String {
-    const NEW: &str = "a refused request is not tried again: create another one";
-    match failure.reason.as_str() {
+fn after_failure(facts: &Facts, failure: &Decision) -> Vec<String> {
+    if matches!(facts.issuer, IssuerFact::OtherSigner | IssuerFact::Misspelled) {
+        return vec!["ask whoever runs this signer, which is not one of this service".to_owned()];
+    }
+    let next = match failure.reason.as_str() {
         "IdentityForbidden" => format!("{NEW}, with other names (docs/requests.md, \"Names\")"),
         "PolicyRefused" => format!("{NEW} inside the policy of the issuer (kubectl tcs status NAME -o json)"),
         "UsageForbidden" | "UsageUnknown" | "UsageOutsideCa" | "ExtensionMismatch" => {
@@ -99,16 +107,40 @@ fn after_failure(failure: &Decision) -> String {
         "LifetimeInvalid" => format!("{NEW}, with another lifetime (docs/signers.md, item 5)"),
         "RequestForCa" => format!("{NEW} without CA:TRUE (docs/signers.md, item 6)"),
         "RequestKeyUnsupported" => format!("{NEW}, with another key (docs/signers.md, \"Keys\")"),
-        "ReferenceNotAllowed" => {
-            format!("have the right granted with the command in the message; {NEW}")
-        }
+        reasons::REFERENCE_NOT_ALLOWED => return have_it_granted(facts, failure),
         _ => format!("{NEW} (docs/requests.md)"),
+    };
+    vec![next]
+}
+
+/// The command that the service wrote, and what it is for.
+fn have_it_granted(facts: &Facts, failure: &Decision) -> Vec<String> {
+    let id = match &facts.issuer {
+        IssuerFact::OtherSigner | IssuerFact::Misspelled => None,
+        IssuerFact::Missing(id) | IssuerFact::Unknown { id, .. } => Some(id),
+        IssuerFact::Found(found) => Some(found.id()),
+    };
+    let command = id.and_then(|id| grant::command(&failure.message, id, &facts.requester.username));
+    let Some(command) = command else {
+        return vec![format!(
+            "have the right to reference the issuer granted (docs/signers.md, \"Who may use an issuer\"); {NEW}. The \
+             message ends with no command that kubectl tcs knows, so none is repeated here"
+        )];
+    };
+    let mut next = vec![command.text.to_owned()];
+    if command.has_placeholder {
+        next.push(with_name(&facts.name, |name| format!("write {name} for NAME in this command")));
     }
+    next.push(format!(
+        "somebody who may grant rights in the namespace of the issuer runs this command, if this requester is to get \
+         certificates of its CA; {NEW} afterwards"
+    ));
+    next
 }
 
 /// A request that nobody approved, or that is not for this service.
 fn unapproved(facts: &Facts) -> Option<Verdict> {
-    let signer = &facts.signer_name;
+    let signer = one_blank(&facts.signer_name);
     let name = &facts.name;
     match &facts.issuer {
         IssuerFact::OtherSigner => {
@@ -131,10 +163,12 @@ fn unapproved(facts: &Facts) -> Option<Verdict> {
             Some(Verdict { state: State::SignerMisspelled, text, next })
         }
         _ if facts.approval.is_none() => {
-            let mut next = vec![format!(
-                "kubectl certificate approve {name}   # needs ClusterRole tcs-issuer-approver; kubectl certificate deny \
-                 {name} refuses it"
-            )];
+            let approve = |name: &str| format!("kubectl certificate approve {name}");
+            let mut next = vec![
+                with_name(name, approve),
+                "approving needs ClusterRole tcs-issuer-approver; kubectl certificate deny refuses the request"
+                    .to_owned(),
+            ];
             let mut text = "Nobody approved or denied it yet.".to_owned();
             if let Some((_, also, more)) = obstacle(&facts.issuer) {
                 text = format!("{text} Afterwards it would wait: {also}");
@@ -151,7 +185,9 @@ fn approved(facts: &Facts) -> Verdict {
         return Verdict { state, text, next };
     }
     let last = facts.events.as_ref().ok().and_then(|events| events.last());
-    let said = last.map(|event| format!(" The service said last: {}: {}.", event.reason, event.message));
+    let said = last.map(|event| {
+        format!(" The service said last: {}: {}.", one_blank(&event.reason), one_blank(&event.message))
+    });
     let known = match &facts.issuer {
         IssuerFact::Unknown { id, why } => {
             format!(" Whether {} is ready could not be checked: {why}.", described(id))
@@ -204,8 +240,9 @@ fn missing(id: &SignerName) -> (State, String, Vec<String>) {
     (State::IssuerMissing, text, next)
 }
 
-fn or_none(text: &str) -> &str {
-    if text.is_empty() { "no reason given" } else { text }
+/// A text of somebody else, or that there is none.
+fn or_none(text: &str) -> String {
+    if text.is_empty() { "no reason given".to_owned() } else { one_blank(text) }
 }
 
 #[cfg(test)]
@@ -213,7 +250,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::why::events::EventFact;
-    use crate::why::tests_support::{decision, facts, id, ready};
+    use crate::why::tests_support::{decision, facts, grant_message, id, ready};
 
     #[test]
     fn a_result_counts_before_everything_else() {
@@ -224,7 +261,7 @@ mod tests {
         assert_eq!(verdict(&issued).state, State::Issued);
         let failed = Facts {
             failure: decision("Failed", "UsageForbidden"),
-            ..facts(decision("Approved", "R"), IssuerFact::OtherSigner)
+            ..facts(decision("Approved", "R"), IssuerFact::Missing(id()))
         };
         let told = verdict(&failed);
         assert_eq!(told.state, State::Failed);
@@ -233,13 +270,53 @@ mod tests {
         assert_eq!(verdict(&facts(decision("Denied", "No"), IssuerFact::Missing(id()))).state, State::Denied);
     }
 
+    fn not_allowed(message: String, issuer: IssuerFact) -> Facts {
+        let failure = decision("Failed", "ReferenceNotAllowed").map(|failed| Decision { message, ..failed });
+        let mut refused = Facts { failure, ..facts(decision("Approved", "R"), issuer) };
+        refused.requester.username = "alice".to_owned();
+        refused
+    }
+
     #[test]
     fn the_right_that_is_missing_is_granted_by_the_command_in_the_message() {
-        let refused = Facts {
-            failure: decision("Failed", "ReferenceNotAllowed"),
-            ..facts(decision("Approved", "R"), ready("True", "Ready"))
+        let message = grant_message("--user=alice");
+        let next = verdict(&not_allowed(message.clone(), ready("True", "Ready"))).next;
+        assert!(next[0].starts_with("kubectl create role ") && message.ends_with(&next[0]), "{next:?}");
+        assert!(next[1].contains("create another one afterwards"), "{next:?}");
+        let strange = grant_message("--user=\"$(kubectl get csr NAME -o jsonpath={.spec.username})\"");
+        let next = verdict(&not_allowed(strange, ready("True", "Ready"))).next;
+        assert_eq!(next[1], "write web for NAME in this command");
+    }
+
+    #[test]
+    fn a_command_of_somebody_else_is_no_advice() {
+        let evil = grant_message("--group=system:authenticated");
+        let next = verdict(&not_allowed(evil, ready("True", "Ready"))).next;
+        assert!(next.len() == 1 && !next[0].contains("kubectl create"), "{next:?}");
+        for issuer in [IssuerFact::OtherSigner, IssuerFact::Misspelled] {
+            let next = verdict(&not_allowed(grant_message("--user=alice"), issuer)).next;
+            assert!(next.len() == 1 && next[0].contains("not one of this service"), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_request_cannot_be_run_as_a_command() {
+        let named = |certificate| Facts {
+            name: "x; touch owned".to_owned(),
+            certificate,
+            ..facts(None, ready("True", "Ready"))
         };
-        assert!(verdict(&refused).next[0].contains("command in the message"));
+        for facts in [named(None), named(Some("x".to_owned()))] {
+            let next = verdict(&facts).next.concat();
+            assert!(next.contains(" NAME ") && !next.contains("touch"), "{next}");
+        }
+    }
+
+    #[test]
+    fn blanks_cannot_push_a_text_to_the_next_line_of_a_terminal() {
+        let mut denied = facts(decision("Denied", "No"), ready("True", "Ready"));
+        denied.approval.as_mut().unwrap().message = format!("no{}Next: id", " ".repeat(200));
+        assert!(verdict(&denied).text.ends_with("No: no Next: id"));
     }
 
     #[test]

@@ -71,6 +71,29 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
     let table = tcs(&cluster, &["doctor"]);
     assert!(table.done().starts_with("CHECK"), "{table:?}");
 
+    for (role, resource, finding) in [
+        (
+            "clusterrole/tcs-issuer",
+            "subjectaccessreviews",
+            "create subjectaccessreviews.authorization.k8s.io",
+        ),
+        (
+            "role/tcs-issuer",
+            "leases",
+            "create leases.coordination.k8s.io; get leases.coordination.k8s.io tcs-issuer",
+        ),
+    ] {
+        remove_rules(&cluster, role, resource);
+        let found = doctor(&cluster);
+        found.failed(7, "Faults");
+        let findings = found.json()["findings"].clone();
+        let told = |one: &&Value| one["found"].as_str().unwrap().contains(finding);
+        let told = findings.as_array().unwrap().iter().find(told).unwrap_or_else(|| panic!("{findings}"));
+        assert_eq!((&told["check"], &told["outcome"]), (&json!("Rights"), &json!("Wrong")), "{told}");
+        assert!(told["found"].as_str().unwrap().contains("not signed") || resource == "leases", "{told}");
+        assert!(told["advice"].as_str().unwrap().contains("deployment/tcs_issuer.yaml"), "{told}");
+    }
+
     let weaker = r#"{"spec":{"failurePolicy":"Ignore"}}"#;
     let other_image = "tcs-enclave=tcs.example/enclave:0.0.9";
     let changes: [(&[&str], &str, &str); 4] = [
@@ -103,6 +126,16 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
         assert!(wrong.contains(&(check.to_owned(), object.to_owned())), "{change:?}: {wrong:?}");
     }
     older_definition(&cluster);
+}
+
+/// Removes the rules of a role that name a resource.
+fn remove_rules(cluster: &TestCluster, role: &str, resource: &str) {
+    let mut object = cluster.get_json(&["-n", "tcs-issuer", role]);
+    let rules = object["rules"].as_array_mut().unwrap();
+    let before = rules.len();
+    rules.retain(|rule| !rule["resources"].as_array().unwrap().contains(&json!(resource)));
+    assert!(rules.len() < before, "{role} has no rule of {resource}");
+    cluster.try_kubectl_with(&["replace"], &object).unwrap();
 }
 
 /// A definition of an earlier version is found.

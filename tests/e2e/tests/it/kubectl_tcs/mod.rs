@@ -56,6 +56,11 @@ impl Run {
         &self.out
     }
 
+    /// The steps that help, which follow an error.
+    pub fn steps(&self) -> Vec<String> {
+        self.err.lines().filter_map(|line| line.strip_prefix("Next: ")).map(str::to_owned).collect()
+    }
+
     /// It failed with this exit status and this code on standard error.
     #[track_caller]
     pub fn failed(&self, status: i32, code: &str) -> &str {

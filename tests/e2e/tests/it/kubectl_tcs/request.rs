@@ -1,6 +1,7 @@
 //! `kubectl tcs request`.
 
 use super::{Run, program, program_as, ready, tcs};
+use crate::support::account::run_as_printed;
 use crate::support::csr::Csr;
 use crate::support::issuer::Issuer;
 use crate::support::openssl;
@@ -125,15 +126,54 @@ fn case_9_8_request_without_the_right_to_approve_waits_for_somebody_who_has_it()
     let folder = cluster.new_folder("request");
     let requester = requester(cluster, &issuer.namespace);
     let name = unique("later");
+    may(cluster, &issuer.namespace, "tcs-issuer-edit");
     let options = ["--dns=a.example", "--name", &name, "--timeout=1s"];
     let late = request(&mut program_as(cluster, &requester), &folder, &issuer, &options);
     let message = late.failed(4, "Deadline");
     assert!(message.contains("NotApproved") && message.contains(&format!("approve {name}")), "{message}");
     assert!(late.err.contains("You may not approve it"), "{late:?}");
-    let (key, _, pending) = files(&folder);
+    let (key, certificate, pending) = files(&folder);
     assert!(pending.exists() && !key.exists(), "the certificate can still come");
     let csr = Csr { cluster, name }.approve();
     assert_eq!(openssl::print(&csr.certificate_file(), &["-pubkey"]), public_key(&pending));
+    // The last step completes what was begun.
+    let (steps, mut shell) = (late.steps(), cluster.stack.shell());
+    assert!(run(shell.current_dir(&folder).args(["-ec", steps.last().unwrap()])).is_ok(), "{steps:?}");
+    assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
+}
+
+#[test]
+fn case_9_8_request_without_the_right_to_the_issuer_ends_with_the_command_that_grants_it() {
+    let cluster = shared();
+    let issuer = ready(cluster, "guarded-request");
+    let (folder, name) = (cluster.new_folder("request"), unique("guarded"));
+    let requester = requester(cluster, &issuer.namespace);
+    let account = format!("--serviceaccount={}:requester", issuer.namespace);
+    cluster.kubectl(&["create", "clusterrolebinding", &name, "--clusterrole=tcs-issuer-approver", &account]);
+    let ask = |name: &str| {
+        let options = ["--dns=a.example", "--name", name];
+        request(&mut program_as(cluster, &requester), &folder, &issuer, &options)
+    };
+    let refused = ask(&name);
+    let message = refused.failed(3, "RequestRefused");
+    assert!(message.contains("was refused with Failed (ReferenceNotAllowed)"), "{message}");
+    assert!(
+        message.contains(&format!("may not use TCSIssuer {}/guarded-request", issuer.namespace)),
+        "{message}"
+    );
+    let written = Csr { cluster, name }.failure_message();
+    let steps = refused.steps();
+    assert!(written.ends_with(&format!(" create a new request: {}", steps[0])), "{steps:?}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    run_as_printed(cluster, &steps[0]);
+    ask(&unique("guarded")).done();
+}
+
+/// Binds a `ClusterRole` to the requester of a namespace, in this namespace.
+fn may(cluster: &TestCluster, namespace: &str, role: &str) {
+    let account = format!("--serviceaccount={namespace}:requester");
+    let role = format!("--clusterrole={role}");
+    cluster.kubectl(&["create", "rolebinding", &unique("may"), "-n", namespace, &role, &account]);
 }
 
 /// An account that may make requests, and approve none.
@@ -145,7 +185,7 @@ fn requester(cluster: &TestCluster, namespace: &str) -> PathBuf {
     let account = format!("--serviceaccount={namespace}:requester");
     cluster.kubectl(&["create", "clusterrolebinding", &role, &format!("--clusterrole={role}"), &account]);
     // `request` also lists what the issuer says when the certificate is late.
-    cluster.kubectl(&["create", "rolebinding", &role, "-n", namespace, "--clusterrole=view", &account]);
+    may(cluster, namespace, "view");
     cluster.stack.cluster.service_account_kubeconfig(namespace, "requester").unwrap()
 }
 
@@ -187,6 +227,7 @@ fn case_9_8_request_that_nobody_can_make() {
     ask(&["--issuer=Not_a_Name", "--dns=a.example"]).failed(2, "Usage");
     ask(&["--issuer=a", "--dns=a.example", "--usage=serverAuth"]).failed(2, "Usage");
     ask(&["--issuer=a", "--dns=a.example", "--duration=5m"]).failed(2, "Usage");
+    ask(&["--issuer=a", "--dns=a.example", "--name=a b"]).failed(2, "Usage");
     ask(&["--issuer=a", "--dns=*"]).failed(1, "RequestNotMade");
     let nowhere =
         ask(&["--issuer=nobody", "-n", "default", "--dns=a.example", "--timeout=1s", "--key=a/b.key"]);
