@@ -101,6 +101,7 @@ pub enum RequestWord {
     /// A CertificateSigningRequest of Kubernetes
     #[value(aliases = [
         "certificatesigningrequest",
+        "certificatesigningrequest.certificates.k8s.io",
         "certificatesigningrequests",
         "certificatesigningrequests.certificates.k8s.io",
     ])]

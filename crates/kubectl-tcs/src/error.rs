@@ -45,6 +45,9 @@ pub enum Error {
     /// An object does not exist.
     #[error("there is no {0}")]
     NotFound(String),
+    /// A `CertificateSigningRequest` does not exist.
+    #[error("there is no CertificateSigningRequest {0}")]
+    RequestNotFound(String),
     /// The API server refused a change.
     #[error("{action}: the API server refused it ({reason}): {message}")]
     Rejected {
@@ -81,6 +84,9 @@ pub enum Error {
     /// A file exists.
     #[error("{} exists", .0.display())]
     FileExists(PathBuf),
+    /// The key of an earlier request exists.
+    #[error("{} exists: it is the key of an earlier request, whose certificate may still come", .0.display())]
+    KeyPending(PathBuf),
     /// A file cannot be read.
     #[error("{} cannot be read: {cause}", .path.display())]
     FileUnreadable {
@@ -167,12 +173,13 @@ impl Error {
             Self::RequestTimeout { .. } => "RequestTimeout",
             Self::Forbidden { .. } => "Forbidden",
             Self::KindMissing { .. } => "KindMissing",
-            Self::NotFound(_) => "NotFound",
+            Self::NotFound(_) | Self::RequestNotFound(_) => "NotFound",
             Self::Rejected { .. } => "Rejected",
             Self::ObjectUnreadable { .. } => "ObjectUnreadable",
             Self::Ambiguous(_) => "Ambiguous",
             Self::RenewalRefused { reason, .. } => reason,
             Self::FileExists(_) => "FileExists",
+            Self::KeyPending(_) => "KeyPending",
             Self::FileUnreadable { .. } => "FileUnreadable",
             Self::FileUnwritable { .. } => "FileUnwritable",
             Self::CertificateUnreadable { .. } => "CertificateUnreadable",
@@ -197,7 +204,7 @@ impl Error {
             | Self::RequestTimeout { .. }
             | Self::Forbidden { .. }
             | Self::KindMissing { .. } => Exit::Cluster,
-            Self::NotFound(_) | Self::RequestDeleted(_) => Exit::NotFound,
+            Self::NotFound(_) | Self::RequestNotFound(_) | Self::RequestDeleted(_) => Exit::NotFound,
             Self::Rejected { .. } | Self::RenewalRefused { .. } | Self::RequestRefused { .. } => {
                 Exit::Refused
             }
@@ -206,6 +213,7 @@ impl Error {
             Self::Unchecked(_) => Exit::Unchecked,
             Self::ObjectUnreadable { .. }
             | Self::FileExists(_)
+            | Self::KeyPending(_)
             | Self::FileUnreadable { .. }
             | Self::FileUnwritable { .. }
             | Self::CertificateUnreadable { .. }
@@ -238,7 +246,11 @@ impl Error {
                  tcs-issuer-approver contain the rights of users of the service"
             }
             Self::KindMissing { .. } => {
-                "if it is a kind of tcs.intel.com, install the definitions: kubectl apply -f deployment/crds/"
+                "if it is a kind of tcs.intel.com, install its definition in the repository of the service: kubectl apply -f \
+                 deployment/crds/"
+            }
+            Self::RequestNotFound(_) => {
+                "check its name: kubectl get csr; Kubernetes deletes requests some time after they have ended or expired"
             }
             Self::NotFound(_) => "check name and namespace: kubectl tcs status --all-namespaces",
             Self::Rejected { .. } => "correct what the message names",
@@ -246,6 +258,10 @@ impl Error {
             Self::Ambiguous(_) => "write tcsissuer/NAME or tcsclusterissuer/NAME",
             Self::RenewalRefused { advice, .. } => advice,
             Self::RequestRefused { .. } | Self::Deadline { .. } => "",
+            Self::KeyPending(_) => {
+                "see what became of that request (kubectl get csr, kubectl tcs why csr NAME), or choose another --key; \
+                 --force replaces the key, and that certificate is then of no use"
+            }
             Self::FileExists(_) => "choose another file, or replace it with --force",
             Self::FileUnreadable { .. } => "check the path and the permissions of the file",
             Self::FileUnwritable { .. } => "check the directory and its permissions",

@@ -21,6 +21,19 @@ pub async fn load(options: &Options) -> Result<Config, Error> {
             }
         },
     };
+    if let Some(context) = &options.context {
+        check_context(context, &file)?;
+    }
     let choice = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(file, &choice).await.map_err(|why| error(&why))
+}
+
+/// The context must be one of the file.
+fn check_context(context: &str, file: &Kubeconfig) -> Result<(), Error> {
+    let known: Vec<&str> = file.contexts.iter().map(|known| known.name.as_str()).collect();
+    if known.contains(&context) {
+        return Ok(());
+    }
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Error::Kubeconfig(format!("it has no context {context:?}; it has: {known}")))
 }

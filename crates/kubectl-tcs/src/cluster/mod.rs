@@ -24,6 +24,7 @@ pub struct Cluster {
     client: Client,
     namespace: String,
     limit: Option<Duration>,
+    server: String,
 }
 
 impl Cluster {
@@ -31,9 +32,10 @@ impl Cluster {
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         let config = config::load(options).await?;
         let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| Error::Kubeconfig(error.to_string()))?;
         let limit = Some(options.request_timeout).filter(|limit| !limit.is_zero());
-        Ok(Self { client, namespace, limit })
+        Ok(Self { client, namespace, limit, server })
     }
 
     /// The client, for watches.
@@ -159,7 +161,12 @@ impl Cluster {
                 .map_err(|_| Error::RequestTimeout { action: action.to_owned() })?,
             None => call.await,
         };
-        answer.map_err(|error| api_error(action, error))
+        answer.map_err(|error| match api_error(action, error) {
+            Error::Unreachable { action, cause } => {
+                Error::Unreachable { action, cause: format!("{}: {cause}", self.server) }
+            }
+            other => other,
+        })
     }
 }
 
@@ -207,7 +214,9 @@ pub fn api_error(action: &str, error: kube::Error) -> Error {
         return Error::Forbidden { action, message: status.message };
     }
     if status.code == 401 {
-        return Error::Kubeconfig(format!("{action}: the API server does not accept the credentials"));
+        return Error::Kubeconfig(format!(
+            "{action}: the API server does not accept the credentials, which may have expired"
+        ));
     }
     if status.code == 404 || status.is_not_found() {
         if is_kind_missing(&status) {

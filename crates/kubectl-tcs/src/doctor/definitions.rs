@@ -8,7 +8,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::{Value, json};
 
 const CHECK: &str = "CustomResourceDefinition";
-const APPLY: &str = "kubectl apply -f deployment/crds/   # of the version of the service that runs";
+const APPLY: &str =
+    "kubectl apply -f deployment/crds/   # in the repository of the service, at the version that runs";
 
 /// Checks every definition.
 pub async fn check(cluster: &Cluster) -> Vec<Finding> {

@@ -6,8 +6,7 @@ use serde_json::Value;
 const MANIFEST: &str = include_str!("../../../../deployment/tcs_issuer.yaml");
 
 /// What to do about an object of the manifest.
-pub const APPLY: &str =
-    "kubectl apply -f deployment/tcs_issuer.yaml   # of the version of the service that runs";
+pub const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml   # in the repository of the service, at the version that runs";
 
 /// The objects of the manifest.
 pub struct Manifest(Vec<Value>);

@@ -55,9 +55,17 @@ fn write(findings: &[Finding], output: &mut Output<'_>) -> Result<(), Error> {
     let mut rows = vec![["CHECK", "OBJECT", "RESULT"].map(str::to_owned)];
     rows.extend(findings.iter().map(Finding::cells));
     output.table(&rows)?;
+    // What one step mends is told together.
+    let mut told = Vec::new();
     for finding in findings.iter().filter(|finding| finding.outcome != Outcome::Good) {
+        if told.contains(&&finding.advice) {
+            continue;
+        }
+        told.push(&finding.advice);
         output.line("")?;
-        output.line(&format!("{} {}: {}", finding.check, finding.object, finding.found))?;
+        for same in findings.iter().filter(|same| same.advice == finding.advice) {
+            output.line(&format!("{} {}: {}", same.check, same.object, same.found))?;
+        }
         output.line(&format!("  Next: {}", finding.advice))?;
     }
     Ok(())

@@ -13,6 +13,9 @@ use tcs_api::{SERVICE_ACCOUNT, SERVICE_NAMESPACE};
 
 const CHECK: &str = "Rights";
 
+/// How many missing rights are named.
+const SHOWN: usize = 8;
+
 /// Checks the rights of the `ClusterRole` and of the `Role` of the service.
 pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -21,9 +24,12 @@ pub async fn check(cluster: &Cluster, manifest: &Manifest) -> Vec<Finding> {
             format!("{kind} {SERVICE_ACCOUNT} for ServiceAccount {SERVICE_NAMESPACE}/{SERVICE_ACCOUNT}");
         let role = manifest.of_kind(kind).find(|(name, _)| *name == SERVICE_ACCOUNT);
         let Some((_, role)) = role else { continue };
-        findings.push(match missing(cluster, &rights(role, namespace)).await {
+        let rights = rights(role, namespace);
+        findings.push(match missing(cluster, &rights).await {
             Ok(missing) if missing.is_empty() => Finding::good(CHECK, object, "complete"),
-            Ok(missing) => Finding::wrong(CHECK, object, format!("missing: {}", told(&missing)), APPLY),
+            Ok(missing) => {
+                Finding::wrong(CHECK, object, format!("missing: {}", told(&missing, rights.len())), APPLY)
+            }
             Err(error) => Finding::of_error(CHECK, object, &error),
         });
     }
@@ -77,7 +83,7 @@ async fn missing(cluster: &Cluster, rights: &[ResourceAttributes]) -> Result<Vec
 }
 
 /// The missing rights, with what follows where it is not obvious.
-fn told(missing: &[String]) -> String {
+fn told(missing: &[String], of: usize) -> String {
     const CONSEQUENCES: [(&str, &str); 2] = [
         (
             "subjectaccessreviews.",
@@ -85,7 +91,14 @@ fn told(missing: &[String]) -> String {
         ),
         ("leases.", "so no controller can lead (docs/ha.md), and nothing is signed"),
     ];
-    let mut told = missing.join("; ");
+    let mut told = match (missing.len(), missing.get(..SHOWN)) {
+        // Every right: the role is not bound, or does not exist.
+        (all, Some(_)) if all == of => format!("every one of its {of} rights"),
+        (all, Some(first)) if all > SHOWN => {
+            format!("{}; and {} more", first.join("; "), all.saturating_sub(SHOWN))
+        }
+        _ => missing.join("; "),
+    };
     for (resource, consequence) in CONSEQUENCES {
         if missing.iter().any(|right| right.contains(resource)) {
             told = format!("{told}; {consequence}");
@@ -131,6 +144,18 @@ fn shown(right: &ResourceAttributes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_rights_are_named_with_what_follows_and_never_by_the_dozen() {
+        let missing = |count: usize| (0..count).map(|at| format!("get x{at}")).collect::<Vec<_>>();
+        assert_eq!(told(&missing(2), 20), "get x0; get x1");
+        assert_eq!(told(&missing(20), 20), "every one of its 20 rights");
+        assert!(told(&missing(12), 20).ends_with("get x7; and 4 more"));
+        let lease = ["create leases.coordination.k8s.io".to_owned()];
+        assert!(told(&lease, 20).contains("nothing is signed"));
+        let review = ["create subjectaccessreviews.authorization.k8s.io".to_owned()];
+        assert!(told(&review, 20).contains("requests for TCSIssuers are not signed"));
+    }
 
     #[test]
     fn every_right_of_the_manifest_is_asked_for() {

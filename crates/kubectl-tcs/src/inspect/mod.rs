@@ -31,7 +31,12 @@ pub async fn run(
     let search = if args.offline {
         None
     } else {
-        Some(search(&Cluster::connect(options).await?, &certificates).await?)
+        let searched = match Cluster::connect(options).await {
+            Ok(cluster) => search(&cluster, &certificates).await,
+            Err(error) => Err(error),
+        };
+        let hint = "The issuer is looked for in a cluster; --offline shows the certificate without one.";
+        Some(searched.inspect_err(|_| output.say(hint))?)
     };
     if output.json {
         return output.document(&render::document(&certificates, search.as_ref(), now));

@@ -44,11 +44,12 @@ pub async fn find(cluster: &Cluster, argument: &IssuerArgument) -> Result<Vec<Fo
         Some(true) => vec![of_cluster],
         None => vec![namespaced, of_cluster],
     };
-    let (mut found, mut forbidden) = (Vec::new(), None);
+    let (mut found, mut forbidden) = (Vec::new(), None::<Error>);
     for id in &wanted {
         match get(cluster, id).await {
             Ok(issuer) => found.extend(issuer),
-            Err(error @ Error::Forbidden { .. }) => forbidden = Some(error),
+            // The first is that of the namespace, which is meant more often.
+            Err(error @ Error::Forbidden { .. }) => forbidden = forbidden.or(Some(error)),
             Err(error) => return Err(error),
         }
     }

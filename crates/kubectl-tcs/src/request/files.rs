@@ -25,9 +25,10 @@ impl Files {
         let mut pending = key.as_os_str().to_owned();
         pending.push(".pending");
         let files = Self { key: key.into(), pending: pending.into(), certificate: certificate.into(), force };
-        let all = [&files.key, &files.pending, &files.certificate];
+        let all = [&files.pending, &files.key, &files.certificate];
         let existing = all.into_iter().find(|path| path.symlink_metadata().is_ok()).cloned();
         match existing.filter(|_| !force) {
+            Some(path) if path == files.pending => Err(Error::KeyPending(path)),
             Some(path) => Err(Error::FileExists(path)),
             None => Ok(files),
         }
@@ -116,7 +117,7 @@ mod tests {
         let first = files(folder.path(), false).unwrap();
         let pending = first.write_key(&key).unwrap().to_owned();
         assert_eq!(fs::metadata(&pending).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(files(folder.path(), false).err().unwrap().code(), "FileExists");
+        assert_eq!(files(folder.path(), false).err().unwrap().code(), "KeyPending");
         first.complete(b"certificate").unwrap();
         let path = folder.path().join("tls.key");
         let kept = fs::read(&path).unwrap();

@@ -12,8 +12,8 @@ use crate::cli::RequestArgs;
 use crate::cluster::{Cluster, decode};
 use crate::command::is_plain;
 use crate::error::Error;
-use crate::issuers::{described, signer_name};
-use crate::output::Output;
+use crate::issuers::{self, Found, described, signer_name};
+use crate::output::{Output, one_blank};
 use files::Files;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec};
@@ -33,6 +33,8 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
     let files = Files::check(&args.key, &args.certificate, args.force)?;
     let key = NewKey::generate(args.key_algorithm)?;
     let csr = csr::build(&key, args.common_name.as_deref(), &names::all(args)?)?;
+    // What can be found out without a cluster was checked before.
+    find(&issuer, cluster, output).await?;
     let pending = files.write_key(&key)?;
     output.say(&format!("The private key is in {} until the certificate is there.", pending.display()));
 
@@ -52,6 +54,24 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
     let certificate = check(&name, &pem, &key)?;
     files.complete(&pem)?;
     report(&name, &issuer, args, &certificate, output)
+}
+
+/// Fails if the issuer does not exist, and says if it does not sign now. A user who may not read it can request
+/// a certificate nevertheless.
+async fn find(issuer: &SignerName, cluster: &Cluster, output: &mut Output<'_>) -> Result<(), Error> {
+    match issuers::get(cluster, issuer).await {
+        Ok(None) => Err(Error::NotFound(described(issuer))),
+        Ok(Some(Found::Readable(found))) if !found.is_ready() => {
+            let reason = one_blank(found.reason());
+            output.say(&format!(
+                "{} does not sign now ({reason}): the request waits for it.",
+                described(issuer)
+            ));
+            Ok(())
+        }
+        Ok(Some(_)) | Err(Error::Forbidden { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the key of a request that cannot succeed any more; otherwise says how the key is used later.
@@ -107,7 +127,7 @@ fn new_request(
     csr: Vec<u8>,
     lifetime: Option<i32>,
 ) -> CertificateSigningRequest {
-    let generated = args.name.is_none().then(|| format!("{}-", crate::issuers::name(issuer)));
+    let generated = args.name.is_none().then(|| format!("{}-", issuers::name(issuer)));
     CertificateSigningRequest {
         metadata: ObjectMeta { name: args.name.clone(), generate_name: generated, ..ObjectMeta::default() },
         spec: CertificateSigningRequestSpec {
@@ -153,9 +173,9 @@ fn report(
             "verb": "request",
             "name": name,
             "issuer": {
-                "kind": crate::issuers::kind(issuer),
-                "namespace": crate::issuers::namespace(issuer),
-                "name": crate::issuers::name(issuer),
+                "kind": issuers::kind(issuer),
+                "namespace": issuers::namespace(issuer),
+                "name": issuers::name(issuer),
             },
             "key": args.key.display().to_string(),
             "certificate": args.certificate.display().to_string(),

@@ -16,7 +16,7 @@ const KIND: &str = "CertificateSigningRequest";
 /// Reads a request and everything that belongs to it.
 pub async fn gather(cluster: &Cluster, name: &str) -> Result<Facts, Error> {
     let found = cluster.get::<CertificateSigningRequest>(None, name).await?;
-    let object = found.ok_or_else(|| Error::NotFound(format!("{KIND} {name}")))?;
+    let object = found.ok_or_else(|| Error::RequestNotFound(name.to_owned()))?;
     let (request, managers) = read(name, object)?;
     facts_of(cluster, &request, &managers).await
 }

@@ -61,6 +61,10 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
         assert!(wrong.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?}: {wrong:?}");
     }
     assert!(wrong.iter().any(|(check, _)| check == "Rights"), "{wrong:?}");
+    let text = tcs(&cluster, &["doctor"]);
+    text.failed(7, "Faults");
+    let steps = text.out.matches("  Next: kubectl apply -f deployment/").count();
+    assert_eq!(steps, 2, "each step is told once: {text:?}");
     let missing = tcs(&cluster, &["status"]);
     assert!(missing.failed(6, "KindMissing").contains("kubectl apply -f deployment/crds/"), "{missing:?}");
 

@@ -26,7 +26,8 @@ fn case_9_8_the_context_decides_cluster_and_namespace() {
         |context: &str| Run::of(program_as(cluster, &path).args(["status", "nobody", "--context", context]));
     assert!(status("other").failed(5, "NotFound").contains("TCSIssuer kube-system/nobody"));
     assert!(status("control-plane").failed(5, "NotFound").contains("TCSIssuer default/nobody"));
-    status("neither").failed(6, "KubeconfigUnusable");
+    let neither = status("neither");
+    assert!(neither.failed(6, "KubeconfigUnusable").contains("it has: control-plane, other"), "{neither:?}");
 }
 
 #[test]
@@ -40,7 +41,8 @@ fn case_9_8_a_server_that_does_not_answer_is_named() {
     let mut slow = program_as(cluster, &path);
     Run::of(slow.args(["status", "--request-timeout=1s"])).failed(6, "RequestTimeout");
     drop(silent);
-    Run::of(program_as(cluster, &path).arg("status")).failed(6, "Unreachable");
+    let refused = Run::of(program_as(cluster, &path).arg("status"));
+    assert!(refused.failed(6, "Unreachable").contains("https://127.0.0.1:"), "{refused:?}");
     Run::of(program_as(cluster, &cluster.dir.join("nowhere")).arg("status")).failed(6, "KubeconfigUnusable");
 }
 

@@ -217,6 +217,23 @@ fn case_9_8_request_that_is_denied_or_deleted_while_it_waits() {
 }
 
 #[test]
+fn case_9_8_request_to_an_issuer_that_does_not_sign_yet_keeps_the_key_and_says_so() {
+    let cluster = shared();
+    let issuer = Issuer::delivered(cluster, "later");
+    issuer.await_reason("AwaitingKey");
+    let folder = cluster.new_folder("request");
+    let ask = || request(&mut program(cluster), &folder, &issuer, &["--dns=a.example", "--timeout=1s"]);
+    let late = ask();
+    let message = late.failed(4, "Deadline");
+    assert!(message.contains("does not sign now (AwaitingKey): the request waits for it"), "{message}");
+    assert!(message.contains("IssuerNotReady"), "{message}");
+    let (_, _, pending) = files(&folder);
+    let key = fs::read(&pending).unwrap();
+    assert!(ask().failed(1, "KeyPending").contains("--force"));
+    assert_eq!(fs::read(&pending).unwrap(), key);
+}
+
+#[test]
 fn case_9_8_request_that_nobody_can_make() {
     let cluster = shared();
     let folder = cluster.new_folder("request");
@@ -229,11 +246,12 @@ fn case_9_8_request_that_nobody_can_make() {
     ask(&["--issuer=a", "--dns=a.example", "--duration=5m"]).failed(2, "Usage");
     ask(&["--issuer=a", "--dns=a.example", "--name=a b"]).failed(2, "Usage");
     ask(&["--issuer=a", "--dns=*"]).failed(1, "RequestNotMade");
-    let nowhere =
-        ask(&["--issuer=nobody", "-n", "default", "--dns=a.example", "--timeout=1s", "--key=a/b.key"]);
+    let issuer = ready(cluster, "not-asked");
+    let nowhere = ask(&["--issuer=not-asked", "-n", &issuer.namespace, "--dns=a.example", "--key=a/b.key"]);
     nowhere.failed(1, "FileUnwritable");
     let missing = ask(&["--issuer=nobody", "-n", "default", "--dns=a.example", "--timeout=1s"]);
-    assert!(missing.failed(4, "Deadline").contains("IssuerMissing"), "{missing:?}");
+    assert!(missing.failed(5, "NotFound").contains("there is no TCSIssuer default/nobody"), "{missing:?}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     let account = cluster.stack.cluster.service_account_kubeconfig("default", "default").unwrap();
     let mut refused = program_as(cluster, &account);
     refused.current_dir(cluster.new_folder("request"));
