@@ -82,8 +82,8 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// A text of somebody else with one blank where it has several, so that it cannot fill a line of a terminal with
-/// blanks and seem to begin another one.
+/// A text of somebody else with one blank where it has several, so that it cannot fill a line of a terminal
+/// with blanks and seem to begin another one.
 #[must_use]
 pub fn one_blank(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

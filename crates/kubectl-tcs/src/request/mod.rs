@@ -56,8 +56,8 @@ pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>)
     report(&name, &issuer, args, &certificate, output)
 }
 
-/// Fails if the issuer does not exist, and says if it does not sign now. A user who may not read it can request
-/// a certificate nevertheless.
+/// Fails if the issuer does not exist, and says if it does not sign now. A user who may not read it can
+/// request a certificate nevertheless.
 async fn find(issuer: &SignerName, cluster: &Cluster, output: &mut Output<'_>) -> Result<(), Error> {
     match issuers::get(cluster, issuer).await {
         Ok(None) => Err(Error::NotFound(described(issuer))),

@@ -10,8 +10,8 @@ const USER_OF_REQUEST: &str = "--user=\"$(kubectl get csr NAME -o jsonpath={.spe
 
 /// The command with which a message ends, as it stands there.
 ///
-/// `None` unless it is what the service writes for this issuer and this requester (`docs/signers.md`, "Who may
-/// use an issuer"): a command is shown to be run, and whoever may write the status of requests could have
+/// `None` unless it is what the service writes for this issuer and this requester (`docs/signers.md`, "Who
+/// may use an issuer"): a command is shown to be run, and whoever may write the status of requests could have
 /// written another one.
 pub fn command<'a>(message: &'a str, issuer: &SignerName, username: &str) -> Option<Command<'a>> {
     const BEGINNING: &str = "kubectl create role ";

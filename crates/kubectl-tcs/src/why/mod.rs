@@ -1,5 +1,6 @@
 //! `why`: the whole story of one request. Each kind of request has a file with its facts.
 
+mod after_failure;
 mod csr;
 mod events;
 mod facts;

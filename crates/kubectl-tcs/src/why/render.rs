@@ -26,7 +26,8 @@ pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Outp
     field("Lifetime", &lifetime(facts.lifetime_seconds))?;
     field("Approval", &decision_line(facts.approval.as_ref(), now))?;
     if let Some(failure) = &facts.failure {
-        field("Failure", &decision_line(Some(failure), now))?;
+        // What it says is told below.
+        field("Failure", &format!("{}: {}", set(failure, now), failure.reason))?;
     }
     write_events(facts, output)?;
     output.line("")?;
@@ -71,15 +72,13 @@ fn when(time: Option<&str>, now: Timestamp) -> String {
 
 fn decision_line(decision: Option<&Decision>, now: Timestamp) -> String {
     let Some(decision) = decision else { return "nobody approved or denied it".to_owned() };
+    format!("{}: {}: {}", set(decision, now), decision.reason, decision.message)
+}
+
+/// Which condition was set by which program, and when.
+fn set(decision: &Decision, now: Timestamp) -> String {
     let by = decision.manager.as_ref().map(|manager| format!(" by the program {manager}"));
-    format!(
-        "{}{}, {}: {}: {}",
-        decision.type_,
-        by.unwrap_or_default(),
-        when(decision.time.as_deref(), now),
-        decision.reason,
-        decision.message
-    )
+    format!("{}{}, {}", decision.type_, by.unwrap_or_default(), when(decision.time.as_deref(), now))
 }
 
 fn issuer_line(issuer: &IssuerFact) -> String {
@@ -190,6 +189,17 @@ mod tests {
         ] {
             assert!(told.lines().any(|found| found == line), "{line}:\n{told}");
         }
+    }
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let failed = Facts {
+            failure: decision("Failed", "UsageForbidden"),
+            ..facts(decision("Approved", "R"), ready("True", "Ready"))
+        };
+        let told = text(&failed);
+        assert!(told.contains("Failure:       Failed, <unknown>: UsageForbidden\n"), "{told}");
+        assert_eq!(told.matches("said UsageForbidden").count(), 1, "{told}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What became of a request, why, and what to do. Pure.
 
-use super::facts::{Decision, Facts, IssuerFact};
-use super::grant;
+use super::after_failure;
+use super::facts::{Facts, IssuerFact};
 use crate::command::with_name;
 use crate::issuers::{Found, described, kubectl_arguments, next_steps, own_arguments};
 use crate::output::one_blank;
@@ -79,7 +79,7 @@ fn settled(facts: &Facts) -> Option<Verdict> {
         return Some(Verdict { state: State::Issued, text, next: vec![next] });
     }
     let (state, decision, next) = match (&facts.failure, &facts.approval) {
-        (Some(failure), _) => (State::Failed, failure, after_failure(facts, failure)),
+        (Some(failure), _) => (State::Failed, failure, after_failure::steps(facts, failure)),
         (None, Some(denial)) if denial.type_ == "Denied" => {
             let ask = "ask the approver what is wrong, then create another request".to_owned();
             (State::Denied, denial, vec![ask])
@@ -89,53 +89,6 @@ fn settled(facts: &Facts) -> Option<Verdict> {
     let who = if state == State::Denied { "An approver denied it" } else { "The signer refused it" };
     let text = format!("{who}: {}: {}", or_none(&decision.reason), or_none(&decision.message));
     Some(Verdict { state, text, next })
-}
-
-const NEW: &str = "a refused request is not tried again: create another one";
-
-/// A failed request stays failed.
-fn after_failure(facts: &Facts, failure: &Decision) -> Vec<String> {
-    if matches!(facts.issuer, IssuerFact::OtherSigner | IssuerFact::Misspelled) {
-        return vec!["ask whoever runs this signer, which is not one of this service".to_owned()];
-    }
-    let next = match failure.reason.as_str() {
-        "IdentityForbidden" => format!("{NEW}, with other names (docs/requests.md, \"Names\")"),
-        "PolicyRefused" => format!("{NEW} inside the policy of the issuer (kubectl tcs status NAME -o json)"),
-        "UsageForbidden" | "UsageUnknown" | "UsageOutsideCa" | "ExtensionMismatch" => {
-            format!("{NEW}, with other usages (docs/signers.md, item 4)")
-        }
-        "LifetimeInvalid" => format!("{NEW}, with another lifetime (docs/signers.md, item 5)"),
-        "RequestForCa" => format!("{NEW} without CA:TRUE (docs/signers.md, item 6)"),
-        "RequestKeyUnsupported" => format!("{NEW}, with another key (docs/signers.md, \"Keys\")"),
-        reasons::REFERENCE_NOT_ALLOWED => return have_it_granted(facts, failure),
-        _ => format!("{NEW} (docs/requests.md)"),
-    };
-    vec![next]
-}
-
-/// The command that the service wrote, and what it is for.
-fn have_it_granted(facts: &Facts, failure: &Decision) -> Vec<String> {
-    let id = match &facts.issuer {
-        IssuerFact::OtherSigner | IssuerFact::Misspelled => None,
-        IssuerFact::Missing(id) | IssuerFact::Unknown { id, .. } => Some(id),
-        IssuerFact::Found(found) => Some(found.id()),
-    };
-    let command = id.and_then(|id| grant::command(&failure.message, id, &facts.requester.username));
-    let Some(command) = command else {
-        return vec![format!(
-            "have the right to reference the issuer granted (docs/signers.md, \"Who may use an issuer\"); {NEW}. The \
-             message ends with no command that kubectl tcs knows, so none is repeated here"
-        )];
-    };
-    let mut next = vec![command.text.to_owned()];
-    if command.has_placeholder {
-        next.push(with_name(&facts.name, |name| format!("write {name} for NAME in this command")));
-    }
-    next.push(format!(
-        "somebody who may grant rights in the namespace of the issuer runs this command, if this requester is to get \
-         certificates of its CA; {NEW} afterwards"
-    ));
-    next
 }
 
 /// A request that nobody approved, or that is not for this service.
@@ -250,7 +203,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::why::events::EventFact;
-    use crate::why::tests_support::{decision, facts, grant_message, id, ready};
+    use crate::why::tests_support::{decision, facts, id, ready};
 
     #[test]
     fn a_result_counts_before_everything_else() {
@@ -268,35 +221,6 @@ mod tests {
         assert!(told.text.contains("UsageForbidden: said UsageForbidden"), "{}", told.text);
         assert!(told.next[0].contains("docs/signers.md, item 4"), "{:?}", told.next);
         assert_eq!(verdict(&facts(decision("Denied", "No"), IssuerFact::Missing(id()))).state, State::Denied);
-    }
-
-    fn not_allowed(message: String, issuer: IssuerFact) -> Facts {
-        let failure = decision("Failed", "ReferenceNotAllowed").map(|failed| Decision { message, ..failed });
-        let mut refused = Facts { failure, ..facts(decision("Approved", "R"), issuer) };
-        refused.requester.username = "alice".to_owned();
-        refused
-    }
-
-    #[test]
-    fn the_right_that_is_missing_is_granted_by_the_command_in_the_message() {
-        let message = grant_message("--user=alice");
-        let next = verdict(&not_allowed(message.clone(), ready("True", "Ready"))).next;
-        assert!(next[0].starts_with("kubectl create role ") && message.ends_with(&next[0]), "{next:?}");
-        assert!(next[1].contains("create another one afterwards"), "{next:?}");
-        let strange = grant_message("--user=\"$(kubectl get csr NAME -o jsonpath={.spec.username})\"");
-        let next = verdict(&not_allowed(strange, ready("True", "Ready"))).next;
-        assert_eq!(next[1], "write web for NAME in this command");
-    }
-
-    #[test]
-    fn a_command_of_somebody_else_is_no_advice() {
-        let evil = grant_message("--group=system:authenticated");
-        let next = verdict(&not_allowed(evil, ready("True", "Ready"))).next;
-        assert!(next.len() == 1 && !next[0].contains("kubectl create"), "{next:?}");
-        for issuer in [IssuerFact::OtherSigner, IssuerFact::Misspelled] {
-            let next = verdict(&not_allowed(grant_message("--user=alice"), issuer)).next;
-            assert!(next.len() == 1 && next[0].contains("not one of this service"), "{next:?}");
-        }
     }
 
     #[test]
