@@ -79,7 +79,8 @@ fn case_9_8_inspect_reads_standard_input_and_works_offline() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["signedBy"], Value::Null);
     assert_eq!(document["certificates"][0]["fingerprint"], openssl::fingerprint(&leaf));
-    Run::of(program_as(shared(), &nowhere).arg("inspect").arg(&leaf)).failed(6, "KubeconfigUnusable");
+    let refused = Run::of(program_as(shared(), &nowhere).arg("inspect").arg(&leaf));
+    assert!(refused.failed(6, "KubeconfigUnusable").contains("--offline shows"), "{refused:?}");
 }
 
 #[test]

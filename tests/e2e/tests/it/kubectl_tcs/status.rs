@@ -73,6 +73,10 @@ fn case_9_8_status_of_what_is_not_there_or_may_not_be_read() {
     let account = cluster.stack.cluster.service_account_kubeconfig("default", "default").unwrap();
     let refused = Run::of(program_as(cluster, &account).args(["status", "-n", &namespace]));
     assert!(refused.failed(6, "Forbidden").contains("tcs-issuer-view"), "{refused:?}");
+    // Without a kind the issuer of the namespace is meant first.
+    let refused = Run::of(program_as(cluster, &account).args(["status", "one", "-n", &namespace]));
+    let expected = format!("get TCSIssuer {namespace}/one: ");
+    assert!(refused.failed(6, "Forbidden").contains(&expected), "{refused:?}");
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn case_9_8_why_says_what_the_issuer_waits_for() {
 fn case_9_8_why_of_what_is_not_there() {
     let missing = tcs(shared(), &["why", "csr", "nobody"]);
     assert!(missing.failed(5, "NotFound").contains("CertificateSigningRequest nobody"), "{missing:?}");
+    assert!(missing.err.contains("kubectl get csr"), "{missing:?}");
     for name in ["a/approval", "..", "a%2fb"] {
         tcs(shared(), &["why", "csr", name]).failed(2, "Usage");
     }
