@@ -108,7 +108,7 @@ impl Certificate {
     pub fn names(&self) -> Vec<String> {
         match self.parsed.tbs_certificate().get_extension::<SubjectAltName>() {
             Ok(None) => Vec::new(),
-            Ok(Some((_, SubjectAltName(names)))) => names.iter().map(shown_name).collect(),
+            Ok(Some((_, SubjectAltName(names)))) => shown_names(&names),
             Err(_) => vec!["unreadable".to_owned()],
         }
     }
@@ -183,6 +183,12 @@ fn key_usages(usage: KeyUsage) -> Vec<String> {
         (usage.decipher_only(), "decipher only"),
     ];
     bits.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Names as [`Certificate::names`] shows them.
+#[must_use]
+pub fn shown_names(names: &[GeneralName]) -> Vec<String> {
+    names.iter().map(shown_name).collect()
 }
 
 fn shown_name(name: &GeneralName) -> String {

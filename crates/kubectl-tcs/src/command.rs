@@ -1,4 +1,4 @@
-//! Names that others chose, as words of commands that users copy.
+//! Names that others chose, as words of commands that users copy. Nothing else puts such a name into a command.
 
 /// What stands for a name that cannot be part of a command.
 const PLACEHOLDER: &str = "NAME";
@@ -20,6 +20,20 @@ pub fn with_name(name: &str, command: impl FnOnce(&str) -> String) -> String {
     } else {
         format!("{}   # {PLACEHOLDER} stands for the name, quoted for your shell", command(PLACEHOLDER))
     }
+}
+
+/// A name as one word of a command, or what stands for it if it is not plain.
+#[must_use]
+pub fn word(name: &str) -> &str {
+    if is_plain(name) { name } else { PLACEHOLDER }
+}
+
+/// SHA-256 fingerprint of a certificate as one word of a command: 64 lower-case hexadecimal digits, or what
+/// stands for it.
+#[must_use]
+pub fn fingerprint(text: &str) -> &str {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() == 64 && text.bytes().all(is_digit) { text } else { "FINGERPRINT" }
 }
 
 #[cfg(test)]

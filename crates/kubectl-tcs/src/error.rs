@@ -58,6 +58,16 @@ pub enum Error {
         /// Its message.
         message: String,
     },
+    /// The API server cannot answer now.
+    #[error("{action}: the API server cannot do it now (HTTP status {status}): {message}")]
+    Unavailable {
+        /// What was to be done.
+        action: String,
+        /// The HTTP status of its answer.
+        status: u16,
+        /// Its message.
+        message: String,
+    },
     /// An object does not have the fields that it must have.
     #[error("{object} cannot be read: {cause}")]
     ObjectUnreadable {
@@ -143,7 +153,25 @@ pub enum Error {
         /// Commands or sentences that help.
         next: Vec<String>,
     },
-    /// The certificate is not for the key that was made.
+    /// A request is not what was sent.
+    #[error("CertificateSigningRequest {name} is not what was sent: {field} was changed")]
+    RequestAltered {
+        /// Its name.
+        name: String,
+        /// The first field that differs.
+        field: &'static str,
+    },
+    /// Something failed while a request may still get its certificate.
+    #[error("CertificateSigningRequest {name} is unfinished: {error}")]
+    Unfinished {
+        /// Its name.
+        name: String,
+        /// What failed. It decides about code and exit status.
+        error: Box<Self>,
+        /// Commands or sentences that help.
+        next: Vec<String>,
+    },
+    /// The certificate is not what was requested.
     #[error("the certificate of CertificateSigningRequest {name} cannot be used: {why}")]
     CertificateForeign {
         /// The request.
@@ -175,6 +203,7 @@ impl Error {
             Self::KindMissing { .. } => "KindMissing",
             Self::NotFound(_) | Self::RequestNotFound(_) => "NotFound",
             Self::Rejected { .. } => "Rejected",
+            Self::Unavailable { .. } => "Unavailable",
             Self::ObjectUnreadable { .. } => "ObjectUnreadable",
             Self::Ambiguous(_) => "Ambiguous",
             Self::RenewalRefused { reason, .. } => reason,
@@ -186,6 +215,8 @@ impl Error {
             Self::RequestNotMade(_) => "RequestNotMade",
             Self::RequestRefused { .. } => "RequestRefused",
             Self::RequestDeleted(_) => "RequestDeleted",
+            Self::RequestAltered { .. } => "RequestAltered",
+            Self::Unfinished { error, .. } => error.code(),
             Self::Deadline { .. } => "Deadline",
             Self::CertificateForeign { .. } => "CertificateForeign",
             Self::Faults(_) => "Faults",
@@ -202,12 +233,14 @@ impl Error {
             Self::Kubeconfig(_)
             | Self::Unreachable { .. }
             | Self::RequestTimeout { .. }
+            | Self::Unavailable { .. }
             | Self::Forbidden { .. }
             | Self::KindMissing { .. } => Exit::Cluster,
             Self::NotFound(_) | Self::RequestNotFound(_) | Self::RequestDeleted(_) => Exit::NotFound,
             Self::Rejected { .. } | Self::RenewalRefused { .. } | Self::RequestRefused { .. } => {
                 Exit::Refused
             }
+            Self::Unfinished { error, .. } => error.exit(),
             Self::Deadline { .. } => Exit::Waiting,
             Self::Faults(_) => Exit::Faults,
             Self::Unchecked(_) => Exit::Unchecked,
@@ -218,9 +251,16 @@ impl Error {
             | Self::FileUnwritable { .. }
             | Self::CertificateUnreadable { .. }
             | Self::RequestNotMade(_)
+            | Self::RequestAltered { .. }
             | Self::CertificateForeign { .. }
             | Self::Output(_) => Exit::Other,
         }
+    }
+
+    /// Whether the API server refused a change for this reason, which is a stable word of Kubernetes.
+    #[must_use]
+    pub fn has_reason(&self, wanted: &str) -> bool {
+        matches!(self, Self::Rejected { reason, .. } if reason == wanted)
     }
 
     /// What to do about it, if it takes several steps. Each is shown on a line of its own, because some are
@@ -228,7 +268,9 @@ impl Error {
     #[must_use]
     pub fn next(&self) -> &[String] {
         match self {
-            Self::RequestRefused { next, .. } | Self::Deadline { next, .. } => next,
+            Self::RequestRefused { next, .. }
+            | Self::Deadline { next, .. }
+            | Self::Unfinished { next, .. } => next,
             _ => &[],
         }
     }
@@ -240,6 +282,7 @@ impl Error {
             Self::Usage(_) => "see kubectl tcs --help",
             Self::Kubeconfig(_) => "check --kubeconfig, --context and the environment variable KUBECONFIG",
             Self::Unreachable { .. } => "check the server of the context: kubectl cluster-info",
+            Self::Unavailable { .. } => "try again",
             Self::RequestTimeout { .. } => "try again, or give a longer --request-timeout",
             Self::Forbidden { .. } => {
                 "ask an administrator for this right; the ClusterRoles tcs-issuer-view, tcs-issuer-edit and \
@@ -257,10 +300,10 @@ impl Error {
             Self::ObjectUnreadable { .. } => "correct the object; kubectl get -o yaml shows it",
             Self::Ambiguous(_) => "write tcsissuer/NAME or tcsclusterissuer/NAME",
             Self::RenewalRefused { advice, .. } => advice,
-            Self::RequestRefused { .. } | Self::Deadline { .. } => "",
+            Self::RequestRefused { .. } | Self::Deadline { .. } | Self::Unfinished { .. } => "",
             Self::KeyPending(_) => {
-                "see what became of that request (kubectl get csr, kubectl tcs why csr NAME), or choose another --key; \
-                 --force replaces the key, and that certificate is then of no use"
+                "see what became of that request (kubectl get csr, kubectl tcs why csr NAME), or choose another --name; \
+                 --force does not replace this key"
             }
             Self::FileExists(_) => "choose another file, or replace it with --force",
             Self::FileUnreadable { .. } => "check the path and the permissions of the file",
@@ -271,6 +314,10 @@ impl Error {
             }
             Self::RequestNotMade(_) => "correct the names that the message mentions",
             Self::RequestDeleted(_) => "request the certificate again",
+            Self::RequestAltered { .. } => {
+                "delete it, find out which admission webhook changes requests (kubectl get \
+                 mutatingwebhookconfigurations,mutatingadmissionpolicies), and request what it accepts"
+            }
             Self::CertificateForeign { .. } => {
                 "do not use it; find out who wrote it: kubectl get csr NAME --show-managed-fields -o yaml"
             }

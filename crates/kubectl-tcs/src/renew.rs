@@ -29,7 +29,7 @@ pub async fn run(
     for _ in 1..ATTEMPTS {
         match try_once(&argument, cluster, now).await {
             // The service just wrote the status: what was checked may have changed.
-            Err(Error::Rejected { reason, .. }) if reason == "Conflict" => {}
+            Err(error) if error.has_reason("Conflict") => {}
             done => return done.and_then(|(issuer, value)| report(&issuer, &value, output)),
         }
     }

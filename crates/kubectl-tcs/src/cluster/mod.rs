@@ -224,6 +224,9 @@ pub fn api_error(action: &str, error: kube::Error) -> Error {
         }
         return Error::NotFound(status.message);
     }
+    if matches!(status.code, 408 | 429 | 500..) {
+        return Error::Unavailable { action, status: status.code, message: status.message };
+    }
     Error::Rejected { action, reason: status.reason, message: status.message }
 }
 
@@ -234,6 +237,15 @@ fn is_kind_missing(status: &Status) -> bool {
 
 fn unreachable_server(action: &str, error: &dyn std::error::Error) -> Error {
     Error::Unreachable { action: action.to_owned(), cause: with_causes(error) }
+}
+
+/// An object without the record of who changed what. Others write it, and it must not make an object
+/// unreadable.
+pub fn without_record(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
 }
 
 /// Decodes an object.
@@ -272,6 +284,11 @@ mod tests {
             (failure(403, "Forbidden", "b"), "Forbidden"),
             (failure(401, "Unauthorized", ""), "KubeconfigUnusable"),
             (failure(422, "Invalid", "b"), "Rejected"),
+            (failure(409, "Conflict", "b"), "Rejected"),
+            (failure(429, "TooManyRequests", "b"), "Unavailable"),
+            (failure(500, "InternalError", "b"), "Unavailable"),
+            (failure(503, "ServiceUnavailable", ""), "Unavailable"),
+            (failure(408, "Timeout", ""), "Unavailable"),
         ] {
             assert_eq!(error.code(), code);
             assert!(error.to_string().contains("said") || code != "Rejected", "{error}");

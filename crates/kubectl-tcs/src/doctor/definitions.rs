@@ -2,7 +2,7 @@
 
 use super::difference::difference;
 use super::finding::Finding;
-use crate::cluster::{Cluster, decode};
+use crate::cluster::{Cluster, decode, without_record};
 use crate::error::Error;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
@@ -46,11 +46,8 @@ fn compare(name: &str, expected: &CustomResourceDefinition, found: Option<Value>
     Finding::good(CHECK, name, "as in this version, and established")
 }
 
-fn read(name: &str, mut found: Value) -> Result<CustomResourceDefinition, Error> {
-    if let Some(metadata) = found.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    decode(&format!("{CHECK} {name}"), found)
+fn read(name: &str, found: Value) -> Result<CustomResourceDefinition, Error> {
+    decode(&format!("{CHECK} {name}"), without_record(found))
 }
 
 /// What decides how objects are stored and checked. The API server adds names and a conversion.

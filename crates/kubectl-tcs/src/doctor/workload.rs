@@ -2,7 +2,8 @@
 
 use super::finding::Finding;
 use super::manifest::APPLY;
-use crate::cluster::{Cluster, decode};
+use crate::cluster::{Cluster, decode, without_record};
+use crate::command::with_name;
 use crate::error::Error;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -47,13 +48,6 @@ fn object() -> String {
 async fn deployment(cluster: &Cluster) -> Result<Option<Deployment>, Error> {
     let found = cluster.get::<Deployment>(Some(SERVICE_NAMESPACE), NAME).await?;
     found.map(|found| decode(&format!("{DEPLOYMENT} {}", object()), without_record(found))).transpose()
-}
-
-fn without_record(mut object: Value) -> Value {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    object
 }
 
 fn replicas(deployment: &Deployment) -> Finding {
@@ -115,11 +109,12 @@ fn pod(found: Value) -> Finding {
         Ok(pod) => pod,
         Err(error) => return Finding::of_error(PODS, SERVICE_NAMESPACE, &error),
     };
-    let name = format!("{SERVICE_NAMESPACE}/{}", pod.metadata.name.clone().unwrap_or_default());
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    let object = format!("{SERVICE_NAMESPACE}/{name}");
     let status = pod.status.unwrap_or_default();
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     if ready.is_some_and(|ready| ready.status == "True") {
-        return Finding::good(PODS, name, "ready");
+        return Finding::good(PODS, object, "ready");
     }
     let mut why = vec![format!("not ready (phase {})", status.phase.unwrap_or_default())];
     why.extend(ready.and_then(|ready| ready.message.clone()));
@@ -129,8 +124,12 @@ fn pod(found: Value) -> Finding {
             why.push(format!("{}: {}", container.name, waiting.reason.clone().unwrap_or_default()));
         }
     }
-    let advice = format!("kubectl describe pod -n {name}; kubectl logs -n {name} --all-containers");
-    Finding::wrong(PODS, name.clone(), why.join("; "), advice.replace('/', " "))
+    let advice = with_name(&name, |name| {
+        format!(
+            "kubectl describe pod -n {SERVICE_NAMESPACE} {name}; kubectl logs -n {SERVICE_NAMESPACE} {name} --all-containers"
+        )
+    });
+    Finding::wrong(PODS, object, why.join("; "), advice)
 }
 
 #[cfg(test)]
@@ -176,5 +175,7 @@ mod tests {
         assert!(finding.found.contains("tcs-issuer: ImagePullBackOff"), "{}", finding.found);
         assert!(finding.advice.contains("-n tcs-issuer p"), "{}", finding.advice);
         assert_eq!(replicas(&of_images("a", "b")).outcome, Outcome::Wrong);
+        let hostile = pod(json!({"metadata": {"name": "p;id"}, "status": {"phase": "Pending"}}));
+        assert!(!hostile.advice.contains("id"), "{}", hostile.advice);
     }
 }

@@ -10,6 +10,8 @@ pub use argument::IssuerArgument;
 pub use lookup::{all, find, get};
 pub use next_step::next_steps;
 
+use crate::cluster::without_record;
+use crate::command::word;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value;
@@ -35,9 +37,9 @@ pub struct Issuer {
 pub enum Found {
     /// It can be decoded.
     Readable(Box<Issuer>),
-    /// It exists and cannot be decoded.
+    /// It exists and cannot be decoded, or has a name that no object of Kubernetes has.
     Unreadable {
-        /// Its kind, namespace and name.
+        /// Its kind, namespace and name, as they were written.
         id: SignerName,
         /// What is wrong.
         cause: String,
@@ -46,11 +48,8 @@ pub enum Found {
 
 impl Found {
     /// Reads an object of the kind that `is_of_cluster` says.
-    fn read(is_of_cluster: bool, mut object: Value) -> Self {
-        // Others write this field, and nothing in it is used.
-        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("managedFields");
-        }
+    fn read(is_of_cluster: bool, object: Value) -> Self {
+        let object = without_record(object);
         let text = |field: &str| {
             let found = object.get("metadata").and_then(|metadata| metadata.get(field));
             found.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -60,6 +59,11 @@ impl Found {
         } else {
             SignerName::Namespaced { namespace: text("namespace"), name: text("name") }
         };
+        // The answer decides about names, too; only those that Kubernetes accepts become part of a command.
+        if !is_name(&id) {
+            let cause = "it has a name or namespace that Kubernetes does not accept".to_owned();
+            return Self::Unreadable { id, cause };
+        }
         let read = if is_of_cluster {
             serde_json::from_value(object).map(|TCSClusterIssuer { metadata, spec, status }| {
                 let ClusterIssuerSpec(spec) = spec;
@@ -168,14 +172,20 @@ pub fn name(id: &SignerName) -> &str {
     }
 }
 
+/// Whether an object of Kubernetes can have this namespace and this name.
+#[must_use]
+pub fn is_name(id: &SignerName) -> bool {
+    SignerName::parse(&signer_name(id)).as_ref() == Some(id)
+}
+
 /// The issuer as an argument of kubectl: `-n NAMESPACE tcsissuers.tcs.intel.com NAME`.
 #[must_use]
 pub fn kubectl_arguments(id: &SignerName) -> String {
     match id {
         SignerName::Namespaced { namespace, name } => {
-            format!("-n {namespace} tcsissuers.tcs.intel.com {name}")
+            format!("-n {} tcsissuers.tcs.intel.com {}", word(namespace), word(name))
         }
-        SignerName::Cluster { name } => format!("tcsclusterissuers.tcs.intel.com {name}"),
+        SignerName::Cluster { name } => format!("tcsclusterissuers.tcs.intel.com {}", word(name)),
     }
 }
 
@@ -183,8 +193,10 @@ pub fn kubectl_arguments(id: &SignerName) -> String {
 #[must_use]
 pub fn own_arguments(id: &SignerName) -> String {
     match id {
-        SignerName::Namespaced { namespace, name } => format!("-n {namespace} tcsissuer/{name}"),
-        SignerName::Cluster { name } => format!("tcsclusterissuer/{name}"),
+        SignerName::Namespaced { namespace, name } => {
+            format!("-n {} tcsissuer/{}", word(namespace), word(name))
+        }
+        SignerName::Cluster { name } => format!("tcsclusterissuer/{}", word(name)),
     }
 }
 
@@ -218,6 +230,22 @@ mod tests {
         let found = Found::read(false, object);
         assert_eq!(described(found.id()), "TCSIssuer n/a");
         assert!(matches!(found, Found::Unreadable { .. }));
+    }
+
+    #[test]
+    fn an_object_with_an_impossible_name_is_not_read_and_no_part_of_it_becomes_a_command() {
+        let object = |namespace: &str, name: &str| {
+            json!({
+                "metadata": {"name": name, "namespace": namespace}, "spec": {"secretName": "s"},
+            })
+        };
+        for (namespace, name) in [("n", "x;id"), ("n;id", "x"), ("", "x"), ("n", "")] {
+            let found = Found::read(false, object(namespace, name));
+            assert!(matches!(found, Found::Unreadable { .. }), "{namespace:?} {name:?}");
+            let commands = [kubectl_arguments(found.id()), own_arguments(found.id())].concat();
+            assert!(commands.contains("NAME") && !commands.contains(';'), "{commands}");
+        }
+        assert!(matches!(Found::read(true, object("", "x.y")), Found::Readable(_)));
     }
 
     #[test]

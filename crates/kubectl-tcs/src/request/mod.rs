@@ -2,17 +2,19 @@
 
 mod approval;
 mod csr;
+mod fate;
 mod files;
 mod key;
 mod names;
+mod submit;
 mod wait;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, shown_names};
 use crate::cli::RequestArgs;
-use crate::cluster::{Cluster, decode};
+use crate::cluster::Cluster;
 use crate::command::is_plain;
 use crate::error::Error;
-use crate::issuers::{self, Found, described, signer_name};
+use crate::issuers::{self, Found, described, is_name, signer_name};
 use crate::output::{Output, one_blank};
 use files::Files;
 use k8s_openapi::ByteString;
@@ -20,40 +22,60 @@ use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateS
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use key::NewKey;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tcs_api::signer::SignerName;
 use tcs_x509::Usage;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// How many characters of the name of the issuer the name of a request begins with.
+const NAME_OF_ISSUER: usize = 50;
 
 /// Makes a key and a request, has it approved if the user may, waits for the certificate and writes it.
 pub async fn run(args: &RequestArgs, cluster: &Cluster, output: &mut Output<'_>) -> Result<(), Error> {
     let issuer = issuer(args, cluster.namespace())?;
     let lifetime = args.duration.map(lifetime).transpose()?;
     check_usages(&args.usage)?;
-    check_name(args.name.as_deref())?;
-    let files = Files::check(&args.key, &args.certificate, args.force)?;
+    let name = name(args.name.as_deref(), &issuer)?;
+    let files = Files::check(&args.key, &args.certificate, &name, args.force)?;
     let key = NewKey::generate(args.key_algorithm)?;
-    let csr = csr::build(&key, args.common_name.as_deref(), &names::all(args)?)?;
+    let names = names::all(args)?;
+    let csr = csr::build(&key, args.common_name.as_deref(), &names)?;
     // What can be found out without a cluster was checked before.
     find(&issuer, cluster, output).await?;
-    let pending = files.write_key(&key)?;
-    output.say(&format!("The private key is in {} until the certificate is there.", pending.display()));
+    let file = files.prepare(&key)?;
+    output
+        .say(&format!("The private key is in {} until the certificate is there.", files.pending().display()));
 
-    let request = new_request(args, &issuer, csr, lifetime);
-    let created = create(cluster, &request).await;
-    let created = created.inspect_err(|_| files.forget_key())?;
-    let name = created.metadata.name.clone().unwrap_or_default();
+    let request = new_request(args, &issuer, &name, csr, lifetime);
+    let created = submit::create(cluster, &request).await;
+    let created = created.map_err(|error| fate::of_creation(error, &files, &name))?;
     output.say(&format!("CertificateSigningRequest {name} was created for {}.", described(&issuer)));
+    let pem = obtain(args, cluster, &request, &created, output).await;
+    let placed = pem.and_then(|pem| {
+        let certificate = check(&name, &pem, key.spki(), args.common_name.as_deref(), &names)?;
+        files.place(file, &pem)?;
+        Ok(certificate)
+    });
+    let certificate = placed.map_err(|error| fate::of_request(error, &files, &name))?;
+    report(&name, &issuer, args, &certificate, output)
+}
+
+/// Has a request approved and waits for its certificate, PEM.
+async fn obtain(
+    args: &RequestArgs,
+    cluster: &Cluster,
+    sent: &CertificateSigningRequest,
+    created: &CertificateSigningRequest,
+    output: &mut Output<'_>,
+) -> Result<Vec<u8>, Error> {
+    submit::check_unchanged(sent, created)?;
     if args.no_approve {
         output.say("It waits for an approval (--no-approve).");
     } else {
-        approval::approve(cluster, &created, output).await?;
+        approval::approve(cluster, created, output).await?;
     }
-
-    let pem = wait::certificate(cluster, &created, args.timeout).await;
-    let pem = pem.map_err(|error| with_fate_of_key(error, &files))?;
-    let certificate = check(&name, &pem, &key)?;
-    files.complete(&pem)?;
-    report(&name, &issuer, args, &certificate, output)
+    wait::certificate(cluster, created, args.timeout).await
 }
 
 /// Fails if the issuer does not exist, and says if it does not sign now. A user who may not read it can
@@ -74,16 +96,6 @@ async fn find(issuer: &SignerName, cluster: &Cluster, output: &mut Output<'_>) -
     }
 }
 
-/// Removes the key of a request that cannot succeed any more; otherwise says how the key is used later.
-fn with_fate_of_key(mut error: Error, files: &Files) -> Error {
-    match &mut error {
-        Error::RequestRefused { .. } | Error::RequestDeleted(_) => files.forget_key(),
-        Error::Deadline { name, next, .. } => next.push(files.later(name)),
-        _ => {}
-    }
-    error
-}
-
 /// The issuer that the options name.
 fn issuer(args: &RequestArgs, namespace: &str) -> Result<SignerName, Error> {
     let id = match (&args.issuer.issuer, &args.issuer.cluster_issuer) {
@@ -92,9 +104,8 @@ fn issuer(args: &RequestArgs, namespace: &str) -> Result<SignerName, Error> {
         (None, None) => return Err(Error::Usage("--issuer or --cluster-issuer is required".to_owned())),
     };
     // Only a name that an object can have becomes part of a signer name.
-    let is_name = SignerName::parse(&signer_name(&id)).as_ref() == Some(&id);
     let wrong = || Error::Usage(format!("{} cannot exist: this is not a name of Kubernetes", described(&id)));
-    if is_name { Ok(id) } else { Err(wrong()) }
+    if is_name(&id) { Ok(id) } else { Err(wrong()) }
 }
 
 /// `spec.expirationSeconds`, which the API server takes from 600 on.
@@ -103,14 +114,24 @@ fn lifetime(duration: Duration) -> Result<i32, Error> {
     seconds.ok_or_else(|| Error::Usage("--duration must be at least 10m, and at most 68 years".to_owned()))
 }
 
+/// The name of the request: that of the option, or a new one. The API server could make one, too, but then
+/// nobody would know it if its answer is lost.
+///
 /// The API server takes almost any name; those that a shell and kubectl take as they are suffice.
-fn check_name(name: Option<&str>) -> Result<(), Error> {
-    match name.filter(|name| !is_plain(name)) {
+fn name(option: Option<&str>, issuer: &SignerName) -> Result<String, Error> {
+    match option {
+        Some(name) if is_plain(name) => Ok(name.to_owned()),
         Some(name) => Err(Error::Usage(format!(
             "--name {name:?} is not accepted; expected at most 253 letters, digits and characters of -._:@, not \
              beginning with a hyphen"
         ))),
-        None => Ok(()),
+        None => {
+            let mut random = [0; 6];
+            aws_lc_rs::rand::fill(&mut random)
+                .map_err(|_| Error::RequestNotMade("there are no random numbers".to_owned()))?;
+            let beginning: String = issuers::name(issuer).chars().take(NAME_OF_ISSUER).collect();
+            Ok(format!("{beginning}-{}", hex::encode(random)))
+        }
     }
 }
 
@@ -124,12 +145,12 @@ fn check_usages(usages: &[String]) -> Result<(), Error> {
 fn new_request(
     args: &RequestArgs,
     issuer: &SignerName,
+    name: &str,
     csr: Vec<u8>,
     lifetime: Option<i32>,
 ) -> CertificateSigningRequest {
-    let generated = args.name.is_none().then(|| format!("{}-", issuers::name(issuer)));
     CertificateSigningRequest {
-        metadata: ObjectMeta { name: args.name.clone(), generate_name: generated, ..ObjectMeta::default() },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         spec: CertificateSigningRequestSpec {
             request: ByteString(csr),
             signer_name: signer_name(issuer),
@@ -141,23 +162,29 @@ fn new_request(
     }
 }
 
-async fn create(
-    cluster: &Cluster,
-    request: &CertificateSigningRequest,
-) -> Result<CertificateSigningRequest, Error> {
-    let created = cluster.create::<CertificateSigningRequest>(None, request).await?;
-    decode("the CertificateSigningRequest", created)
-}
-
-/// The certificate must be for the key that was made.
-fn check(name: &str, pem: &[u8], key: &NewKey) -> Result<Certificate, Error> {
+/// The certificate must be for the key that was made, and have the names that were requested.
+fn check(
+    name: &str,
+    pem: &[u8],
+    public_key: &[u8],
+    common_name: Option<&str>,
+    names: &[GeneralName],
+) -> Result<Certificate, Error> {
     let foreign = |why: String| Error::CertificateForeign { name: name.to_owned(), why };
     let first = Certificate::all(pem).map_err(&foreign)?.into_iter().next();
     let certificate = first.ok_or_else(|| foreign("it contains no certificate".to_owned()))?;
-    if certificate.public_key().as_deref() != Some(key.spki()) {
+    if certificate.public_key().as_deref() != Some(public_key) {
         return Err(foreign("it is for another public key than the one that was requested".to_owned()));
     }
+    if !has_names(&certificate, common_name, names) {
+        return Err(foreign("it has other names than those that were requested".to_owned()));
+    }
     Ok(certificate)
+}
+
+fn has_names(certificate: &Certificate, common_name: Option<&str>, names: &[GeneralName]) -> bool {
+    let set = |names: Vec<String>| BTreeSet::from_iter(names);
+    set(certificate.names()) == set(shown_names(names)) && certificate.common_name.as_deref() == common_name
 }
 
 fn report(
@@ -204,13 +231,19 @@ mod tests {
     fn the_request_says_what_the_options_say() {
         let args = parse(&["--issuer", "ca", "--dns", "a.example", "--duration", "1h"]);
         let issuer = issuer(&args, "sandbox").unwrap();
-        let request = new_request(&args, &issuer, vec![1], Some(3_600));
+        let request = new_request(&args, &issuer, "web", vec![1], Some(3_600));
         assert_eq!(request.spec.signer_name, "tcsissuer.tcs.intel.com/sandbox.ca");
         assert_eq!(request.spec.usages.unwrap(), ["digital signature", "server auth", "client auth"]);
-        assert_eq!(request.metadata.generate_name.as_deref(), Some("ca-"));
-        let named = parse(&["--cluster-issuer", "ca", "--name", "web"]);
-        let request = new_request(&named, &SignerName::Cluster { name: "ca".into() }, vec![1], None);
         assert_eq!((request.metadata.name.as_deref(), request.metadata.generate_name), (Some("web"), None));
+    }
+
+    #[test]
+    fn a_request_without_a_name_gets_a_new_one_that_begins_with_that_of_its_issuer() {
+        let new = |issuer: &str| name(None, &SignerName::Cluster { name: issuer.into() }).unwrap();
+        let (one, other) = (new("ca"), new("ca"));
+        assert!(one.starts_with("ca-") && is_plain(&one), "{one}");
+        assert_ne!(one, other);
+        assert_eq!(new(&"a".repeat(253)).len(), NAME_OF_ISSUER + 13);
     }
 
     #[test]
@@ -218,8 +251,9 @@ mod tests {
         let args = parse(&["--issuer", "Not_A_Name"]);
         assert_eq!(issuer(&args, "sandbox").unwrap_err().code(), "Usage");
         assert!(lifetime(Duration::from_secs(599)).is_err() && lifetime(Duration::from_mins(10)).is_ok());
-        assert!(check_name(Some("web-1")).is_ok() && check_name(None).is_ok());
-        assert_eq!(check_name(Some("a b")).unwrap_err().code(), "Usage");
+        let issuer = SignerName::Cluster { name: "ca".into() };
+        assert_eq!(name(Some("web-1"), &issuer).unwrap(), "web-1");
+        assert_eq!(name(Some("a b"), &issuer).unwrap_err().code(), "Usage");
         let error = check_usages(&["server auth".into(), "serverAuth".into()]).unwrap_err().to_string();
         assert!(error.contains("\"serverAuth\" is not known") && error.contains("server auth"), "{error}");
         let both = ["kubectl-tcs", "request", "--issuer", "a", "--cluster-issuer", "b"];
@@ -230,8 +264,38 @@ mod tests {
     #[test]
     fn a_certificate_for_another_key_is_refused() {
         let key = NewKey::generate(KeyChoice::EcdsaP256).unwrap();
-        let error = check("web", include_bytes!("../../tests/data/leaf.pem"), &key).unwrap_err();
+        let check = |pem: &[u8]| check("web", pem, key.spki(), None, &[]).unwrap_err();
+        let error = check(include_bytes!("../../tests/data/leaf.pem"));
         assert!(error.to_string().contains("another public key"), "{error}");
-        assert_eq!(check("web", b"nothing", &key).unwrap_err().code(), "CertificateForeign");
+        assert_eq!(check(b"nothing").code(), "CertificateForeign");
+    }
+
+    #[test]
+    fn a_certificate_with_other_names_is_refused() {
+        let leaf = Certificate::all(include_bytes!("../../tests/data/leaf.pem")).unwrap().remove(0);
+        let args = parse(&[
+            "--issuer=ca",
+            "--dns=web.example",
+            "--ip=10.1.2.3",
+            "--ip=2001:db8::1",
+            "--uri=spiffe://example.org/web",
+            "--email=a@b.example",
+        ]);
+        let names = names::all(&args).unwrap();
+        let pem = include_bytes!("../../tests/data/leaf.pem");
+        let check = |names: &[GeneralName]| {
+            check("web", pem, &leaf.public_key().unwrap(), Some("web"), names).err().map(|error| error.code())
+        };
+        assert_eq!((check(&names), check(&[])), (None, Some("CertificateForeign")));
+        for common_name in [None, Some("other")] {
+            assert!(!has_names(&leaf, common_name, &names), "{common_name:?}");
+        }
+        assert!(!has_names(&leaf, Some("web"), &names[1..]));
+        assert!(!has_names(
+            &leaf,
+            Some("web"),
+            &[&names[..], &[names::all(&parse(&["--issuer=ca", "--dns=x.example"])).unwrap().remove(0)]]
+                .concat()
+        ));
     }
 }

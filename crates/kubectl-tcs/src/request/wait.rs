@@ -1,5 +1,6 @@
 //! Waits for the certificate of a request.
 
+use super::submit::read_again;
 use crate::cluster::{Cluster, api_error};
 use crate::error::Error;
 use crate::time::shown_duration;
@@ -12,6 +13,9 @@ use kube::runtime::watcher::{self, watch_object};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How often a user looks who may not watch.
+const INTERVAL: Duration = Duration::from_secs(2);
+
 /// The certificate, PEM, once a watch shows it.
 pub async fn certificate(
     cluster: &Cluster,
@@ -20,7 +24,7 @@ pub async fn certificate(
 ) -> Result<Vec<u8>, Error> {
     // A limit beyond what the clock can hold is none.
     let deadline = Instant::now().checked_add(limit);
-    let watching = watch(cluster, created);
+    let watching = wait(cluster, created);
     let seen = match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, watching).await,
         None => Ok(watching.await),
@@ -29,6 +33,44 @@ pub async fn certificate(
         Ok(result) => result,
         Err(_) => Err(too_late(cluster, created, limit).await),
     }
+}
+
+/// Waits by a watch or, for a user who may not watch, by looking again and again.
+async fn wait(cluster: &Cluster, created: &CertificateSigningRequest) -> Result<Vec<u8>, Error> {
+    match watch(cluster, created).await {
+        Err(Error::Forbidden { .. }) => poll(cluster, created).await,
+        seen => seen,
+    }
+}
+
+async fn poll(cluster: &Cluster, created: &CertificateSigningRequest) -> Result<Vec<u8>, Error> {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        ticks.tick().await;
+        let found = match read_again(cluster, created).await {
+            Err(Error::Unreachable { .. } | Error::RequestTimeout { .. } | Error::Unavailable { .. }) => {
+                continue;
+            }
+            found => found?,
+        };
+        let request =
+            found.ok_or_else(|| Error::RequestDeleted(created.metadata.name.clone().unwrap_or_default()))?;
+        if let Some(pem) = result(cluster, &request).await? {
+            return Ok(pem);
+        }
+    }
+}
+
+/// The certificate of a request, if it is there; an error if the request was refused.
+async fn result(cluster: &Cluster, request: &CertificateSigningRequest) -> Result<Option<Vec<u8>>, Error> {
+    let pem = request.status.as_ref().and_then(|status| status.certificate.clone());
+    if let Some(pem) = pem.filter(|pem| !pem.0.is_empty()) {
+        return Ok(Some(pem.0));
+    }
+    if is_refused(request) {
+        refusal(&facts_of(cluster, request, &[]).await?)?;
+    }
+    Ok(None)
 }
 
 async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result<Vec<u8>, Error> {
@@ -44,12 +86,8 @@ async fn watch(cluster: &Cluster, created: &CertificateSigningRequest) -> Result
                 continue;
             }
         };
-        let pem = request.status.as_ref().and_then(|status| status.certificate.clone());
-        if let Some(pem) = pem.filter(|pem| !pem.0.is_empty()) {
-            return Ok(pem.0);
-        }
-        if is_refused(&request) {
-            refusal(&facts_of(cluster, &request, &[]).await?)?;
+        if let Some(pem) = result(cluster, &request).await? {
+            return Ok(pem);
         }
     }
     Err(Error::RequestDeleted(name))

@@ -24,8 +24,16 @@ fn request(command: &mut Command, folder: &Path, issuer: &Issuer<'_>, options: &
     Run::of(command.args(options))
 }
 
-fn files(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
-    (folder.join("tls.key"), folder.join("tls.crt"), folder.join("tls.key.pending"))
+fn files(folder: &Path) -> (PathBuf, PathBuf) {
+    (folder.join("tls.key"), folder.join("tls.crt"))
+}
+
+/// The names of the files of a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
 }
 
 /// The public key of a private key, PEM.
@@ -49,9 +57,9 @@ fn case_9_8_request_makes_a_key_and_fetches_its_certificate() {
     ];
     let done = request(&mut program(shared()), &folder, &issuer, &options);
     let document = done.document();
-    let (key, certificate, pending) = files(&folder);
+    let (key, certificate) = files(&folder);
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!pending.exists());
+    assert_eq!(names(&folder), ["tls.crt", "tls.key"]);
     issuer.accepts(&[&certificate]);
     assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
     let text = openssl::text(&certificate);
@@ -75,7 +83,7 @@ fn case_9_8_request_makes_a_key_and_fetches_its_certificate() {
 fn case_9_8_request_replaces_files_only_with_force() {
     let issuer = ready(shared(), "keeps");
     let folder = shared().new_folder("request");
-    let (key, certificate, _) = files(&folder);
+    let (key, certificate) = files(&folder);
     request(&mut program(shared()), &folder, &issuer, &["--dns=a.example"]).done();
     let before = (fs::read(&key).unwrap(), fs::read(&certificate).unwrap());
     let again = request(&mut program(shared()), &folder, &issuer, &["--dns=b.example"]);
@@ -102,7 +110,7 @@ fn case_9_8_request_for_every_algorithm_from_a_cluster_issuer() {
         let folder = shared().new_folder("request");
         let options = ["--dns=a.example", "--key-algorithm", algorithm];
         request(&mut program(shared()), &folder, &issuer, &options).done();
-        let (_, certificate, _) = files(&folder);
+        let (_, certificate) = files(&folder);
         issuer.accepts(&[&certificate]);
         assert!(openssl::text(&certificate).contains(shown), "{algorithm}");
     }
@@ -132,7 +140,8 @@ fn case_9_8_request_without_the_right_to_approve_waits_for_somebody_who_has_it()
     let message = late.failed(4, "Deadline");
     assert!(message.contains("NotApproved") && message.contains(&format!("approve {name}")), "{message}");
     assert!(late.err.contains("You may not approve it"), "{late:?}");
-    let (key, certificate, pending) = files(&folder);
+    let (key, certificate) = files(&folder);
+    let pending = folder.join(format!("tls.key.{name}.pending"));
     assert!(pending.exists() && !key.exists(), "the certificate can still come");
     let csr = Csr { cluster, name }.approve();
     assert_eq!(openssl::print(&csr.certificate_file(), &["-pubkey"]), public_key(&pending));
@@ -140,6 +149,7 @@ fn case_9_8_request_without_the_right_to_approve_waits_for_somebody_who_has_it()
     let (steps, mut shell) = (late.steps(), cluster.stack.shell());
     assert!(run(shell.current_dir(&folder).args(["-ec", steps.last().unwrap()])).is_ok(), "{steps:?}");
     assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
+    assert_eq!(names(&folder), ["tls.crt", "tls.key"]);
 }
 
 #[test]
@@ -190,6 +200,91 @@ fn requester(cluster: &TestCluster, namespace: &str) -> PathBuf {
 }
 
 #[test]
+fn case_9_8_request_without_the_right_to_watch_looks_again_and_again() {
+    let cluster = shared();
+    let issuer = ready(cluster, "looked-for");
+    let (folder, name) = (cluster.new_folder("request"), unique("poller"));
+    let account = format!("--serviceaccount={}:requester", issuer.namespace);
+    cluster.kubectl(&["create", "serviceaccount", "requester", "-n", &issuer.namespace]);
+    let of_requests = "--resource=certificatesigningrequests";
+    cluster.kubectl(&["create", "clusterrole", &name, "--verb=create,get", of_requests]);
+    cluster.kubectl(&["create", "clusterrolebinding", &name, &format!("--clusterrole={name}"), &account]);
+    let approver = unique("approver");
+    let of_approval = "--resource=certificatesigningrequests/approval";
+    cluster.kubectl(&["create", "clusterrole", &approver, "--verb=update", of_approval]);
+    cluster.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        &approver,
+        &format!("--clusterrole={approver}"),
+        &account,
+    ]);
+    let signers = unique("signers");
+    let of_signers = ["--verb=approve", "--resource=signers.certificates.k8s.io"];
+    cluster.kubectl(&[&["create", "clusterrole", &signers][..], &of_signers].concat());
+    cluster.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        &signers,
+        &format!("--clusterrole={signers}"),
+        &account,
+    ]);
+    may(cluster, &issuer.namespace, "tcs-issuer-edit");
+    let kubeconfig =
+        cluster.stack.cluster.service_account_kubeconfig(&issuer.namespace, "requester").unwrap();
+    let done = request(&mut program_as(cluster, &kubeconfig), &folder, &issuer, &["--dns=a.example"]);
+    done.done();
+    issuer.accepts(&[&files(&folder).1]);
+}
+
+#[test]
+fn case_9_8_request_whose_files_cannot_be_placed_keeps_the_key_and_says_how_to_complete_it() {
+    let cluster = shared();
+    let issuer = ready(cluster, "not-placed");
+    let (name, folder) = (unique("not-placed"), cluster.new_folder("request"));
+    let (key, certificate) = files(&folder);
+    fs::write(&key, "earlier key").unwrap();
+    let options = ["--dns=a.example", "--no-approve", "--force", "--name", &name];
+    let run_of = begun(cluster, &folder, &issuer, &name, &options);
+    // A folder is never replaced.
+    fs::create_dir(&certificate).unwrap();
+    let csr = Csr { cluster, name: name.clone() }.approve();
+    let failed = run_of();
+    assert!(
+        failed.failed(1, "FileUnwritable").contains(&format!("CertificateSigningRequest {name}")),
+        "{failed:?}"
+    );
+    assert_eq!(fs::read_to_string(&key).unwrap(), "earlier key");
+    let pending = folder.join(format!("tls.key.{name}.pending"));
+    assert_eq!(openssl::print(&csr.certificate_file(), &["-pubkey"]), public_key(&pending));
+    fs::remove_dir(&certificate).unwrap();
+    let (steps, mut shell) = (failed.steps(), cluster.stack.shell());
+    assert!(run(shell.current_dir(&folder).args(["-ec", steps.last().unwrap()])).is_ok(), "{steps:?}");
+    assert_eq!(openssl::print(&certificate, &["-pubkey"]), public_key(&key));
+    assert_eq!(names(&folder), ["tls.crt", "tls.key"]);
+}
+
+/// Starts a request and waits until it exists; what it did in the end.
+fn begun<'a>(
+    cluster: &'a TestCluster,
+    folder: &Path,
+    issuer: &Issuer<'_>,
+    name: &str,
+    options: &[&str],
+) -> impl FnOnce() -> Run + use<'a> {
+    let mut command = program(cluster);
+    command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["request", "--issuer", &issuer.name, "-n", &issuer.namespace]);
+    let child = command.args(options).spawn().unwrap();
+    cluster.wait_until("the request", || cluster.get_json(&["csr", name])["metadata"]["name"] == json!(name));
+    move || {
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+#[test]
 fn case_9_8_request_that_is_denied_or_deleted_while_it_waits() {
     let cluster = shared();
     let issuer = ready(cluster, "waits-for-approval");
@@ -197,20 +292,10 @@ fn case_9_8_request_that_is_denied_or_deleted_while_it_waits() {
         [(&["certificate", "deny"][..], 3, "RequestRefused"), (&["delete", "csr"][..], 5, "RequestDeleted")]
     {
         let (name, folder) = (unique("waits"), cluster.new_folder("request"));
-        let mut command = program(cluster);
-        command.current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.args(["request", "--issuer", &issuer.name, "-n", &issuer.namespace, "--dns=a.example"]);
-        let child = command.args(["--no-approve", "--name", &name]).spawn().unwrap();
-        cluster.wait_until("the request", || {
-            cluster.get_json(&["csr", &name])["metadata"]["name"] == json!(name)
-        });
+        let options = ["--dns=a.example", "--no-approve", "--name", &name];
+        let run_of = begun(cluster, &folder, &issuer, &name, &options);
         cluster.kubectl(&[verb, &[name.as_str()]].concat());
-        let output = child.wait_with_output().unwrap();
-        let run = Run {
-            status: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        };
+        let run = run_of();
         run.failed(status, code);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{run:?}");
     }
@@ -222,14 +307,21 @@ fn case_9_8_request_to_an_issuer_that_does_not_sign_yet_keeps_the_key_and_says_s
     let issuer = Issuer::delivered(cluster, "later");
     issuer.await_reason("AwaitingKey");
     let folder = cluster.new_folder("request");
-    let ask = || request(&mut program(cluster), &folder, &issuer, &["--dns=a.example", "--timeout=1s"]);
-    let late = ask();
+    let ask = |options: &[&str]| {
+        let options = [&["--dns=a.example", "--timeout=1s", "--force"], options].concat();
+        request(&mut program(cluster), &folder, &issuer, &options)
+    };
+    let name = unique("kept");
+    let late = ask(&["--name", &name]);
     let message = late.failed(4, "Deadline");
     assert!(message.contains("does not sign now (AwaitingKey): the request waits for it"), "{message}");
     assert!(message.contains("IssuerNotReady"), "{message}");
-    let (_, _, pending) = files(&folder);
+    let pending = folder.join(format!("tls.key.{name}.pending"));
     let key = fs::read(&pending).unwrap();
-    assert!(ask().failed(1, "KeyPending").contains("--force"));
+    assert!(ask(&["--name", &name]).failed(1, "KeyPending").contains("--force does not replace this key"));
+    // Another request has another key.
+    ask(&[]).failed(4, "Deadline");
+    assert_eq!(names(&folder).len(), 2, "{:?}", names(&folder));
     assert_eq!(fs::read(&pending).unwrap(), key);
 }
 
