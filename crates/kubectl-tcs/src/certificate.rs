@@ -62,13 +62,15 @@ impl Certificate {
     /// must fit, too.
     #[must_use]
     pub fn is_signed_by(&self, other: &Self) -> bool {
-        let fits = self.parsed.tbs_certificate().issuer() == other.parsed.tbs_certificate().subject();
+        if self.parsed.tbs_certificate().issuer() != other.parsed.tbs_certificate().subject() {
+            return false;
+        }
         let (Ok(ca), Some(signature)) =
             (CaChain::from_accepted(&[&other.der]), self.parsed.signature().as_bytes())
         else {
             return false;
         };
-        fits && ca.verify(&self.signed, signature).is_ok()
+        ca.verify(&self.signed, signature).is_ok()
     }
 
     /// The public key, DER `SubjectPublicKeyInfo`.

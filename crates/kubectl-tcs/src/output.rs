@@ -19,9 +19,15 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes one line of a result.
+    /// Writes one line of a result. Blanks at its beginning are kept, because they are ours; others are one.
     pub fn line(&mut self, text: &str) -> Result<(), Error> {
-        Ok(writeln!(self.out, "{}", printable(text).trim_end())?)
+        let indentation = text.len().saturating_sub(text.trim_start_matches(' ').len());
+        Ok(writeln!(self.out, "{:indentation$}{}", "", printable(&one_blank(text)))?)
+    }
+
+    /// Writes one line with a title, behind which a text begins at this column.
+    pub fn field(&mut self, title: &str, column: usize, text: &str) -> Result<(), Error> {
+        Ok(writeln!(self.out, "{title:column$}{}", printable(&one_blank(text)))?)
     }
 
     /// Writes a table: the first row has the titles of the columns.
@@ -39,14 +45,14 @@ impl Output<'_> {
 
     /// Writes a message about progress.
     pub fn say(&mut self, text: &str) {
-        let _ = writeln!(self.messages, "{}", printable(text));
+        let _ = writeln!(self.messages, "{}", printable(&one_blank(text)));
     }
 }
 
 /// The rows of a table as lines, in the way of kubectl: columns of equal width, three blanks between them.
 fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let shown: Vec<[String; N]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| printable(cell_or_none(cell)))).collect();
+        rows.iter().map(|row| row.each_ref().map(|cell| printable(cell_or_none(&one_blank(cell))))).collect();
     let mut widths = [0; N];
     for row in &shown {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -89,8 +95,20 @@ pub fn one_blank(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a terminal shows a character as it is.
+/// Texts of somebody else, with commas between them. One with a comma or a quotation mark of its own is quoted,
+/// so that it cannot look like several.
+#[must_use]
+pub fn listed(all: &[String]) -> String {
+    let quoted = |text: &String| if text.contains([',', '"']) { format!("{text:?}") } else { text.clone() };
+    all.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a terminal shows a character as it is. Some letters look like blanks.
 fn is_printable(c: char) -> bool {
+    !matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}') && is_shown(c)
+}
+
+fn is_shown(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1
 }
 
@@ -141,5 +159,25 @@ mod tests {
         output.line("one\ntwo").unwrap();
         output.say("three\nfour");
         assert_eq!((out, messages), (b"one two\n".to_vec(), b"three four\n".to_vec()));
+    }
+
+    #[test]
+    fn blanks_of_somebody_else_forge_neither_a_line_nor_a_column() {
+        let (mut out, mut messages) = (Vec::new(), Vec::new());
+        let mut output = Output { json: false, out: &mut out, messages: &mut messages };
+        let forged = format!("a{}\u{3000}\u{a0}b", " ".repeat(200));
+        output.line(&format!("  {forged}")).unwrap();
+        output.field("Title:", 8, &forged).unwrap();
+        output.say(&forged);
+        let rows = [["NAME", "READY"], [&forged, "False"]].map(|row| row.map(str::to_owned));
+        output.table(&rows).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "  a b\nTitle:  a b\nNAME   READY\na b    False\n");
+        assert_eq!(messages, b"a b\n");
+        for blank in ['\u{2800}', '\u{3164}', '\u{115f}', '\u{1160}', '\u{ffa0}'] {
+            assert_eq!(printable(&blank.to_string()), blank.escape_unicode().to_string());
+        }
+        let names = ["DNS:a".to_owned(), "DNS:b, DNS:c".to_owned()];
+        assert_eq!(listed(&names), r#"DNS:a, "DNS:b, DNS:c""#);
     }
 }

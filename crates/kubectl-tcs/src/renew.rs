@@ -42,7 +42,11 @@ async fn try_once(
     cluster: &Cluster,
     now: Timestamp,
 ) -> Result<(Issuer, String), Error> {
-    let mut found = find(cluster, argument).await?;
+    let (mut found, forbidden) = find(cluster, argument).await?;
+    if let Some(error) = forbidden {
+        // Which of the two is meant cannot be known.
+        return Err(error);
+    }
     let Some(only) = found.pop().filter(|_| found.is_empty()) else {
         return Err(Error::Ambiguous(argument.name.clone()));
     };

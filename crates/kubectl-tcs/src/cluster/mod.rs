@@ -4,6 +4,7 @@
 mod access;
 mod causes;
 mod config;
+mod pages;
 
 use crate::cli::Options;
 use crate::error::Error;
@@ -12,9 +13,11 @@ use k8s_openapi::serde::Serialize;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, Status};
 use kube::{Client, Resource};
+use pages::Pages;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::time::Duration;
+use tcs_api::signer::{self, SignerName};
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
@@ -32,6 +35,7 @@ impl Cluster {
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         let config = config::load(options).await?;
         let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        check_namespace(&namespace)?;
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| Error::Kubeconfig(error.to_string()))?;
         let limit = Some(options.request_timeout).filter(|limit| !limit.is_zero());
@@ -75,16 +79,17 @@ impl Cluster {
     ) -> Result<Vec<Value>, Error> {
         let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
         let action = format!("list {}{place}", K::plural(&()));
-        let (mut parameters, mut all) = (parameters.limit(PAGE), Vec::new());
+        let first = parameters.limit(PAGE);
+        let (mut parameters, mut pages) = (first.clone(), Pages::default());
         loop {
             let request = Request::new(K::url_path(&(), namespace)).list(&parameters);
-            let mut page = self.send(&action, request).await?;
-            if let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) {
-                all.append(items);
-            }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => parameters = parameters.continue_token(next),
-                _ => return Ok(all),
+            match self.send(&action, request).await {
+                Ok(page) => match pages.take(&action, page)? {
+                    Some(next) => parameters = first.clone().continue_token(&next),
+                    None => return Ok(pages.objects),
+                },
+                Err(error) if pages.restart(&error) => parameters = first.clone(),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -184,6 +189,17 @@ fn object<K: Kind>(namespace: Option<&str>, name: &str) -> String {
     format!("{} {place}{name}", K::kind(&()))
 }
 
+/// Namespaces become part of paths as they are. Those of objects are checked when the objects are read.
+fn check_namespace(namespace: &str) -> Result<(), Error> {
+    // Only a DNS label can precede the name of an issuer in a signer name.
+    if SignerName::parse(&signer::signer_name(namespace, "x")).is_some() && !namespace.contains('.') {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{namespace:?} is no name of a namespace; expected at most 63 lower-case letters, digits and hyphens"
+    )))
+}
+
 /// A name as a segment of a path. kube takes names as they are, so that a question mark would begin a query.
 ///
 /// No object can have one of the names that are refused ("Object Names and IDs" of the documentation of
@@ -273,6 +289,14 @@ mod tests {
         assert_eq!(segment("a?b c").unwrap(), "a%3Fb%20c");
         for wrong in ["", ".", "..", "a/b", "a%2fb"] {
             assert_eq!(segment(wrong).unwrap_err().code(), "Usage", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_a_label() {
+        assert!(check_namespace("kube-system").is_ok());
+        for wrong in ["", "a/b", "a.b", "../x", "a?b", "A", "a b", "-a"] {
+            assert_eq!(check_namespace(wrong).unwrap_err().code(), "Usage", "{wrong}");
         }
     }
 

@@ -16,7 +16,10 @@ pub fn difference(field: &str, expected: Option<&Value>, found: Option<&Value>) 
     match (expected, found) {
         (Some(Value::Object(one)), Some(Value::Object(other))) => {
             let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-            let mut names = names.into_iter().filter(|name| !TEXTS.contains(&name.as_str()));
+            // Below `properties` of a schema, names are those of fields of objects.
+            let are_properties = field.ends_with(".properties");
+            let is_compared = |name: &&String| are_properties || !TEXTS.contains(&name.as_str());
+            let mut names = names.into_iter().filter(is_compared);
             names.find_map(|name| difference(&format!("{field}.{name}"), one.get(name), other.get(name)))
         }
         (Some(Value::Array(one)), Some(Value::Array(other))) => (0..one.len().max(other.len()))
@@ -56,6 +59,16 @@ mod tests {
         let expected = json!({"a": [{"message": "x", "b": 1}], "n": null});
         let found = json!({"a": [{"message": "y", "b": 1, "scope": "*"}], "matchPolicy": "Equivalent"});
         assert_eq!(difference("spec", Some(&expected), Some(&found)), None);
+    }
+
+    #[test]
+    fn a_property_that_is_named_like_a_text_is_compared() {
+        for name in TEXTS {
+            let schema = |maximum: u32| json!({"properties": {name: {"maxLength": maximum, "description": maximum.to_string()}}});
+            let found = difference("schema", Some(&schema(1)), Some(&schema(2))).unwrap();
+            assert_eq!(found, format!("schema.properties.{name}.maxLength should be 1 and is 2"));
+            assert!(difference("schema", Some(&schema(1)), Some(&json!({"properties": {}}))).is_some());
+        }
     }
 
     #[test]

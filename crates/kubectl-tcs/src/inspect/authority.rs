@@ -1,7 +1,7 @@
 //! Which issuer signed a certificate. Signatures decide, not names. Pure.
 
 use crate::certificate::Certificate;
-use crate::issuers::Issuer;
+use crate::issuers::{Issuer, described};
 
 /// The longest chain that is followed.
 const LONGEST_CHAIN: usize = 8;
@@ -9,11 +9,13 @@ const LONGEST_CHAIN: usize = 8;
 /// How a certificate belongs to an issuer. The closest relation comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Relation {
+    /// It is the certificate of its current CA or of one that was replaced.
+    IsCa,
     /// The current CA signed it.
     CurrentCa,
     /// A CA that was replaced signed it.
     EarlierCa,
-    /// It is below the trust anchor of the issuer, and another CA signed it.
+    /// Another CA, which is below the trust anchor of the issuer, signed it.
     BelowTrustAnchor,
 }
 
@@ -22,22 +24,17 @@ impl Relation {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::IsCa => "IsCa",
             Self::CurrentCa => "CurrentCa",
             Self::EarlierCa => "EarlierCa",
             Self::BelowTrustAnchor => "BelowTrustAnchor",
         }
     }
 
-    /// For people.
+    /// Whether the issuer signed it.
     #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::CurrentCa => "with its current CA",
-            Self::EarlierCa => "with a CA that was replaced since",
-            Self::BelowTrustAnchor => {
-                "or another CA below its trust anchor; the issuing CA is in none of the files and Secrets that were read"
-            }
-        }
+    pub fn is_signature(self) -> bool {
+        matches!(self, Self::CurrentCa | Self::EarlierCa)
     }
 }
 
@@ -51,17 +48,26 @@ pub struct Match {
 
 /// What the cluster knows about a certificate.
 pub struct Search {
-    /// The issuers below whose CAs it is, the closest first.
+    /// The issuers to which it belongs, the closest first.
     pub matches: Vec<Match>,
-    /// How many issuers were compared.
+    /// How many issuers were compared completely.
     pub compared: usize,
     /// What could not be compared, and why.
     pub unchecked: Vec<String>,
 }
 
-/// Sorts the closest relation first.
-pub fn best_first(matches: &mut [Match]) {
-    matches.sort_by_key(|found| found.relation);
+impl Search {
+    /// Takes the result for one issuer. Only what is known decides that it did not sign.
+    pub fn take(&mut self, issuer: Issuer, relation: Option<Relation>, missing: Vec<String>) {
+        let is_settled = relation.is_some_and(|relation| relation != Relation::BelowTrustAnchor);
+        if is_settled || missing.is_empty() {
+            self.compared = self.compared.saturating_add(1);
+        } else {
+            self.unchecked.extend(missing);
+        }
+        self.matches.extend(relation.map(|relation| Match { issuer, relation }));
+        self.matches.sort_by_key(|found| found.relation);
+    }
 }
 
 /// The certificates that the status of an issuer contains: the trust anchors of its CAs.
@@ -76,6 +82,26 @@ fn anchors(issuer: &Issuer) -> impl Iterator<Item = &str> {
     current.chain(earlier).filter(|pem| !pem.is_empty())
 }
 
+fn fingerprints(issuer: &Issuer) -> impl Iterator<Item = &str> {
+    let current = issuer.status.ca.iter().map(|ca| ca.fingerprint.as_str());
+    current.chain(issuer.status.previous_cas.iter().map(|ca| ca.fingerprint.as_str()))
+}
+
+/// What of an issuer cannot be compared: each CA without a certificate among `known`, and each trust anchor
+/// that cannot be read.
+#[must_use]
+pub fn missing(issuer: &Issuer, known: &[&Certificate]) -> Vec<String> {
+    let name = described(&issuer.id);
+    let is_missing = |wanted: &&str| known.iter().all(|found| found.fingerprint != **wanted);
+    let without = fingerprints(issuer).filter(is_missing);
+    let mut all: Vec<String> = without
+        .map(|ca| format!("{name}: there is no certificate of its CA with the fingerprint {ca:?}"))
+        .collect();
+    let causes = anchors(issuer).filter_map(|pem| Certificate::all(pem.as_bytes()).err());
+    all.extend(causes.map(|cause| format!("{name}: a trust anchor in its status cannot be read: {cause}")));
+    all
+}
+
 /// How a certificate belongs to an issuer, if it does. `others` are the certificates that came with it,
 /// `known` those of the issuer.
 #[must_use]
@@ -85,39 +111,39 @@ pub fn relation(
     known: &[Certificate],
     issuer: &Issuer,
 ) -> Option<Relation> {
+    if fingerprints(issuer).any(|own| own == leaf.fingerprint) {
+        return Some(Relation::IsCa);
+    }
     let pool: Vec<&Certificate> = known.iter().chain(others).collect();
     let signers: Vec<&Certificate> =
         pool.iter().copied().filter(|candidate| leaf.is_signed_by(candidate)).collect();
     let current = issuer.status.ca.as_ref().map(|ca| ca.fingerprint.as_str());
-    let is_current = |ca: &&&Certificate| Some(ca.fingerprint.as_str()) == current;
-    let is_earlier =
-        |ca: &&&Certificate| issuer.status.previous_cas.iter().any(|old| old.fingerprint == ca.fingerprint);
-    if signers.iter().any(|ca| is_current(&ca)) {
+    if signers.iter().any(|ca| Some(ca.fingerprint.as_str()) == current) {
         return Some(Relation::CurrentCa);
     }
-    if signers.iter().any(|ca| is_earlier(&ca)) {
+    if signers.iter().any(|ca| fingerprints(issuer).any(|own| own == ca.fingerprint)) {
         return Some(Relation::EarlierCa);
     }
     let anchors = known_certificates(issuer);
-    reaches(leaf, &pool, &anchors).then_some(Relation::BelowTrustAnchor)
+    let path = chain(leaf, &pool);
+    let is_below = path.iter().any(|link| anchors.iter().any(|anchor| link.is_signed_by(anchor)));
+    is_below.then_some(Relation::BelowTrustAnchor)
 }
 
-/// Whether a path of signatures leads from a certificate to one of the anchors.
-fn reaches(leaf: &Certificate, pool: &[&Certificate], anchors: &[Certificate]) -> bool {
-    let mut current = leaf;
-    for _ in 0..LONGEST_CHAIN {
-        if anchors.iter().any(|anchor| current.is_signed_by(anchor)) {
-            return true;
-        }
+/// The certificate and those above it, each signed by the next.
+#[must_use]
+pub fn chain<'a>(leaf: &'a Certificate, pool: &[&'a Certificate]) -> Vec<&'a Certificate> {
+    let (mut path, mut current) = (vec![leaf], leaf);
+    while path.len() < LONGEST_CHAIN {
         let above = pool.iter().copied().find(|candidate| {
-            candidate.fingerprint != current.fingerprint && current.is_signed_by(candidate)
+            path.iter().all(|link| link.fingerprint != candidate.fingerprint)
+                && current.is_signed_by(candidate)
         });
-        match above {
-            Some(above) => current = above,
-            None => return false,
-        }
+        let Some(above) = above else { break };
+        path.push(above);
+        current = above;
     }
-    false
+    path
 }
 
 #[cfg(test)]
@@ -176,6 +202,52 @@ mod tests {
         let mut issuer = with_ca(CA);
         issuer.status.ca.as_mut().unwrap().fingerprint = "ab".repeat(32);
         assert_eq!(found(&issuer, &[]), Some(Relation::BelowTrustAnchor));
+    }
+
+    #[test]
+    fn the_certificate_of_a_ca_is_recognized_by_its_fingerprint() {
+        let ca = certificate(CA);
+        let of = |issuer: &Issuer| relation(&ca, &[], &known_certificates(issuer), issuer);
+        assert_eq!(of(&with_ca(CA)), Some(Relation::IsCa));
+        assert_eq!(of(&with_ca(IMPOSTOR)), None);
+    }
+
+    #[test]
+    fn an_issuer_of_which_not_everything_is_known_was_not_compared() {
+        let search = |issuer: Issuer, relation: Option<Relation>| {
+            let known = known_certificates(&issuer);
+            let missing = missing(&issuer, &known.iter().collect::<Vec<_>>());
+            let mut search = Search { matches: Vec::new(), compared: 0, unchecked: Vec::new() };
+            search.take(issuer, relation, missing);
+            (search.compared, search.unchecked)
+        };
+        assert_eq!(search(with_ca(IMPOSTOR), None), (1, vec![]));
+        let mut incomplete = with_ca(IMPOSTOR);
+        let earlier =
+            |fingerprint: &str| PreviousCa { fingerprint: fingerprint.into(), ..PreviousCa::default() };
+        incomplete.status.previous_cas = vec![earlier("aa"), earlier("bb")];
+        incomplete.status.ca.as_mut().unwrap().fingerprint = "cc".to_owned();
+        let (compared, unchecked) = search(incomplete.clone(), None);
+        assert_eq!((compared, unchecked.len()), (0, 3), "{unchecked:?}");
+        assert!(
+            unchecked[0].contains("TCSIssuer sandbox/ca") && unchecked[0].contains("\"cc\""),
+            "{unchecked:?}"
+        );
+        assert_eq!(search(incomplete.clone(), Some(Relation::BelowTrustAnchor)).0, 0);
+        assert_eq!(search(incomplete, Some(Relation::CurrentCa)), (1, vec![]), "this is known");
+        let mut unreadable = with_ca(CA);
+        unreadable.status.ca.as_mut().unwrap().trust_anchor = "nothing".to_owned();
+        let (compared, unchecked) = search(unreadable, None);
+        assert!(compared == 0 && unchecked.concat().contains("cannot be read"), "{unchecked:?}");
+    }
+
+    #[test]
+    fn the_chain_ends_where_nothing_signed_the_last_link() {
+        let (leaf, ca, other) = (leaf(), certificate(CA), certificate(IMPOSTOR));
+        let fingerprints =
+            |path: Vec<&Certificate>| path.iter().map(|link| link.fingerprint.clone()).collect::<Vec<_>>();
+        assert_eq!(fingerprints(chain(&leaf, &[&other, &ca])), [leaf.fingerprint.as_str(), &ca.fingerprint]);
+        assert_eq!(fingerprints(chain(&leaf, &[&other])), [leaf.fingerprint.as_str()]);
     }
 
     #[test]

@@ -35,7 +35,12 @@ pub async fn get(cluster: &Cluster, id: &SignerName) -> Result<Option<Found>, Er
 }
 
 /// The issuers that an argument names: at least one, at most one of each kind.
-pub async fn find(cluster: &Cluster, argument: &IssuerArgument) -> Result<Vec<Found>, Error> {
+///
+/// If the argument names no kind, and the user may not look at one of them, the second value is the error.
+pub async fn find(
+    cluster: &Cluster,
+    argument: &IssuerArgument,
+) -> Result<(Vec<Found>, Option<Error>), Error> {
     let name = argument.name.clone();
     let namespaced = SignerName::Namespaced { namespace: cluster.namespace().to_owned(), name: name.clone() };
     let of_cluster = SignerName::Cluster { name };
@@ -54,7 +59,7 @@ pub async fn find(cluster: &Cluster, argument: &IssuerArgument) -> Result<Vec<Fo
         }
     }
     match (found.is_empty(), forbidden) {
-        (false, _) => Ok(found),
+        (false, forbidden) => Ok((found, forbidden)),
         // Whether it exists cannot be known.
         (true, Some(error)) => Err(error),
         (true, None) => {

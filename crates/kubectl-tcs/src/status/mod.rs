@@ -21,20 +21,23 @@ pub async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let (found, incomplete) = if let Some(name) = &args.name {
-        (find(cluster, &IssuerArgument::parse(name)?).await?, None)
+        find(cluster, &IssuerArgument::parse(name)?).await?
     } else {
         let namespace = (!args.all_namespaces).then(|| cluster.namespace());
         all(cluster, namespace).await?
     };
     let rows: Vec<Row> = found.iter().map(|found| Row::of(found, now)).collect();
     if let Some(error) = &incomplete {
-        output.say(&format!("TCSClusterIssuers are not shown: {error}"));
+        let what = if args.name.is_some() { "Issuers of the other kind" } else { "TCSClusterIssuers" };
+        output.say(&format!("{what} are not shown: {error}"));
     }
     if output.json {
         let items: Vec<_> = rows.iter().map(Row::document).collect();
         let missing = incomplete.map(|error| error.to_string());
+        let of_cluster = missing.as_ref().filter(|_| args.name.is_none());
         return output.document(&json!({
-            "version": 1, "verb": "status", "issuers": items, "clusterIssuersNotShown": missing,
+            "version": 1, "verb": "status", "issuers": items, "clusterIssuersNotShown": of_cluster,
+            "notShown": missing,
         }));
     }
     if rows.is_empty() {

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use tcs_api::v1alpha1::CaStatus;
 use tcs_api::{annotations, reasons};
 
+/// The column at which the text of a note begins.
+const NOTE: usize = 19;
+
 /// What is shown about an issuer.
 pub struct Row {
     found: Found,
@@ -105,7 +108,9 @@ impl Row {
             }
         };
         let steps = next_steps(issuer);
-        if !details && steps.is_empty() && !issuer.is_outdated() {
+        let has_ended =
+            issuer.is_ready() && self.ca.as_ref().and_then(|ca| ca.days_left).is_some_and(|days| days < 0);
+        if !details && steps.is_empty() && !issuer.is_outdated() && !has_ended {
             return Ok(());
         }
         output.line("")?;
@@ -113,21 +118,28 @@ impl Row {
         if issuer.is_outdated() {
             output.line("  The status describes an earlier version of the spec.")?;
         }
+        if has_ended {
+            output.line("  Its CA has ended although it is Ready: the service has not updated the status, or a clock is wrong.")?;
+            output.field("  Next:", NOTE, "kubectl tcs doctor")?;
+        }
         if details {
-            output.line(&format!("  Signer name:     {}", signer_name(id)))?;
+            output.field("  Signer name:", NOTE, &signer_name(id))?;
             self.write_ca(output)?;
         }
         if let Some(value) = pending_renewal(issuer) {
-            output
-                .line(&format!("  Renewal:         requested with the value {value:?}, not handled yet"))?;
+            output.field(
+                "  Renewal:",
+                NOTE,
+                &format!("requested with the value {value:?}, not handled yet"),
+            )?;
         }
-        steps.iter().try_for_each(|step| output.line(&format!("  Next:            {step}")))
+        steps.iter().try_for_each(|step| output.field("  Next:", NOTE, step))
     }
 
     fn write_ca(&self, output: &mut Output<'_>) -> Result<(), Error> {
         let Some(ca) = &self.ca else { return Ok(()) };
-        output.line(&format!("  CA fingerprint:  {} (SHA-256)", ca.status.fingerprint))?;
-        output.line(&format!("  CA key:          {} ({})", ca.status.key_algorithm, ca.status.key_format))
+        output.field("  CA fingerprint:", NOTE, &format!("{} (SHA-256)", ca.status.fingerprint))?;
+        output.field("  CA key:", NOTE, &format!("{} ({})", ca.status.key_algorithm, ca.status.key_format))
     }
 
     /// The JSON document.
@@ -240,6 +252,15 @@ mod tests {
     fn what_is_in_order_needs_no_note() {
         assert_eq!(notes(&row("True", "Ready"), false), "");
         assert!(notes(&row("True", "Ready"), true).contains("CA fingerprint:  abab"));
+    }
+
+    #[test]
+    fn a_ca_that_has_ended_is_told_although_the_status_says_ready() {
+        let mut row = row("True", "Ready");
+        row.ca.as_mut().unwrap().days_left = Some(-1);
+        assert!(notes(&row, false).contains("Its CA has ended although it is Ready"));
+        row.ca.as_mut().unwrap().days_left = Some(0);
+        assert_eq!(notes(&row, false), "");
     }
 
     #[test]

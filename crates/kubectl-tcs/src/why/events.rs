@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub struct EventFact {
     pub message: String,
     /// How often it was said.
     pub count: i64,
+    /// The component that said it, as it named itself: whoever may create Events can write any name.
+    pub reporter: String,
     /// When it was said last, RFC 3339.
     pub time: Option<String>,
 }
@@ -30,12 +33,16 @@ pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Resu
     let listed = cluster.list_with::<Event>(Some(NAMESPACE), ListParams::default().fields(&fields)).await?;
     // Another object may have had the name before.
     let is_about = |event: &&Value| match event.pointer("/involvedObject/uid").and_then(Value::as_str) {
-        Some(found) => found == uid || uid.is_empty(),
-        None => true,
+        Some(found) => found == uid && !uid.is_empty(),
+        None => false,
     };
-    let mut events: Vec<EventFact> = listed.iter().filter(is_about).map(read).collect();
-    events.sort_by(|one, other| one.time.cmp(&other.time));
-    Ok(events)
+    Ok(oldest_first(listed.iter().filter(is_about).map(read).collect()))
+}
+
+/// Sorts Events by their times. One without a time that can be read is old.
+fn oldest_first(mut events: Vec<EventFact>) -> Vec<EventFact> {
+    events.sort_by_key(|event| event.time.as_ref().and_then(|time| time.parse::<Timestamp>().ok()));
+    events
 }
 
 /// A value of a field selector. These characters have a meaning there.
@@ -53,6 +60,10 @@ fn read(event: &Value) -> EventFact {
         reason: text("/reason").unwrap_or_default().to_owned(),
         message: text("/message").unwrap_or_default().to_owned(),
         count: number("/series/count").or_else(|| number("/count")).unwrap_or(1),
+        reporter: text("/reportingComponent")
+            .or_else(|| text("/source/component"))
+            .unwrap_or_default()
+            .to_owned(),
         time: times.into_iter().find_map(text).map(str::to_owned),
     }
 }
@@ -63,7 +74,7 @@ impl EventFact {
     pub fn document(&self) -> Value {
         json!({
             "type": self.type_, "reason": self.reason, "message": self.message, "count": self.count,
-            "time": self.time,
+            "time": self.time, "reporter": self.reporter,
         })
     }
 }
@@ -71,6 +82,16 @@ impl EventFact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_compared_and_not_their_texts() {
+        let event = |time: &str| read(&json!({"message": time, "lastTimestamp": time}));
+        let sorted = oldest_first(
+            ["2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00Z", "zzz"].map(event).into_iter().collect(),
+        );
+        let sorted: Vec<&str> = sorted.iter().map(|event| event.message.as_str()).collect();
+        assert_eq!(sorted, ["zzz", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"]);
+    }
 
     #[test]
     fn a_name_with_a_comma_is_one_value() {

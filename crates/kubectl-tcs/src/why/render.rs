@@ -4,7 +4,7 @@ use super::facts::{Decision, Facts, IssuerFact};
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::issuers::{Found, described, kind, name, namespace};
-use crate::output::{Output, one_blank};
+use crate::output::{self, Output};
 use crate::time::{age, shown_duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,8 +13,7 @@ use tcs_api::signer::SignerName;
 
 /// Writes the story as text.
 pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Output<'_>) -> Result<(), Error> {
-    let mut field =
-        |title: &str, text: &str| output.line(&format!("{:<14} {}", format!("{title}:"), one_blank(text)));
+    let mut field = |title: &str, text: &str| output.field(&format!("{title}:"), 15, text);
     field("Name", &format!("{} {}", facts.kind, facts.name))?;
     field("State", verdict.state.name())?;
     field("Requested by", &facts.requester.username)?;
@@ -31,27 +30,31 @@ pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Outp
     }
     write_events(facts, output)?;
     output.line("")?;
-    output.line(&format!("Why:  {}", verdict.text))?;
-    verdict.next.iter().try_for_each(|step| output.line(&format!("Next: {step}")))
+    output.field("Why:", 6, &verdict.text)?;
+    verdict.next.iter().try_for_each(|step| output.field("Next:", 6, step))
 }
 
 fn write_events(facts: &Facts, output: &mut Output<'_>) -> Result<(), Error> {
     match &facts.events {
-        Ok(events) if events.is_empty() => output.line("Events:        <none>"),
+        Ok(events) if events.is_empty() => output.field("Events:", 15, "<none>"),
         Ok(events) => {
             output.line("Events:")?;
             events.iter().try_for_each(|event| {
                 let time = event.time.as_deref().unwrap_or("<unknown>");
-                let said = one_blank(&format!("{} {}: {}", event.type_, event.reason, event.message));
-                output.line(&format!("  {time}  {said}"))
+                let by = or_unknown(&event.reporter);
+                output.line(&format!("  {time} {by}: {} {}: {}", event.type_, event.reason, event.message))
             })
         }
-        Err(error) => output.line(&format!("Events:        could not be read: {error}")),
+        Err(error) => output.field("Events:", 15, &format!("could not be read: {error}")),
     }
 }
 
 fn listed(all: &[String]) -> String {
-    if all.is_empty() { "<none>".to_owned() } else { all.join(", ") }
+    if all.is_empty() { "<none>".to_owned() } else { output::listed(all) }
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "<unknown>" } else { text }
 }
 
 fn lifetime(seconds: Option<i64>) -> String {

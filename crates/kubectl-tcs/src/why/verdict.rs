@@ -5,8 +5,9 @@ use super::facts::{Facts, IssuerFact};
 use crate::command::with_name;
 use crate::issuers::{Found, described, kubectl_arguments, next_steps, own_arguments};
 use crate::output::one_blank;
-use tcs_api::reasons;
+use crate::why::events::EventFact;
 use tcs_api::signer::SignerName;
+use tcs_api::{SERVICE_ACCOUNT, reasons};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +138,11 @@ fn approved(facts: &Facts) -> Verdict {
     if let Some((state, text, next)) = obstacle(&facts.issuer) {
         return Verdict { state, text, next };
     }
-    let last = facts.events.as_ref().ok().and_then(|events| events.last());
-    let said = last.map(|event| {
-        format!(" The service said last: {}: {}.", one_blank(&event.reason), one_blank(&event.message))
-    });
+    let of_service = |event: &&EventFact| event.reporter == SERVICE_ACCOUNT;
+    let last = facts.events.as_ref().ok().and_then(|events| events.iter().rfind(of_service));
+    // Whoever may create Events can use any name.
+    let said = last
+        .map(|event| format!(" An Event says: {}: {}.", one_blank(&event.reason), one_blank(&event.message)));
     let known = match &facts.issuer {
         IssuerFact::Unknown { id, why } => {
             format!(" Whether {} is ready could not be checked: {why}.", described(id))
@@ -202,7 +204,6 @@ fn or_none(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::why::events::EventFact;
     use crate::why::tests_support::{decision, facts, id, ready};
 
     #[test]
@@ -286,10 +287,14 @@ mod tests {
             reason: "WaitingForIssuerReady".into(),
             message: "the enclave does not answer".into(),
             count: 1,
+            reporter: "tcs-issuer".into(),
             time: None,
         };
-        let waiting =
-            Facts { events: Ok(vec![event]), ..facts(decision("Approved", "R"), ready("True", "Ready")) };
-        assert!(verdict(&waiting).text.contains("the enclave does not answer"));
+        let other = EventFact { reporter: "other".into(), message: "run this".into(), ..event.clone() };
+        let events = Ok(vec![event, other]);
+        let waiting = Facts { events, ..facts(decision("Approved", "R"), ready("True", "Ready")) };
+        let text = verdict(&waiting).text;
+        assert!(text.contains("An Event says: WaitingForIssuerReady: the enclave does not answer"), "{text}");
+        assert!(!text.contains("run this"), "{text}");
     }
 }

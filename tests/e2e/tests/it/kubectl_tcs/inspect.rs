@@ -61,6 +61,8 @@ fn case_9_8_inspect_a_delivered_ca_and_a_foreign_one() {
     let ca = Ca::p256(shared());
     issuer.deliver_until_ready(&ca);
     assert_eq!(signers(&inspect(&issue(&issuer))), [("delivered-it".to_owned(), "CurrentCa".to_owned())]);
+    let own = inspect(&ca.certificate);
+    assert_eq!((&own["caOf"][0]["name"], &own["signedBy"]), (&json!("delivered-it"), &json!([])), "{own}");
     // Everything but the key is the same.
     let foreign = Ca::p256(shared());
     let document = inspect(&foreign.certificate);

@@ -1,6 +1,6 @@
 //! `kubectl tcs renew`.
 
-use super::{ready, tcs};
+use super::{Run, program_as, ready, tcs};
 use crate::support::issuer::Issuer;
 use crate::support::test_cluster::shared;
 use crate::support::wait::unique;
@@ -32,6 +32,21 @@ fn case_9_8_renew_of_cluster_issuers_and_of_ambiguous_names() {
     tcs(cluster, &["renew", &format!("tcsclusterissuer/{name}")]).done();
     of_cluster.await_ca_other_than(&old);
     assert_eq!(issuer.status().handled_renewal, None);
+}
+
+#[test]
+fn case_9_8_renew_changes_nothing_while_it_is_not_known_which_issuer_is_meant() {
+    let cluster = shared();
+    let issuer = ready(cluster, "meant");
+    let namespace = issuer.namespace.as_str();
+    cluster.kubectl(&["create", "serviceaccount", "editor", "-n", namespace]);
+    let account = format!("--serviceaccount={namespace}:editor");
+    cluster.kubectl(&["create", "rolebinding", "editor", "-n", namespace, "--clusterrole=edit", &account]);
+    let editor = cluster.stack.cluster.service_account_kubeconfig(namespace, "editor").unwrap();
+    let renew = |name: &str| Run::of(program_as(cluster, &editor).args(["renew", name, "-n", namespace]));
+    assert!(renew("meant").failed(6, "Forbidden").contains("get TCSClusterIssuer meant: "));
+    assert_eq!(issuer.status().handled_renewal, None);
+    renew("tcsissuer/meant").done();
 }
 
 #[test]

@@ -206,29 +206,16 @@ fn case_9_8_request_without_the_right_to_watch_looks_again_and_again() {
     let (folder, name) = (cluster.new_folder("request"), unique("poller"));
     let account = format!("--serviceaccount={}:requester", issuer.namespace);
     cluster.kubectl(&["create", "serviceaccount", "requester", "-n", &issuer.namespace]);
-    let of_requests = "--resource=certificatesigningrequests";
-    cluster.kubectl(&["create", "clusterrole", &name, "--verb=create,get", of_requests]);
+    let rule = |resource: &str, verbs: &[&str]| json!({"apiGroups": ["certificates.k8s.io"], "resources": [resource], "verbs": verbs});
+    cluster.apply(&json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": &name},
+        "rules": [
+            rule("certificatesigningrequests", &["create", "get"]),
+            rule("certificatesigningrequests/approval", &["update"]),
+            rule("signers", &["approve"]),
+        ],
+    }));
     cluster.kubectl(&["create", "clusterrolebinding", &name, &format!("--clusterrole={name}"), &account]);
-    let approver = unique("approver");
-    let of_approval = "--resource=certificatesigningrequests/approval";
-    cluster.kubectl(&["create", "clusterrole", &approver, "--verb=update", of_approval]);
-    cluster.kubectl(&[
-        "create",
-        "clusterrolebinding",
-        &approver,
-        &format!("--clusterrole={approver}"),
-        &account,
-    ]);
-    let signers = unique("signers");
-    let of_signers = ["--verb=approve", "--resource=signers.certificates.k8s.io"];
-    cluster.kubectl(&[&["create", "clusterrole", &signers][..], &of_signers].concat());
-    cluster.kubectl(&[
-        "create",
-        "clusterrolebinding",
-        &signers,
-        &format!("--clusterrole={signers}"),
-        &account,
-    ]);
     may(cluster, &issuer.namespace, "tcs-issuer-edit");
     let kubeconfig =
         cluster.stack.cluster.service_account_kubeconfig(&issuer.namespace, "requester").unwrap();

@@ -93,4 +93,10 @@ fn case_9_8_a_user_of_one_namespace_sees_its_issuers() {
     assert_eq!(of(&document, "mine")["ready"], "True");
     assert!(document["clusterIssuersNotShown"].as_str().unwrap().contains("cannot list"), "{document}");
     assert!(run.err.contains("TCSClusterIssuers are not shown"), "{run:?}");
+    assert_eq!(document["clusterIssuersNotShown"], document["notShown"]);
+    let one = Run::of(program_as(cluster, &viewer).args(["status", "mine", "-n", namespace, "-o", "json"]));
+    let document = one.document();
+    assert_eq!(of(&document, "mine")["ready"], "True");
+    assert!(document["notShown"].as_str().unwrap().contains("get TCSClusterIssuer mine: "), "{document}");
+    assert!(one.err.contains("Issuers of the other kind are not shown"), "{one:?}");
 }
