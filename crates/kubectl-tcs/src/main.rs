@@ -40,7 +40,7 @@ fn refuse(error: &Error) -> ExitCode {
     // Even if standard error is closed, the exit status reports the error.
     let _ = writeln!(messages, "kubectl-tcs: error[{}]: {}", error.code(), printable(&text));
     for step in error.next() {
-        let _ = writeln!(messages, "Next: {}", printable(&one_blank(step)));
+        let _ = writeln!(messages, "Next: {}", printable(step));
     }
     error.exit().into()
 }

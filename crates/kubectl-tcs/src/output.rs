@@ -30,6 +30,12 @@ impl Output<'_> {
         Ok(writeln!(self.out, "{title:column$}{}", printable(&one_blank(text)))?)
     }
 
+    /// Writes one line with a title and a step that helps. Blanks of a step are ours: what others chose is in it
+    /// only as a word ([`crate::command`]).
+    pub fn step(&mut self, title: &str, column: usize, step: &str) -> Result<(), Error> {
+        Ok(writeln!(self.out, "{title:column$}{}", printable(step))?)
+    }
+
     /// Writes a table: the first row has the titles of the columns.
     pub fn table<const N: usize>(&mut self, rows: &[[String; N]]) -> Result<(), Error> {
         for line in aligned(rows) {

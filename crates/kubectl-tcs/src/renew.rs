@@ -10,10 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
-use tcs_api::{annotations, reasons};
-
-/// The service ignores the annotation while this many earlier CAs are in the bundle.
-const MAX_EARLIER: usize = 8;
+use tcs_api::{MAX_PREVIOUS_BY_ANNOTATION, annotations, reasons};
 
 /// How often a change is tried that others change at the same time.
 const ATTEMPTS: usize = 5;
@@ -94,7 +91,7 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
         );
     }
     let earlier = issuer.status.previous_cas.len();
-    if earlier >= MAX_EARLIER {
+    if earlier >= MAX_PREVIOUS_BY_ANNOTATION {
         let why =
             format!("{earlier} earlier CA certificates are still valid, and the service renews no further");
         return refuse("TooManyEarlierCas", why, "wait until one of them expires (status.previousCas)");
@@ -161,7 +158,7 @@ mod tests {
         assert_eq!(code(&pending), "RenewalPending");
         pending.status.handled_renewal = Some("1".into());
         assert_eq!(code(&pending), "ok");
-        pending.status.previous_cas = vec![PreviousCa::default(); MAX_EARLIER];
+        pending.status.previous_cas = vec![PreviousCa::default(); MAX_PREVIOUS_BY_ANNOTATION];
         assert_eq!(code(&pending), "TooManyEarlierCas");
     }
 

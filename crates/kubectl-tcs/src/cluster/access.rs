@@ -7,6 +7,14 @@ use k8s_openapi::api::authorization::v1::{
 };
 use serde_json::Value;
 
+/// The answer of a review. If the API server could not evaluate everything, what is not allowed is not known.
+pub fn is_allowed(status: SubjectAccessReviewStatus) -> Result<bool, Error> {
+    match status.evaluation_error.filter(|cause| !cause.is_empty() && !status.allowed) {
+        Some(cause) => Err(Error::ObjectUnreadable { object: "the answer about a right".to_owned(), cause }),
+        None => Ok(status.allowed),
+    }
+}
+
 impl Cluster {
     /// Whether the user may do something.
     pub async fn may(&self, attributes: ResourceAttributes) -> Result<bool, Error> {
@@ -19,8 +27,7 @@ impl Cluster {
         };
         let answer = self.create::<SelfSubjectAccessReview>(None, &review).await?;
         let status = answer.get("status").cloned().unwrap_or(Value::Null);
-        let status: SubjectAccessReviewStatus = decode("SelfSubjectAccessReview", status)?;
-        Ok(status.allowed)
+        is_allowed(decode("SelfSubjectAccessReview", status)?)
     }
 
     /// Whether the user may approve requests for a signer, as the API server decides it: the right to update
@@ -47,5 +54,23 @@ impl Cluster {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_could_not_be_found_is_no_refusal() {
+        let status = |allowed, error: Option<&str>| SubjectAccessReviewStatus {
+            allowed,
+            evaluation_error: error.map(str::to_owned),
+            ..SubjectAccessReviewStatus::default()
+        };
+        assert!(is_allowed(status(true, None)).unwrap() && is_allowed(status(true, Some("x"))).unwrap());
+        assert!(!is_allowed(status(false, None)).unwrap() && !is_allowed(status(false, Some(""))).unwrap());
+        let error = is_allowed(status(false, Some("no role"))).unwrap_err();
+        assert!(error.to_string().contains("no role"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ mod pages;
 
 use crate::cli::Options;
 use crate::error::Error;
+pub use access::is_allowed;
 use causes::with_causes;
 use k8s_openapi::serde::Serialize;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};

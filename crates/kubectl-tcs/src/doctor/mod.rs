@@ -6,6 +6,7 @@ mod finding;
 mod manifest;
 mod policies;
 mod rights;
+mod roles;
 mod server;
 mod workload;
 
@@ -24,6 +25,7 @@ pub async fn run(cluster: &Cluster, output: &mut Output<'_>) -> Result<(), Error
     findings.extend(definitions::check(cluster).await);
     findings.extend(policies::check(cluster, &manifest).await);
     findings.extend(rights::check(cluster, &manifest).await);
+    findings.extend(roles::check(cluster, &manifest).await);
     findings.extend(workload::check(cluster, env!("CARGO_PKG_VERSION")).await);
     write(&findings, output)?;
     result(&findings)
@@ -66,7 +68,7 @@ fn write(findings: &[Finding], output: &mut Output<'_>) -> Result<(), Error> {
         for same in findings.iter().filter(|same| same.advice == finding.advice) {
             output.line(&format!("{} {}: {}", same.check, same.object, same.found))?;
         }
-        output.line(&format!("  Next: {}", finding.advice))?;
+        output.step("  Next:", 8, &finding.advice)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::manifest::{APPLY, Manifest};
-use crate::cluster::{Cluster, decode};
+use crate::cluster::{self, Cluster, decode};
 use crate::error::Error;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus,
@@ -124,7 +124,7 @@ async fn is_allowed(cluster: &Cluster, right: &ResourceAttributes) -> Result<boo
     };
     let answer = cluster.create::<SubjectAccessReview>(None, &review).await?;
     let status = answer.get("status").cloned().unwrap_or(Value::Null);
-    decode::<SubjectAccessReviewStatus>("SubjectAccessReview", status).map(|status| status.allowed)
+    decode::<SubjectAccessReviewStatus>("SubjectAccessReview", status).and_then(cluster::is_allowed)
 }
 
 fn shown(right: &ResourceAttributes) -> String {

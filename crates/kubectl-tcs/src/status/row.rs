@@ -133,7 +133,7 @@ impl Row {
                 &format!("requested with the value {value:?}, not handled yet"),
             )?;
         }
-        steps.iter().try_for_each(|step| output.field("  Next:", NOTE, step))
+        steps.iter().try_for_each(|step| output.step("  Next:", NOTE, step))
     }
 
     fn write_ca(&self, output: &mut Output<'_>) -> Result<(), Error> {

@@ -8,6 +8,9 @@ use tcs_api::{GROUP, REFERENCE};
 /// The user of a request whose name cannot be part of a command: kubectl reads it from the request.
 const USER_OF_REQUEST: &str = "--user=\"$(kubectl get csr NAME -o jsonpath={.spec.username})\"";
 
+/// The longest name of a user that the service writes into a command, in bytes.
+const LONGEST_USER: usize = 512;
+
 /// The command with which a message ends, as it stands there.
 ///
 /// `None` unless it is what the service writes for this issuer and this requester (`docs/signers.md`, "Who
@@ -46,7 +49,7 @@ fn subjects(username: &str) -> Vec<String> {
     let account = username.strip_prefix("system:serviceaccount:").filter(|account| is_plain(account));
     let account = account.map(|account| format!("--serviceaccount={account}"));
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@:/+=,#".contains(&byte);
-    let is_usable = !username.is_empty() && username.bytes().all(is_word);
+    let is_usable = !username.is_empty() && username.len() <= LONGEST_USER && username.bytes().all(is_word);
     account.into_iter().chain(is_usable.then(|| format!("--user={username}"))).collect()
 }
 
@@ -98,6 +101,10 @@ mod tests {
             assert_eq!(command(&changed, &id(), "alice"), None, "{changed}");
         }
         assert_eq!(command(&format!("{good}; id"), &id(), "alice"), None);
+        let long = "a".repeat(LONGEST_USER + 1);
+        assert_eq!(command(&grant_message(&format!("--user={long}")), &id(), &long), None);
+        let longest = "a".repeat(LONGEST_USER);
+        assert!(command(&grant_message(&format!("--user={longest}")), &id(), &longest).is_some());
         assert_eq!(command("", &id(), "alice"), None);
         assert_eq!(command(&grant_message("--user=$(id)"), &id(), "$(id)"), None);
         assert_eq!(command(&grant_message("--user="), &id(), ""), None);

@@ -31,7 +31,7 @@ pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Outp
     write_events(facts, output)?;
     output.line("")?;
     output.field("Why:", 6, &verdict.text)?;
-    verdict.next.iter().try_for_each(|step| output.field("Next:", 6, step))
+    verdict.next.iter().try_for_each(|step| output.step("Next:", 6, step))
 }
 
 fn write_events(facts: &Facts, output: &mut Output<'_>) -> Result<(), Error> {

@@ -24,14 +24,23 @@ fn pretend_that_pods_run(cluster: &TestCluster) {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "tcs-issuer-1", "namespace": "tcs-issuer", "labels": {"app.kubernetes.io/name": "tcs-issuer"}},
         "spec": {
-            "containers": [{"name": "tcs-issuer", "image": image}], "serviceAccountName": "tcs-issuer",
+            "containers": [
+                {"name": "tcs-issuer", "image": image},
+                {"name": "tcs-enclave", "image": "tcs.example/tcs-enclave:0.1.0"},
+            ],
+            "serviceAccountName": "tcs-issuer",
             "automountServiceAccountToken": false,
         },
     }));
     let ready = r#"{"status":{"conditions":[{"type":"Ready","status":"True"}]}}"#;
-    let available =
-        r#"{"status":{"replicas":1,"updatedReplicas":1,"readyReplicas":1,"availableReplicas":1}}"#;
-    for (object, status) in [("pod/tcs-issuer-1", ready), ("deployment/tcs-issuer", available)] {
+    let generation =
+        cluster.get_json(&["-n", "tcs-issuer", "deployment/tcs-issuer"])["metadata"]["generation"].clone();
+    let counts = json!({
+        "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+        "availableReplicas": 1,
+    });
+    let available = json!({"status": counts}).to_string();
+    for (object, status) in [("pod/tcs-issuer-1", ready), ("deployment/tcs-issuer", available.as_str())] {
         cluster.kubectl(&[
             "patch",
             object,
@@ -100,7 +109,13 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
 
     let weaker = r#"{"spec":{"failurePolicy":"Ignore"}}"#;
     let other_image = "tcs-enclave=tcs.example/enclave:0.0.9";
-    let changes: [(&[&str], &str, &str); 4] = [
+    let changes: [(&[&str], &str, &str); 6] = [
+        (&["delete", "clusterrole", "tcs-issuer-edit"], "Roles", "ClusterRole tcs-issuer-edit"),
+        (
+            &["label", "clusterrole", "tcs-issuer-view", "rbac.authorization.k8s.io/aggregate-to-view-"],
+            "Roles",
+            "ClusterRole tcs-issuer-view",
+        ),
         (
             &["delete", "validatingadmissionpolicybinding", "tcs-issuer-tokens"],
             "ValidatingAdmissionPolicyBinding",
