@@ -23,7 +23,7 @@ pub async fn check(cluster: &Cluster, own: &str) -> Vec<Finding> {
     let mut findings = match deployment(cluster).await {
         Ok(Some(deployment)) => {
             let spec = deployment.spec.template.spec.as_ref();
-            vec![replicas(&deployment), versions(object(), spec, own)]
+            vec![replicas(&deployment), versions(&object(), spec, own)]
         }
         Ok(None) => vec![Finding::wrong(DEPLOYMENT, object(), "it is missing", APPLY)],
         Err(error) => vec![
@@ -93,20 +93,15 @@ fn replicas(deployment: &Deployment) -> Finding {
 }
 
 /// Controller and enclave must have one version, and this program knows the objects of its own only.
-fn versions(object: String, spec: Option<&PodSpec>, own: &str) -> Finding {
+fn versions(object: &str, spec: Option<&PodSpec>, own: &str) -> Finding {
     let mut found = Vec::new();
     for container in CONTAINERS {
         let Some(image) = spec.and_then(|spec| image(spec, container)) else {
-            return Finding::wrong(
-                VERSIONS,
-                object.clone(),
-                format!("there is no container {container}"),
-                APPLY,
-            );
+            return Finding::wrong(VERSIONS, object, format!("there is no container {container}"), APPLY);
         };
         let Some(tag) = tag(image) else {
             let why = format!("the image {image} of container {container} has no tag that tells its version");
-            return Finding::unchecked(VERSIONS, object.clone(), why);
+            return Finding::unchecked(VERSIONS, object, why);
         };
         found.push((container, tag));
     }
@@ -114,14 +109,14 @@ fn versions(object: String, spec: Option<&PodSpec>, own: &str) -> Finding {
     let all = format!("{}, kubectl-tcs {own}", all.join(", "));
     let is_one = found.iter().all(|(_, tag)| Some(*tag) == found.first().map(|(_, first)| *first));
     if !is_one {
-        return Finding::wrong(VERSIONS, object.clone(), format!("they differ: {all}"), APPLY);
+        return Finding::wrong(VERSIONS, object, format!("they differ: {all}"), APPLY);
     }
     if found.iter().any(|(_, tag)| tag.trim_start_matches('v') != own) {
         let advice =
             "use the kubectl-tcs of the version that runs; the other findings compare with this version";
-        return Finding::wrong(VERSIONS, object.clone(), format!("they differ: {all}"), advice);
+        return Finding::wrong(VERSIONS, object, format!("they differ: {all}"), advice);
     }
-    Finding::good(VERSIONS, object.clone(), all)
+    Finding::good(VERSIONS, object, all)
 }
 
 fn image<'a>(spec: &'a PodSpec, container: &str) -> Option<&'a str> {
@@ -143,7 +138,7 @@ fn pod(found: Value, own: &str) -> Vec<Finding> {
     };
     let name = pod.metadata.name.clone().unwrap_or_default();
     let object = format!("{SERVICE_NAMESPACE}/{name}");
-    vec![versions(object.clone(), pod.spec.as_ref(), own), readiness(&name, object, pod.status)]
+    vec![versions(&object, pod.spec.as_ref(), own), readiness(&name, object, pod.status)]
 }
 
 fn readiness(name: &str, object: String, status: Option<PodStatus>) -> Finding {
@@ -187,7 +182,7 @@ mod tests {
     fn versions_must_fit_together() {
         let outcome = |controller: &str, enclave: &str| {
             let deployment = of_images(controller, enclave);
-            versions("x".into(), deployment.spec.template.spec.as_ref(), "0.1.0").outcome
+            versions("x", deployment.spec.template.spec.as_ref(), "0.1.0").outcome
         };
         assert_eq!(outcome("r:5000/a:0.1.0", "r:5000/b:v0.1.0"), Outcome::Wrong, "the two tags differ");
         assert_eq!(outcome("r:5000/a:0.1.0@sha256:00", "b:0.1.0"), Outcome::Good);

@@ -38,8 +38,8 @@ impl Files {
             name: name.to_owned(),
             force,
         };
-        let own = [&files.key, &files.pending, &files.replaced].map(canonical);
-        for path in [&files.certificate, &files.fetched].map(canonical) {
+        let own = [&files.key, &files.pending, &files.replaced].map(|path| canonical(path));
+        for path in [&files.certificate, &files.fetched].map(|path| canonical(path)) {
             let path = path?;
             for other in &own {
                 if other.as_ref().is_ok_and(|other| *other == path) {
@@ -203,7 +203,7 @@ impl Files {
 fn file(option: &str, path: &Path) -> Result<PathBuf, Error> {
     match path.file_name() {
         Some(name) => Ok(path.with_file_name(name)),
-        None => Err(Error::Usage(format!("{option} {path:?} names no file"))),
+        None => Err(Error::Usage(format!("{option} {} names no file", path.display()))),
     }
 }
 
@@ -218,7 +218,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// The path without links and detours. The file itself need not exist; if it is a link, the link is replaced.
-fn canonical(path: &PathBuf) -> Result<PathBuf, Error> {
+fn canonical(path: &Path) -> Result<PathBuf, Error> {
     let folder = folder(path).canonicalize().map_err(|why| unwritable(path, &why))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
