@@ -1,4 +1,5 @@
-//! Names that others chose, as words of commands that users copy. Nothing else puts such a name into a command.
+//! Names that others chose, as words of commands that users copy. Nothing else puts such a name into a
+//! command.
 
 /// What stands for a name that cannot be part of a command.
 const PLACEHOLDER: &str = "NAME";

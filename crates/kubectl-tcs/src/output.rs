@@ -30,8 +30,8 @@ impl Output<'_> {
         Ok(writeln!(self.out, "{title:column$}{}", printable(&one_blank(text)))?)
     }
 
-    /// Writes one line with a title and a step that helps. Blanks of a step are ours: what others chose is in it
-    /// only as a word ([`crate::command`]).
+    /// Writes one line with a title and a step that helps. Blanks of a step are ours: what others chose is in
+    /// it only as a word ([`crate::command`]).
     pub fn step(&mut self, title: &str, column: usize, step: &str) -> Result<(), Error> {
         Ok(writeln!(self.out, "{title:column$}{}", printable(step))?)
     }
@@ -101,8 +101,8 @@ pub fn one_blank(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Texts of somebody else, with commas between them. One with a comma or a quotation mark of its own is quoted,
-/// so that it cannot look like several.
+/// Texts of somebody else, with commas between them. One with a comma or a quotation mark of its own is
+/// quoted, so that it cannot look like several.
 #[must_use]
 pub fn listed(all: &[String]) -> String {
     let quoted = |text: &String| if text.contains([',', '"']) { format!("{text:?}") } else { text.clone() };

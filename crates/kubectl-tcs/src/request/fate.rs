@@ -1,5 +1,5 @@
-//! What becomes of the pending key when something fails, and what the user is told about it. Every error after
-//! the key was written passes here.
+//! What becomes of the pending key when something fails, and what the user is told about it. Every error
+//! after the key was written passes here.
 
 use super::files::Files;
 use crate::command::with_name;

@@ -1,5 +1,6 @@
-//! The files of a request. The key is written before the request exists, under a name that no other request has.
-//! Key and certificate get their names at the end, one right after the other, so that they always fit together.
+//! The files of a request. The key is written before the request exists, under a name that no other request
+//! has. Key and certificate get their names at the end, one right after the other, so that they always fit
+//! together.
 
 use super::key::NewKey;
 use crate::command::is_plain;
