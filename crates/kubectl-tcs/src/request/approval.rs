@@ -17,22 +17,28 @@ pub async fn approve(
     request: &CertificateSigningRequest,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let why = match cluster.may_approve(&request.spec.signer_name).await {
-        Ok(true) => match try_to_approve(cluster, request).await {
-            Ok(said) => {
-                output.say(&said);
-                return Ok(());
-            }
-            Err(error @ (Error::RequestAltered { .. } | Error::RequestDeleted(_))) => return Err(error),
-            Err(error) => format!("It could not be approved: {error}."),
-        },
-        Ok(false) => "You may not approve it.".to_owned(),
-        Err(error) => format!("Whether you may approve it could not be found out: {error}."),
-    };
     let name = request.metadata.name.as_deref().unwrap_or_default();
-    let command = with_name(name, |name| format!("kubectl certificate approve {name}"));
-    output.say(&format!("{why} It waits for somebody with ClusterRole tcs-issuer-approver: {command}"));
+    let said = match cluster.may_approve(&request.spec.signer_name).await {
+        Ok(true) => attempted(name, try_to_approve(cluster, request).await)?,
+        Ok(false) => waits(name, "You may not approve it."),
+        Err(error) => waits(name, &format!("Whether you may approve it could not be found out: {error}.")),
+    };
+    output.say(&said);
     Ok(())
+}
+
+/// What is said about an attempt. An error of it is no end, but a request that is gone or was changed is.
+fn attempted(name: &str, result: Result<String, Error>) -> Result<String, Error> {
+    match result {
+        Err(error @ (Error::RequestAltered { .. } | Error::RequestDeleted(_))) => Err(error),
+        Err(error) => Ok(waits(name, &format!("It could not be approved: {error}."))),
+        Ok(said) => Ok(said),
+    }
+}
+
+fn waits(name: &str, why: &str) -> String {
+    let command = with_name(name, |name| format!("kubectl certificate approve {name}"));
+    format!("{why} It waits for somebody with ClusterRole tcs-issuer-approver: {command}")
 }
 
 /// Approves the request; what became of it.
@@ -80,6 +86,20 @@ fn decision(request: &CertificateSigningRequest) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_approval_is_said_and_waited_for_unless_the_request_is_gone_or_was_changed() {
+        let failed = |error: Error| attempted("web", Err(error)).map_err(|error| error.code());
+        let refused = Error::Forbidden { action: "approve".into(), message: "a policy denies it".into() };
+        let said = failed(refused).unwrap();
+        assert!(
+            said.contains("a policy denies it") && said.ends_with("kubectl certificate approve web"),
+            "{said}"
+        );
+        assert_eq!(failed(Error::RequestDeleted("web".into())), Err("RequestDeleted"));
+        let altered = Error::RequestAltered { name: "web".into(), field: "spec.usages" };
+        assert_eq!(failed(altered), Err("RequestAltered"));
+    }
 
     #[test]
     fn only_an_approval_and_a_denial_are_decisions() {
