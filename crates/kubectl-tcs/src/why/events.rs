@@ -31,12 +31,13 @@ pub struct EventFact {
 pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Result<Vec<EventFact>, Error> {
     let fields = format!("involvedObject.kind={kind},involvedObject.name={}", selected(name));
     let listed = cluster.list_with::<Event>(Some(NAMESPACE), ListParams::default().fields(&fields)).await?;
-    // Another object may have had the name before.
-    let is_about = |event: &&Value| match event.pointer("/involvedObject/uid").and_then(Value::as_str) {
-        Some(found) => found == uid && !uid.is_empty(),
-        None => false,
-    };
-    Ok(oldest_first(listed.iter().filter(is_about).map(read).collect()))
+    Ok(oldest_first(listed.iter().filter(|event| is_about(event, uid)).map(read).collect()))
+}
+
+/// Another object may have had the name before, and an Event without a UID may be about any of them.
+fn is_about(event: &Value, uid: &str) -> bool {
+    let found = event.pointer("/involvedObject/uid").and_then(Value::as_str);
+    found.is_some_and(|found| found == uid && !uid.is_empty())
 }
 
 /// Sorts Events by their times. One without a time that can be read is old.
@@ -91,6 +92,14 @@ mod tests {
         );
         let sorted: Vec<&str> = sorted.iter().map(|event| event.message.as_str()).collect();
         assert_eq!(sorted, ["zzz", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"]);
+    }
+
+    #[test]
+    fn an_event_is_about_the_object_with_its_uid_only() {
+        let about = |object: Value| is_about(&json!({"involvedObject": object}), "1");
+        assert!(about(json!({"name": "web", "uid": "1"})));
+        assert!(!about(json!({"name": "web", "uid": "2"})) && !about(json!({"name": "web"})));
+        assert!(!is_about(&json!({"involvedObject": {"uid": ""}}), ""));
     }
 
     #[test]
