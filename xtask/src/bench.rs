@@ -16,6 +16,11 @@ pub enum Subject {
     /// Measure the memory of the controller under loads that strangers can make, with a real API server. It
     /// takes some minutes and several GiB of memory and disk
     Memory,
+    /// Have signers empty a queue of 2,000 approved requests, on a real API server: the service with CAs of
+    /// two algorithms, a bare writer and kube-controller-manager. It takes ten to twenty minutes
+    Burst,
+    /// Approve ten requests in a second, and measure how long each waits for its certificate
+    Paced,
 }
 
 /// Objects of each load.
@@ -34,7 +39,22 @@ pub fn run(subject: Subject, load: Option<&str>) -> Result<()> {
             "the measurement of issuing",
         ),
         Subject::Memory => memory(load),
+        Subject::Burst => api_pace("burst"),
+        Subject::Paced => api_pace("paced"),
     }
+}
+
+/// The service as a release build on a simulated platform, beside others.
+fn api_pace(subject: &str) -> Result<()> {
+    crate::setup::ensure()?;
+    let mut build = cargo();
+    build.args(["build", "--release", "--quiet", "--target-dir", "target/simulation"]);
+    build.args(["-p", "tcs-issuer", "-p", "tcs-enclave", "-p", "tcs-sgx-sim"]);
+    run_command(build.args(["--features", "tcs-enclave/simulation"]), "the build of the service")?;
+    let programs = repository().join("target/simulation/release");
+    let mut bench = cargo();
+    bench.args(["bench", "--quiet", "-p", "tcs-testkit", "--bench", "api_pace", "--", subject]);
+    run_command(bench.arg("--programs").arg(programs), "the measurement of signers")
 }
 
 /// The controller of a release build, under each load on a control plane of its own.

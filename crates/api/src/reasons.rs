@@ -77,3 +77,46 @@ pub const MISSING_CERTIFICATE: &str = "MissingCertificate";
 pub const CORRUPT_CERTIFICATE: &str = "CorruptCertificate";
 /// Delivery: `tls.crt` contains more certificates than a chain can have.
 pub const TOO_MANY_CERTIFICATES: &str = "TooManyCertificates";
+
+/// The reasons of an issuer's condition `Ready`.
+pub const OF_ISSUERS: &[&str] = &[
+    AWAITING_KEY,
+    KEY_REJECTED,
+    READY,
+    RENEWING,
+    KEY_LOST,
+    CA_EXPIRED,
+    CA_NOT_YET_VALID,
+    CLOCK_UNVERIFIED,
+    UNSUPPORTED,
+    NO_SEALING,
+    CA_REFUSED,
+    ADMISSION_POLICY_NOT_ENFORCED,
+    ENCLAVE_UNAVAILABLE,
+    NO_EVIDENCE,
+    SEALED_KEY_NOT_KEPT,
+    POLICY_MALFORMED,
+    SECRET_CONFLICT,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_the_reasons_of_issuers_is_complete() {
+        let source = include_str!("reasons.rs").lines().skip_while(|line| !line.starts_with("/// "));
+        let (mut documented, mut of_issuer) = (Vec::new(), false);
+        for line in source.take_while(|line| !line.contains("OF_ISSUERS")) {
+            let value = line.split_once(" = \"").map(|(_, value)| value.trim_end_matches("\";"));
+            if line.starts_with("/// Issuer") {
+                of_issuer = true;
+            } else if let Some(value) = value
+                && std::mem::take(&mut of_issuer)
+            {
+                documented.push(value);
+            }
+        }
+        assert_eq!(OF_ISSUERS, documented);
+    }
+}

@@ -32,6 +32,13 @@ pub struct PendingResponse {
 }
 
 impl PendingResponse {
+    /// The number of the request, which counts up from zero for each connection. The log of the enclave can
+    /// show it ([`Answered::id`](crate::Answered::id)).
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Waits for the response. Fails as [`Client::call`] does.
     pub fn wait(self, timeout: Duration) -> Result<Response, ClientError> {
         self.receiver.recv_timeout(timeout).map_err(|error| match error {

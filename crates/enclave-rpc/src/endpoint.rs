@@ -26,6 +26,18 @@ pub enum Endpoint {
     Tcp(SocketAddr),
 }
 
+impl Endpoint {
+    /// # Errors
+    ///
+    /// [`Error::EndpointNotLoopback`] if it can be reached from other machines.
+    pub fn require_local(&self) -> Result<(), Error> {
+        match self {
+            Self::Unix(_) => Ok(()),
+            Self::Tcp(address) => require_loopback(*address),
+        }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = Error;
 

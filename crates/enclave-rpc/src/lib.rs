@@ -15,7 +15,7 @@ pub use endpoint::Endpoint;
 pub use error::Error;
 pub use messages::*;
 pub use minicbor::bytes::ByteVec;
-pub use server::{Handler, Server, ServerHandle, ServerOptions};
+pub use server::{Answered, Handler, Server, ServerHandle, ServerOptions};
 
 /// The error of a [`Client`].
 pub type ClientError = Error;

@@ -33,7 +33,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The directory of the simulated platform cannot be used, or the platform made no quote.
-    #[error("the simulated platform failed: {0}")]
+    #[error("the simulated platform failed: {0}; check the directory that --platform-dir names")]
     Simulation(String),
     /// The evidence of the platform is not as expected.
     #[error("the platform's evidence is unusable: {0}")]

@@ -8,6 +8,7 @@
 pub mod hardening;
 pub mod keys;
 pub mod platform;
+pub mod request_log;
 
 mod engine;
 mod error;

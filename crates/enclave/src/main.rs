@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave::keys::SoftwareKeys;
 use tcs_enclave::platform::{self, Assurance, PlatformOptions};
+use tcs_enclave::request_log::RequestLog;
 use tcs_enclave::{Engine, VERSION, hardening};
 use tcs_enclave_rpc::{Endpoint, Handler, Server, ServerHandle, ServerOptions};
 
@@ -33,6 +34,10 @@ struct Arguments {
     /// Number of threads that answer requests. Default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+    /// Write a line to the log for each request, with the number that the controller's log shows at level
+    /// debug. It costs time, so it is for the search for a fault.
+    #[arg(long)]
+    log_requests: bool,
 }
 
 fn main() -> ExitCode {
@@ -61,7 +66,9 @@ fn run() -> anyhow::Result<()> {
             "*** SIMULATED PLATFORM: keys are NOT protected. For tests and demonstrations only. ***",
         );
     }
-    let engine: Arc<dyn Handler> = Arc::new(Engine::new(platform, Box::new(SoftwareKeys))?);
+    let engine = Engine::new(platform, Box::new(SoftwareKeys))?;
+    let engine: Arc<dyn Handler> =
+        if arguments.log_requests { Arc::new(RequestLog(engine)) } else { Arc::new(engine) };
     let server =
         Server::bind(&arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
     tcs_enclave::log(format_args!(

@@ -2,6 +2,7 @@
 
 use crate::access::review::ReviewError;
 use crate::enclave_client::EnclaveError;
+use crate::runtime::api_text::text_of;
 use crate::runtime::guarded::Unreadable;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The API server refused a call or could not be reached.
-    #[error("the API server: {0}")]
+    #[error("the API server: {}", text_of(.0))]
     Api(#[from] kube::Error),
     /// A call to the enclave failed.
     #[error("the enclave: {0}")]

@@ -41,7 +41,8 @@ fn write(file: &PathBuf, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| file.display().to_string())
 }
 
-/// Runs the tests that write the tables of `docs/verification.md`, `docs/requests.md` and `docs/signers.md`.
+/// Runs the tests that write the tables of `docs/verification.md`, `docs/requests.md`, `docs/signers.md` and
+/// `docs/monitoring.md`.
 /// In every other run they compare the tables with the code.
 fn write_tables() -> Result<()> {
     let mut tests = cargo();
@@ -59,7 +60,10 @@ fn write_tables() -> Result<()> {
         "table",
     ]);
     run_command(tests.env("TCS_GENERATE", "1"), "the tests that write tables")?;
-    println!("docs/verification.md, docs/requests.md and docs/signers.md are up to date");
+    let mut metrics = cargo();
+    metrics.args(["test", "--quiet", "-p", "tcs-issuer", "--lib", "the_table_of_metrics"]);
+    run_command(metrics.env("TCS_GENERATE", "1"), "the test that writes the table of metrics")?;
+    println!("docs/verification.md, docs/requests.md, docs/signers.md and docs/monitoring.md are up to date");
     Ok(())
 }
 

@@ -27,7 +27,8 @@ use std::collections::BTreeMap;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message")
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message"),
+    printcolumn(name = "Confirmed", type_ = "date", priority = 1, json_path = ".status.lastConfirmed")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.delivery) || !self.selfSign")
@@ -88,7 +89,8 @@ pub struct IssuerSpec {
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message")
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message"),
+    printcolumn(name = "Confirmed", type_ = "date", priority = 1, json_path = ".status.lastConfirmed")
 )]
 #[serde(transparent)]
 pub struct ClusterIssuerSpec(pub IssuerSpec);
@@ -144,6 +146,13 @@ pub struct IssuerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
+
+    /// When the service last confirmed this status, RFC 3339. While the issuer is ready, it does so about
+    /// every half hour. If this is older than an hour, nobody does: the service is not running, or it lacks
+    /// its rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub last_confirmed: Option<String>,
 }
 
 /// An offer: a key pair of the enclave for which a delivery is awaited.

@@ -42,6 +42,18 @@ pub fn encode<M: Encode<()>>(id: u64, message: &M) -> Result<Vec<u8>, Error> {
     Ok(frame)
 }
 
+/// The request id and the message of a frame without its length.
+///
+/// Fails with [`Error::FrameTooShort`] or [`Error::VersionUnsupported`].
+pub fn split(frame: &[u8]) -> Result<(u64, &[u8]), Error> {
+    let (version, rest) = frame.split_first().ok_or(Error::FrameTooShort(0))?;
+    let (id, message) = rest.split_first_chunk::<8>().ok_or(Error::FrameTooShort(frame.len()))?;
+    if *version != VERSION {
+        return Err(Error::VersionUnsupported(*version));
+    }
+    Ok((u64::from_be_bytes(*id), message))
+}
+
 /// Reads a message from the body of a frame. Nothing may follow it.
 pub fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, Error> {
     let mut decoder = Decoder::new(body);

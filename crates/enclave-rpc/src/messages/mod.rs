@@ -82,6 +82,24 @@ pub enum Lane {
 }
 
 impl Request {
+    /// The name of the request, for logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Identity => "Identity",
+            Self::BeginProvisioning(_) => "BeginProvisioning",
+            Self::CompleteProvisioning(_) => "CompleteProvisioning",
+            Self::Issue(_) => "Issue",
+            Self::Destroy(_) => "Destroy",
+            Self::Health(_) => "Health",
+            Self::GenerateCa(_) => "GenerateCa",
+            Self::Seal(_) => "Seal",
+            Self::Restore(_) => "Restore",
+            Self::RenewCa(_) => "RenewCa",
+            Self::CheckPolicy(_) => "CheckPolicy",
+        }
+    }
+
     /// Which threads answer the request. What may take long never holds up signing.
     #[must_use]
     pub fn lane(&self) -> Lane {
@@ -135,6 +153,22 @@ pub enum Response {
 }
 
 impl Response {
+    /// What it is, for logs: the name of the response, or the code of a refusal.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Identity(_) => "Identity",
+            Self::Offer(_) => "Offer",
+            Self::Provisioned(_) => "Provisioned",
+            Self::Issued(_) => "Issued",
+            Self::Destroyed => "Destroyed",
+            Self::Health(_) => "Health",
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::Sealed(_) => "Sealed",
+            Self::PolicyReadable => "PolicyReadable",
+        }
+    }
+
     /// A refusal.
     pub(crate) fn refused(code: RefusalCode, message: &str) -> Self {
         Self::Refused(Refusal::new(code, message))

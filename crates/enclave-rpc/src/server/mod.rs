@@ -12,7 +12,7 @@ mod reader;
 mod threads;
 mod worker;
 
-pub use worker::Handler;
+pub use worker::{Answered, Handler};
 
 use crate::endpoint::Listener;
 use crate::{Endpoint, Error};

@@ -20,6 +20,26 @@ const SLOW: Duration = Duration::from_millis(1);
 pub trait Handler: Send + Sync {
     /// Answers one request.
     fn handle(&self, request: Request) -> Response;
+
+    /// Is told what was answered, for example for a log.
+    fn answered(&self, _: Answered) {}
+}
+
+/// A request that was answered. It holds numbers and names of this program only, nothing that the client sent
+/// as text or bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The number of the connection, which counts up since the start of the server.
+    pub connection: u64,
+    /// The number that the client gave the request. A client of this crate counts up from zero for each
+    /// connection.
+    pub id: u64,
+    /// The name of the request.
+    pub request: &'static str,
+    /// The name of the response, or the code of the refusal.
+    pub response: &'static str,
+    /// How long it took, without the time in the queue.
+    pub took: Duration,
 }
 
 /// A request that waits for a worker.
@@ -91,14 +111,22 @@ fn work(handler: &dyn Handler, queue: &Queue<Job>) {
             held.drain(..).for_each(|connection| connection.release());
         }
         let Some(Job { connection, id, request }) = next.or_else(|| queue.pop()) else { return };
-        let started = Instant::now();
+        let (started, name) = (Instant::now(), request.name());
         // This thread changes the handler's state only under the handler's own locks, so a panic leaves
         // nothing half done here.
         let response = catch_unwind(AssertUnwindSafe(|| handler.handle(request)))
             .unwrap_or_else(|_| Response::refused(RefusalCode::Internal, "a fault inside the enclave"));
-        was_slow = started.elapsed() >= SLOW;
+        let took = started.elapsed();
+        was_slow = took >= SLOW;
         connection.hold(id, &response);
         connection.request_finished();
+        handler.answered(Answered {
+            connection: connection.number(),
+            id,
+            request: name,
+            response: response.name(),
+            took,
+        });
         held.push(connection);
     }
 }

@@ -6,19 +6,23 @@ use std::time::Duration;
 
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
+/// The pause after this failure in a row, counted from 1: a second, doubled each time, at most a minute.
+#[must_use]
+pub fn pause(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(MAX_PAUSE)
+}
+
 /// How often the reconcile of each object failed in a row.
 #[derive(Default)]
 pub struct Backoff(Mutex<HashMap<String, u32>>);
 
 impl Backoff {
-    /// Records a failure and returns the pause before the next try: a second, doubled each time, at most a
-    /// minute.
+    /// Records a failure and returns the pause before the next try.
     pub fn failed(&self, object: &str) -> Duration {
         let Ok(mut failures) = self.0.lock() else { return MAX_PAUSE };
         let count = failures.entry(object.to_owned()).or_default();
-        let pause = Duration::from_secs(1 << (*count).min(6)).min(MAX_PAUSE);
         *count = count.saturating_add(1);
-        pause
+        pause(*count)
     }
 
     /// Records a success.
@@ -26,5 +30,16 @@ impl Backoff {
         if let Ok(mut failures) = self.0.lock() {
             failures.remove(object);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let pauses: Vec<_> = [1, 2, 3, 6, 7, u32::MAX].map(|failures| pause(failures).as_secs()).into();
+        assert_eq!(pauses, [1, 2, 4, 32, 60, 60]);
     }
 }

@@ -1,6 +1,5 @@
 //! What all reconcilers share: the client, the enclave, the watch caches and the queues into the reconcilers.
 
-pub mod announced_waits;
 pub mod backoff;
 pub mod cached;
 pub mod caches;
@@ -16,7 +15,7 @@ use crate::issuer::Issuer;
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
-use announced_waits::AnnouncedWaits;
+use crate::runtime::reads::Reads;
 use backoff::Backoff;
 use caches::Caches;
 use events::EventPublisher;
@@ -25,6 +24,7 @@ use kube::Client;
 use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
 use std::sync::Arc;
+use tcs_api::SERVICE_NAMESPACE;
 use tcs_api::signer::SignerName;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ pub struct Context {
     pub client: Client,
     /// The API server's clock.
     pub clock: ServerClock,
+    /// Whether the API server lets the service read what it must read.
+    pub reads: Reads,
     /// The enclave.
     pub enclave: EnclaveLink,
     /// Whether this controller leads. `client` and `enclave` ask it themselves.
@@ -57,8 +59,6 @@ pub struct Context {
     pub metrics: Metrics,
     /// Statuses that were written and that the watch may not have seen yet.
     pub statuses: StatusCache,
-    /// Which requests wait for what.
-    pub waits: AnnouncedWaits,
     /// How often the reconcile of each object failed in a row.
     pub backoff: Backoff,
 }
@@ -73,11 +73,14 @@ impl Context {
         if !self.requests.iter().all(|requests| requests.are_listed()) {
             reasons.push("certificate requests are not listed yet".to_owned());
         }
-        if self.enclave.connected().is_none() {
-            reasons.push("no enclave answers".to_owned());
+        for resource in ["secrets", "quoteattestations"] {
+            if !self.reads.has_read(resource) {
+                reasons.push(format!("{resource} in namespace {SERVICE_NAMESPACE} are not read yet"));
+            }
         }
+        reasons.extend(self.reads.problems());
         reasons.extend(self.leadership.problem());
-        reasons.extend(self.enclave.health().reasons());
+        reasons.extend(self.enclave.problems());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));
         reasons
     }

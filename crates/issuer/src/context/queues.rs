@@ -3,8 +3,10 @@
 use super::cached::Cached;
 use crate::issuer::Issuer;
 use kube::runtime::reflector::ObjectRef;
+use std::collections::BTreeMap;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
+use tcs_enclave_rpc::RequestApi;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The queues into the reconcilers of issuers and into the garbage collection.
@@ -41,8 +43,23 @@ impl Queues {
     }
 }
 
+/// The open requests of an API, as numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenCounts {
+    /// All open requests.
+    pub open: u64,
+    /// Those of them that wait, by the reason that was announced.
+    pub waiting: BTreeMap<&'static str, u64>,
+}
+
 /// The open requests of one request API.
 pub trait OpenRequests: Send + Sync {
+    /// The request API.
+    fn api(&self) -> RequestApi;
+
+    /// How many requests are open, and how many of them wait for what.
+    fn counts(&self) -> OpenCounts;
+
     /// Whether the first list of the requests is complete.
     fn are_listed(&self) -> bool;
 

@@ -1,22 +1,34 @@
 //! The connection to the enclave. It is re-established when it ends, and watched, because an enclave that
 //! restarts has lost its keys.
 
-use crate::runtime::lease::leadership::{Leadership, NotLeading};
+mod connection;
+mod error;
+
+use crate::runtime::lease::leadership::Leadership;
+use connection::Connection;
+pub use error::EnclaveError;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 use tcs_enclave_rpc::{
-    BeginProvisioning, ByteVec, CaInfo, Client, ClientError, CompleteProvisioning, Destroy, Endpoint,
-    GenerateCa, Health, Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa,
-    Request, Response, Restore, Seal, Sealed,
+    BeginProvisioning, ByteVec, CaInfo, ClientError, CompleteProvisioning, Destroy, Endpoint, GenerateCa,
+    Health, Identity, Issue, Issued, IssuerState, Offer, Policy, Refusal, RefusalCode, RenewCa, Request,
+    Response, Restore, Seal, Sealed,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Generating an RSA-3072 key takes up to half a second, and calls for offers queue behind each other.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connected enclave is asked this often which calls are overdue.
-const PROBES: Probes = Probes { pause: Duration::from_secs(5), timeout: Duration::from_secs(10) };
+/// A connected enclave is asked this often which calls are overdue. One that hangs is silent within 16
+/// seconds, so that the pod is not ready within 30 (`docs/monitoring.md`, "Probes").
+const PROBES: Probes = Probes {
+    identity: Duration::from_secs(10),
+    pause: Duration::from_secs(3),
+    timeout: Duration::from_secs(5),
+};
 /// An enclave that has not answered so many times in a row does not answer.
 const SILENT_AFTER: u32 = 2;
 /// An issuer of no Kubernetes object. The answer about it is short.
@@ -28,6 +40,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How a connected enclave is asked what it waits for.
 #[derive(Clone, Copy)]
 struct Probes {
+    /// For the first answer, which says what enclave it is. One that accepts a connection and says nothing
+    /// hangs.
+    identity: Duration,
     /// Between an answer and the next question.
     pause: Duration,
     /// For an answer.
@@ -37,37 +52,17 @@ struct Probes {
 /// A connection to an enclave.
 #[derive(Clone)]
 pub struct Connected {
-    client: Arc<Client>,
+    connection: Arc<Connection>,
     leadership: Leadership,
     /// The enclave that answered.
     pub identity: Identity,
-}
-
-/// Why an enclave call gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum EnclaveError {
-    /// No enclave is connected.
-    #[error("no enclave answers")]
-    Unavailable,
-    /// The call would have the enclave change or sign something, and this controller does not lead.
-    #[error(transparent)]
-    NotLeading(#[from] NotLeading),
-    /// The connection failed during the call.
-    #[error("the connection to the enclave failed: {0}")]
-    Connection(#[from] ClientError),
-    /// The enclave refused the request.
-    #[error(transparent)]
-    Refused(Refusal),
-    /// The response does not fit the request.
-    #[error("the enclave's response does not fit the request")]
-    Unexpected,
 }
 
 /// What a connected enclave answers to the question what it waits for. It goes on signing while calls of its
 /// platform and its key provider have not returned in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EnclaveHealth {
-    /// It has not answered several times in a row.
+    /// It hangs: it has not answered several times in a row, or it accepts connections and says nothing.
     pub is_silent: bool,
     /// Offers whose key or evidence is not made in time.
     pub overdue_offers: u32,
@@ -81,7 +76,7 @@ impl EnclaveHealth {
     pub fn reasons(self) -> Vec<String> {
         let mut reasons = Vec::new();
         if self.is_silent {
-            reasons.push("the enclave does not answer; see the logs of container tcs-enclave".to_owned());
+            reasons.push(SILENT.to_owned());
         }
         if self.overdue_offers > 0 {
             reasons.push(format!(
@@ -101,9 +96,13 @@ impl EnclaveHealth {
     }
 }
 
+/// What the readiness probe says about an enclave that hangs.
+const SILENT: &str = "the enclave does not answer; see the logs of container tcs-enclave";
+
 /// A handle to the connection. Cheap to clone.
 #[derive(Clone)]
 pub struct EnclaveLink {
+    address: Arc<str>,
     state: watch::Receiver<Option<Connected>>,
     health: watch::Receiver<EnclaveHealth>,
 }
@@ -113,12 +112,44 @@ impl EnclaveLink {
     /// `leadership` the enclave is asked only what it holds.
     #[must_use]
     pub fn start(endpoint: Endpoint, leadership: Leadership, stop: CancellationToken) -> Self {
+        Self::start_with(endpoint, leadership, stop, PROBES)
+    }
+
+    fn start_with(
+        endpoint: Endpoint,
+        leadership: Leadership,
+        stop: CancellationToken,
+        probes: Probes,
+    ) -> Self {
+        let address: Arc<str> = endpoint.to_string().into();
         let (sender, state) = watch::channel(None);
         let (health_sender, health) = watch::channel(EnclaveHealth::default());
         tokio::spawn(async move {
-            stop.run_until_cancelled(keep_connected(endpoint, leadership, sender, health_sender)).await;
+            let connecting = keep_connected(endpoint, leadership, sender, health_sender, probes);
+            stop.run_until_cancelled(connecting).await;
         });
-        Self { state, health }
+        Self { address, state, health }
+    }
+
+    /// Why the service is not ready, as far as the enclave is concerned.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let health = self.health();
+        if self.state.borrow().is_none() && !health.is_silent {
+            return vec![format!(
+                "no enclave answers at {}; see the logs of container tcs-enclave",
+                self.address
+            )];
+        }
+        health.reasons()
+    }
+
+    /// For the liveness probe of the enclave: what is wrong with it if it hangs. `None` if it answers, and if
+    /// no enclave accepts connections: one that starts does not do so yet, and one that has ended is started
+    /// again in any case.
+    #[must_use]
+    pub fn hangs(&self) -> Option<&'static str> {
+        self.health().is_silent.then_some(SILENT)
     }
 
     /// What the connected enclave answered last.
@@ -263,15 +294,8 @@ impl Connected {
     }
 
     async fn call(&self, request: Request) -> Result<Response, EnclaveError> {
-        let (client, leadership) = (Arc::clone(&self.client), self.leadership.clone());
-        let called = tokio::task::spawn_blocking(move || {
-            // The thread may have had to wait for its turn, so this comes immediately before the call.
-            if needs_leadership(&request) {
-                leadership.check()?;
-            }
-            client.call(request, CALL_TIMEOUT).map_err(EnclaveError::Connection)
-        });
-        match called.await.map_err(|_| EnclaveError::Unavailable)?? {
+        let while_leading = needs_leadership(&request).then(|| self.leadership.clone());
+        match self.connection.call(request, while_leading, CALL_TIMEOUT).await? {
             Response::Refused(refusal) => Err(EnclaveError::Refused(refusal)),
             response => Ok(response),
         }
@@ -290,26 +314,19 @@ fn fixed_nonce() -> Vec<u8> {
     (0..32).collect()
 }
 
-async fn blocking(
-    client: Arc<Client>,
-    request: Request,
-    timeout: Duration,
-) -> Result<Response, EnclaveError> {
-    tokio::task::spawn_blocking(move || client.call(request, timeout))
-        .await
-        .map_err(|_| EnclaveError::Unavailable)?
-        .map_err(EnclaveError::Connection)
-}
-
 async fn keep_connected(
     endpoint: Endpoint,
     leadership: Leadership,
     sender: watch::Sender<Option<Connected>>,
     health: watch::Sender<EnclaveHealth>,
+    probes: Probes,
 ) {
+    let mut absence = Absence::default();
     loop {
-        match connect(&endpoint, &leadership).await {
+        match connect(&endpoint, &leadership, probes.identity).await {
             Ok(connected) => {
+                absence = Absence::default();
+                health.send_if_modified(|health| std::mem::take(health) != EnclaveHealth::default());
                 let identity = &connected.identity;
                 tracing::info!(
                     platform = identity.platform,
@@ -320,32 +337,66 @@ async fn keep_connected(
                 if identity.simulated {
                     tracing::warn!("the enclave runs on a SIMULATED platform, which protects nothing");
                 }
-                let client = Arc::clone(&connected.client);
-                // Otherwise the task below would wait for the connection to end, and keep the program from
-                // ending.
-                let _close = CloseOnDrop(Arc::clone(&client));
+                let connection = Arc::clone(&connected.connection);
+                // Others may hold it longer, and are not to wait for an enclave that is gone.
+                let _close = CloseOnDrop(Arc::clone(&connection));
                 sender.send_replace(Some(connected));
-                let closed = Arc::clone(&client);
                 tokio::select! {
-                    _ = tokio::task::spawn_blocking(move || closed.wait_closed()) => {}
-                    () = keep_probing(&client, &health, PROBES) => {}
+                    () = connection.closed() => {}
+                    () = keep_probing(&connection, &health, probes) => {}
                 }
                 health.send_replace(EnclaveHealth::default());
                 tracing::warn!("the connection to the enclave ended");
                 sender.send_replace(None);
             }
-            Err(error) => tracing::debug!(%error, "the enclave cannot be reached yet"),
+            Err(error) => {
+                let now = EnclaveHealth { is_silent: is_silence(&error), ..EnclaveHealth::default() };
+                health.send_if_modified(|before| std::mem::replace(before, now) != now);
+                absence.note(&endpoint, &error);
+            }
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
     }
 }
 
+/// Whether somebody listens and says nothing. A stopped process accepts connections until its queue is full.
+fn is_silence(error: &EnclaveError) -> bool {
+    match error {
+        EnclaveError::Connection(ClientError::Timeout) => true,
+        EnclaveError::Connection(ClientError::Io(error)) => {
+            matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+        }
+        _ => false,
+    }
+}
+
+/// Since when no enclave answers.
+#[derive(Default)]
+struct Absence {
+    since: Option<Instant>,
+    is_logged: bool,
+}
+
+impl Absence {
+    /// Another try has failed. After a few seconds, in which an enclave may start, one line says so.
+    fn note(&mut self, endpoint: &Endpoint, error: &EnclaveError) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        tracing::debug!(%error, "the enclave cannot be reached");
+        if !self.is_logged && since.elapsed() >= GRACE {
+            self.is_logged = true;
+            tracing::warn!(
+                "no enclave answers at {endpoint} ({error}); nothing is signed; see the logs of container tcs-enclave"
+            );
+        }
+    }
+}
+
 /// Asks again and again what the enclave waits for.
-async fn keep_probing(client: &Arc<Client>, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
+async fn keep_probing(connection: &Connection, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
     let mut unanswered = 0_u32;
     loop {
         let request = Request::Health(Health { issuer_uid: Some(NO_ISSUER.to_owned()) });
-        let answer = blocking(Arc::clone(client), request, probes.timeout).await;
+        let answer = connection.call(request, None, probes.timeout).await;
         unanswered = if answer.is_ok() { 0 } else { unanswered.saturating_add(1) };
         let before = *health.borrow();
         let now = match answer {
@@ -363,7 +414,7 @@ async fn keep_probing(client: &Arc<Client>, health: &watch::Sender<EnclaveHealth
     }
 }
 
-struct CloseOnDrop(Arc<Client>);
+struct CloseOnDrop(Arc<Connection>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
@@ -371,14 +422,16 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn connect(endpoint: &Endpoint, leadership: &Leadership) -> Result<Connected, EnclaveError> {
-    let endpoint = endpoint.clone();
-    let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT))
-        .await
-        .map_err(|_| EnclaveError::Unavailable)??;
-    let client = Arc::new(client);
-    match blocking(Arc::clone(&client), Request::Identity, CALL_TIMEOUT).await? {
-        Response::Identity(identity) => Ok(Connected { client, leadership: leadership.clone(), identity }),
+async fn connect(
+    endpoint: &Endpoint,
+    leadership: &Leadership,
+    limit: Duration,
+) -> Result<Connected, EnclaveError> {
+    let connection = Arc::new(Connection::open(endpoint, CONNECT_TIMEOUT).await?);
+    match connection.call(Request::Identity, None, limit).await? {
+        Response::Identity(identity) => {
+            Ok(Connected { connection, leadership: leadership.clone(), identity })
+        }
         _ => Err(EnclaveError::Unexpected),
     }
 }

@@ -49,7 +49,7 @@ async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
     let handler: Arc<dyn Handler> = Arc::clone(&counting) as _;
     let serving = std::thread::spawn(move || server.run(&handler, &ServerOptions::default()));
     let leadership = Leadership::default();
-    let connected = connect(&endpoint, &leadership).await.unwrap();
+    let connected = connect(&endpoint, &leadership, CALL_TIMEOUT).await.unwrap();
     assert!(connected.holdings().await.unwrap().is_empty(), "it may ask what is there");
     for _ in 0..2 {
         let refused = connected.destroy("u").await;
@@ -63,7 +63,7 @@ async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
     leadership.extend(BootTime::now().after(Duration::from_mins(1)));
     connected.destroy("u").await.unwrap();
     assert_eq!(counting.0.load(Ordering::Relaxed), 1);
-    connected.client.close();
+    connected.connection.close();
     handle.stop();
     serving.join().unwrap().unwrap();
 }
@@ -107,11 +107,10 @@ async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
     let (endpoint, handle) = (server.endpoint().clone(), server.handle());
     let hung: Arc<dyn Handler> = Arc::new(Hung(Mutex::new(hangs)));
     let serving = std::thread::spawn(move || server.run(&hung, &ServerOptions::default()));
-    let client = tokio::task::spawn_blocking(move || Client::connect(&endpoint, CONNECT_TIMEOUT));
-    let client = Arc::new(client.await.unwrap().unwrap());
+    let connection = Connection::open(&endpoint, CONNECT_TIMEOUT).await.unwrap();
     let (sender, mut health) = watch::channel(EnclaveHealth::default());
-    let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50) };
-    let probing = async { keep_probing(&client, &sender, probes).await };
+    let probes = Probes { pause: Duration::from_millis(1), timeout: Duration::from_millis(50), ..PROBES };
+    let probing = async { keep_probing(&connection, &sender, probes).await };
     let watching = async {
         assert!(health.wait_for(|health| health.is_silent).await.unwrap().reasons()[0].contains("answer"));
         // It works through everything that it was asked.
@@ -120,7 +119,51 @@ async fn an_enclave_that_answers_nothing_is_silent_until_it_answers() {
     };
     let deadline = tokio::time::sleep(Duration::from_mins(1));
     tokio::select! { () = probing => {}, () = watching => {}, () = deadline => panic!("nothing changes") }
-    client.close();
+    connection.close();
     handle.stop();
     serving.join().unwrap().unwrap();
+}
+
+/// As a process that is stopped: its system accepts connections, and nobody reads.
+#[tokio::test]
+async fn case_9_7_an_enclave_that_accepts_connections_and_says_nothing_hangs() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let probes = Probes { identity: Duration::from_millis(50), ..PROBES };
+    let mut link = EnclaveLink::start_with(endpoint, Leadership::default(), stop.clone(), probes);
+    assert_eq!(link.hangs(), None, "nothing is known yet");
+    let deadline = Duration::from_mins(1);
+    tokio::time::timeout(deadline, link.health_changed()).await.unwrap();
+    assert!(link.hangs().unwrap().contains("container tcs-enclave"));
+    assert_eq!(link.problems(), [SILENT]);
+    // Then it ends. One that is started again does not listen at first, and that is no reason to end it.
+    drop(listener);
+    tokio::time::timeout(deadline, link.health_changed()).await.unwrap();
+    assert_eq!(link.hangs(), None);
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_9_7_an_absent_enclave_is_one_line_after_five_seconds_that_names_its_address() {
+    let lines = crate::runtime::log::tests::Lines::default();
+    let _log = tracing::subscriber::set_default(crate::runtime::log::tests::text_subscriber("info", &lines));
+    let endpoint = Endpoint::Tcp("127.0.0.1:7443".parse().unwrap());
+    let refused =
+        || EnclaveError::Connection(ClientError::Io(std::io::Error::from(ErrorKind::ConnectionRefused)));
+    let mut absence = Absence::default();
+    for _ in 0..25 {
+        absence.note(&endpoint, &refused());
+        tokio::time::advance(RECONNECT_PAUSE).await;
+    }
+    assert_eq!(lines.text(), "");
+    for _ in 0..100 {
+        absence.note(&endpoint, &refused());
+        tokio::time::advance(RECONNECT_PAUSE).await;
+    }
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in ["127.0.0.1:7443", "connection refused", "logs of container tcs-enclave"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

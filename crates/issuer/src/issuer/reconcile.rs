@@ -1,7 +1,7 @@
 //! Reconciles issuers: observes, lets [`super::decide`] decide, and carries the decision out.
 
 use super::decide::{
-    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, decide,
+    Decision, DeliverySecret, EnclaveState, EnclaveStep, Observed, Plan, RefusedWrite, confirm, decide,
     must_be_recorded, named_secret, record_ca, unsupported,
 };
 use super::enclave_session::EnclaveSession;
@@ -22,13 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::v1alpha1::{IssuerStatus, QuoteAttestation};
 use tcs_api::{SERVICE_NAMESPACE, reasons};
+use tracing::Instrument as _;
 
 /// Reconciles one issuer.
 pub async fn reconcile(issuer: Issuer, context: Arc<Context>) -> Result<Action, ReconcileError> {
     if issuer.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let settled = settle(&issuer, &context).await;
+    let span = tracing::debug_span!("issuer", signer = issuer.signer_name(), uid = issuer.uid());
+    let settled = settle(&issuer, &context).instrument(span).await;
     // If the issuer was deleted meanwhile, what this reconcile made must be deleted, too.
     let present = context.caches.issuer(&issuer.signer());
     if present.is_none_or(|present| present.uid() != issuer.uid()) {
@@ -57,7 +59,8 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Option<Duration>, 
         let clock = context.clock.compare(now);
         match decide(&reconciliation.observed(clock), now) {
             Decision::Ask(step) => reconciliation.ask(step).await?,
-            Decision::Settle(plan) => {
+            Decision::Settle(mut plan) => {
+                confirm(&mut plan.status, &reconciliation.status, &issuer.uid(), now);
                 let requeue = plan.requeue;
                 if reconciliation.carry_out(*plan, clock.trusted(now)).await? {
                     return Ok(requeue);

@@ -5,8 +5,10 @@
 
 pub mod csr;
 pub mod go_duration;
-pub mod queue;
 pub mod reconcile;
+pub mod table;
+pub mod workers;
+mod write_status;
 
 use crate::access::requester::Requester;
 use crate::runtime::guarded::Guarded;

@@ -1,30 +1,28 @@
 //! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether
 //! its requester may use its issuer is asked once for many requests.
 
+use super::table::{Job, Next, RequestTable};
+use super::write_status::write_status;
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::access::grant;
 use crate::access::requester::NamespacedIssuer;
 use crate::access::shared_reviews::Decision;
 use crate::clock::now;
 use crate::context::Context;
-use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::events::{EventPublisher, EventText};
 use crate::enclave_client::EnclaveError;
 use crate::error::ReconcileError;
 use crate::issuer::decide::was_published;
 use crate::issuer::{Issuer, policy};
 use crate::pem;
-use crate::runtime::guarded::Guarded;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::request_metrics::RequestOutcome;
 use kube::ResourceExt as _;
-use kube::api::PostParams;
-use kube::runtime::controller::Action;
-use std::sync::Arc;
 use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{ByteVec, Issue, Issued, Refusal, RefusalCode};
-use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// How soon a request is tried again whose certificate was signed under a CA that is not published yet.
 const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
@@ -35,95 +33,151 @@ const ANNOUNCEMENT_RETRY: Duration = Duration::from_secs(30);
 /// The action in Events.
 const ACTION: &str = "Sign";
 
+/// What the functions of one reconcile share.
+struct Attempt<'a, K: RequestKind> {
+    job: &'a Job<K>,
+    table: &'a RequestTable<K>,
+    context: &'a Context,
+}
+
 /// Reconciles one request.
 pub async fn reconcile<K: RequestKind>(
-    request: Arc<K>,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
-    let Triage::Sign(signer) = request.triage() else { return Ok(Action::await_change()) };
+    job: &Job<K>,
+    table: &RequestTable<K>,
+    context: &Context,
+) -> Result<Next, ReconcileError> {
+    let Triage::Sign(signer) = job.request.triage() else { return Ok(Next::OnChange) };
     // The first check of the admission policies and the first list of issuers enqueue all requests. Before
     // them there is nothing to announce: an issuer that is not listed yet may exist.
     if context.admission.is_unchecked() || !context.caches.are_listed() {
-        return Ok(Action::await_change());
+        return Ok(Next::OnChange);
     }
-    match sign(&*request, &signer, &context).await? {
-        Outcome::Issued { pem, is_ca } => publish(&*request, pem, is_ca, &context).await?,
-        Outcome::Permanent(failure) => fail(&*request, &failure, &context).await?,
+    let attempt = Attempt { job, table, context };
+    let span = tracing::debug_span!(
+        "request",
+        api = K::kind(&()).as_ref(),
+        object = job.request.name_any(),
+        uid = job.request.uid()
+    );
+    match attempt.sign(&signer).instrument(span).await? {
+        Outcome::Issued { pem, is_ca } => attempt.publish(pem, is_ca).await?,
+        Outcome::Permanent(failure) => attempt.fail(&failure).await?,
         Outcome::WaitForIssuer(wait) => {
-            if !announce(&*request, &wait, &context.waits, &context.events) {
-                return Ok(Action::requeue(ANNOUNCEMENT_RETRY));
+            if !announce(job, &wait, table, &context.events) {
+                return Ok(Next::After(ANNOUNCEMENT_RETRY));
             }
         }
         Outcome::Retry { after, wait } => {
             if let Some(wait) = wait {
-                announce(&*request, &wait, &context.waits, &context.events);
+                announce(job, &wait, table, &context.events);
             }
-            return Ok(Action::requeue(after));
+            return Ok(Next::After(after));
         }
     }
-    Ok(Action::await_change())
+    Ok(Next::OnChange)
 }
 
-/// Lets the enclave sign a request, if everything that is needed is there.
-async fn sign<K: RequestKind>(
-    request: &K,
-    signer: &SignerName,
-    context: &Context,
-) -> Result<Outcome, ReconcileError> {
-    if let Some(why) = context.admission.refusal() {
-        let wait = Wait::new(reasons::ADMISSION_POLICY_NOT_ENFORCED, why.to_string());
-        return Ok(Outcome::WaitForIssuer(wait));
+impl<K: RequestKind> Attempt<'_, K> {
+    /// Lets the enclave sign the request, if everything that is needed is there.
+    async fn sign(&self, signer: &SignerName) -> Result<Outcome, ReconcileError> {
+        let Self { job, context, .. } = self;
+        if let Some(why) = context.admission.refusal() {
+            let wait = Wait::new(reasons::ADMISSION_POLICY_NOT_ENFORCED, why.to_string());
+            return Ok(Outcome::WaitForIssuer(wait));
+        }
+        let issuer = match ready_issuer(signer, context) {
+            Ok(issuer) => issuer,
+            Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
+        };
+        if let Some(outcome) = self.unless_allowed(signer).await? {
+            return Ok(outcome);
+        }
+        let parsed = match job.request.parse() {
+            Ok(parsed) => parsed,
+            Err(failure) => return Ok(Outcome::Permanent(failure)),
+        };
+        let Some(connected) = context.enclave.connected() else {
+            return Ok(Outcome::WaitForIssuer(Wait::for_ready_issuer("the enclave does not answer")));
+        };
+        let is_ca = parsed.is_ca;
+        match connected.issue(issue_request::<K>(&issuer, parsed)).await {
+            Ok(response) => Ok(issued_outcome(&response, is_ca, &issuer, context)),
+            Err(EnclaveError::Refused(refusal)) => Ok(refused_outcome(refusal, &issuer, context)),
+            Err(error) => Err(error.into()),
+        }
     }
-    let issuer = match ready_issuer(signer, context) {
-        Ok(issuer) => issuer,
-        Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
-    };
-    if let Some(outcome) = unless_allowed(request, signer, context).await? {
-        return Ok(outcome);
-    }
-    let parsed = match request.parse() {
-        Ok(parsed) => parsed,
-        Err(failure) => return Ok(Outcome::Permanent(failure)),
-    };
-    let Some(connected) = context.enclave.connected() else {
-        return Ok(Outcome::WaitForIssuer(Wait::for_ready_issuer("the enclave does not answer")));
-    };
-    let is_ca = parsed.is_ca;
-    match connected.issue(issue_request::<K>(&issuer, parsed)).await {
-        Ok(response) => Ok(issued_outcome(&response, is_ca, &issuer, context)),
-        Err(EnclaveError::Refused(refusal)) => Ok(refused_outcome(refusal, &issuer, context)),
-        Err(error) => Err(error.into()),
-    }
-}
 
-/// `None` if the requester may use the issuer, as everybody may use a cluster issuer. Otherwise the outcome.
-///
-/// This is asked after the issuer was found to be ready: a request that waits for its issuer does not fail
-/// because the right was granted later than the request was made.
-async fn unless_allowed<K: RequestKind>(
-    request: &K,
-    signer: &SignerName,
-    context: &Context,
-) -> Result<Option<Outcome>, ReconcileError> {
-    let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
-    let (requester, issuer) = (request.requester(), NamespacedIssuer { namespace, name });
-    let seen = context.waits.opened(&request.uid().unwrap_or_default()).unwrap_or_else(Instant::now);
-    match context.access.check(&requester, issuer, seen, &context.client, &context.metrics).await {
-        Ok(Decision::Allowed) => Ok(None),
-        Ok(Decision::NotYet { ask_again_in }) => Ok(Some(Outcome::Retry { after: ask_again_in, wait: None })),
-        Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
-            reason: reasons::REFERENCE_NOT_ALLOWED,
-            message: grant::missing(&requester, issuer),
-            remedy: Some(grant::remedy(&requester, issuer)),
-        }))),
-        Err(error) => {
-            let message = format!(
-                "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {}",
-                error.for_requesters()
-            );
-            let wait = Wait::new(reasons::WAITING_FOR_ACCESS_REVIEW, message);
-            announce(request, &wait, &context.waits, &context.events);
-            Err(error.into())
+    /// `None` if the requester may use the issuer, as everybody may use a cluster issuer. Otherwise the
+    /// outcome.
+    ///
+    /// This is asked after the issuer was found to be ready: a request that waits for its issuer does not
+    /// fail because the right was granted later than the request was made.
+    async fn unless_allowed(&self, signer: &SignerName) -> Result<Option<Outcome>, ReconcileError> {
+        let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
+        let Self { job, table, context } = self;
+        let (requester, issuer) = (job.request.requester(), NamespacedIssuer { namespace, name });
+        match context.access.check(&requester, issuer, job.opened, &context.client, &context.metrics).await {
+            Ok(Decision::Allowed) => Ok(None),
+            Ok(Decision::NotYet { ask_again_in }) => {
+                Ok(Some(Outcome::Retry { after: ask_again_in, wait: None }))
+            }
+            Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
+                reason: reasons::REFERENCE_NOT_ALLOWED,
+                message: grant::missing(&requester, issuer),
+                remedy: Some(grant::remedy(&requester, issuer)),
+            }))),
+            Err(error) => {
+                let message = format!(
+                    "it is not known whether the requester may use TCSIssuer {namespace}/{name}: {}",
+                    error.for_requesters()
+                );
+                let wait = Wait::new(reasons::WAITING_FOR_ACCESS_REVIEW, message);
+                announce(job, &wait, table, &context.events);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn publish(&self, pem: String, is_ca: bool) -> Result<(), ReconcileError> {
+        if self.put(&self.job.request.with_certificate(pem)).await? {
+            self.context.metrics.issued.inc();
+            let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.has_waited);
+            self.context.metrics.requests.ended(K::API, RequestOutcome::Issued { after, has_waited });
+            // An Event for each certificate would lower the rate by about a third.
+            if is_ca {
+                let message = "CA CERTIFICATE issued";
+                let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
+                self.context.events.publish(&self.job.request.object_ref(&()), text);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fail(&self, failure: &Failure) -> Result<(), ReconcileError> {
+        let Failure { reason, message, .. } = failure;
+        if self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await? {
+            Metrics::count(&self.context.metrics.failed, reason);
+            self.context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
+            let text = EventText { warning: true, reason, action: ACTION, message };
+            self.context.events.publish(&self.job.request.object_ref(&()), text);
+        }
+        Ok(())
+    }
+
+    /// Writes the status of the very object that was checked. Returns false if it was changed, replaced or
+    /// deleted meanwhile: then the result is discarded, and the watch reports the new state.
+    async fn put(&self, object: &K) -> Result<bool, ReconcileError> {
+        match write_status(&self.context.client, object).await {
+            Ok(()) => {
+                self.table.close(self.job);
+                Ok(true)
+            }
+            Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
+                self.context.metrics.discarded.inc();
+                self.context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -192,73 +246,22 @@ fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outc
 /// A request that waits is not changed. One Event tells why it waits. Returns false if it found no place and
 /// must be announced later.
 fn announce<K: RequestKind>(
-    request: &K,
+    job: &Job<K>,
     wait: &Wait,
-    waits: &AnnouncedWaits,
+    table: &RequestTable<K>,
     events: &EventPublisher,
 ) -> bool {
-    let uid = request.uid().unwrap_or_default();
-    if !waits.start(&uid, wait.reason) {
+    if !table.start_wait(job, wait.reason) {
         return true;
     }
     let Wait { reason, message, blamed_issuer } = wait;
     let text = EventText { warning: blamed_issuer.is_some(), reason, action: ACTION, message };
     let has_place = blamed_issuer.as_ref().is_none_or(|issuer| events.publish(issuer, text))
-        && events.publish(&request.object_ref(&()), text);
+        && events.publish(&job.request.object_ref(&()), text);
     if !has_place {
-        waits.take_back(&uid, wait.reason);
+        table.take_wait_back(job, wait.reason);
     }
     has_place
-}
-
-async fn publish<K: RequestKind>(
-    request: &K,
-    pem: String,
-    is_ca: bool,
-    context: &Context,
-) -> Result<(), ReconcileError> {
-    if put(request.with_certificate(pem), context).await? {
-        context.metrics.issued.inc();
-        // An Event for each certificate would lower the rate by about a third.
-        if is_ca {
-            let message = "CA CERTIFICATE issued";
-            let text = EventText { warning: false, reason: reasons::ISSUED, action: ACTION, message };
-            context.events.publish(&request.object_ref(&()), text);
-        }
-    }
-    Ok(())
-}
-
-async fn fail<K: RequestKind>(
-    request: &K,
-    failure: &Failure,
-    context: &Context,
-) -> Result<(), ReconcileError> {
-    let Failure { reason, message, .. } = failure;
-    if put(request.with_failure(reason, &failure.in_full(), now()), context).await? {
-        Metrics::count(&context.metrics.failed, reason);
-        let text = EventText { warning: true, reason, action: ACTION, message };
-        context.events.publish(&request.object_ref(&()), text);
-    }
-    Ok(())
-}
-
-/// Writes the status of the very object that was checked. Returns false if it was changed, replaced or
-/// deleted meanwhile: then the result is discarded, and the watch reports the new state.
-async fn put<K: RequestKind>(object: K, context: &Context) -> Result<bool, ReconcileError> {
-    let object = Guarded::from(object);
-    let api = K::api(context.client.clone());
-    match api.replace_status(&object.name_any(), &PostParams::default(), &object).await {
-        Ok(_) => {
-            context.waits.close(&object.uid().unwrap_or_default());
-            Ok(true)
-        }
-        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
-            context.metrics.discarded.inc();
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]
@@ -268,8 +271,8 @@ mod tests {
     use kube::Resource as _;
     use prometheus_client::metrics::counter::Counter;
 
-    #[test]
-    fn a_wait_whose_event_found_no_place_is_announced_later() {
+    #[tokio::test]
+    async fn a_wait_whose_event_found_no_place_is_announced_later() {
         let request: KubernetesCsr = serde_json::from_value(serde_json::json!({
             "metadata": {"name": "a", "uid": "u"},
             "spec": {"request": "", "signerName": "tcsissuer.tcs.intel.com/a.b"},
@@ -281,9 +284,10 @@ mod tests {
         };
         for wait in [Wait::for_ready_issuer("x"), blamed] {
             let (events, mut queue) = EventPublisher::new(Counter::default());
-            let waits = AnnouncedWaits::default();
-            waits.open(KubernetesCsr::API, "u");
-            let announce = || announce(&request, &wait, &waits, &events);
+            let table = RequestTable::default();
+            table.apply(request.clone());
+            let job = table.next().await;
+            let announce = || announce(&job, &wait, &table, &events);
             let text = EventText { warning: false, reason: "R", action: "A", message: "m" };
             while events.publish(&request.object_ref(&()), text) {}
             assert!(!announce() && !announce(), "the queue is full");

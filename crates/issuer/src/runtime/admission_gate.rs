@@ -6,6 +6,7 @@
 
 use super::admission_check::{check, url};
 use super::admission_policies::{Expected, PolicyFault};
+use super::api_text::text_of;
 use futures::TryStreamExt as _;
 use kube::Client;
 use kube::api::{WatchEvent, WatchParams};
@@ -111,17 +112,22 @@ async fn keep_checked(
     changed: Arc<Notify>,
 ) {
     let mut pause = MIN_PAUSE;
+    // The error that the log has told, so that it is told once.
+    let mut said = None;
     loop {
         let found = match tokio::time::timeout(CHECK_TIMEOUT, check(&client, &expected, PROBE_PAUSE)).await {
-            Ok(found) => found.map_err(|error| error.to_string()),
+            Ok(found) => found.map_err(|error| text_of(&error)),
             Err(_) => Err("the API server did not answer in time".to_owned()),
         };
-        if let Err(error) = &found {
+        if let Err(error) = &found
+            && said.as_ref() != Some(error)
+        {
             tracing::warn!(
                 error,
-                "the admission policies could not be checked; the previous result stays valid"
+                "the admission policies could not be checked; the previous result stays valid; it is tried again"
             );
         }
+        said = found.as_ref().err().cloned();
         sender.send_if_modified(|state| {
             let next = after(state, found);
             let changed = *state != next;

@@ -4,6 +4,8 @@ use crate::clock::ServerClock;
 use crate::runtime::lease::fence::FenceLayer;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::most_recent::most_recent;
+use crate::runtime::reads::Reads;
+use crate::runtime::reads::layer::ObserverLayer;
 use axum::body::Bytes;
 use axum::http::Response;
 use http_body::{Body, Frame};
@@ -19,6 +21,8 @@ pub struct Clients {
     pub client: Client,
     /// For the Lease only. It has connections of its own, so that nothing delays a renewal.
     pub lease: Client,
+    /// What the answers to reads say about the rights of `client`.
+    pub reads: Reads,
     /// The clock that reads the date of every response.
     pub clock: ServerClock,
 }
@@ -30,7 +34,7 @@ pub struct Clients {
 /// whole list for one byte that is not UTF-8.
 pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
-    let clock = ServerClock::default();
+    let (clock, reads) = (ServerClock::default(), Reads::default());
     let observer = clock.clone();
     let layer = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
         observer.observe(response.headers());
@@ -41,12 +45,13 @@ pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
     lease.default_retry = false;
     let client = ClientBuilder::try_from(config)?
         .with_layer(&FenceLayer::new(leadership.clone()))
+        .with_layer(&ObserverLayer::new(reads.clone()))
         .with_layer(&layer)
         .with_layer(&MapRequestLayer::new(most_recent))
         .build();
     let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
     let lease = ClientBuilder::try_from(lease)?.with_layer(&valid).build();
-    Ok(Clients { client, lease, clock })
+    Ok(Clients { client, lease, reads, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.

@@ -1,5 +1,6 @@
 //! Serves the probes and the metrics over plain HTTP.
 
+use super::scrape;
 use crate::context::Context;
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -25,28 +26,37 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Serves `/healthz` (the process is alive) and `/readyz`: the caches are filled, the Lease can be read (and
-/// written, if this controller leads), an enclave answers, nothing that it makes is overdue, and the
-/// admission policies are in force. A controller that could take over is as ready as the one that leads
-/// (`docs/ha.md`).
+/// Serves three paths:
+///
+/// - `/healthz`: the process is alive.
+/// - `/readyz`: the API server lets the service read what it must read, the caches are filled, the Lease can
+///   be read (and written, if this controller leads), an enclave answers, nothing that it makes is overdue,
+///   and the admission policies are in force. A controller that could take over is as ready as the one that
+///   leads (`docs/ha.md`).
+/// - `/enclavez`: the enclave does not hang. It is the liveness probe of the enclave's container, which has
+///   no HTTP server (`docs/monitoring.md`, "Probes").
 pub async fn serve_probes(
     listener: TcpListener,
     context: Arc<Context>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let ready = move || {
-        let context = Arc::clone(&context);
-        async move {
-            let reasons = context.not_ready_because();
-            if reasons.is_empty() {
-                (StatusCode::OK, "ok".to_owned())
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n"))
-            }
-        }
-    };
-    let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(ready));
+    let enclave = context.enclave.clone();
+    let hangs = move || std::future::ready(probe_answer(enclave.hangs().unwrap_or_default().to_owned()));
+    let ready = move || std::future::ready(probe_answer(context.not_ready_because().join("\n")));
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/enclavez", get(hangs));
     serve(listener, router, stop).await
+}
+
+/// What a probe is told about what is wrong.
+fn probe_answer(wrong: String) -> (StatusCode, String) {
+    if wrong.is_empty() {
+        (StatusCode::OK, "ok".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, wrong)
+    }
 }
 
 /// Serves `/metrics`.
@@ -57,7 +67,7 @@ pub async fn serve_metrics(
 ) -> std::io::Result<()> {
     const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metrics = move || {
-        let text = context.metrics.text();
+        let text = scrape::text(&context);
         async move { ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response() }
     };
     serve(listener, Router::new().route("/metrics", get(metrics)), stop).await

@@ -14,6 +14,10 @@ use tracing_subscriber::{Layer as _, Registry};
 /// warning. The response may contain Secrets.
 const RESPONSES: &str = "kube_client::client";
 
+/// kube's watcher warns of each missing right again and again, with the error in its debugging form.
+/// [`super::reads`] says it once.
+const WATCHER: &str = "kube_runtime::watcher";
+
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -41,10 +45,7 @@ where
         Format::Text => lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(colours).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
-    Ok(tracing_subscriber::registry()
-        .with(lines)
-        .with(filter)
-        .with(filter_fn(|line| !may_contain_a_response(line))))
+    Ok(tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(|line| !is_left_out(line))))
 }
 
 /// Logs panics like everything else.
@@ -72,8 +73,8 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std
 }
 
 /// The order of `tracing`'s levels is that of their verbosity: an error is less than debug.
-fn may_contain_a_response(line: &Metadata<'_>) -> bool {
-    line.is_event() && line.target() == RESPONSES && *line.level() < Level::DEBUG
+fn is_left_out(line: &Metadata<'_>) -> bool {
+    line.is_event() && [RESPONSES, WATCHER].contains(&line.target()) && *line.level() < Level::DEBUG
 }
 
 #[cfg(test)]
@@ -119,6 +120,7 @@ pub(crate) mod tests {
             tracing::error!(target: "kube_client::client", "{body}, Error");
             tracing::warn!(target: "kube_client::client", "{body}, Error");
             tracing::info!(target: "kube_client::client", "{body}, Error");
+            tracing::warn!(target: "kube_runtime::watcher", "watch initlist error with 403: {body}");
             tracing::debug!(target: "kube_client::client", "a debugging line");
             tracing::warn!(target: "kube_client::client::builder", "another line of the client");
             tracing::warn!("a line of ours");

@@ -1,12 +1,15 @@
 //! Metrics of the controller in the `OpenMetrics` text format (`docs/conformance.md`, W-D12). Labels are
 //! bounded: they are codes and kinds, never names.
 
+use super::request_metrics::RequestMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tcs_api::v1alpha1::WrapFormat;
+use tcs_enclave_rpc::RefusalCode;
 
 /// Label with a stable code.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -22,11 +25,11 @@ pub struct KindLabel {
     pub kind: String,
 }
 
-/// All metrics of the controller.
+/// The metrics that are counted as things happen. Those of [`super::scrape`] are computed for each scrape.
 pub struct Metrics {
     registry: Registry,
-    /// 1 while this controller holds the Lease.
-    pub leader: Gauge,
+    /// How requests ended, and how long they took.
+    pub requests: RequestMetrics,
     /// Certificates published.
     pub issued: Counter,
     /// Certificates that were signed and discarded, because their request had changed.
@@ -61,13 +64,15 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("tcs");
         let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
-        let (failed, refused, accepted) = (Family::default(), Family::default(), Family::default());
-        let access_reviews = Family::default();
+        let failed: Family<CodeLabel, Counter> = Family::default();
+        let (refused, accepted): (Family<CodeLabel, Counter>, Family<CodeLabel, Counter>) =
+            Default::default();
+        let access_reviews: Family<CodeLabel, Counter> = Family::default();
         let (enclave_up, simulated) = (Gauge::default(), Gauge::default());
         let (unreadable, events_dropped) = (Family::default(), Counter::default());
-        let (leader, admission_policies_ok) = (Gauge::default(), Gauge::default());
+        let admission_policies_ok = Gauge::default();
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
-        registry.register("leader", "1 while this controller holds the Lease", leader.clone());
+        let requests = RequestMetrics::register(&mut registry);
         registry.register("certificates_issued", "Certificates published", issued.clone());
         registry.register(
             "certificates_discarded",
@@ -83,7 +88,7 @@ impl Default for Metrics {
         registry.register("deliveries_refused", "CA key deliveries refused, by code", refused.clone());
         registry.register(
             "deliveries_accepted",
-            "CA key deliveries accepted, by wrap format",
+            "CA key deliveries accepted, by format of the wrapped key",
             accepted.clone(),
         );
         registry.register("reconcile_errors", "Reconciles that ended in an error", errors.clone());
@@ -114,9 +119,19 @@ impl Default for Metrics {
             admission_policies_ok.clone(),
         );
         registry.register("tee_simulated", "1 if the platform protects nothing", simulated.clone());
+        for outcome in ["Allowed", "Refused", "Error"] {
+            drop(access_reviews.get_or_create(&CodeLabel { code: outcome.to_owned() }));
+        }
+        for format in WrapFormat::ALL {
+            drop(accepted.get_or_create(&CodeLabel { code: format.as_str().to_owned() }));
+        }
+        for code in RefusalCode::ALL {
+            drop(failed.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
+            drop(refused.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
+        }
         Self {
             registry,
-            leader,
+            requests,
             issued,
             discarded,
             failed,
@@ -141,12 +156,20 @@ impl Metrics {
         family.get_or_create(&CodeLabel { code: code.to_owned() }).inc();
     }
 
-    /// The metrics in the text format.
+    /// These metrics and `more` in the text format.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text_with(&self, more: &Registry) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, more);
+        let _ = encode_eof(&mut text);
         text
+    }
+
+    /// These metrics in the text format.
+    #[cfg(test)]
+    pub fn text(&self) -> String {
+        self.text_with(&Registry::default())
     }
 }

@@ -3,6 +3,7 @@
 pub mod admission_check;
 pub mod admission_gate;
 pub mod admission_policies;
+pub mod api_text;
 pub mod client;
 pub mod controller;
 pub mod garbage_collector;
@@ -11,19 +12,24 @@ pub mod health;
 pub mod lease;
 pub mod log;
 pub mod metrics;
+#[cfg(test)]
+mod metrics_page;
 mod most_recent;
+pub mod reads;
+pub mod request_metrics;
 pub mod request_tasks;
+pub mod scrape;
 pub mod standby;
 pub mod tasks;
 pub mod unreadable;
 pub mod watch;
+pub mod watch_backoff;
 pub mod watch_dependencies;
 pub mod watch_issuers;
 pub mod watch_service_namespace;
 
 use crate::access::Access;
 use crate::context::Context;
-use crate::context::announced_waits::AnnouncedWaits;
 use crate::context::backoff::Backoff;
 use crate::context::cached::Cached;
 use crate::context::caches::{Caches, Listed};
@@ -184,7 +190,7 @@ fn connect(
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let Clients { client, clock, .. } = clients;
+    let Clients { client, clock, reads, .. } = clients;
     let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, end);
@@ -198,6 +204,7 @@ fn connect(
     let (publisher, events) = EventPublisher::new(metrics.events_dropped.clone());
     let context = Context {
         clock,
+        reads,
         enclave,
         leadership,
         draining,
@@ -221,7 +228,6 @@ fn connect(
         client,
         metrics,
         statuses: StatusCache::default(),
-        waits: AnnouncedWaits::default(),
         backoff: Backoff::default(),
     };
     let ends = Ends {
@@ -254,7 +260,6 @@ fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
     services.spawn(watch_service_namespace::watch_secrets(watch, shared()));
     services.spawn(ends.events.publish_all(client.clone(), context.leadership.clone()));
-    services.spawn(watch_dependencies::watch_leadership(shared()));
     services.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     services.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
     services.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));

@@ -106,7 +106,7 @@ impl UnreadableObjects {
 }
 
 /// Namespace and name of an object. Each is empty if there is none or it cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
     namespace: String,
     name: String,

@@ -3,6 +3,7 @@
 use crate::runtime::guarded::kept::Kept;
 use crate::runtime::guarded::{Guarded, Unreadable};
 use crate::runtime::unreadable::{ObjectName, UnreadableObjects};
+use crate::runtime::watch_backoff::WatchBackoff;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use kube::runtime::reflector::ObjectRef;
@@ -110,10 +111,31 @@ where
                         self.events = paged();
                         continue;
                     }
-                    tracing::warn!(kind = self.kind, %error, "a watch failed, trying again");
+                    self.log(&error);
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }
+        }
+    }
+
+    /// An answer to the request for a watch or a list is told by [`super::reads`].
+    fn log(&self, error: &watcher::Error) {
+        use kube::Error::{Api, HyperError, Service};
+        use watcher::Error::{InitialListFailed, WatchError, WatchStartFailed};
+        let kind = &self.kind;
+        match error {
+            InitialListFailed(Api(_) | Service(_) | HyperError(_))
+            | WatchStartFailed(Api(_) | Service(_) | HyperError(_)) => {
+                tracing::debug!(kind, %error, "a watch failed, trying again");
+            }
+            // The API server no longer knows the state from which the watch continues.
+            WatchError(status) if status.code == 410 => {
+                tracing::debug!(kind, why = status.message, "everything is listed again");
+            }
+            WatchError(status) => {
+                tracing::warn!(kind, why = status.message, "a watch failed, trying again");
+            }
+            error => tracing::warn!(kind, %error, "a watch failed, trying again"),
         }
     }
 
@@ -178,7 +200,7 @@ where
         InitialList::Streamed => config.streaming_lists(),
         InitialList::Paged => config.page_size(PAGE_SIZE),
     };
-    watcher(api, config).default_backoff().boxed()
+    watcher(api, config).backoff(WatchBackoff::default()).boxed()
 }
 
 /// Whether an API server without the feature `WatchList` refused a watch: it says that `sendInitialEvents` is

@@ -27,13 +27,6 @@ pub async fn watch_enclave(mut link: EnclaveLink, context: Arc<Context>) -> anyh
     }
 }
 
-/// Shows in the metrics when this controller leads. When it no longer leads, the program ends.
-pub async fn watch_leadership(context: Arc<Context>) -> anyhow::Result<()> {
-    context.leadership.acquired().await;
-    context.metrics.leader.set(1);
-    std::future::pending().await
-}
-
 /// What the enclave waits for is shown in the metrics. Issuers that wait for it try again as soon as all of
 /// it has ended.
 pub async fn watch_enclave_health(mut link: EnclaveLink, context: Arc<Context>) -> anyhow::Result<()> {

@@ -4,7 +4,11 @@ use crate::support::ca::Ca;
 use crate::support::csr::issue;
 use crate::support::issuer::Issuer;
 use crate::support::test_cluster::{ENCLAVE, TestCluster};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::fs;
+use std::time::{Duration, Instant};
+use tcs_api::SERVICE_NAMESPACE;
 use tcs_testkit::http;
 use tcs_testkit::process::Signal;
 
@@ -46,22 +50,39 @@ fn review_l8_a_hung_quote_shows_in_readiness_while_signing_goes_on() {
     next.deliver_until_ready(&Ca::p256(&cluster));
 }
 
+/// Where and with which path the kubelet asks whether the enclave's container is alive.
+fn liveness_probe(cluster: &TestCluster) -> (String, String) {
+    let deployment = cluster.get::<Deployment>(SERVICE_NAMESPACE, "tcs-issuer").unwrap();
+    let containers = deployment.spec.template.spec.unwrap().containers;
+    let enclave = containers.into_iter().find(|container| container.name == ENCLAVE).unwrap();
+    let probe = enclave.liveness_probe.unwrap().http_get.unwrap();
+    let IntOrString::Int(port) = probe.port else { panic!("a name is that of a port of the same container") };
+    (cluster.node.address(&format!(":{port}")).unwrap(), probe.path.unwrap())
+}
+
 #[test]
-fn an_enclave_that_answers_nothing_is_not_ready_until_it_answers() {
+fn case_9_7_an_enclave_that_hangs_fails_readiness_and_its_liveness_until_it_answers() {
     let cluster = TestCluster::new();
     cluster.await_controller();
+    let (address, path) = liveness_probe(&cluster);
+    let is_alive = || http::status(&address, &path) == Some(200);
+    assert!(is_alive());
     let is_up = |up: u8| {
         let line = format!("tcs_enclave_up {up}\n");
         cluster.metrics().is_some_and(|metrics| metrics.contains(&line))
     };
     assert!(is_up(1));
     cluster.signal(ENCLAVE, Signal::STOP);
+    let stopped = Instant::now();
     cluster.wait_until("the readiness probe to fail", || {
         let answer = http::get(&cluster.node.address(":8081").unwrap(), "/readyz").unwrap_or_default();
         answer.starts_with("HTTP/1.1 503") && answer.contains("the enclave does not answer")
     });
-    assert!(is_up(0));
+    let noticed = stopped.elapsed();
+    assert!(noticed < Duration::from_secs(30), "{noticed:?}");
+    assert!(is_up(0) && !is_alive());
+    assert!(http::get(&address, &path).unwrap().contains("see the logs of container tcs-enclave"));
     cluster.signal(ENCLAVE, Signal::CONT);
     cluster.await_controller();
-    assert!(is_up(1));
+    assert!(is_up(1) && is_alive());
 }

@@ -8,6 +8,7 @@ mod attestation;
 mod ca_record;
 mod ca_secret;
 mod clock;
+mod confirmation;
 mod holding;
 mod malformed_policy;
 mod observed;
@@ -22,6 +23,7 @@ mod self_signed;
 
 pub use attestation::{merge_conditions, named_secret};
 pub use ca_record::{fingerprint, must_be_recorded, record_ca, was_published};
+pub use confirmation::confirm;
 pub use observed::{DeliverySecret, EnclaveState, NextCa, Observed, RefusedWrite};
 pub use plan::{About, AttestationStep, Decision, EnclaveStep, EventNote, Plan};
 pub use sealed_key::SealedKey;

@@ -1,6 +1,7 @@
 //! The type `CertificateSigningRequest`, as far as the service reads and writes it.
 
 use crate::runtime::guarded::kept::{Kept, KeptMetadata};
+use crate::runtime::guarded::metadata;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,8 +16,8 @@ use std::borrow::Cow;
 /// ends a day before the end of the year 9999. Text is written back as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct KubernetesCsr {
-    /// Its metadata.
-    #[serde(default)]
+    /// Its metadata, without `managedFields`.
+    #[serde(default, deserialize_with = "metadata::without_managed_fields")]
     pub metadata: ObjectMeta,
     /// Its spec.
     pub spec: CertificateSigningRequestSpec,
@@ -90,6 +91,7 @@ impl Serialize for KubernetesCsr {
 /// A PUT of the status also writes the metadata, so an annotation that is left out would be deleted.
 impl Kept for KubernetesCsr {
     const METADATA: KeptMetadata = KeptMetadata::Whole;
+    const DECODES_ITSELF: bool = true;
 }
 
 impl Resource for KubernetesCsr {

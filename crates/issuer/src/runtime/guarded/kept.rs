@@ -9,6 +9,11 @@ use tcs_api::{annotations, labels, sealed};
 pub trait Kept {
     /// What is kept.
     const METADATA: KeptMetadata;
+
+    /// Whether the type leaves out by itself what is not kept. Then an object that fits its type is decoded
+    /// in one step, without the tree in between, which takes most of the time. Kinds of which there are many
+    /// changes do this.
+    const DECODES_ITSELF: bool = false;
 }
 
 /// What is kept of the metadata of an object.

@@ -7,6 +7,7 @@
 //! stored while an earlier CRD allowed more.
 
 pub mod kept;
+pub mod metadata;
 
 mod tree;
 
@@ -17,6 +18,7 @@ use kube::Resource;
 use serde::de::{DeserializeOwned, DeserializeSeed as _, Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use tree::Tree;
 
@@ -110,7 +112,17 @@ where
     K: DeserializeOwned + Resource<DynamicType = ()> + Kept,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Tree::object(K::METADATA).deserialize(deserializer)?;
+        let object = if K::DECODES_ITSELF {
+            let text = <&RawValue>::deserialize(deserializer)?;
+            if let Ok(object) = serde_json::from_str(text.get()) {
+                return Ok(Self(Ok(object)));
+            }
+            // What does not fit at once is read as the objects of other kinds are, so that the same objects
+            // can be read and the error names the field.
+            Tree::object(K::METADATA).deserialize(text).map_err(D::Error::custom)?
+        } else {
+            Tree::object(K::METADATA).deserialize(deserializer)?
+        };
         let decoded = serde_path_to_error::deserialize(&object);
         Ok(Self(decoded.map_err(|error| {
             Box::new(Unreadable {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::requests::csr::KubernetesCsr;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{ObjectList, WatchEvent};
@@ -193,4 +194,35 @@ fn an_object_is_written_as_it_was_read_and_an_unreadable_one_never() {
     assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&typed).unwrap());
     let bad: Guarded<TCSIssuer> = serde_json::from_value(with(issuer("x"), "/spec", json!(1))).unwrap();
     serde_json::to_value(&bad).unwrap_err();
+}
+
+/// A kind that is decoded in one step is read as it would be by the other way, byte by byte.
+#[test]
+fn requests_are_read_alike_in_one_step_and_in_two() {
+    let whole = json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {
+            "name": "r", "namespace": "n", "generateName": "r-", "uid": "u", "resourceVersion": "5", "selfLink": "/s",
+            "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z", "deletionTimestamp": "2026-01-02T00:00:00Z",
+            "deletionGracePeriodSeconds": 30, "labels": {"l": "1"}, "annotations": {"a": "2"}, "finalizers": ["f"],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "o", "uid": "p"}],
+        },
+        "spec": {"request": "cGVt", "signerName": "example.com/s", "usages": ["server auth"]},
+        "status": {"conditions": [{"type": "Approved", "status": "True", "lastUpdateTime": BEYOND}]},
+    });
+    let managed = json!([{"manager": "x", "operation": "Update", "time": BEYOND, "fieldsV1": {"f:a": {}}}]);
+    let read: KubernetesCsr = read(&with(whole.clone(), "/metadata/managedFields", managed)).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), whole);
+
+    // Too deep for one step.
+    let nested = format!("{}0{}", "{\"f:a\":".repeat(9_000), "}".repeat(9_000));
+    let text = whole.to_string().replace("{\"l\":\"1\"}", &format!("{{\"l\":\"1\"}},\"more\":{nested}"));
+    let list = format!("{{\"apiVersion\":\"v1\",\"kind\":\"L\",\"items\":[{text}]}}");
+    let list: ObjectList<Guarded<KubernetesCsr>> = serde_json::from_str(&list).unwrap();
+    assert_eq!(list.items[0].clone().read().unwrap(), read);
+
+    let wrong = with(whole, "/spec/usages", json!("server auth"));
+    let error = super::tests::read::<KubernetesCsr>(&wrong).unwrap_err();
+    assert_eq!(error.error, "spec.usages: found string, expected a sequence");
+    assert_eq!(error.metadata.uid.as_deref(), Some("u"));
 }

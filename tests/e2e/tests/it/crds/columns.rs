@@ -33,6 +33,8 @@ async fn kubectl_prints_and_waits_as_documented() {
     let get = ["get", "tcsissuers", "--namespace", "columns"];
     assert_eq!(columns(&get), ["NAME", "AGE", "READY", "REASON", "MESSAGE"]);
     assert!(kubectl(&get).contains("signing"));
+    let wide = columns(&[&get[..], &["-o", "wide"]].concat());
+    assert_eq!(wide, ["NAME", "AGE", "READY", "REASON", "MESSAGE", "CONFIRMED"]);
     kubectl(&["wait", "--for=condition=Ready", "--timeout=10s", "tcsissuer/a", "--namespace", "columns"]);
     assert_eq!(
         columns(&["get", "tcsissuers", "-A"]),

@@ -53,6 +53,7 @@ impl Controllers {
                 .arg(format!("--listen={}", endpoint(&cluster)))
                 .arg("--platform=simulation")
                 .arg(format!("--platform-dir={}", layout.platform().display()))
+                .arg("--log-requests")
                 .spawn()
                 .unwrap();
         let made = Self { enclave, cluster, manifest };
@@ -80,8 +81,9 @@ impl Controllers {
         let process = Program::new(name, cluster.stack.programs.path(CONTROLLER), log)
             .arg(format!("--enclave={}", endpoint(cluster)))
             .args(["--health-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0"])
-            // The client logs each request that it sends.
-            .args(["--log-format=json", "--log=info,kube_client::client::builder=debug"])
+            .arg("--log-format=json")
+            // The client logs each request that it sends to the API server.
+            .arg("--log=info,kube_client::client::builder=debug,tcs_issuer::enclave_client=debug,tcs_issuer::requests=debug")
             .args(TIMINGS)
             .env("KUBECONFIG", account.unwrap())
             .env("POD_NAME", name)
@@ -95,6 +97,11 @@ impl Controllers {
         };
         let (probes, metrics) = (address("health"), address("metrics"));
         Controller { process, name: name.to_owned(), probes, metrics }
+    }
+
+    /// Where the controllers look for the enclave.
+    pub fn enclave_address(&self) -> String {
+        endpoint(&self.cluster)
     }
 
     /// The record in the Lease.
@@ -137,6 +144,11 @@ impl Controller {
     /// What it answers to the question whether it is ready.
     pub fn readiness(&self) -> String {
         http::get(&self.probes, "/readyz").unwrap_or_default()
+    }
+
+    /// What it answers to the liveness probe of the enclave.
+    pub fn enclave_probe(&self) -> Option<u16> {
+        http::status(&self.probes, "/enclavez")
     }
 
     /// Whether it is the holder of this identity.

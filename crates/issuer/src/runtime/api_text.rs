@@ -1,0 +1,30 @@
+//! What an error of the API server says, for the log.
+
+/// The text of an error. kube's own text of a refusal repeats it in its debugging form.
+pub fn text_of(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(answer) if answer.code == 403 => format!(
+            "{}; if it is the right that is missing, apply deployment/tcs_issuer.yaml of this version",
+            answer.message
+        ),
+        kube::Error::Api(answer) => format!("{} (status {})", answer.message, answer.code),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_refusal_is_told_once_and_not_in_its_debugging_form() {
+        let refusal = |message: &str, code| {
+            text_of(&kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed()))
+        };
+        assert_eq!(refusal("x is not there", 404), "x is not there (status 404)");
+        let forbidden = refusal("User \"u\" cannot patch resource \"r\"", 403);
+        assert!(forbidden.starts_with("User \"u\" cannot patch resource \"r\"; "), "{forbidden}");
+        assert!(forbidden.ends_with("apply deployment/tcs_issuer.yaml of this version"), "{forbidden}");
+    }
+}

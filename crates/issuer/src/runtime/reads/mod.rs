@@ -1,0 +1,194 @@
+//! Whether the API server lets the service read what it must read, and what to do if not.
+//!
+//! Each problem is one line of the log, repeated ever more rarely, and a reason for `/readyz` to fail. When
+//! it is gone, one line says so.
+
+pub mod layer;
+pub mod read;
+
+use axum::http::StatusCode;
+use read::Read;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tower::BoxError;
+
+/// After this time a problem that persists is logged again; then after twice the time, and so on.
+const FIRST_REMINDER: Duration = Duration::from_mins(1);
+/// The longest such time.
+const LAST_REMINDER: Duration = Duration::from_hours(1);
+/// A failure that may pass by itself makes the service not ready only if it lasts for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum length of the text of an error, in characters.
+const MAX_TEXT: usize = 300;
+
+/// Why something cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    /// 403: the service lacks the right.
+    Forbidden,
+    /// 401: the API server does not accept the token of the service.
+    Unauthenticated,
+    /// 404: the API server does not know the kind.
+    UnknownKind,
+    /// Another status.
+    Status(u16),
+    /// No answer: why.
+    NoAnswer(String),
+}
+
+impl Problem {
+    /// `None` if there is none. 422 is the answer of an API server that does not stream lists, and 410 that
+    /// of one that no longer knows the state from which a watch continues; both are handled.
+    fn of(answer: Result<StatusCode, &BoxError>) -> Option<Self> {
+        match answer.map(|status| status.as_u16()) {
+            Ok(200..=399 | 410 | 422) => None,
+            Ok(401) => Some(Self::Unauthenticated),
+            Ok(403) => Some(Self::Forbidden),
+            Ok(404) => Some(Self::UnknownKind),
+            Ok(status) => Some(Self::Status(status)),
+            Err(error) => Some(Self::NoAnswer(with_sources(&**error))),
+        }
+    }
+
+    /// Whether somebody must do something. Others may pass by themselves.
+    fn needs_remedy(&self) -> bool {
+        matches!(self, Self::Forbidden | Self::Unauthenticated | Self::UnknownKind)
+    }
+
+    /// What happened and what to do.
+    fn text(&self, read: &Read) -> String {
+        match self {
+            Self::Forbidden => format!(
+                "the service may not {read}; apply the manifest of its version: kubectl apply -f \
+                 deployment/tcs_issuer.yaml"
+            ),
+            Self::Unauthenticated => format!(
+                "the service cannot {read}: the API server does not accept its token; check ServiceAccount \
+                 tcs-issuer in namespace tcs-issuer"
+            ),
+            Self::UnknownKind if read.is_own_kind() => format!(
+                "the service cannot {read}: the API server does not know the kind; apply deployment/crds of its \
+                 version: kubectl apply -f deployment/crds/"
+            ),
+            Self::UnknownKind => format!(
+                "the service cannot {read}: the API server does not know the kind; the service needs Kubernetes \
+                 1.32 or later"
+            ),
+            Self::Status(status) => format!(
+                "the service cannot {read}: the API server answers with HTTP status {status}; it is tried again"
+            ),
+            Self::NoAnswer(why) => {
+                format!(
+                    "the service cannot {read}: the API server does not answer ({why}); it is tried again"
+                )
+            }
+        }
+    }
+}
+
+/// What is known about a read.
+#[derive(Default)]
+struct Known {
+    /// It succeeded at least once.
+    has_worked: bool,
+    failure: Option<Failure>,
+}
+
+/// Why a read fails at present.
+struct Failure {
+    problem: Problem,
+    since: Instant,
+    /// When it is logged again.
+    remind: Instant,
+    /// The time between the last two lines.
+    pause: Duration,
+}
+
+/// How the reads of the service are answered. Only the program itself decides what it reads, so there are
+/// few. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Reads(Arc<Mutex<BTreeMap<Read, Known>>>);
+
+impl Reads {
+    /// Records the answer to a read.
+    pub fn observe(&self, read: Read, answer: Result<StatusCode, &BoxError>) {
+        let now = Instant::now();
+        let mut reads = self.lock();
+        let problem = Problem::of(answer);
+        let text = problem.as_ref().map(|problem| problem.text(&read));
+        let again = format!("the service can {read} again");
+        let known = reads.entry(read).or_default();
+        let (Some(problem), Some(text)) = (problem, text) else {
+            known.has_worked = true;
+            if known.failure.take().is_some() {
+                tracing::info!("{again}");
+            }
+            return;
+        };
+        let (since, pause) = match &known.failure {
+            Some(failure) if failure.problem == problem && now < failure.remind => return,
+            Some(failure) if failure.problem == problem => {
+                let minutes = now.duration_since(failure.since).as_secs() / 60;
+                tracing::warn!("{text} (for {minutes} minutes)");
+                (failure.since, failure.pause.saturating_mul(2).min(LAST_REMINDER))
+            }
+            other => {
+                tracing::warn!("{text}");
+                (other.as_ref().map_or(now, |failure| failure.since), FIRST_REMINDER)
+            }
+        };
+        let remind = now.checked_add(pause).unwrap_or(now);
+        known.failure = Some(Failure { problem, since, remind, pause });
+    }
+
+    /// Why the service is not ready: what it cannot read. An error that may pass by itself counts only if it
+    /// lasts.
+    pub fn problems(&self) -> Vec<String> {
+        let now = Instant::now();
+        let reads = self.lock();
+        let failing = reads.iter().filter_map(|(read, known)| Some((read, known.failure.as_ref()?)));
+        let counts = |failure: &Failure| {
+            failure.problem.needs_remedy() || now.duration_since(failure.since) >= PATIENCE
+        };
+        failing
+            .filter(|(_, failure)| counts(failure))
+            .map(|(read, failure)| failure.problem.text(read))
+            .collect()
+    }
+
+    /// Whether the API server has let the service read objects of this kind at least once.
+    pub fn has_read(&self, resource: &str) -> bool {
+        self.lock().iter().any(|(read, known)| read.resource == resource && known.has_worked)
+    }
+
+    /// Every read, and whether it fails at present.
+    pub fn failing(&self) -> Vec<(Read, bool)> {
+        let reads = self.lock();
+        reads.iter().map(|(read, known)| (read.clone(), known.failure.is_some())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Read, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error with its causes, without the debugging form of any.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Some errors repeat their cause.
+        if !texts.last().is_some_and(|last| last.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ").chars().take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! The metrics that show a state. They are computed for each scrape, so that none of them goes stale.
+
+use super::reads::read::Read;
+use super::request_metrics::label_of;
+use crate::clock::now;
+use crate::context::Context;
+use crate::context::queues::OpenCounts;
+use crate::issuer::Issuer;
+use crate::time;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tcs_api::{conditions, reasons};
+use tcs_enclave_rpc::{Identity, RequestApi};
+
+/// The end of a CA is near if it is at most so many seconds away.
+const SOON: [(&str, i64); 3] = [("1d", 86_400), ("7d", 7 * 86_400), ("30d", 30 * 86_400)];
+/// Both kinds of issuers.
+const KINDS: [&str; 2] = ["TCSIssuer", "TCSClusterIssuer"];
+/// The reason of an issuer that has no condition `Ready` yet.
+const NO_REASON: &str = "None";
+/// A reason that this version never writes.
+const OTHER_REASON: &str = "Other";
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ApiLabel {
+    api: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WaitLabels {
+    api: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct IssuerLabels {
+    kind: &'static str,
+    ready: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EndLabels {
+    kind: &'static str,
+    within: &'static str,
+}
+
+/// Only the program itself decides what it reads.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReadLabels {
+    verb: &'static str,
+    resource: String,
+}
+
+/// What the metrics of a scrape show.
+pub(super) struct State {
+    leads: bool,
+    issuers: Vec<Issuer>,
+    open: Vec<(RequestApi, OpenCounts)>,
+    enclave: Option<Identity>,
+    reads: Vec<(Read, bool)>,
+    /// Unix seconds.
+    now: i64,
+}
+
+/// All metrics of the controller, in the `OpenMetrics` text format.
+pub fn text(context: &Context) -> String {
+    let requests = context.requests.iter();
+    let state = State {
+        leads: context.leadership.check().is_ok(),
+        issuers: context.caches.all_issuers(),
+        open: requests.map(|requests| (requests.api(), requests.counts())).collect(),
+        enclave: context.enclave.connected().map(|connected| connected.identity),
+        reads: context.reads.failing(),
+        now: now().as_second(),
+    };
+    context.metrics.text_with(&state.registry())
+}
+
+impl State {
+    pub(super) fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("tcs");
+        let leader: Gauge = Gauge::default();
+        leader.set(i64::from(self.leads));
+        registry.register("leader", "1 while this controller holds the Lease", leader);
+        let version = env!("CARGO_PKG_VERSION");
+        registry.register("build", "Version of the controller", Info::new([("version", version)]));
+        if let Some(Identity { version, platform, assurance, .. }) = &self.enclave {
+            let labels = [("version", version), ("platform", platform), ("assurance", assurance)];
+            let info = Info::new(labels.map(|(name, value)| (name, value.clone())));
+            registry.register("enclave", "The enclave that is connected", info);
+        }
+        let failing = Family::<ReadLabels, Gauge>::default();
+        for (read, fails) in &self.reads {
+            let labels = ReadLabels { verb: read.verb, resource: read.full_resource() };
+            failing.get_or_create(&labels).inc_by(i64::from(*fails));
+        }
+        registry.register(
+            "reads_failing",
+            "1 while the API server does not let the service read this",
+            failing,
+        );
+        self.register_requests(&mut registry);
+        self.register_issuers(&mut registry);
+        self.register_ends(&mut registry);
+        registry
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
+        let (open, waiting) = (Family::<ApiLabel, Gauge>::default(), Family::<WaitLabels, Gauge>::default());
+        for (api, counts) in &self.open {
+            let api = label_of(*api);
+            open.get_or_create(&ApiLabel { api }).set(gauge_value(counts.open));
+            // Always there, so that the metric is, too.
+            let reason = reasons::WAITING_FOR_ISSUER_READY;
+            drop(waiting.get_or_create(&WaitLabels { api, reason }));
+            for (&reason, &count) in &counts.waiting {
+                waiting.get_or_create(&WaitLabels { api, reason }).set(gauge_value(count));
+            }
+        }
+        registry.register("requests_open", "Approved requests that have no result yet", open);
+        let help = "Those of them for which an Event said that they wait, by its reason";
+        registry.register("requests_waiting", help, waiting);
+    }
+
+    fn register_issuers(&self, registry: &mut Registry) {
+        let issuers = Family::<IssuerLabels, Gauge>::default();
+        for kind in KINDS {
+            drop(issuers.get_or_create(&IssuerLabels { kind, ready: "True", reason: reasons::READY }));
+        }
+        for issuer in &self.issuers {
+            issuers.get_or_create(&issuer_labels(issuer)).inc();
+        }
+        registry.register(
+            "issuers",
+            "Issuers by the status and the reason of their condition Ready",
+            issuers,
+        );
+    }
+
+    fn register_ends(&self, registry: &mut Registry) {
+        let earliest = Family::<KindLabel, Gauge>::default();
+        let ending = Family::<EndLabels, Gauge>::default();
+        for kind in KINDS {
+            let of_kind = self.issuers.iter().filter(|issuer| kind_of(issuer) == kind);
+            let ends: Vec<i64> = of_kind.filter_map(end_of_ca).collect();
+            if let Some(end) = ends.iter().min() {
+                earliest.get_or_create(&KindLabel { kind }).set(*end);
+            }
+            for (within, seconds) in SOON {
+                let near = ends.iter().filter(|end| end.saturating_sub(self.now) <= seconds).count();
+                let labels = EndLabels { kind, within };
+                ending.get_or_create(&labels).set(i64::try_from(near).unwrap_or(i64::MAX));
+            }
+        }
+        registry.register_with_unit(
+            "ca_earliest_end_timestamp",
+            "End of the CA certificate that ends first, as Unix time. Issuers without a CA do not count",
+            Unit::Seconds,
+            earliest,
+        );
+        let help = "CA certificates that end within this time, or have ended";
+        registry.register("cas_ending", help, ending);
+    }
+}
+
+fn kind_of(issuer: &Issuer) -> &'static str {
+    let [namespaced, cluster] = KINDS;
+    match issuer {
+        Issuer::Namespaced(_) => namespaced,
+        Issuer::Cluster(_) => cluster,
+    }
+}
+
+/// When the CA certificate of an issuer ends, as Unix seconds.
+fn end_of_ca(issuer: &Issuer) -> Option<i64> {
+    time::parse(&issuer.status()?.ca.as_ref()?.not_after)
+}
+
+/// Statuses may have been written by another version, or by an administrator. So the values are bounded here.
+fn issuer_labels(issuer: &Issuer) -> IssuerLabels {
+    let condition = issuer.status().and_then(conditions::ready_condition);
+    let known = ["True", "False"];
+    let ready = condition.and_then(|ready| known.into_iter().find(|known| *known == ready.status));
+    let reason = condition.map_or(NO_REASON, |ready| {
+        reasons::OF_ISSUERS.iter().copied().find(|known| *known == ready.reason).unwrap_or(OTHER_REASON)
+    });
+    IssuerLabels { kind: kind_of(issuer), ready: ready.unwrap_or("Unknown"), reason }
+}
+
+fn gauge_value(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

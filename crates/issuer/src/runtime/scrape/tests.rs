@@ -1,0 +1,104 @@
+use super::*;
+use serde_json::json;
+use std::sync::Arc;
+use tcs_api::v1alpha1::TCSIssuer;
+
+const NOW: i64 = 1_800_000_000;
+
+fn issuer(ready: Option<(&str, &str)>, ends: Option<&str>) -> Issuer {
+    let conditions = ready.map(|(status, reason)| {
+        json!([{"type": "Ready", "status": status, "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+    });
+    let ca = ends.map(|end| json!({"fingerprint": "", "notAfter": end, "keyAlgorithm": "", "keyFormat": ""}));
+    let mut status = json!({ "conditions": conditions.unwrap_or(json!([])) });
+    if let Some(ca) = ca {
+        status["ca"] = ca;
+    }
+    let object = json!({
+        "metadata": {"name": "n", "namespace": "ns"}, "spec": {"secretName": "s"}, "status": status,
+    });
+    Issuer::from(Arc::new(serde_json::from_value::<TCSIssuer>(object).unwrap()))
+}
+
+/// A state that has every metric.
+pub(in crate::runtime) fn complete_state() -> State {
+    let enclave = Identity {
+        boot_id: tcs_enclave_rpc::ByteVec::from(vec![]),
+        version: "0".into(),
+        platform: "p".into(),
+        simulated: true,
+        evidence_kind: String::new(),
+        assurance: "simulated".into(),
+        sealing: false,
+    };
+    let read = Read { verb: "watch", group: String::new(), resource: "secrets".into(), namespace: None };
+    let issuer = issuer(Some(("True", "Ready")), Some("2027-01-01T00:00:00Z"));
+    State { enclave: Some(enclave), reads: vec![(read, false)], ..state(vec![issuer]) }
+}
+
+fn text(state: &State) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &state.registry()).unwrap();
+    text
+}
+
+fn state(issuers: Vec<Issuer>) -> State {
+    let open = vec![(RequestApi::KubernetesCsr, OpenCounts::default())];
+    State { leads: false, issuers, open, enclave: None, reads: Vec::new(), now: NOW }
+}
+
+#[test]
+fn w_d12_issuers_are_counted_by_known_reasons_only() {
+    let issuers = vec![
+        issuer(Some(("True", "Ready")), None),
+        issuer(Some(("True", "Ready")), None),
+        issuer(Some(("False", "KeyLost")), None),
+        issuer(Some(("maybe", "chosen by a stranger")), None),
+        issuer(None, None),
+    ];
+    let text = text(&state(issuers));
+    for (ready, reason, count) in
+        [("True", "Ready", 2), ("False", "KeyLost", 1), ("Unknown", "Other", 1), ("Unknown", "None", 1)]
+    {
+        let line =
+            format!("tcs_issuers{{kind=\"TCSIssuer\",ready=\"{ready}\",reason=\"{reason}\"}} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+    assert!(text.contains("{kind=\"TCSClusterIssuer\",ready=\"True\",reason=\"Ready\"} 0\n"), "{text}");
+    assert!(!text.contains("stranger"), "{text}");
+}
+
+#[test]
+fn the_end_of_cas_is_shown_as_the_earliest_and_by_how_near_it_is() {
+    let ready = Some(("True", "Ready"));
+    let at = |seconds: i64| issuer(ready, Some(&time::rfc3339(NOW + seconds)));
+    let unknown = issuer(ready, Some("no time"));
+    let text = text(&state(vec![at(86_400), at(86_401), at(30 * 86_400 + 1), unknown]));
+    let earliest = format!("tcs_ca_earliest_end_timestamp_seconds{{kind=\"TCSIssuer\"}} {}\n", NOW + 86_400);
+    assert!(text.contains(&earliest), "{text}");
+    for (within, count) in [("1d", 1), ("7d", 2), ("30d", 2)] {
+        let line = format!("tcs_cas_ending{{kind=\"TCSIssuer\",within=\"{within}\"}} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+#[test]
+fn a_controller_that_no_longer_leads_does_not_show_that_it_does() {
+    let mut state = State { leads: true, ..state(Vec::new()) };
+    assert!(text(&state).contains("tcs_leader 1\n"));
+    state.leads = false;
+    assert!(text(&state).contains("tcs_leader 0\n"));
+}
+
+#[test]
+fn open_requests_and_what_they_wait_for_are_shown() {
+    let mut state = state(Vec::new());
+    let waiting = [(reasons::WAITING_FOR_ISSUER_EXIST, 2)].into();
+    state.open = vec![(RequestApi::KubernetesCsr, OpenCounts { open: 5, waiting })];
+    let text = text(&state);
+    assert!(text.contains("tcs_requests_open{api=\"CertificateSigningRequest\"} 5\n"), "{text}");
+    let waiting =
+        "tcs_requests_waiting{api=\"CertificateSigningRequest\",reason=\"WaitingForIssuerExist\"} 2\n";
+    assert!(text.contains(waiting), "{text}");
+}
