@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tcs-enclave", &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-enclave-rpc"]),
     ("tcs-issuer", &["tcs-api", "tcs-enclave-rpc", "tcs-pem"]),
     ("tcs-km", &["tcs-verifier", "tcs-keywrap", "tcs-evidence", "tcs-pem", "tcs-pkcs11"]),
+    ("kubectl-tcs", &["tcs-api", "tcs-pem", "tcs-x509"]),
     ("tcs-sgx-sim", &["tcs-evidence"]),
 ];
 
@@ -98,7 +99,7 @@ fn forbidden_crates_stay_out() {
     let count = |name: &str| resolved.iter().filter(|found| **found == name).count();
     assert_eq!(count("k8s-openapi"), 1);
     assert_eq!(count("rustls"), 1);
-    for product in ["tcs-issuer", "tcs-enclave", "tcs-km"] {
+    for product in ["tcs-issuer", "tcs-enclave", "tcs-km", "kubectl-tcs"] {
         let tree = normal_tree(product, "");
         for banned in ["ring", "openssl-sys", "native-tls", "rsa", "p256"] {
             assert!(!tree.contains(banned), "{product} contains {banned}");

@@ -22,6 +22,10 @@ pub const SERVICE_NAMESPACE: &str = "tcs-issuer";
 /// manager and as the controller name of its Events.
 pub const SERVICE_ACCOUNT: &str = "tcs-issuer";
 
+/// An annotation [`annotations::RENEW`] is ignored while this many replaced CAs are still published: their
+/// trust anchors are mounted into every pod.
+pub const MAX_PREVIOUS_BY_ANNOTATION: usize = 8;
+
 /// Labels that the service sets on the objects that it creates.
 pub mod labels {
     /// The program that an object belongs to.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages that a simulated stack consists of.
-const PACKAGES: [&str; 4] = ["tcs-issuer", "tcs-enclave", "tcs-km", "tcs-sgx-sim"];
+const PACKAGES: [&str; 5] = ["tcs-issuer", "tcs-enclave", "tcs-km", "tcs-sgx-sim", "kubectl-tcs"];
 
 /// Simulated builds are kept out of the ordinary target directory, so that no ordinary build can use one.
 const TARGET: &str = "target/simulation";
@@ -45,7 +45,7 @@ impl Programs {
     /// replace the files of a running stack.
     pub fn pin_into(&self, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        for name in ["tcs-issuer", "tcs-enclave", "km-attest", "km-wrap", "tcs-sgx-sim"] {
+        for name in ["tcs-issuer", "tcs-enclave", "km-attest", "km-wrap", "tcs-sgx-sim", "kubectl-tcs"] {
             let (from, to) = (self.path(name), dir.join(name));
             if std::fs::hard_link(&from, &to).is_err() {
                 std::fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;

@@ -183,7 +183,7 @@ impl Stack {
         let bin = self.layout.bin();
         fs::create_dir_all(&bin)?;
         symlink(&assets.kubectl, bin.join("kubectl"))?;
-        for name in ["km-attest", "km-wrap"] {
+        for name in ["km-attest", "km-wrap", "kubectl-tcs"] {
             symlink(self.programs.path(name), bin.join(name))?;
         }
         // Keeps PATH and SOFTHSM2_CONF. For root, or without sudo, it just runs the command.

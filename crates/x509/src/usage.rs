@@ -101,7 +101,8 @@ impl Usage {
     }
 
     /// The identifier of an extended key usage.
-    pub(crate) fn extended(self) -> Option<ObjectIdentifier> {
+    #[must_use]
+    pub fn extended(self) -> Option<ObjectIdentifier> {
         Some(ObjectIdentifier::new_unwrap(match self {
             Self::Any => "2.5.29.37.0",
             Self::ServerAuth => "1.3.6.1.5.5.7.3.1",

@@ -1,5 +1,5 @@
-//! `generate`: writes the files that follow from the API types and the tests, and the tables of the
-//! documents.
+//! `generate`: writes the files that follow from the API types, the tests and the command line of
+//! kubectl-tcs, and the tables of the documents.
 
 mod api_page;
 mod crds;
@@ -77,6 +77,7 @@ fn files() -> Result<Vec<(String, String)>> {
     }
     files.push(("docs/quote-attestation-api.md".to_owned(), api_page::api_page(&crds)?));
     files.push(("docs/conformance.md".to_owned(), conformance::page()?));
+    files.push(("docs/kubectl-tcs.md".to_owned(), kubectl_tcs::page::page()));
     Ok(files)
 }
 

@@ -19,6 +19,7 @@ mod delivery;
 mod document;
 mod earlier_cas;
 mod ha;
+mod kubectl_tcs;
 mod lifecycle;
 mod memory;
 mod mistakes;

@@ -15,14 +15,11 @@ use super::readiness::Readiness;
 use super::self_signed;
 use crate::issuer::Issuer;
 use tcs_api::v1alpha1::IssuerStatus;
-use tcs_api::{conditions, reasons};
+use tcs_api::{MAX_PREVIOUS_BY_ANNOTATION, conditions, reasons};
 use tcs_enclave_rpc::{CaInfo, Offer, RenewCa};
 
 /// The next CA is due this long before the current one expires, in seconds: 30 days.
 const RENEW_BEFORE: i64 = 30 * 86_400;
-/// An annotation is ignored while this many replaced CAs are still published: their trust anchors are mounted
-/// into every pod.
-const MAX_PREVIOUS_BY_ANNOTATION: usize = 8;
 
 /// When the next CA is due, in Unix seconds: 30 days before the current one expires, or when a third of its
 /// lifetime is left if that is later.
