@@ -236,8 +236,8 @@ async fn write_requests(
     }
 }
 
-/// Reads responses until the stream ends or is no stream of frames. A response that cannot be decoded ends only
-/// its call, because the next frame begins where it should.
+/// Reads responses until the stream ends or is no stream of frames. A response that cannot be decoded ends
+/// only its call, because the next frame begins where it should.
 async fn read_responses(stream: impl AsyncRead + Unpin, calls: &Calls) {
     let frames = LengthDelimitedCodec::builder().max_frame_length(codec::MAX_FRAME).new_codec();
     let mut frames = FramedRead::new(stream, frames);
