@@ -5,14 +5,11 @@
 //! may have lost its keys, and the owner must notice that ([`Connection::closed`]).
 
 use super::error::EnclaveError;
-use crate::runtime::lease::leadership::{Leadership, NotLeading};
+use crate::runtime::lease::leadership::Leadership;
 use futures::StreamExt as _;
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 use tcs_enclave_rpc::{ClientError, Endpoint, Request, Response, codec};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -117,7 +114,8 @@ impl Connection {
         opened.await.map_err(|_| ClientError::Timeout)?
     }
 
-    fn over(
+    /// Over a stream that is connected.
+    pub(super) fn over(
         read: impl AsyncRead + Send + Unpin + 'static,
         write: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
@@ -193,22 +191,6 @@ impl Drop for Connection {
     }
 }
 
-/// The leadership on which a batch depends, if it depends on it.
-#[derive(Default)]
-struct Leading(Option<Leadership>);
-
-impl Leading {
-    /// Each step of `writing` is preceded by the check.
-    async fn only<T>(&self, writing: impl Future<Output = T>) -> Result<T, NotLeading> {
-        let mut writing = pin!(writing);
-        poll_fn(|context| match self.0.as_ref().map_or(Ok(()), Leadership::check) {
-            Ok(()) => writing.as_mut().poll(context).map(Ok),
-            Err(ended) => Poll::Ready(Err(ended)),
-        })
-        .await
-    }
-}
-
 /// Writes requests until the enclave does not read them.
 async fn write_requests(
     mut stream: impl AsyncWrite + Unpin,
@@ -218,19 +200,23 @@ async fn write_requests(
     let (mut batch, mut bytes) = (Vec::with_capacity(BATCH), Vec::new());
     while queued.recv_many(&mut batch, BATCH).await > 0 {
         // A write that waits for the enclave to read goes on only while this controller leads.
-        let mut leading = Leading::default();
+        let mut depends_on = None;
         for Outgoing { id, frame, while_leading } in batch.drain(..) {
             match while_leading.as_ref().map_or(Ok(()), Leadership::check) {
                 Ok(()) => {
                     bytes.extend_from_slice(&frame);
-                    leading.0 = while_leading.or(leading.0);
+                    depends_on = while_leading.or(depends_on);
                 }
                 Err(ended) => calls.end(id, Err(ended.into())),
             }
         }
         // If a frame was sent only in part, nothing else can be sent on this connection.
-        let written = leading.only(stream.write_all(&bytes));
-        let Ok(Ok(Ok(()))) = timeout(PATIENCE, written).await else { return };
+        let writing = timeout(PATIENCE, stream.write_all(&bytes));
+        let written = match &depends_on {
+            Some(leadership) => leadership.only_while_leading(writing).await,
+            None => Ok(writing.await),
+        };
+        let Ok(Ok(Ok(()))) = written else { return };
         bytes.clear();
         bytes.shrink_to(KEPT);
     }

@@ -394,12 +394,13 @@ impl Absence {
 /// Asks again and again what the enclave waits for.
 async fn keep_probing(connection: &Connection, health: &watch::Sender<EnclaveHealth>, probes: Probes) {
     let mut unanswered = 0_u32;
+    let mut answered = connection.answered();
     loop {
         let request = Request::Health(Health { issuer_uid: Some(NO_ISSUER.to_owned()) });
-        let answered = connection.answered();
         let answer = connection.call(request, None, probes.timeout).await;
-        // An enclave that is slow, but answers anything, does not hang.
-        let is_answered = answer.is_ok() || connection.answered() != answered;
+        // An enclave that is slow, but has answered anything since the last time, does not hang.
+        let before = std::mem::replace(&mut answered, connection.answered());
+        let is_answered = answer.is_ok() || answered != before;
         unanswered = if is_answered { 0 } else { unanswered.saturating_add(1) };
         let before = *health.borrow();
         let now = match answer {

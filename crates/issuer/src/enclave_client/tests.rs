@@ -1,9 +1,11 @@
 use super::*;
 use crate::runtime::lease::boot_time::BootTime;
+use futures::{SinkExt as _, StreamExt as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
-use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions};
+use tcs_enclave_rpc::{Handler, HealthReport, Server, ServerOptions, codec};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 #[test]
 fn the_fixed_nonce_counts_from_00_to_1f() {
@@ -166,4 +168,27 @@ async fn case_9_7_an_absent_enclave_is_one_line_after_five_seconds_that_names_it
     for part in ["127.0.0.1:7443", "connection refused", "logs of container tcs-enclave"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+/// Each answer comes after its question was given up. An enclave that certificates come from must not be ended.
+#[tokio::test(start_paused = true)]
+async fn case_9_7_an_enclave_that_answers_late_is_not_silent() {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let (read, write) = tokio::io::split(ours);
+    let connection = Connection::over(read, write);
+    let (sender, health) = watch::channel(EnclaveHealth::default());
+    let answering = async {
+        let codec = LengthDelimitedCodec::builder().max_frame_length(codec::MAX_FRAME).new_codec();
+        let mut frames = Framed::new(theirs, codec);
+        for _ in 0..10 {
+            let question = frames.next().await.unwrap().unwrap();
+            let (id, _) = codec::split(&question).unwrap();
+            tokio::time::sleep(PROBES.timeout + Duration::from_millis(500)).await;
+            let answer = codec::encode(id, &Response::Health(report())).unwrap();
+            // The codec writes the length itself.
+            frames.send(&answer[4..]).await.unwrap();
+            assert!(!health.borrow().is_silent);
+        }
+    };
+    tokio::select! { () = keep_probing(&connection, &sender, PROBES) => {}, () = answering => {} }
 }

@@ -19,7 +19,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The answer need not contain the object that was written: the watch reports it. The API server and the
-/// controller save the time to encode and decode it ([Receiving resources as Tables], "metadata only").
+/// controller save the time to encode and decode it
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/>, "Metadata-only fetches").
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
 
@@ -44,7 +45,10 @@ pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result
     if metadata.uid == object.meta().uid && metadata.resource_version != object.meta().resource_version {
         Ok(())
     } else {
-        Err(Error::Service("the answer to the write is not about the object in a new version".into()))
+        let name = object.name_any();
+        Err(Error::Service(
+            format!("the answer to the write of {name} does not show a new version of it").into(),
+        ))
     }
 }
 
@@ -59,4 +63,58 @@ struct Written {
 struct WrittenMetadata {
     uid: Option<String>,
     resource_version: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::csr::KubernetesCsr;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use std::convert::Infallible;
+    use std::future::ready;
+
+    fn request(name: &str) -> KubernetesCsr {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "uid": "u", "resourceVersion": "1"},
+            "spec": {"request": "", "signerName": "tcsissuer.tcs.intel.com/a.b"},
+        }))
+        .unwrap()
+    }
+
+    /// Writes to an API server that gives this answer if the path of the request ends so.
+    async fn write(name: &str, path: &'static str, status: u16, answer: Value) -> Result<(), Error> {
+        let server = tower::service_fn(move |request: http::Request<Body>| {
+            assert_eq!(request.method(), http::Method::PUT);
+            let uri = request.uri().to_string();
+            assert_eq!(uri.trim_end_matches(['?', '&']).rsplit_once("requests/").unwrap().1, path);
+            assert_eq!(request.headers()[ACCEPT], METADATA_ONLY);
+            let body = Body::from(answer.to_string().into_bytes());
+            ready(Ok::<_, Infallible>(http::Response::builder().status(status).body(body).unwrap()))
+        });
+        write_status(&Client::new(server, "default"), &request(name)).await
+    }
+
+    fn written(uid: &str, version: &str) -> Value {
+        json!({"kind": "PartialObjectMetadata", "metadata": {"uid": uid, "resourceVersion": version}})
+    }
+
+    #[tokio::test]
+    async fn a_write_counts_only_if_the_answer_shows_a_new_version_of_this_object() {
+        write("r", "r/status", 200, written("u", "2")).await.unwrap();
+        let others = [written("u", "1"), written("v", "2"), json!({"metadata": {}}), json!({}), json!("ok")];
+        for answer in others {
+            write("r", "r/status", 200, answer.clone()).await.expect_err(&answer.to_string());
+        }
+        let conflict = json!({"kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict"});
+        let refused = write("r", "r/status", 409, conflict).await.unwrap_err();
+        assert!(matches!(&refused, Error::Api(status) if status.is_conflict()), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_name_stays_one_segment_of_the_path() {
+        write("a?dryRun=All&b#c d", "a%3FdryRun%3DAll%26b%23c%20d/status", 200, written("u", "2"))
+            .await
+            .unwrap();
+    }
 }

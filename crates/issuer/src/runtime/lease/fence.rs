@@ -5,8 +5,8 @@
 
 use super::leadership::Leadership;
 use http::{Method, Request, Uri};
-use std::future::{Future, poll_fn, ready};
-use std::pin::{Pin, pin};
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower::{BoxError, Layer, Service};
 
@@ -55,23 +55,11 @@ where
         if let Err(ended) = self.leadership.check() {
             return Box::pin(ready(Err(ended.into())));
         }
-        Box::pin(while_leading(self.inner.call(request), self.leadership.clone()))
+        // Until it is sent it waits for a token, for a connection and, after an answer like 429, for the next
+        // try.
+        let (sent, leadership) = (self.inner.call(request), self.leadership.clone());
+        Box::pin(async move { leadership.only_while_leading(sent).await? })
     }
-}
-
-/// Drops a request when the leadership ends. Until a request is sent it waits for a token, for a connection
-/// and, after an answer like 429, for the next try. Each of these steps is made in a poll, so each is
-/// preceded by the check.
-async fn while_leading<T>(
-    sent: impl Future<Output = Result<T, BoxError>>,
-    leadership: Leadership,
-) -> Result<T, BoxError> {
-    let mut sent = pin!(sent);
-    poll_fn(|context| match leadership.check() {
-        Ok(()) => sent.as_mut().poll(context),
-        Err(ended) => Poll::Ready(Err(ended.into())),
-    })
-    .await
 }
 
 /// Whether a request can change anything.
@@ -141,13 +129,17 @@ mod tests {
         let (was_sent, ends) = (Arc::new(AtomicBool::default()), leadership.clone());
         let sent = Arc::clone(&was_sent);
         // As a client that waits for a connection, or until it may try again.
-        let waiting = async move {
-            ends.end();
-            tokio::task::yield_now().await;
-            sent.store(true, Ordering::Relaxed);
-            Ok::<_, BoxError>(())
-        };
-        let refused = while_leading(waiting, leadership).await.unwrap_err();
+        let server = service_fn(move |_: Request<()>| {
+            let (sent, ends) = (Arc::clone(&sent), ends.clone());
+            async move {
+                ends.end();
+                tokio::task::yield_now().await;
+                sent.store(true, Ordering::Relaxed);
+                Ok::<_, BoxError>(())
+            }
+        });
+        let request = Request::builder().method(Method::PUT).uri("https://k/x").body(()).unwrap();
+        let refused = FenceLayer::new(leadership).layer(server).oneshot(request).await.unwrap_err();
         assert!(refused.is::<NotLeading>(), "{refused}");
         assert!(!was_sent.load(Ordering::Relaxed));
     }

@@ -1,8 +1,11 @@
 //! Until when this controller leads.
 
 use super::boot_time::BootTime;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use tokio::sync::SetOnce;
 
 /// The value of the deadline of a controller that does not lead.
@@ -54,6 +57,21 @@ impl Leadership {
     pub fn extend(&self, deadline: BootTime) {
         self.0.deadline.store(deadline.as_nanos(), Ordering::Release);
         let _ = self.0.acquired.set(());
+    }
+
+    /// Does something that writes, and drops it when the leadership ends: each poll is preceded by the check.
+    /// So what waits, for a connection, for its turn or for somebody to read, is not sent late.
+    ///
+    /// # Errors
+    ///
+    /// If the leadership ended before it was done.
+    pub async fn only_while_leading<T>(&self, writing: impl Future<Output = T>) -> Result<T, NotLeading> {
+        let mut writing = pin!(writing);
+        poll_fn(|context| match self.check() {
+            Ok(()) => writing.as_mut().poll(context).map(Ok),
+            Err(ended) => Poll::Ready(Err(ended)),
+        })
+        .await
     }
 
     /// The controller does not lead any more.

@@ -62,7 +62,7 @@ impl Problem {
     fn text(&self, read: &Read) -> String {
         match self {
             Self::Forbidden => format!(
-                "the service may not {read}; apply the manifest of its version: kubectl apply -f \
+                "the service may not {read}; apply the manifest of its version, with your images: kubectl apply -f \
                  deployment/tcs_issuer.yaml"
             ),
             Self::Unauthenticated => format!(

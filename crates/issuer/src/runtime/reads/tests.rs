@@ -29,7 +29,7 @@ async fn case_9_7_a_missing_right_is_one_line_that_names_it_and_its_end_is_anoth
         answer(&reads, SECRETS, Ok(403)).await;
         tokio::time::advance(Duration::from_secs(1)).await;
     }
-    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the manifest of its version: \
+    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the manifest of its version, with your images: \
                     kubectl apply -f deployment/tcs_issuer.yaml";
     assert_eq!(lines.text().lines().count(), 1, "{}", lines.text());
     assert!(lines.text().contains(expected), "{}", lines.text());
