@@ -341,7 +341,9 @@ mod tests {
             enclave.read_to_end(&mut rest).await.unwrap();
             rest.len()
         };
-        let (answer, read) = tokio::join!(connection.call(destroy, Some(leadership.clone()), LIMIT), reading);
+        let calling = connection.call(destroy, Some(leadership.clone()), LIMIT);
+        let both = async { tokio::join!(calling, reading) };
+        let (answer, read) = timeout(LIMIT * 2, both).await.expect("the connection ends");
         assert!(answer.is_err());
         assert!(read < 100, "{read} bytes were written after the leadership had ended");
         // Without leadership nothing is sent at all, and the connection goes on.

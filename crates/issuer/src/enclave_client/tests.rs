@@ -170,7 +170,8 @@ async fn case_9_7_an_absent_enclave_is_one_line_after_five_seconds_that_names_it
     }
 }
 
-/// Each answer comes after its question was given up. An enclave that certificates come from must not be ended.
+/// Each answer comes after its question was given up. An enclave that certificates come from must not be
+/// ended.
 #[tokio::test(start_paused = true)]
 async fn case_9_7_an_enclave_that_answers_late_is_not_silent() {
     let (ours, theirs) = tokio::io::duplex(4096);
