@@ -26,10 +26,7 @@ const TARGETS: [(&str, u32); 10] = [
 
 /// Runs each target, or the one named. New inputs are written to `target/`, not into the repository.
 pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
-    // cargo-fuzz has no option for this, and would write the file anew without a word.
-    let mut locked = cargo();
-    locked.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"]);
-    run_command(locked.stdout(Stdio::null()), "the check that fuzz/Cargo.lock is up to date")?;
+    check_lock()?;
     for (target, longest) in targets(target)? {
         let (own, found) = (corpus(target), fuzz().join("../target/fuzz/corpus").join(target));
         fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
@@ -45,6 +42,16 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
         run_command(&mut command, &format!("fuzz target {target}"))?;
     }
     Ok(())
+}
+
+/// Fails if a dependency of the workspace is not in `fuzz/Cargo.lock`. cargo-fuzz has no option for this, and
+/// would write the file anew without a word.
+fn check_lock() -> Result<()> {
+    let mut locked = cargo();
+    locked.current_dir(repository());
+    locked.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"]);
+    run_command(locked.stdout(Stdio::null()), "the check that fuzz/Cargo.lock is up to date")
+        .context("run `cargo update --workspace --manifest-path fuzz/Cargo.toml`")
 }
 
 /// Reduces the corpus in the repository to the files that reach code which no other file reaches. They keep
@@ -98,6 +105,12 @@ fn command(verb: &str) -> Result<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A crate that gains a dependency changes this file, too, and nobody runs the fuzz targets for that.
+    #[test]
+    fn the_lock_file_of_the_targets_is_up_to_date() {
+        check_lock().unwrap();
+    }
 
     #[test]
     fn every_target_has_a_program_and_a_small_corpus() {

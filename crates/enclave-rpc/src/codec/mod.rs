@@ -18,6 +18,9 @@ pub const VERSION: u8 = 1;
 /// The largest frame, in bytes after the length field: 1 MiB of payload, and room for what surrounds it.
 pub const MAX_FRAME: usize = (1 << 20) + (1 << 16);
 
+/// More than the length of most frames, in bytes: what is longer is copied as it grows.
+const USUAL_FRAME: usize = 2 << 10;
+
 /// Version and request id.
 const PREFIX: usize = 1 + 8;
 
@@ -29,7 +32,8 @@ const CHUNK: usize = 64 << 10;
 ///
 /// Fails with [`Error::FrameTooLong`] if the message does not fit.
 pub fn encode<M: Encode<()>>(id: u64, message: &M) -> Result<Vec<u8>, Error> {
-    let mut frame = vec![0; 4];
+    let mut frame = Vec::with_capacity(USUAL_FRAME);
+    frame.extend_from_slice(&[0; 4]);
     frame.push(VERSION);
     frame.extend_from_slice(&id.to_be_bytes());
     minicbor::encode(message, &mut frame).map_err(|_| Error::MessageMalformed)?;

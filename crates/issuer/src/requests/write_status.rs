@@ -14,6 +14,10 @@ use tokio::time::timeout;
 /// What stays as it is in a segment of a path (RFC 3986, section 2.3, "unreserved").
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// More than the length of most requests with their certificates, in bytes: what is longer is copied as it
+/// grows.
+const USUAL_LENGTH: usize = 8 << 10;
+
 /// How long a write may take, together with what the client tries again when the API server asks it to wait
 /// (429 with `Retry-After`). A connection that died silently would otherwise hold a worker for ever.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -31,7 +35,8 @@ const METADATA_ONLY: HeaderValue =
 ///
 /// If the API server refuses it, or its answer does not show that this object was written.
 pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result<(), Error> {
-    let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
+    let mut body = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut body, object).map_err(Error::SerdeError)?;
     // Names of some kinds may contain any character but a slash and a percent sign, and kube writes a name
     // into the path as it is.
     let name = object.name_any();

@@ -11,8 +11,9 @@ use kube::runtime::watcher::Event;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Requests that are reconciled at the same time. The enclave signs them, with one worker per core.
-const WORKERS: usize = 16;
+/// Requests that are reconciled at the same time. Most of the time they wait for the API server, which stores
+/// together what is written at the same time, so that fewer would leave it idle.
+const WORKERS: usize = 32;
 
 /// Starts the tasks of a request API.
 type Start = Box<dyn FnOnce(&mut TaskGroups, &Arc<Context>) + Send>;
