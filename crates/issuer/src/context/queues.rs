@@ -48,6 +48,8 @@ impl Queues {
 pub struct OpenCounts {
     /// All open requests.
     pub open: u64,
+    /// Those of them that are read again for each attempt, because they found no room in memory.
+    pub not_held: u64,
     /// Those of them that wait, by the reason that was announced.
     pub waiting: BTreeMap<&'static str, u64>,
 }

@@ -268,6 +268,7 @@ fn announce<K: RequestKind>(
 mod tests {
     use super::*;
     use crate::requests::csr::KubernetesCsr;
+    use crate::requests::table::Work;
     use kube::Resource as _;
     use prometheus_client::metrics::counter::Counter;
 
@@ -286,7 +287,7 @@ mod tests {
             let (events, mut queue) = EventPublisher::new(Counter::default());
             let table = RequestTable::default();
             table.apply(request.clone());
-            let job = table.next().await;
+            let Work::Reconcile(job) = table.next().await else { panic!("it is held") };
             let announce = || announce(&job, &wait, &table, &events);
             let text = EventText { warning: false, reason: "R", action: "A", message: "m" };
             while events.publish(&request.object_ref(&()), text) {}

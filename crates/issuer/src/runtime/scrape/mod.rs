@@ -116,9 +116,11 @@ impl State {
 
     fn register_requests(&self, registry: &mut Registry) {
         let (open, waiting) = (Family::<ApiLabel, Gauge>::default(), Family::<WaitLabels, Gauge>::default());
+        let not_held = Family::<ApiLabel, Gauge>::default();
         for (api, counts) in &self.open {
             let api = label_of(*api);
             open.get_or_create(&ApiLabel { api }).set(gauge_value(counts.open));
+            not_held.get_or_create(&ApiLabel { api }).set(gauge_value(counts.not_held));
             // Always there, so that the metric is, too.
             let reason = reasons::WAITING_FOR_ISSUER_READY;
             drop(waiting.get_or_create(&WaitLabels { api, reason }));
@@ -127,6 +129,8 @@ impl State {
             }
         }
         registry.register("requests_open", "Approved requests that have no result yet", open);
+        let help = "Those of them that found no room in memory and are read again for each attempt";
+        registry.register("requests_not_held", help, not_held);
         let help = "Those of them for which an Event said that they wait, by its reason";
         registry.register("requests_waiting", help, waiting);
     }

@@ -95,9 +95,10 @@ fn a_controller_that_no_longer_leads_does_not_show_that_it_does() {
 fn open_requests_and_what_they_wait_for_are_shown() {
     let mut state = state(Vec::new());
     let waiting = [(reasons::WAITING_FOR_ISSUER_EXIST, 2)].into();
-    state.open = vec![(RequestApi::KubernetesCsr, OpenCounts { open: 5, waiting })];
+    state.open = vec![(RequestApi::KubernetesCsr, OpenCounts { not_held: 1, open: 5, waiting })];
     let text = text(&state);
     assert!(text.contains("tcs_requests_open{api=\"CertificateSigningRequest\"} 5\n"), "{text}");
+    assert!(text.contains("tcs_requests_not_held{api=\"CertificateSigningRequest\"} 1\n"), "{text}");
     let waiting =
         "tcs_requests_waiting{api=\"CertificateSigningRequest\",reason=\"WaitingForIssuerExist\"} 2\n";
     assert!(text.contains(waiting), "{text}");
