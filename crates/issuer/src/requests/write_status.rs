@@ -49,8 +49,8 @@ pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result
     }
 }
 
-/// A name as a segment of a path. Names of some kinds may contain any character but a slash and a percent sign,
-/// and kube writes a name into the path as it is.
+/// A name as a segment of a path. Names of some kinds may contain any character but a slash and a percent
+/// sign, and kube writes a name into the path as it is.
 pub fn segment(name: &str) -> String {
     utf8_percent_encode(name, ENCODED).to_string()
 }

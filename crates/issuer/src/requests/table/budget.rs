@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// What the open requests of a request API may take, in bytes.
 ///
 /// The container of the controller has 256 MiB. Up to 128 MiB of them are for issuers (SECURITY.md,
-/// "Availability"). A request that is being signed is in memory up to three times: the object, the object with
-/// its certificate, and its JSON.
+/// "Availability"). A request that is being signed is in memory up to three times: the object, the object
+/// with its certificate, and its JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// All that are held. Some 15,000 usual requests are below it.

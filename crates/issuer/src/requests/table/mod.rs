@@ -4,8 +4,8 @@
 //! Requests go straight from the watch to the workers. kube's controller runtime is not used for them: its
 //! scheduler adds a millisecond or two to each request.
 //!
-//! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps only
-//! the name, and the worker whose turn it is reads it from the API server. Thus no number of large requests
+//! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps
+//! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large requests
 //! exceeds the memory of the controller, and none is lost or fails because it is large. What finds no room at
 //! its turn is read all the same, one request at a time, while those that are held go past it.
 
@@ -220,8 +220,8 @@ impl<K: RequestKind> RequestTable<K> {
     /// Waits for a request that is to be reconciled. Nobody else gets it before [`Self::finish`]. May be
     /// cancelled.
     ///
-    /// A request that is not held can wait here for room. Then somebody has the one place for what finds none,
-    /// and calls this function when that is free again.
+    /// A request that is not held can wait here for room. Then somebody has the one place for what finds
+    /// none, and calls this function when that is free again.
     pub async fn next(&self) -> Work<K> {
         loop {
             let mut ready = pin!(self.ready.notified());
