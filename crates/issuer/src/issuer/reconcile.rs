@@ -141,7 +141,7 @@ impl<'a> Reconciliation<'a> {
     async fn ask(&mut self, step: EnclaveStep) -> Result<(), ReconcileError> {
         // What the API server refused concerned the CA of before this step.
         self.refused_write = None;
-        Ok(self.session.perform(step, self.issuer, self.context).await?)
+        self.session.perform(step, self.issuer, self.context).await
     }
 
     /// Records the CA that the enclave holds in the status, if nothing of it may be published before.

@@ -32,7 +32,12 @@ pub async fn work<K: RequestKind>(table: Arc<RequestTable<K>>, context: Arc<Cont
         };
         let next = reconcile(&job, &table, &context).await.unwrap_or_else(|error| {
             context.metrics.errors.inc();
-            tracing::warn!(object = %ObjectRef::from_obj(&**job.request), %error, "reconcile failed, trying again");
+            let object = ObjectRef::from_obj(&**job.request);
+            if error.is_told_once() {
+                tracing::debug!(%object, %error, "reconcile failed, trying again");
+            } else {
+                tracing::warn!(%object, %error, "reconcile failed, trying again");
+            }
             Next::Failed
         });
         table.finish(&job, next);

@@ -1,5 +1,7 @@
 //! What an error of the API server says, for the log.
 
+use super::reads::read::Read;
+
 /// The text of an error. kube's own text of a refusal repeats it in its debugging form.
 pub fn text_of(error: &kube::Error) -> String {
     match error {
@@ -12,6 +14,12 @@ pub fn text_of(error: &kube::Error) -> String {
     }
 }
 
+/// Whether an error is due to a missing right. Then one line of the log names it for all objects
+/// ([`super::reads`]).
+pub fn is_missing_right(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(answer) if answer.code == 403 && Read::missing(&answer.message).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,6 +30,11 @@ mod tests {
         let refusal = |message: &str, code| {
             text_of(&kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed()))
         };
+        let is_missing = |message: &str, code| {
+            is_missing_right(&kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed()))
+        };
+        let right = "User \"u\" cannot patch resource \"secrets\" in API group \"\" in the namespace \"n\"";
+        assert!(is_missing(right, 403) && !is_missing(right, 500) && !is_missing("denied", 403));
         assert_eq!(refusal("x is not there", 404), "x is not there (status 404)");
         let forbidden = refusal("User \"u\" cannot patch resource \"r\"", 403);
         assert!(forbidden.starts_with("User \"u\" cannot patch resource \"r\"; "), "{forbidden}");

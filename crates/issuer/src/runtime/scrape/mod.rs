@@ -105,7 +105,7 @@ impl State {
         }
         registry.register(
             "reads_failing",
-            "1 while the API server does not let the service read this",
+            "1 while the API server does not let the service read this, or while it lacks the right to write it",
             failing,
         );
         self.register_requests(&mut registry);
