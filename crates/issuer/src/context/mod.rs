@@ -5,6 +5,7 @@ pub mod cached;
 pub mod caches;
 pub mod events;
 pub mod issuer_index;
+pub mod lifetimes;
 pub mod queues;
 pub mod status_cache;
 
@@ -21,6 +22,7 @@ use caches::Caches;
 use events::EventPublisher;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
+use lifetimes::Lifetimes;
 use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Statuses that were written and that the watch may not have seen yet.
     pub statuses: StatusCache,
+    /// How long the CAs live that the enclave holds.
+    pub lifetimes: Lifetimes,
     /// How often the reconcile of each object failed in a row.
     pub backoff: Backoff,
 }
@@ -89,7 +93,9 @@ impl Context {
 
     /// An issuer was deleted: what is kept for it in memory goes, and what belongs to it is collected.
     pub fn forget_issuer(&self, metadata: &ObjectMeta) {
-        self.statuses.forget(metadata.uid.as_deref().unwrap_or_default());
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        self.statuses.forget(uid);
+        self.lifetimes.forget(uid);
         self.queues.enqueue_garbage_collection();
     }
 

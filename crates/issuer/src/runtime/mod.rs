@@ -35,6 +35,7 @@ use crate::context::cached::Cached;
 use crate::context::caches::{Caches, Listed};
 use crate::context::events::{EventPublisher, EventQueue};
 use crate::context::issuer_index::IssuerIndex;
+use crate::context::lifetimes::Lifetimes;
 use crate::context::queues::Queues;
 use crate::context::status_cache::StatusCache;
 use crate::enclave_client::EnclaveLink;
@@ -229,6 +230,7 @@ fn connect(
         watches,
         metrics,
         statuses: StatusCache::default(),
+        lifetimes: Lifetimes::default(),
         backoff: Backoff::default(),
     };
     let ends = Ends {

@@ -5,9 +5,9 @@
 //! scheduler adds a millisecond or two to each request.
 //!
 //! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps
-//! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large requests
-//! exceeds the memory of the controller, and none is lost or fails because it is large. What finds no room at
-//! its turn is read all the same, one request at a time, while those that are held go past it.
+//! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large
+//! requests exceeds the memory of the controller, and none is lost or fails because it is large. What finds no
+//! room at its turn is read all the same, one request at a time, while those that are held go past it.
 
 pub mod budget;
 
@@ -311,6 +311,7 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
         let mut counts = OpenCounts::default();
         for entry in state.entries.values() {
             counts.open = counts.open.saturating_add(1);
+            counts.oldest = counts.oldest.max(entry.opened.elapsed());
             if matches!(entry.object, Object::NotHeld(_)) {
                 counts.not_held = counts.not_held.saturating_add(1);
             }

@@ -210,7 +210,18 @@ async fn a_late_worker_does_not_touch_a_new_request_of_the_same_name() {
     assert!(take(&table).is_none(), "the new one is with its worker");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn the_oldest_open_request_shows_whatever_it_waits_for() {
+    let table = Table::default();
+    table.apply(request("a", "a", "1"));
+    advance(Duration::from_secs(90)).await;
+    table.apply(request("b", "b", "1"));
+    assert_eq!(table.counts().oldest, Duration::from_secs(90));
+    table.remove(&name("a"));
+    assert_eq!(table.counts().oldest, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn open_requests_are_counted_by_what_they_wait_for() {
     let table = Table::default();
     for name in ["a", "b", "c"] {
@@ -220,8 +231,12 @@ async fn open_requests_are_counted_by_what_they_wait_for() {
     table.start_wait(&a, "NotReady");
     table.start_wait(&b, "NotThere");
     table.start_wait(&b, "NotReady");
-    let counts =
-        |open, waiting| OpenCounts { open, not_held: 0, waiting: BTreeMap::from([("NotReady", waiting)]) };
+    let counts = |open, waiting| OpenCounts {
+        open,
+        not_held: 0,
+        oldest: Duration::ZERO,
+        waiting: BTreeMap::from([("NotReady", waiting)]),
+    };
     assert_eq!(table.counts(), counts(3, 2));
     table.close(&a);
     assert_eq!(table.counts(), counts(2, 1));

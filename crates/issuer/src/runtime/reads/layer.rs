@@ -94,8 +94,8 @@ fn requested_pause<R>(answer: &Response<R>) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
-/// The answer to a request that is no list and no watch. If the service lacks the right to it, the text of the
-/// answer says which: a refusal by an admission policy has the same status.
+/// The answer to a request that is no list and no watch. If the service lacks the right to it, the text of
+/// the answer says which: a refusal by an admission policy has the same status.
 async fn other(
     answer: Response<Box<DynBody>>,
     right: Option<Read>,

@@ -1,5 +1,5 @@
-//! Whether the API server lets the service read what it must read, and write what it has to write, and what to
-//! do if not. Of other requests only missing rights are told here: whoever sends them tells the rest.
+//! Whether the API server lets the service read what it must read, and write what it has to write, and what
+//! to do if not. Of other requests only missing rights are told here: whoever sends them tells the rest.
 //!
 //! Each problem is one line of the log, repeated ever more rarely, and a reason for `/readyz` to fail. When
 //! it is gone, one line says so.

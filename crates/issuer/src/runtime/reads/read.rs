@@ -70,8 +70,8 @@ impl Read {
         Some(Self { verb, group: group.to_owned(), resource, namespace: own(namespace) })
     }
 
-    /// The right that is missing according to an answer 403 of the API server: `User "…" cannot update resource
-    /// "secrets" in API group "" in the namespace "tcs-issuer"`. `None` if something else refused.
+    /// The right that is missing according to an answer 403 of the API server: `User "…" cannot update
+    /// resource "secrets" in API group "" in the namespace "tcs-issuer"`. `None` if something else refused.
     pub fn missing(answer: &str) -> Option<Self> {
         if answer.contains("not permitted to sign requests with signerName") {
             return Some(Self::of_signing());
