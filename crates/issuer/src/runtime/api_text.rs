@@ -6,7 +6,7 @@ use super::reads::read::Read;
 pub fn text_of(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(answer) if answer.code == 403 => format!(
-            "{}; if it is the right that is missing, apply deployment/tcs_issuer.yaml of this version",
+            "{}; if it is the right that is missing, apply deployment/access.yaml of this version",
             answer.message
         ),
         kube::Error::Api(answer) => format!("{} (status {})", answer.message, answer.code),
@@ -38,6 +38,6 @@ mod tests {
         assert_eq!(refusal("x is not there", 404), "x is not there (status 404)");
         let forbidden = refusal("User \"u\" cannot patch resource \"r\"", 403);
         assert!(forbidden.starts_with("User \"u\" cannot patch resource \"r\"; "), "{forbidden}");
-        assert!(forbidden.ends_with("apply deployment/tcs_issuer.yaml of this version"), "{forbidden}");
+        assert!(forbidden.ends_with("apply deployment/access.yaml of this version"), "{forbidden}");
     }
 }

@@ -39,7 +39,7 @@ fn await_ready(controllers: &Controllers, controller: &Controller) {
 
 #[test]
 fn case_9_7_missing_rights_are_named_with_the_manifest_until_they_are_granted() {
-    const REMEDY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";
+    const REMEDY: &str = "kubectl apply -f deployment/access.yaml";
     let controllers = Controllers::new();
     let kubectl = |arguments: &[&str]| controllers.cluster.kubectl(arguments);
     // The right to the Lease stays.

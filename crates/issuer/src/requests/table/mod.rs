@@ -6,8 +6,8 @@
 //!
 //! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps
 //! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large
-//! requests exceeds the memory of the controller, and none is lost or fails because it is large. What finds no
-//! room at its turn is read all the same, one request at a time, while those that are held go past it.
+//! requests exceeds the memory of the controller, and none is lost or fails because it is large. What finds
+//! no room at its turn is read all the same, one request at a time, while those that are held go past it.
 
 pub mod budget;
 

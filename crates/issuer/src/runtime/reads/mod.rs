@@ -67,8 +67,7 @@ impl Problem {
     fn text(&self, read: &Read) -> String {
         match self {
             Self::Forbidden => format!(
-                "the service may not {read}; apply the manifest of its version, with your images: kubectl apply -f \
-                 deployment/tcs_issuer.yaml"
+                "the service may not {read}; apply the rights of its version: kubectl apply -f deployment/access.yaml"
             ),
             Self::Unauthenticated => format!(
                 "the service cannot {read}: the API server does not accept its token; check ServiceAccount \

@@ -119,8 +119,8 @@ async fn case_9_7_a_missing_right_is_one_line_that_names_it_and_its_end_is_anoth
         answer(&reads, SECRETS, Ok(403)).await;
         tokio::time::advance(Duration::from_secs(1)).await;
     }
-    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the manifest of its version, with your images: \
-                    kubectl apply -f deployment/tcs_issuer.yaml";
+    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the rights of its version: kubectl apply \
+                    -f deployment/access.yaml";
     assert_eq!(lines.text().lines().count(), 1, "{}", lines.text());
     assert!(lines.text().contains(expected), "{}", lines.text());
     assert_eq!(reads.problems(), [expected], "it fails readiness at once");
@@ -147,11 +147,7 @@ async fn case_9_7_each_problem_names_its_remedy() {
             404,
             ["watch tcsissuers.tcs.intel.com in the whole cluster", "kubectl apply -f deployment/crds/"],
         ),
-        (
-            ISSUERS,
-            403,
-            ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/tcs_issuer.yaml"],
-        ),
+        (ISSUERS, 403, ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/access.yaml"]),
         (ISSUERS, 401, ["does not accept its token", "ServiceAccount tcs-issuer in namespace tcs-issuer"]),
         (REQUESTS, 404, ["list certificatesigningrequests.certificates.k8s.io", "Kubernetes 1.32"]),
     ] {
