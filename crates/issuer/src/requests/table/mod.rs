@@ -12,7 +12,7 @@
 pub mod budget;
 
 use super::RequestKind;
-use crate::context::backoff::pause;
+use crate::context::backoff::{long_pause, pause};
 use crate::context::caches::Listed;
 use crate::context::queues::{OpenCounts, OpenRequests};
 use crate::runtime::unreadable::ObjectName;
@@ -107,6 +107,9 @@ pub enum Next {
     After(Duration),
     /// It failed, and is tried again after a pause that grows with each failure in a row.
     Failed,
+    /// Its result was refused for good. It is tried again after a long pause, which only a change of the
+    /// request itself ends: a change of its issuer does not change what is written.
+    Refused,
 }
 
 struct State<K> {
@@ -128,6 +131,8 @@ struct Entry<K> {
     announced: Option<&'static str>,
     /// How often it failed in a row.
     failures: u32,
+    /// How often its result was refused for good in a row.
+    refusals: u32,
     stage: Stage,
 }
 
@@ -189,6 +194,7 @@ impl<K: RequestKind> RequestTable<K> {
             if let Some(share) = self.budget.reserve(size) {
                 entry.object = Object::Held(Arc::new(Held::new(request, share)));
             }
+            entry.refusals = 0;
             state.place_again(&name);
         } else {
             state.remove(&name);
@@ -243,10 +249,12 @@ impl<K: RequestKind> RequestTable<K> {
         let mut state = self.lock();
         let Some((entry, again)) = state.running(job) else { return };
         entry.failures = if next == Next::Failed { entry.failures.saturating_add(1) } else { 0 };
+        entry.refusals = if next == Next::Refused { entry.refusals.saturating_add(1) } else { 0 };
         let later = match next {
             Next::OnChange => None,
             Next::After(later) => Some(later),
             Next::Failed => Some(pause(entry.failures)),
+            Next::Refused => Some(long_pause(entry.refusals)),
         };
         entry.stage = Stage::Idle;
         if again {
@@ -271,6 +279,11 @@ impl<K: RequestKind> RequestTable<K> {
     pub fn start_wait(&self, job: &Turn, reason: &'static str) -> bool {
         let mut state = self.lock();
         state.running(job).is_some_and(|(entry, _)| entry.announced.replace(reason) != Some(reason))
+    }
+
+    /// Whether this is what was announced.
+    pub fn is_announced(&self, job: &Turn, reason: &'static str) -> bool {
+        self.lock().running(job).is_some_and(|(entry, _)| entry.announced == Some(reason))
     }
 
     /// The reason could not be announced.
@@ -333,7 +346,7 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
             Object::Held(request) => request.signer().is_some_and(|signer| is_one(&signer)),
             Object::NotHeld(request) => request.signer.as_ref().is_some_and(is_one),
         };
-        let chosen = state.entries.iter().filter(|(_, entry)| is_one(entry));
+        let chosen = state.entries.iter().filter(|(_, entry)| entry.refusals == 0 && is_one(entry));
         let chosen: Vec<_> = chosen.map(|(name, _)| name.clone()).collect();
         for name in chosen {
             if state.schedule(&name) {
@@ -345,7 +358,7 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 
 impl<K: RequestKind> Entry<K> {
     fn new(object: Object<K>) -> Self {
-        Self { object, opened: Instant::now(), announced: None, failures: 0, stage: Stage::Idle }
+        Self { object, opened: Instant::now(), announced: None, failures: 0, refusals: 0, stage: Stage::Idle }
     }
 
     fn begin(&mut self, name: ObjectName, run: u64) -> Turn {

@@ -127,6 +127,37 @@ async fn failures_in_a_row_are_tried_again_after_longer_and_longer_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_tried_again_ever_more_rarely_and_no_issuer_changes_that() {
+    let table = Table::default();
+    let waking = async { table.wake_delayed().await };
+    let working = async {
+        table.apply(request("a", "u", "1"));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            table.finish(&held(table.next().await), Next::Refused);
+            let ended = Instant::now();
+            table.enqueue(&|_| true);
+            assert!(take(&table).is_none(), "an issuer changed");
+            let job = held(table.next().await);
+            pauses.push(ended.elapsed().as_secs() / 60);
+            table.finish(&job, Next::Refused);
+            table.enqueue(&|_| true);
+        }
+        table.apply(request("a", "u", "2"));
+        table.finish(&take(&table).expect("it changed itself"), Next::Refused);
+        let ended = Instant::now();
+        let job = held(table.next().await);
+        assert_eq!(ended.elapsed().as_secs() / 60, 1, "the first refusal of what it is now");
+        table.finish(&job, Next::OnChange);
+        table.enqueue(&|_| true);
+        assert!(take(&table).is_some(), "it is like others again");
+        pauses
+    };
+    let pauses = tokio::select! { () = waking => unreachable!(), pauses = working => pauses };
+    assert_eq!(pauses, [1, 4, 16, 60, 60, 60, 60, 60]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_ends_a_pause() {
     let table = Table::default();
     table.apply(request("a", "u", "1"));
