@@ -20,8 +20,8 @@ pub fn is_missing_right(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(answer) if answer.code == 403 && Read::missing(&answer.message).is_some())
 }
 
-/// Whether the API server refuses a write for a reason that lies in the object or in a policy, so that the same
-/// write is refused again.
+/// Whether the API server refuses a write for a reason that lies in the object or in a policy, so that the
+/// same write is refused again.
 pub fn is_refused_for_good(error: &kube::Error) -> bool {
     let kube::Error::Api(answer) = error else { return false };
     matches!(answer.code, 400 | 403 | 413 | 422) && !is_missing_right(error)
