@@ -202,8 +202,10 @@ impl<K: RequestKind> Attempt<'_, K> {
             413 => {
                 "the request with its certificate is too large: make a new one with fewer or shorter annotations"
             }
-            403 => "an admission policy or a webhook refuses it, and must let the service write the status",
-            _ => "make a new request if its content is at fault",
+            _ => {
+                "if an admission policy or a webhook refuses it, that must let the service write the status; otherwise \
+                 make a new request"
+            }
         };
         let wait = Wait::new(
             reasons::RESULT_NOT_WRITTEN,

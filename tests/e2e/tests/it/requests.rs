@@ -289,7 +289,7 @@ fn a_result_that_a_policy_refuses_is_told_once_and_written_when_the_request_chan
     let told = cluster.log(CONTROLLER);
     let told = told.lines().filter(|line| line.contains("not this one") && line.contains(&request.name));
     assert_eq!(told.count(), 1);
-    let series = "tcs_results_refused_total{api=\"CertificateSigningRequest\",code=\"403\"} ";
+    let series = "tcs_results_refused_total{api=\"CertificateSigningRequest\",code=\"422\"} ";
     let metrics = cluster.metrics().unwrap();
     let count =
         metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{metrics}"));

@@ -73,7 +73,7 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
     let text = tcs(&cluster, &["doctor"]);
     text.failed(7, "Faults");
     let steps = text.out.matches("  Next: kubectl apply -f deployment/").count();
-    assert_eq!(steps, 2, "each step is told once: {text:?}");
+    assert_eq!(steps, 3, "each step is told once, for kinds, rights and workload: {text:?}");
     let missing = tcs(&cluster, &["status"]);
     assert!(missing.failed(6, "KindMissing").contains("kubectl apply -f deployment/crds/"), "{missing:?}");
 
