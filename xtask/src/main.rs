@@ -14,6 +14,8 @@ mod demo;
 mod dependency_rules;
 mod fuzz;
 mod generate;
+#[cfg(test)]
+mod manifests;
 mod mutants;
 #[cfg(test)]
 mod named_tests;

@@ -57,6 +57,8 @@ pub const WAITING_FOR_ISSUER_EXIST: &str = "WaitingForIssuerExist";
 pub const WAITING_FOR_ISSUER_READABLE: &str = "WaitingForIssuerReadable";
 /// Event on a request: the API server has not decided whether its requester may use its issuer.
 pub const WAITING_FOR_ACCESS_REVIEW: &str = "WaitingForAccessReview";
+/// The API server refuses the request with its result, and would refuse it again.
+pub const RESULT_NOT_WRITTEN: &str = "ResultNotWritten";
 /// Request and Event on it: its requester may not use its issuer.
 pub const REFERENCE_NOT_ALLOWED: &str = "ReferenceNotAllowed";
 /// Event on a request: a CA certificate was issued. An Event for each certificate would lower the rate by

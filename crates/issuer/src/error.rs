@@ -2,7 +2,7 @@
 
 use crate::access::review::ReviewError;
 use crate::enclave_client::EnclaveError;
-use crate::runtime::api_text::text_of;
+use crate::runtime::api_text::{is_missing_right, text_of};
 use crate::runtime::guarded::Unreadable;
 use std::sync::Arc;
 
@@ -30,4 +30,15 @@ pub enum ReconcileError {
     /// An object that the reconcile needs cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Box<Unreadable>),
+}
+
+impl ReconcileError {
+    /// Whether one line of the log tells this for all objects.
+    pub fn is_told_once(&self) -> bool {
+        match self {
+            Self::Api(error) => is_missing_right(error),
+            Self::Access(error) => matches!(**error, ReviewError::Forbidden),
+            _ => false,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `generate`: writes the files that follow from the API types, the tests and the command line of
 //! kubectl-tcs, and the tables of the documents.
 
+mod access;
 mod api_page;
 mod crds;
 
@@ -75,6 +76,7 @@ fn files() -> Result<Vec<(String, String)>> {
         let name = format!("deployment/crds/{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
         files.push((name, crds::manifest(crd)?));
     }
+    files.push(("deployment/access.yaml".to_owned(), access::manifest()?));
     files.push(("docs/quote-attestation-api.md".to_owned(), api_page::api_page(&crds)?));
     files.push(("docs/conformance.md".to_owned(), conformance::page()?));
     files.push(("docs/kubectl-tcs.md".to_owned(), kubectl_tcs::page::page()));

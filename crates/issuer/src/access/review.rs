@@ -20,7 +20,7 @@ pub enum ReviewError {
     /// The service lacks the right to ask.
     #[error(
         "the service may not create subjectaccessreviews.authorization.k8s.io; apply \
-         deployment/tcs_issuer.yaml of the version that runs"
+         deployment/access.yaml of the version that runs"
     )]
     Forbidden,
     /// The API server refused the review or could not be reached.

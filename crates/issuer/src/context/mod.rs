@@ -5,6 +5,7 @@ pub mod cached;
 pub mod caches;
 pub mod events;
 pub mod issuer_index;
+pub mod lifetimes;
 pub mod queues;
 pub mod status_cache;
 
@@ -21,6 +22,7 @@ use caches::Caches;
 use events::EventPublisher;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
+use lifetimes::Lifetimes;
 use queues::{OpenRequests, Queues};
 use status_cache::StatusCache;
 use std::sync::Arc;
@@ -32,9 +34,11 @@ use tokio_util::sync::CancellationToken;
 pub struct Context {
     /// Client of the API server.
     pub client: Client,
+    /// Client of the API server for watches.
+    pub watches: Client,
     /// The API server's clock.
     pub clock: ServerClock,
-    /// Whether the API server lets the service read what it must read.
+    /// Whether the API server lets the service read what it must read, and which rights it lacks.
     pub reads: Reads,
     /// The enclave.
     pub enclave: EnclaveLink,
@@ -59,6 +63,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Statuses that were written and that the watch may not have seen yet.
     pub statuses: StatusCache,
+    /// How long the CAs live that the enclave holds.
+    pub lifetimes: Lifetimes,
     /// How often the reconcile of each object failed in a row.
     pub backoff: Backoff,
 }
@@ -87,7 +93,9 @@ impl Context {
 
     /// An issuer was deleted: what is kept for it in memory goes, and what belongs to it is collected.
     pub fn forget_issuer(&self, metadata: &ObjectMeta) {
-        self.statuses.forget(metadata.uid.as_deref().unwrap_or_default());
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        self.statuses.forget(uid);
+        self.lifetimes.forget(uid);
         self.queues.enqueue_garbage_collection();
     }
 

@@ -4,6 +4,7 @@ use super::cached::Cached;
 use crate::issuer::Issuer;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tcs_api::signer::SignerName;
 use tcs_api::v1alpha1::{TCSClusterIssuer, TCSIssuer};
 use tcs_enclave_rpc::RequestApi;
@@ -48,6 +49,10 @@ impl Queues {
 pub struct OpenCounts {
     /// All open requests.
     pub open: u64,
+    /// Those of them that are read again for each attempt, because they found no room in memory.
+    pub not_held: u64,
+    /// How long the oldest of them is open, since this controller first saw it.
+    pub oldest: Duration,
     /// Those of them that wait, by the reason that was announced.
     pub waiting: BTreeMap<&'static str, u64>,
 }

@@ -33,7 +33,10 @@ const PROBES: Probes = Probes {
 const SILENT_AFTER: u32 = 2;
 /// An issuer of no Kubernetes object. The answer about it is short.
 const NO_ISSUER: &str = "-";
+/// The pause before the first attempt to connect again; it is doubled up to the longest. An enclave that
+/// starts again is found soon, and one that is absent for hours costs little.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How long a reconcile waits for an enclave that is starting before it reports that none answers.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -321,11 +324,11 @@ async fn keep_connected(
     health: watch::Sender<EnclaveHealth>,
     probes: Probes,
 ) {
-    let mut absence = Absence::default();
+    let (mut absence, mut pause) = (Absence::default(), RECONNECT_PAUSE);
     loop {
         match connect(&endpoint, &leadership, probes.identity).await {
             Ok(connected) => {
-                absence = Absence::default();
+                (absence, pause) = (Absence::default(), RECONNECT_PAUSE);
                 health.send_if_modified(|health| std::mem::take(health) != EnclaveHealth::default());
                 let identity = &connected.identity;
                 tracing::info!(
@@ -355,8 +358,13 @@ async fn keep_connected(
                 absence.note(&endpoint, &error);
             }
         }
-        tokio::time::sleep(RECONNECT_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    pause.saturating_mul(2).min(LONGEST_PAUSE)
 }
 
 /// Whether somebody listens and says nothing. A stopped process accepts connections until its queue is full.

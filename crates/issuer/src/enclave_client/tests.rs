@@ -70,6 +70,13 @@ async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
     serving.join().unwrap().unwrap();
 }
 
+#[test]
+fn the_pause_before_the_next_attempt_to_connect_grows_up_to_a_limit() {
+    let pauses = std::iter::successors(Some(RECONNECT_PAUSE), |pause| Some(longer(*pause)));
+    let pauses: Vec<_> = pauses.take(6).map(|pause| pause.as_millis()).collect();
+    assert_eq!(pauses, [200, 400, 800, 1600, 3000, 3000]);
+}
+
 fn identity() -> Identity {
     Identity {
         boot_id: ByteVec::from(vec![]),

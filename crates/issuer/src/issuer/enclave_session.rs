@@ -11,10 +11,12 @@ use crate::error::ReconcileError;
 use crate::issuer::Issuer;
 use crate::runtime::guarded::Guarded;
 use crate::runtime::metrics::Metrics;
-use kube::Api;
+use kube::{Api, Client};
 use std::sync::Arc;
 use tcs_api::v1alpha1::{IssuerStatus, TCSClusterIssuer, TCSIssuer};
-use tcs_enclave_rpc::{ByteVec, CaInfo, CompleteProvisioning, Offer, Refusal, RefusalCode, Restore};
+use tcs_enclave_rpc::{
+    ByteVec, CaInfo, CompleteProvisioning, GenerateCa, Offer, Refusal, RefusalCode, RenewCa, Restore,
+};
 
 /// The enclave as one reconcile sees it.
 pub struct EnclaveSession {
@@ -106,25 +108,30 @@ impl EnclaveSession {
         step: EnclaveStep,
         issuer: &Issuer,
         context: &Context,
-    ) -> Result<(), EnclaveError> {
-        let Some(connected) = self.connected.clone() else { return Err(EnclaveError::Unavailable) };
+    ) -> Result<(), ReconcileError> {
+        let connected = self.connected.clone().ok_or(EnclaveError::Unavailable)?;
         let signer = issuer.signer_name();
+        let decided_on = Decided { issuer, version: context.statuses.newest_version(issuer) };
         match step {
             EnclaveStep::Deliver(delivery) => self.deliver(&connected, issuer, delivery, context).await?,
-            EnclaveStep::Generate(request) => match final_refusal(connected.generate(*request).await)? {
-                Ok(ca) => {
-                    tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA made");
-                    self.hold(&connected, ca);
+            EnclaveStep::Generate(request) => {
+                match generate(&connected, *request, decided_on, &context.client).await? {
+                    Ok(ca) => {
+                        tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA made");
+                        self.hold(&connected, ca);
+                    }
+                    Err(refusal) => self.refusal = Some(refusal),
                 }
-                Err(refusal) => self.refusal = Some(refusal),
-            },
-            EnclaveStep::Renew(request) => match final_refusal(connected.renew(request).await)? {
-                Ok(ca) => {
-                    tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA renewed");
-                    self.hold(&connected, ca);
+            }
+            EnclaveStep::Renew(request) => {
+                match renew(&connected, request, decided_on, &context.client).await? {
+                    Ok(ca) => {
+                        tracing::info!(issuer = signer, algorithm = ca.key_algorithm, "CA renewed");
+                        self.hold(&connected, ca);
+                    }
+                    Err(refusal) => self.next = NextCa::Refused(refusal),
                 }
-                Err(refusal) => self.next = NextCa::Refused(refusal),
-            },
+            }
             EnclaveStep::OfferNext => {
                 self.next = match final_refusal(connected.offer(&issuer.uid(), true).await)? {
                     Ok(offer) => NextCa::Offer(offer),
@@ -184,7 +191,8 @@ async fn was_overtaken(
     if !sealed.is_some_and(|sealed| is_older(ca, &sealed.key)) {
         return Ok(false);
     }
-    Ok(is_replaced(ca, &stored_status(issuer, context).await?))
+    let stored = stored(issuer, &context.client).await?;
+    Ok(stored.status().is_some_and(|status| is_replaced(ca, status)))
 }
 
 /// Whether this CA is older than the one that was sealed last. The generations of keys of different enclaves
@@ -201,9 +209,9 @@ fn is_replaced(ca: &CaInfo, status: &IssuerStatus) -> bool {
         && status.previous_cas.iter().any(|previous| previous.fingerprint == fingerprint)
 }
 
-/// The status that the API server has at this moment.
-async fn stored_status(issuer: &Issuer, context: &Context) -> Result<IssuerStatus, ReconcileError> {
-    let (client, name) = (context.client.clone(), issuer.name());
+/// The issuer as the API server has it at this moment.
+async fn stored(issuer: &Issuer, client: &Client) -> Result<Issuer, ReconcileError> {
+    let (client, name) = (client.clone(), issuer.name());
     let stored = if let Some(namespace) = issuer.namespace() {
         let api: Api<Guarded<TCSIssuer>> = Api::namespaced(client, namespace);
         let stored = api.get_opt(&name).await?.map(Guarded::read).transpose()?;
@@ -213,8 +221,44 @@ async fn stored_status(issuer: &Issuer, context: &Context) -> Result<IssuerStatu
         let stored = api.get_opt(&name).await?.map(Guarded::read).transpose()?;
         stored.map(|stored| Issuer::from(Arc::new(stored)))
     };
-    let stored = stored.filter(|stored| stored.uid() == issuer.uid()).ok_or(ReconcileError::Outdated)?;
-    Ok(stored.status().cloned().unwrap_or_default())
+    stored.filter(|stored| stored.uid() == issuer.uid()).ok_or(ReconcileError::Outdated)
+}
+
+/// The issuer on which a step was decided.
+#[derive(Clone, Copy)]
+struct Decided<'a> {
+    issuer: &'a Issuer,
+    version: u64,
+}
+
+impl Decided<'_> {
+    /// Ends the reconcile if the issuer was changed since: its watch reports that. A controller that has just
+    /// taken over may not have seen yet that its predecessor published a CA. The one that it would make would
+    /// cost a key and a second change of the trust anchor.
+    async fn must_be_current(self, client: &Client) -> Result<(), ReconcileError> {
+        let is_current = stored(self.issuer, client).await?.version() == self.version;
+        if is_current { Ok(()) } else { Err(ReconcileError::Outdated) }
+    }
+}
+
+async fn generate(
+    connected: &Connected,
+    request: GenerateCa,
+    decided_on: Decided<'_>,
+    client: &Client,
+) -> Result<Result<CaInfo, Refusal>, ReconcileError> {
+    decided_on.must_be_current(client).await?;
+    Ok(final_refusal(connected.generate(request).await)?)
+}
+
+async fn renew(
+    connected: &Connected,
+    request: RenewCa,
+    decided_on: Decided<'_>,
+    client: &Client,
+) -> Result<Result<CaInfo, Refusal>, ReconcileError> {
+    decided_on.must_be_current(client).await?;
+    Ok(final_refusal(connected.renew(request).await)?)
 }
 
 fn complete_provisioning(issuer: &Issuer, offer: &Offer, delivery: Delivery) -> CompleteProvisioning {
@@ -246,9 +290,18 @@ fn is_temporary(code: RefusalCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::enclave_client::EnclaveLink;
+    use crate::runtime::lease::boot_time::BootTime;
+    use crate::runtime::lease::leadership::Leadership;
+    use serde_json::{Value, json};
     use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
     use tcs_api::v1alpha1::{DeliverySpec, IssuerSpec, WrapFormat};
+    use tcs_enclave_rpc::{
+        CaSubject, Endpoint, Handler, HealthReport, Identity, Request, Response, Server, ServerOptions,
+    };
+    use tokio_util::sync::CancellationToken;
 
     fn sent(delivery: Option<DeliverySpec>) -> Vec<String> {
         let spec: IssuerSpec = serde_json::from_str(r#"{"secretName": "x", "selfSign": false}"#).unwrap();
@@ -283,6 +336,101 @@ mod tests {
             key_format: String::new(),
             generation,
         }
+    }
+
+    /// Counts the CAs that it makes.
+    #[derive(Default)]
+    struct MakesCas(AtomicU32);
+
+    impl Handler for MakesCas {
+        fn handle(&self, request: Request) -> Response {
+            match request {
+                Request::Identity => Response::Identity(Identity {
+                    boot_id: ByteVec::from(vec![]),
+                    version: String::new(),
+                    platform: String::new(),
+                    simulated: true,
+                    evidence_kind: String::new(),
+                    assurance: String::new(),
+                    sealing: false,
+                }),
+                Request::Health(_) => Response::Health(HealthReport {
+                    boot_id: ByteVec::from(vec![]),
+                    issuers: Vec::new(),
+                    overdue_offers: 0,
+                    overdue_ca_keys: 0,
+                }),
+                _ => {
+                    self.0.fetch_add(1, Ordering::Relaxed);
+                    Response::Provisioned(ca(1, 1))
+                }
+            }
+        }
+    }
+
+    fn issuer(uid: &str, version: &str) -> Value {
+        json!({"apiVersion": "tcs.intel.com/v1alpha1", "kind": "TCSIssuer", "spec": {"secretName": "s"},
+            "metadata": {"name": "a", "namespace": "n", "uid": uid, "resourceVersion": version}})
+    }
+
+    /// A new leader may have a cache that does not show yet what its predecessor published.
+    #[tokio::test]
+    async fn case_n7_no_ca_is_made_for_an_issuer_that_changed_since_the_watch_showed_it() {
+        let server = Server::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+        let (endpoint, handle) = (server.endpoint().clone(), server.handle());
+        let made = Arc::new(MakesCas::default());
+        let handler: Arc<dyn Handler> = Arc::clone(&made) as _;
+        let serving = std::thread::spawn(move || server.run(&handler, &ServerOptions::default()));
+        let (leadership, stop) = (Leadership::default(), CancellationToken::new());
+        leadership.extend(BootTime::now().after(Duration::from_mins(10)));
+        let connected = EnclaveLink::start(endpoint, leadership, stop.clone()).settled().await.unwrap();
+        let watched: TCSIssuer = serde_json::from_value(issuer("u", "5")).unwrap();
+        let watched = Issuer::from(Arc::new(watched));
+        let [organizations, organizational_units, countries, localities, provinces] = [const { vec![] }; 5];
+        let common_name = String::new();
+        let subject =
+            CaSubject { common_name, organizations, organizational_units, countries, localities, provinces };
+        for (stored, is_made) in [
+            (Some(issuer("u", "5")), true),
+            (Some(issuer("u", "6")), false),
+            (Some(issuer("v", "5")), false),
+            (None, false),
+        ] {
+            let status = if stored.is_some() { 200 } else { 404 };
+            let answer = stored
+                .unwrap_or(json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}));
+            let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+                let body = kube::client::Body::from(answer.to_string().into_bytes());
+                let answer = http::Response::builder().status(status).body(body).unwrap();
+                std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+            });
+            let client = Client::new(service, "default");
+            let decided_on = Decided { issuer: &watched, version: watched.version() };
+            let request = GenerateCa {
+                issuer_uid: "u".into(),
+                subject: subject.clone(),
+                key_algorithm: String::new(),
+                lifetime: 1,
+                path_length: None,
+                now: 0,
+                policy: None,
+            };
+            let before = made.0.load(Ordering::Relaxed);
+            let generated = generate(&connected, request, decided_on, &client).await;
+            let request = RenewCa { issuer_uid: "u".into(), new_key: None, lifetime: 1, now: 0 };
+            let renewed = renew(&connected, request, decided_on, &client).await;
+            for result in [generated, renewed] {
+                assert!(
+                    if is_made { result.is_ok() } else { matches!(result, Err(ReconcileError::Outdated)) },
+                    "{result:?}"
+                );
+            }
+            assert_eq!(made.0.load(Ordering::Relaxed) - before, if is_made { 2 } else { 0 });
+        }
+        stop.cancel();
+        handle.stop();
+        drop(connected);
+        serving.join().unwrap().unwrap();
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub async fn collect(context: &Context) -> Result<(), ReconcileError> {
         existing.extend(listed);
     }
     context.statuses.retain(|uid| existing.contains(uid));
+    context.lifetimes.retain(|uid| existing.contains(uid));
 
     let mut outcome = Ok(());
     if let Some(connected) = &connected {

@@ -60,6 +60,7 @@ async fn settle(issuer: &Issuer, context: &Context) -> Result<Option<Duration>, 
         match decide(&reconciliation.observed(clock), now) {
             Decision::Ask(step) => reconciliation.ask(step).await?,
             Decision::Settle(mut plan) => {
+                reconciliation.note_lifetime();
                 confirm(&mut plan.status, &reconciliation.status, &issuer.uid(), now);
                 let requeue = plan.requeue;
                 if reconciliation.carry_out(*plan, clock.trusted(now)).await? {
@@ -141,7 +142,15 @@ impl<'a> Reconciliation<'a> {
     async fn ask(&mut self, step: EnclaveStep) -> Result<(), ReconcileError> {
         // What the API server refused concerned the CA of before this step.
         self.refused_write = None;
-        Ok(self.session.perform(step, self.issuer, self.context).await?)
+        self.session.perform(step, self.issuer, self.context).await
+    }
+
+    /// The metrics show CAs whose renewal is overdue.
+    fn note_lifetime(&self) {
+        if let EnclaveState::Holding(_, ca) = &self.session.state {
+            let lifetime = ca.not_after.saturating_sub(ca.not_before);
+            self.context.lifetimes.record(self.issuer.uid(), lifetime);
+        }
     }
 
     /// Records the CA that the enclave holds in the status, if nothing of it may be published before.

@@ -5,6 +5,8 @@
 
 pub mod csr;
 pub mod go_duration;
+mod memory;
+mod read_again;
 pub mod reconcile;
 pub mod table;
 pub mod workers;
@@ -39,6 +41,9 @@ pub trait RequestKind:
 
     /// Who made the request, as the API server recorded it.
     fn requester(&self) -> Requester<'_>;
+
+    /// How much memory the request takes, in bytes, rather too much than too little.
+    fn memory(&self) -> usize;
 
     /// Whether the request is to be signed now.
     fn triage(&self) -> Triage;

@@ -15,9 +15,11 @@ use crate::error::ReconcileError;
 use crate::issuer::decide::was_published;
 use crate::issuer::{Issuer, policy};
 use crate::pem;
+use crate::runtime::api_text::is_refused_for_good;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::request_metrics::RequestOutcome;
 use kube::ResourceExt as _;
+use kube::core::Status;
 use std::time::Duration;
 use tcs_api::reasons;
 use tcs_api::signer::SignerName;
@@ -30,6 +32,8 @@ const PUBLICATION_RETRY: Duration = Duration::from_secs(1);
 const REFUSAL_RETRY: Duration = Duration::from_secs(5);
 /// How soon a request is tried again whose Event found no place in the queue.
 const ANNOUNCEMENT_RETRY: Duration = Duration::from_secs(30);
+/// How many characters of a refusal of the API server are told.
+const MAX_ANSWER: usize = 300;
 /// The action in Events.
 const ACTION: &str = "Sign";
 
@@ -60,8 +64,8 @@ pub async fn reconcile<K: RequestKind>(
         uid = job.request.uid()
     );
     match attempt.sign(&signer).instrument(span).await? {
-        Outcome::Issued { pem, is_ca } => attempt.publish(pem, is_ca).await?,
-        Outcome::Permanent(failure) => attempt.fail(&failure).await?,
+        Outcome::Issued { pem, is_ca } => return attempt.publish(pem, is_ca).await,
+        Outcome::Permanent(failure) => return attempt.fail(&failure).await,
         Outcome::WaitForIssuer(wait) => {
             if !announce(job, &wait, table, &context.events) {
                 return Ok(Next::After(ANNOUNCEMENT_RETRY));
@@ -138,8 +142,9 @@ impl<K: RequestKind> Attempt<'_, K> {
         }
     }
 
-    async fn publish(&self, pem: String, is_ca: bool) -> Result<(), ReconcileError> {
-        if self.put(&self.job.request.with_certificate(pem)).await? {
+    async fn publish(&self, pem: String, is_ca: bool) -> Result<Next, ReconcileError> {
+        let written = self.put(&self.job.request.with_certificate(pem)).await?;
+        if written == Written::Yes {
             self.context.metrics.issued.inc();
             let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.has_waited);
             self.context.metrics.requests.ended(K::API, RequestOutcome::Issued { after, has_waited });
@@ -150,35 +155,88 @@ impl<K: RequestKind> Attempt<'_, K> {
                 self.context.events.publish(&self.job.request.object_ref(&()), text);
             }
         }
-        Ok(())
+        Ok(written.next())
     }
 
-    async fn fail(&self, failure: &Failure) -> Result<(), ReconcileError> {
+    async fn fail(&self, failure: &Failure) -> Result<Next, ReconcileError> {
         let Failure { reason, message, .. } = failure;
-        if self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await? {
+        let written = self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await?;
+        if written == Written::Yes {
             Metrics::count(&self.context.metrics.failed, reason);
             self.context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
             let text = EventText { warning: true, reason, action: ACTION, message };
             self.context.events.publish(&self.job.request.object_ref(&()), text);
         }
-        Ok(())
+        Ok(written.next())
     }
 
-    /// Writes the status of the very object that was checked. Returns false if it was changed, replaced or
-    /// deleted meanwhile: then the result is discarded, and the watch reports the new state.
-    async fn put(&self, object: &K) -> Result<bool, ReconcileError> {
+    /// Writes the status of the very object that was checked.
+    async fn put(&self, object: &K) -> Result<Written, ReconcileError> {
         match write_status(&self.context.client, object).await {
             Ok(()) => {
                 self.table.close(self.job);
-                Ok(true)
+                Ok(Written::Yes)
             }
             Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
                 self.context.metrics.discarded.inc();
                 self.context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
-                Ok(false)
+                Ok(Written::Discarded)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if let kube::Error::Api(answer) = &error
+                    && is_refused_for_good(&error)
+                {
+                    self.refused(answer);
+                    return Ok(Written::Refused);
+                }
+                Err(error.into())
+            }
         }
+    }
+
+    /// The result cannot be written until somebody changes something. It is told once.
+    fn refused(&self, answer: &Status) {
+        let Self { job, table, context } = self;
+        context.metrics.requests.refused(K::API, answer.code);
+        let remedy = match answer.code {
+            413 => {
+                "the request with its certificate is too large: make a new one with fewer or shorter annotations"
+            }
+            _ => {
+                "if an admission policy or a webhook refuses it, that must let the service write the status; otherwise \
+                 make a new request"
+            }
+        };
+        let wait = Wait::new(
+            reasons::RESULT_NOT_WRITTEN,
+            format!(
+                "the API server refuses the result: {} (status {}); {remedy}. It is tried again within an hour, and \
+                 at once when the request changes",
+                answer.message.chars().take(MAX_ANSWER).collect::<String>(),
+                answer.code
+            ),
+        );
+        if !table.is_announced(job, wait.reason) {
+            tracing::warn!(object = job.request.name_any(), "{}", wait.message);
+        }
+        announce(job, &wait, table, &context.events);
+    }
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Yes,
+    /// The request was changed, replaced or deleted meanwhile: the result is discarded, and the watch reports
+    /// the new state.
+    Discarded,
+    /// The API server refuses it, and would refuse it again.
+    Refused,
+}
+
+impl Written {
+    fn next(self) -> Next {
+        if self == Self::Refused { Next::Refused } else { Next::OnChange }
     }
 }
 
@@ -268,6 +326,7 @@ fn announce<K: RequestKind>(
 mod tests {
     use super::*;
     use crate::requests::csr::KubernetesCsr;
+    use crate::requests::table::Work;
     use kube::Resource as _;
     use prometheus_client::metrics::counter::Counter;
 
@@ -286,7 +345,7 @@ mod tests {
             let (events, mut queue) = EventPublisher::new(Counter::default());
             let table = RequestTable::default();
             table.apply(request.clone());
-            let job = table.next().await;
+            let Work::Reconcile(job) = table.next().await else { panic!("it is held") };
             let announce = || announce(&job, &wait, &table, &events);
             let text = EventText { warning: false, reason: "R", action: "A", message: "m" };
             while events.publish(&request.object_ref(&()), text) {}

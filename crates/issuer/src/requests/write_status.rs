@@ -37,10 +37,7 @@ const METADATA_ONLY: HeaderValue =
 pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result<(), Error> {
     let mut body = Vec::with_capacity(USUAL_LENGTH);
     serde_json::to_writer(&mut body, object).map_err(Error::SerdeError)?;
-    // Names of some kinds may contain any character but a slash and a percent sign, and kube writes a name
-    // into the path as it is.
-    let name = object.name_any();
-    let name = utf8_percent_encode(&name, ENCODED).to_string();
+    let name = segment(&object.name_any());
     let path = K::url_path(&(), object.meta().namespace.as_deref());
     let request = Request::new(path).replace_subresource("status", &name, &PostParams::default(), body);
     let mut request = request.map_err(Error::BuildRequest)?;
@@ -55,6 +52,12 @@ pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result
             format!("the answer to the write of {name} does not show a new version of it").into(),
         ))
     }
+}
+
+/// A name as a segment of a path. Names of some kinds may contain any character but a slash and a percent
+/// sign, and kube writes a name into the path as it is.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, ENCODED).to_string()
 }
 
 /// The part of the answer by which it is known that the object was written.

@@ -17,8 +17,10 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// The clients of the API server.
 pub struct Clients {
-    /// For everything but the Lease. It writes only while the controller leads.
+    /// For everything but the watches and the Lease. It writes only while the controller leads.
     pub client: Client,
+    /// For the watches. They try again by themselves.
+    pub watches: Client,
     /// For the Lease only. It has connections of its own, so that nothing delays a renewal.
     pub lease: Client,
     /// What the answers to reads say about the rights of `client`.
@@ -34,24 +36,32 @@ pub struct Clients {
 /// whole list for one byte that is not UTF-8.
 pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
     let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+    clients_of(config, leadership)
+}
+
+fn clients_of(config: Config, leadership: &Leadership) -> Result<Clients, kube::Error> {
     let (clock, reads) = (ServerClock::default(), Reads::default());
     let observer = clock.clone();
     let layer = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
         observer.observe(response.headers());
         response.map(ValidUtf8::of)
     });
-    // A renewal is tried again by the next one, so the client need not.
-    let mut lease = config.clone();
-    lease.default_retry = false;
-    let client = ClientBuilder::try_from(config)?
-        .with_layer(&FenceLayer::new(leadership.clone()))
-        .with_layer(&ObserverLayer::new(reads.clone()))
-        .with_layer(&layer)
-        .with_layer(&MapRequestLayer::new(most_recent))
-        .build();
+    let layered = |config: Config| -> Result<Client, kube::Error> {
+        let client = ClientBuilder::try_from(config)?
+            .with_layer(&FenceLayer::new(leadership.clone()))
+            .with_layer(&ObserverLayer::new(reads.clone()))
+            .with_layer(&layer)
+            .with_layer(&MapRequestLayer::new(most_recent));
+        Ok(client.build())
+    };
+    // A client that tries again by itself hides for minutes that the API server answers 429 or 503. A renewal
+    // is tried again by the next one, and a watch by the watch.
+    let mut once = config.clone();
+    once.default_retry = false;
+    let (client, watches) = (layered(config)?, layered(once.clone())?);
     let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
-    let lease = ClientBuilder::try_from(lease)?.with_layer(&valid).build();
-    Ok(Clients { client, lease, reads, clock })
+    let lease = ClientBuilder::try_from(once)?.with_layer(&valid).build();
+    Ok(Clients { client, watches, lease, reads, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.
@@ -120,8 +130,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ValidUtf8<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::Secret;
     use std::collections::VecDeque;
     use std::convert::Infallible;
+    use std::future::IntoFuture as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     struct Frames(VecDeque<Bytes>);
 
@@ -162,5 +177,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Otherwise nobody would notice for minutes that the API server is overloaded.
+    #[tokio::test]
+    async fn case_9_7_each_attempt_of_a_watch_is_seen() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicU32::default());
+        let count = Arc::clone(&asked);
+        let overloaded = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(axum::http::StatusCode::SERVICE_UNAVAILABLE)
+        };
+        let server = axum::serve(listener, axum::Router::new().fallback(overloaded)).into_future();
+        let config = Config::new(url.parse().unwrap());
+        let Clients { watches, reads, .. } = clients_of(config, &Leadership::default()).unwrap();
+        let secrets: kube::Api<Secret> = kube::Api::all(watches);
+        let parameters = kube::api::ListParams::default();
+        let listed = async {
+            tokio::select! {
+                listed = secrets.list(&parameters) => listed.map(drop),
+                _ = server => unreachable!(),
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), listed).await.unwrap().unwrap_err();
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(reads.failing().iter().filter(|(_, fails)| *fails).count(), 1);
     }
 }

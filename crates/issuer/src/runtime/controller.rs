@@ -45,7 +45,11 @@ where
     let on_error = |object: Arc<K>, error: &ReconcileError, context: Arc<Context>| {
         context.metrics.errors.inc();
         let object = ObjectRef::from_obj(&*object).to_string();
-        tracing::warn!(object, %error, "reconcile failed, trying again");
+        if error.is_told_once() {
+            tracing::debug!(object, %error, "reconcile failed, trying again");
+        } else {
+            tracing::warn!(object, %error, "reconcile failed, trying again");
+        }
         Action::requeue(context.backoff.failed(&object))
     };
     let config = Config::default().concurrency(concurrency);

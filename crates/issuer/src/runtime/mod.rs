@@ -35,6 +35,7 @@ use crate::context::cached::Cached;
 use crate::context::caches::{Caches, Listed};
 use crate::context::events::{EventPublisher, EventQueue};
 use crate::context::issuer_index::IssuerIndex;
+use crate::context::lifetimes::Lifetimes;
 use crate::context::queues::Queues;
 use crate::context::status_cache::StatusCache;
 use crate::enclave_client::EnclaveLink;
@@ -190,7 +191,7 @@ fn connect(
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let Clients { client, clock, reads, .. } = clients;
+    let Clients { client, watches, clock, reads, .. } = clients;
     let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, end);
@@ -226,8 +227,10 @@ fn connect(
         },
         events: publisher,
         client,
+        watches,
         metrics,
         statuses: StatusCache::default(),
+        lifetimes: Lifetimes::default(),
         backoff: Backoff::default(),
     };
     let ends = Ends {
@@ -246,7 +249,7 @@ fn connect(
 fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
     let TaskGroups { workers, services } = tasks;
     let shared = || Arc::clone(context);
-    let (client, caches) = (&context.client, &context.caches);
+    let (client, caches) = (&context.watches, &context.caches);
     let watch = Watch::new(Api::all(client.clone()), Arc::clone(&caches.unreadable));
     let listed = caches.issuers_listed.clone();
     services.spawn(watch_issuers::watch_issuers(watch, ends.issuer_writer, listed, shared()));
@@ -259,7 +262,7 @@ fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
     let watch =
         Watch::new(Api::namespaced(client.clone(), SERVICE_NAMESPACE), Arc::clone(&caches.unreadable));
     services.spawn(watch_service_namespace::watch_secrets(watch, shared()));
-    services.spawn(ends.events.publish_all(client.clone(), context.leadership.clone()));
+    services.spawn(ends.events.publish_all(context.client.clone(), context.leadership.clone()));
     services.spawn(watch_dependencies::announce_unreadable(ends.unreadable, shared()));
     services.spawn(watch_dependencies::watch_enclave(context.enclave.clone(), shared()));
     services.spawn(watch_dependencies::watch_enclave_health(context.enclave.clone(), shared()));

@@ -44,10 +44,18 @@ struct DurationLabels {
     waited: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusedLabels {
+    api: &'static str,
+    /// The status of HTTP.
+    code: u16,
+}
+
 /// Metrics of the requests of every request API.
 pub struct RequestMetrics {
     total: Family<OutcomeLabels, Counter>,
     duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    refused: Family<RefusedLabels, Counter>,
 }
 
 impl RequestMetrics {
@@ -68,7 +76,10 @@ impl RequestMetrics {
             Unit::Seconds,
             duration.clone(),
         );
-        Self { total, duration }
+        let refused = Family::default();
+        let help = "Results that the API server refused to write and would refuse again, by the status of its answer";
+        registry.register("results_refused", help, refused.clone());
+        Self { total, duration, refused }
     }
 
     /// Makes the series of a request API that is served, so that the first increment of each can be seen.
@@ -81,9 +92,17 @@ impl RequestMetrics {
         {
             drop(self.total.get_or_create(&outcome_labels(api, outcome)));
         }
+        for code in [400, 403, 413, 422] {
+            drop(self.refused.get_or_create(&RefusedLabels { api: label_of(api), code }));
+        }
         for has_waited in [false, true] {
             drop(self.duration.get_or_create(&duration_labels(api, has_waited)));
         }
+    }
+
+    /// Counts a result that the API server refused for good.
+    pub fn refused(&self, api: RequestApi, code: u16) {
+        self.refused.get_or_create(&RefusedLabels { api: label_of(api), code }).inc();
     }
 
     /// Records how a request ended.

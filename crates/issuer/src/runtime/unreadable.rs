@@ -120,4 +120,14 @@ impl ObjectName {
             name: metadata.name.clone().unwrap_or_default(),
         }
     }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace, if there is one.
+    pub fn namespace(&self) -> Option<&str> {
+        Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty())
+    }
 }

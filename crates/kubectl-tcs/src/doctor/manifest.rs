@@ -5,8 +5,12 @@ use serde_json::Value;
 
 const MANIFEST: &str = include_str!("../../../../deployment/tcs_issuer.yaml");
 
-/// What to do about an object of the manifest.
-pub const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml   # in the repository of the service, at the version that runs";
+/// What to do about the Deployment.
+pub const APPLY_ALL: &str =
+    "kubectl apply -f deployment/tcs_issuer.yaml   # in the repository of the service, with your images";
+/// What to do about rights and policies. The Deployment stays as it is, with its images.
+pub const APPLY: &str =
+    "kubectl apply -f deployment/access.yaml   # in the repository of the service, at the version that runs";
 
 /// The objects of the manifest.
 pub struct Manifest(Vec<Value>);

@@ -1,7 +1,7 @@
 //! The Deployment of the service, its versions and its pods.
 
 use super::finding::Finding;
-use super::manifest::APPLY;
+use super::manifest::APPLY_ALL;
 use crate::cluster::{Cluster, decode, without_record};
 use crate::command::with_name;
 use crate::error::Error;
@@ -25,7 +25,7 @@ pub async fn check(cluster: &Cluster, own: &str) -> Vec<Finding> {
             let spec = deployment.spec.template.spec.as_ref();
             vec![replicas(&deployment), versions(&object(), spec, own)]
         }
-        Ok(None) => vec![Finding::wrong(DEPLOYMENT, object(), "it is missing", APPLY)],
+        Ok(None) => vec![Finding::wrong(DEPLOYMENT, object(), "it is missing", APPLY_ALL)],
         Err(error) => vec![
             Finding::of_error(DEPLOYMENT, object(), &error),
             Finding::of_error(VERSIONS, object(), &error),
@@ -97,7 +97,7 @@ fn versions(object: &str, spec: Option<&PodSpec>, own: &str) -> Finding {
     let mut found = Vec::new();
     for container in CONTAINERS {
         let Some(image) = spec.and_then(|spec| image(spec, container)) else {
-            return Finding::wrong(VERSIONS, object, format!("there is no container {container}"), APPLY);
+            return Finding::wrong(VERSIONS, object, format!("there is no container {container}"), APPLY_ALL);
         };
         let Some(tag) = tag(image) else {
             let why = format!("the image {image} of container {container} has no tag that tells its version");
@@ -109,7 +109,7 @@ fn versions(object: &str, spec: Option<&PodSpec>, own: &str) -> Finding {
     let all = format!("{}, kubectl-tcs {own}", all.join(", "));
     let is_one = found.iter().all(|(_, tag)| Some(*tag) == found.first().map(|(_, first)| *first));
     if !is_one {
-        return Finding::wrong(VERSIONS, object, format!("they differ: {all}"), APPLY);
+        return Finding::wrong(VERSIONS, object, format!("they differ: {all}"), APPLY_ALL);
     }
     if found.iter().any(|(_, tag)| tag.trim_start_matches('v') != own) {
         let advice =

@@ -33,7 +33,7 @@ pub fn next_steps(issuer: &Issuer) -> Vec<String> {
         reasons::POLICY_MALFORMED => edit("spec.policy, as the message says"),
         reasons::SECRET_CONFLICT => edit("spec.secretName, or delete the Secret that has this name"),
         reasons::ADMISSION_POLICY_NOT_ENFORCED => {
-            vec!["kubectl apply -f deployment/tcs_issuer.yaml   # in the repository of the service, at the version \
+            vec!["kubectl apply -f deployment/access.yaml   # in the repository of the service, at the version \
                   that runs".to_owned()]
         }
         reasons::ENCLAVE_UNAVAILABLE | reasons::NO_EVIDENCE => log("tcs-enclave"),

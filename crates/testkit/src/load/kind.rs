@@ -12,12 +12,19 @@ pub enum Load {
     ForeignRequests,
     /// Requests of 1 MiB for the service that nobody approved.
     UnapprovedRequests,
+    /// Requests of 1 MiB for the service that are approved and wait for their issuer.
+    ApprovedRequests,
 }
 
 impl Load {
     /// All loads.
-    pub const ALL: [Self; 4] =
-        [Self::AnnotatedIssuers, Self::LargestPolicies, Self::ForeignRequests, Self::UnapprovedRequests];
+    pub const ALL: [Self; 5] = [
+        Self::AnnotatedIssuers,
+        Self::LargestPolicies,
+        Self::ForeignRequests,
+        Self::UnapprovedRequests,
+        Self::ApprovedRequests,
+    ];
 
     /// How much memory the controller may need for 2,000 such objects, in MiB.
     #[must_use]

@@ -65,6 +65,9 @@ impl Objects {
         self.each(self.made.replace(count)..count, async |index| {
             let object = serde_json::from_value(self.object(index))?;
             self.api.create(&PostParams::default(), &object).await.context("create")?;
+            if self.load == Load::ApprovedRequests {
+                self.approve(&name(index)).await?;
+            }
             Ok(())
         })
         .await
@@ -90,9 +93,13 @@ impl Objects {
         let marker = request_object(&mark(round), "tcsissuer.tcs.intel.com/load.none", &self.pem);
         let marker: CertificateSigningRequest = serde_json::from_value(marker)?;
         self.requests.create(&PostParams::default(), &marker).await?;
+        self.approve(&mark(round)).await
+    }
+
+    async fn approve(&self, request: &str) -> Result<()> {
         let approved = json!({"type": "Approved", "status": "True", "reason": "Load"});
         let patch = Patch::Merge(json!({"status": {"conditions": [approved]}}));
-        self.requests.patch_approval(&mark(round), &PatchParams::default(), &patch).await?;
+        self.requests.patch_approval(request, &PatchParams::default(), &patch).await.context("approve")?;
         Ok(())
     }
 
@@ -145,7 +152,7 @@ impl Objects {
                 issuer(&name, &json!({}), &json!({"policy": policy, "ca": ca}))
             }
             Load::ForeignRequests => request_object(&name, "example.com/foreign", &self.large_pem()),
-            Load::UnapprovedRequests => {
+            Load::UnapprovedRequests | Load::ApprovedRequests => {
                 request_object(&name, "tcsissuer.tcs.intel.com/load.none", &self.large_pem())
             }
         }

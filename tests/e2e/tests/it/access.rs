@@ -8,7 +8,7 @@ use crate::support::disturbed::Disturbed;
 use crate::support::issuer::Issuer;
 use crate::support::objects::issuer_object;
 use crate::support::openssl::request;
-use crate::support::test_cluster::{MANIFEST, TestCluster, shared};
+use crate::support::test_cluster::{TestCluster, shared};
 use crate::support::wait::unique;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -129,10 +129,10 @@ fn b01_while_the_api_server_does_not_decide_requests_wait() {
         .wait_until("the right to go", || cluster.try_kubectl(&[&question[..], &service].concat()).is_err());
 
     let waiting = account.approved(&issuer.signer());
-    waiting.await_event_with("WaitingForAccessReview", "deployment/tcs_issuer.yaml");
+    waiting.await_event_with("WaitingForAccessReview", "deployment/access.yaml");
     waiting.assert_untouched();
     // What the message says helps, and the request is reviewed then.
-    cluster.kubectl(&["apply", "-f", MANIFEST]);
+    cluster.kubectl(&["apply", "-f", "deployment/access.yaml"]);
     assert_eq!(waiting.failure(), "ReferenceNotAllowed");
     let metrics = cluster.metrics().unwrap();
     assert!(metrics.contains("tcs_access_reviews_total{code=\"Error\"}"), "{metrics}");

@@ -3,7 +3,7 @@
 use crate::support::csr::Csr;
 use crate::support::issuer::Issuer;
 use crate::support::objects::issuer_object;
-use crate::support::test_cluster::{CONTROLLER, ENCLAVE, MANIFEST, TestCluster};
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE, TestCluster};
 use crate::support::wait::unique;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tcs_api::v1alpha1::IssuerStatus;
 use tcs_testkit::http;
 
 const REASON: &str = "AdmissionPolicyNotEnforced";
-const APPLY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";
+const APPLY: &str = "kubectl apply -f deployment/access.yaml";
 const POLICY: &str = "validatingadmissionpolicy";
 const BINDING: &str = "validatingadmissionpolicybinding";
 
@@ -210,7 +210,7 @@ fn review_l9_a_controller_that_starts_without_the_policies_waits_for_them() {
     assert!(deleted.attestation().is_some(), "nothing is deleted either");
     assert!(cluster.service_secret(&sealed).is_some());
 
-    cluster.kubectl(&["apply", "-f", MANIFEST]);
+    cluster.kubectl(&["apply", "-f", "deployment/access.yaml"]);
     csr.certificate();
     issuer.await_reason("Ready");
     assert_eq!(recorded(&issuer), before);

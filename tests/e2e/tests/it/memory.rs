@@ -1,7 +1,7 @@
 //! The controller's memory under loads that strangers can make: a tenth of what `cargo xtask bench memory`
 //! measures.
 
-use tcs_testkit::load::{Load, measure};
+use tcs_testkit::load::{Load, Peak, measure};
 use tcs_testkit::{Programs, repository};
 
 /// A tenth of the objects of the benchmark.
@@ -9,10 +9,14 @@ const OBJECTS: usize = 200;
 /// What two runs of the same program may differ by, in KiB.
 const NOISE: u64 = 2 << 10;
 
-fn is_bounded(load: Load) {
+fn peak(load: Load, objects: usize) -> Peak {
     let dir = tempfile::tempdir_in(repository().join("target")).unwrap();
     let controller = Programs::build().unwrap().path("tcs-issuer");
-    let peak = measure(load, OBJECTS, &controller, dir.path(), |line| eprintln!("{line}")).unwrap();
+    measure(load, objects, &controller, dir.path(), |line| eprintln!("{line}")).unwrap()
+}
+
+fn is_bounded(load: Load) {
+    let peak = peak(load, OBJECTS);
     let limit = peak.base + (load.limit() * 1024).saturating_sub(peak.base) / 10 + NOISE;
     assert!(peak.start.max(peak.steady) <= limit, "{load:?}: {peak:?}, limit {limit} KiB");
 }
@@ -35,4 +39,13 @@ fn review_m2_nothing_of_foreign_requests_is_kept() {
 #[test]
 fn review_m2_nothing_of_unapproved_requests_is_kept() {
     is_bounded(Load::UnapprovedRequests);
+}
+
+/// What is held of them does not depend on their number, so this is the limit for any number of them. If all
+/// were held, half as many objects would exceed it.
+#[test]
+fn review_m2_approved_requests_are_held_up_to_a_limit() {
+    let load = Load::ApprovedRequests;
+    let peak = peak(load, OBJECTS / 2);
+    assert!(peak.start.max(peak.steady) <= load.limit() * 1024, "{peak:?}");
 }

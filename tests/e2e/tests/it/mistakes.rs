@@ -2,6 +2,7 @@
 //! corrected.
 
 use crate::support::controllers::{Controller, Controllers};
+use crate::support::csr::Csr;
 use crate::support::issuer::Issuer;
 use crate::support::test_cluster::ENCLAVE;
 use serde_json::Value;
@@ -38,7 +39,7 @@ fn await_ready(controllers: &Controllers, controller: &Controller) {
 
 #[test]
 fn case_9_7_missing_rights_are_named_with_the_manifest_until_they_are_granted() {
-    const REMEDY: &str = "kubectl apply -f deployment/tcs_issuer.yaml";
+    const REMEDY: &str = "kubectl apply -f deployment/access.yaml";
     let controllers = Controllers::new();
     let kubectl = |arguments: &[&str]| controllers.cluster.kubectl(arguments);
     // The right to the Lease stays.
@@ -69,6 +70,31 @@ fn case_9_7_missing_rights_are_named_with_the_manifest_until_they_are_granted() 
         let count = warnings(&controller).iter().filter(|line| line.contains(reason)).count();
         assert_eq!(count, 1, "it was not repeated");
     }
+}
+
+#[test]
+fn case_9_7_a_missing_right_to_write_is_named_once_and_fails_readiness_until_it_is_granted() {
+    let controllers = Controllers::new();
+    let controller = controllers.launch("mute");
+    await_ready(&controllers, &controller);
+    let issuer = Issuer::self_signed(&controllers.cluster, "mute", None);
+    issuer.await_reason("Ready");
+    let role = ["clusterrole", "tcs-issuer"];
+    let no_certificates = r#"[{"op": "test", "path": "/rules/3/resources/0", "value": "certificatesigningrequests/status"},
+        {"op": "remove", "path": "/rules/3"}]"#;
+    controllers.cluster.kubectl(&[&["patch"], &role[..], &["--type=json", "-p", no_certificates]].concat());
+    let requests = [Csr::approved(&issuer), Csr::approved(&issuer)];
+    let missing =
+        "may not update certificatesigningrequests/status.certificates.k8s.io in the whole cluster;";
+    await_told_once(&controllers, &controller, &[missing]);
+    controllers.apply_manifest();
+    for request in requests {
+        request.certificate();
+    }
+    await_ready(&controllers, &controller);
+    let told =
+        warnings(&controller).iter().filter(|line| line.contains("certificatesigningrequests")).count();
+    assert_eq!(told, 1, "two requests have one line");
 }
 
 #[test]

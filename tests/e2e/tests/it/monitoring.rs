@@ -97,6 +97,28 @@ fn case_9_7_every_alert_says_what_it_means_and_what_to_do() {
     }
 }
 
+/// Whoever may write objects in one namespace must not raise an alert that wakes people.
+#[test]
+fn case_9_7_no_critical_alert_is_raised_by_what_a_namespace_decides() {
+    let rules = read("alerts.yaml");
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let (name, expression) = (rule["alert"].as_str().unwrap(), rule["expr"].as_str().unwrap());
+        if rule["labels"]["severity"] != "critical" {
+            continue;
+        }
+        for selector in expression
+            .split("tcs_")
+            .skip(1)
+            .filter(|part| part.starts_with("issuers") || part.starts_with("cas_"))
+        {
+            let selector = selector.split_once('{').map_or("", |(_, rest)| rest.split('}').next().unwrap());
+            let cluster_only = selector.contains("kind=\"TCSClusterIssuer\"");
+            let lost = selector == "reason=~\"KeyLost|SealedKeyNotKept\"";
+            assert!(cluster_only || lost, "{name}: {selector}");
+        }
+    }
+}
+
 #[test]
 fn w_d12_a_request_shows_in_the_metrics_when_it_ends() {
     let cluster = shared();

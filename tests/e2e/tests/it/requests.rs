@@ -7,7 +7,7 @@ use crate::support::disturbed::Disturbed;
 use crate::support::encoding::field;
 use crate::support::issuer::Issuer;
 use crate::support::openssl::{self, request};
-use crate::support::test_cluster::{ENCLAVE, shared};
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE, shared};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
@@ -247,4 +247,57 @@ fn b11_second_signature_is_discarded() {
 fn counter(metrics: &str, name: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+/// Whoever refuses the result decides how long that lasts, so nobody sends it each minute.
+#[test]
+fn a_result_that_a_policy_refuses_is_told_once_and_written_when_the_request_changes() {
+    let cluster = shared();
+    let issuer = Issuer::self_signed(cluster, "refused", None);
+    issuer.await_reason("Ready");
+    let request = Csr::create(cluster, &issuer.signer());
+    let policy = serde_json::json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": request.name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["certificates.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                "resources": ["certificatesigningrequests", "certificatesigningrequests/status"],
+            }]},
+            "validations": [{"expression": format!("object.metadata.name != '{}'", request.name), "message": "not this one"}],
+        },
+    });
+    let binding = serde_json::json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": request.name},
+        "spec": {"policyName": request.name, "validationActions": ["Deny"]},
+    });
+    cluster.apply(&policy);
+    cluster.apply(&binding);
+    let name = request.name.clone();
+    let annotate = ["annotate", "csr", &name, "changed=yes"];
+    let probe = [&annotate[..], &["--dry-run=server"]].concat();
+    cluster.wait_until("the policy to refuse", || cluster.try_kubectl(&probe).is_err());
+    let request = request.approve();
+    request.await_event_with("ResultNotWritten", "not this one");
+    let changed =
+        ["annotate", "tcsissuer", "-n", &issuer.namespace, &issuer.name, "tcs.intel.com/renew=again"];
+    let before = issuer.fingerprint();
+    cluster.kubectl(&changed);
+    cluster.wait_until("the issuer to change", || issuer.fingerprint() != before);
+    request.assert_untouched();
+    let told = cluster.log(CONTROLLER);
+    let told = told.lines().filter(|line| line.contains("not this one") && line.contains(&request.name));
+    assert_eq!(told.count(), 1);
+    let series = "tcs_results_refused_total{api=\"CertificateSigningRequest\",code=\"422\"} ";
+    let metrics = cluster.metrics().unwrap();
+    let count =
+        metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{metrics}"));
+    assert_ne!(count, "0");
+
+    cluster.kubectl(&["delete", "validatingadmissionpolicybinding", &request.name]);
+    cluster.kubectl(&["delete", "validatingadmissionpolicy", &request.name]);
+    cluster.wait_until("the policy to be gone", || cluster.try_kubectl(&probe).is_ok());
+    cluster.kubectl(&annotate);
+    request.certificate();
 }

@@ -26,6 +26,7 @@ pub use ca_record::{fingerprint, must_be_recorded, record_ca, was_published};
 pub use confirmation::confirm;
 pub use observed::{DeliverySecret, EnclaveState, NextCa, Observed, RefusedWrite};
 pub use plan::{About, AttestationStep, Decision, EnclaveStep, EventNote, Plan};
+pub use renewal::renewal_window;
 pub use sealed_key::SealedKey;
 
 use crate::issuer::Issuer;

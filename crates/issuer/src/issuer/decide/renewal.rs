@@ -24,8 +24,13 @@ const RENEW_BEFORE: i64 = 30 * 86_400;
 /// When the next CA is due, in Unix seconds: 30 days before the current one expires, or when a third of its
 /// lifetime is left if that is later.
 fn due_at(ca: &CaInfo) -> i64 {
-    let third = ca.not_after.saturating_sub(ca.not_before) / 3;
-    ca.not_after.saturating_sub(RENEW_BEFORE.min(third))
+    ca.not_after.saturating_sub(renewal_window(ca.not_after.saturating_sub(ca.not_before)))
+}
+
+/// How long before its end a CA with this lifetime is renewed, in seconds.
+#[must_use]
+pub fn renewal_window(lifetime: i64) -> i64 {
+    RENEW_BEFORE.min(lifetime / 3)
 }
 
 /// Whether the next CA is requested.

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod object;
+mod size;
 
 pub use encoding::{RequestError, read_request};
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
@@ -12,6 +13,7 @@ use crate::runtime::guarded::Guarded;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use kube::{Api, Client, ResourceExt as _};
+use size::size;
 use tcs_api::annotations;
 use tcs_api::signer::SignerName;
 use tcs_enclave_rpc::{RefusalCode, RequestApi};
@@ -35,6 +37,10 @@ impl RequestKind for KubernetesCsr {
             groups: spec.groups.as_deref().unwrap_or_default(),
             extra: spec.extra.as_ref(),
         }
+    }
+
+    fn memory(&self) -> usize {
+        size(self)
     }
 
     /// Only an approved request without a result is signed (`docs/conformance.md`, B02).

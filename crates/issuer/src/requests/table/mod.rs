@@ -3,14 +3,23 @@
 //!
 //! Requests go straight from the watch to the workers. kube's controller runtime is not used for them: its
 //! scheduler adds a millisecond or two to each request.
+//!
+//! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps
+//! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large
+//! requests exceeds the memory of the controller, and none is lost or fails because it is large. What finds
+//! no room at its turn is read all the same, one request at a time, while those that are held go past it.
+
+pub mod budget;
 
 use super::RequestKind;
-use crate::context::backoff::pause;
+use crate::context::backoff::{long_pause, pause};
 use crate::context::caches::Listed;
 use crate::context::queues::{OpenCounts, OpenRequests};
 use crate::runtime::unreadable::ObjectName;
+use budget::{Budget, Held, Share};
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +31,8 @@ use tokio::time::{Instant, sleep_until};
 /// The open requests of one request API. Each of them is with one worker at most.
 pub struct RequestTable<K> {
     state: Mutex<State<K>>,
+    /// Whoever asks for a part of it has the lock of `state`.
+    budget: Arc<Budget>,
     /// A request became ready.
     ready: Notify,
     /// A request was delayed.
@@ -30,16 +41,61 @@ pub struct RequestTable<K> {
     pub listed: Listed,
 }
 
+/// What a worker does next.
+pub enum Work<K> {
+    /// It reconciles a request.
+    Reconcile(Job<K>),
+    /// It reads a request that is not held, and reconciles it then.
+    Read(Unread),
+}
+
 /// A request that a worker reconciles.
 pub struct Job<K> {
     /// The request as it was when the job began.
-    pub request: Arc<K>,
+    pub request: Arc<Held<K>>,
+    turn: Turn,
+}
+
+/// A request that a worker reads.
+pub struct Unread {
+    /// Its UID.
+    pub uid: Option<String>,
+    turn: Turn,
+    share: Share,
+}
+
+/// The turn of a request.
+pub struct Turn {
     /// When the request was first seen to be open.
     pub opened: Instant,
     /// Whether an Event said that the request waits.
     pub has_waited: bool,
-    name: ObjectName,
+    /// The name of the request.
+    pub name: ObjectName,
     run: u64,
+}
+
+impl<K> Deref for Job<K> {
+    type Target = Turn;
+
+    fn deref(&self) -> &Turn {
+        &self.turn
+    }
+}
+
+impl Deref for Unread {
+    type Target = Turn;
+
+    fn deref(&self) -> &Turn {
+        &self.turn
+    }
+}
+
+impl Unread {
+    /// The request was read. Its UID must be that of the turn.
+    pub fn into_job<K>(self, request: K) -> Job<K> {
+        Job { request: Arc::new(Held::new(request, self.share)), turn: self.turn }
+    }
 }
 
 /// When a request is reconciled again.
@@ -51,33 +107,53 @@ pub enum Next {
     After(Duration),
     /// It failed, and is tried again after a pause that grows with each failure in a row.
     Failed,
+    /// Its result was refused for good. It is tried again after a long pause, which only a change of the
+    /// request itself ends: a change of its issuer does not change what is written.
+    Refused,
 }
 
 struct State<K> {
     entries: HashMap<ObjectName, Entry<K>>,
-    /// What is to be reconciled, in this order.
+    /// What is held and to be reconciled, in this order.
     ready: BTreeMap<u64, ObjectName>,
+    /// What is not held and to be reconciled, in this order, which is also that among both queues.
+    unread: BTreeMap<u64, ObjectName>,
     /// What is to be reconciled later.
     delayed: BTreeMap<(Instant, u64), ObjectName>,
-    /// Numbers places in both queues, and jobs.
+    /// Numbers places in all queues, and jobs.
     last: u64,
 }
 
 struct Entry<K> {
-    request: Arc<K>,
+    object: Object<K>,
     opened: Instant,
     /// Why it waits, if that was announced, so that one reason is announced in one Event.
     announced: Option<&'static str>,
     /// How often it failed in a row.
     failures: u32,
+    /// How often its result was refused for good in a row.
+    refusals: u32,
     stage: Stage,
+}
+
+/// A request, or what is known of one for which there was no room.
+enum Object<K> {
+    Held(Arc<Held<K>>),
+    NotHeld(Box<NotHeld>),
+}
+
+struct NotHeld {
+    uid: Option<String>,
+    signer: Option<SignerName>,
+    /// How much memory it takes.
+    size: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// It waits for a change.
     Idle,
-    /// It has this place in `ready`.
+    /// It has this place in `ready`, or in `unread`.
     Ready(u64),
     /// It has this place in `delayed`.
     Delayed(Instant, u64),
@@ -87,10 +163,16 @@ enum Stage {
 
 impl<K: RequestKind> Default for RequestTable<K> {
     fn default() -> Self {
-        let state =
-            State { entries: HashMap::new(), ready: BTreeMap::new(), delayed: BTreeMap::new(), last: 0 };
+        let state = State {
+            entries: HashMap::new(),
+            ready: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            last: 0,
+        };
         Self {
             state: Mutex::new(state),
+            budget: Arc::default(),
             ready: Notify::new(),
             delayed: Notify::new(),
             listed: Listed::default(),
@@ -102,13 +184,25 @@ impl<K: RequestKind> RequestTable<K> {
     /// The request is open, in this version.
     pub fn apply(&self, request: K) {
         let name = ObjectName::of(request.meta());
+        let size = request.memory();
         let mut state = self.lock();
-        let known = state.entries.get_mut(&name).filter(|entry| entry.request.uid() == request.uid());
+        let known =
+            state.entries.get_mut(&name).filter(|entry| entry.object.uid() == request.uid().as_deref());
         if let Some(entry) = known {
-            entry.request = Arc::new(request);
+            // The earlier version gives its room back before the new one asks for some.
+            entry.object = Object::not_held(&request, size);
+            if let Some(share) = self.budget.reserve(size) {
+                entry.object = Object::Held(Arc::new(Held::new(request, share)));
+            }
+            entry.refusals = 0;
+            state.place_again(&name);
         } else {
             state.remove(&name);
-            state.entries.insert(name.clone(), Entry::new(request));
+            let object = match self.budget.reserve(size) {
+                Some(share) => Object::Held(Arc::new(Held::new(request, share))),
+                None => Object::not_held(&request, size),
+            };
+            state.entries.insert(name.clone(), Entry::new(object));
         }
         if state.schedule(&name) {
             self.ready.notify_one();
@@ -131,26 +225,36 @@ impl<K: RequestKind> RequestTable<K> {
 
     /// Waits for a request that is to be reconciled. Nobody else gets it before [`Self::finish`]. May be
     /// cancelled.
-    pub async fn next(&self) -> Job<K> {
+    ///
+    /// A request that is not held can wait here for room. Then somebody has the one place for what finds
+    /// none, and calls this function when that is free again.
+    pub async fn next(&self) -> Work<K> {
         loop {
             let mut ready = pin!(self.ready.notified());
             ready.as_mut().enable();
-            if let Some(job) = self.lock().begin() {
-                return job;
+            let begun = self.lock().begin(&self.budget);
+            if let Some(work) = begun {
+                if matches!(work, Work::Read(_)) {
+                    // There may be room for another one.
+                    self.ready.notify_one();
+                }
+                return work;
             }
             ready.await;
         }
     }
 
-    /// The job has ended.
-    pub fn finish(&self, job: &Job<K>, next: Next) {
+    /// The turn has ended.
+    pub fn finish(&self, job: &Turn, next: Next) {
         let mut state = self.lock();
         let Some((entry, again)) = state.running(job) else { return };
         entry.failures = if next == Next::Failed { entry.failures.saturating_add(1) } else { 0 };
+        entry.refusals = if next == Next::Refused { entry.refusals.saturating_add(1) } else { 0 };
         let later = match next {
             Next::OnChange => None,
             Next::After(later) => Some(later),
             Next::Failed => Some(pause(entry.failures)),
+            Next::Refused => Some(long_pause(entry.refusals)),
         };
         entry.stage = Stage::Idle;
         if again {
@@ -163,7 +267,7 @@ impl<K: RequestKind> RequestTable<K> {
     }
 
     /// The job gave the request its result.
-    pub fn close(&self, job: &Job<K>) {
+    pub fn close(&self, job: &Turn) {
         let mut state = self.lock();
         if state.running(job).is_some() {
             state.remove(&job.name);
@@ -172,13 +276,18 @@ impl<K: RequestKind> RequestTable<K> {
 
     /// Records why a request waits. Returns whether that is to be announced: the reason is new, and the
     /// request is still open.
-    pub fn start_wait(&self, job: &Job<K>, reason: &'static str) -> bool {
+    pub fn start_wait(&self, job: &Turn, reason: &'static str) -> bool {
         let mut state = self.lock();
         state.running(job).is_some_and(|(entry, _)| entry.announced.replace(reason) != Some(reason))
     }
 
+    /// Whether this is what was announced.
+    pub fn is_announced(&self, job: &Turn, reason: &'static str) -> bool {
+        self.lock().running(job).is_some_and(|(entry, _)| entry.announced == Some(reason))
+    }
+
     /// The reason could not be announced.
-    pub fn take_wait_back(&self, job: &Job<K>, reason: &'static str) {
+    pub fn take_wait_back(&self, job: &Turn, reason: &'static str) {
         if let Some((entry, _)) = self.lock().running(job) {
             entry.announced.take_if(|announced| *announced == reason);
         }
@@ -215,6 +324,10 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
         let mut counts = OpenCounts::default();
         for entry in state.entries.values() {
             counts.open = counts.open.saturating_add(1);
+            counts.oldest = counts.oldest.max(entry.opened.elapsed());
+            if matches!(entry.object, Object::NotHeld(_)) {
+                counts.not_held = counts.not_held.saturating_add(1);
+            }
             if let Some(reason) = entry.announced {
                 let waiting = counts.waiting.entry(reason).or_default();
                 *waiting = waiting.saturating_add(1);
@@ -229,8 +342,11 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 
     fn enqueue(&self, is_one: &dyn Fn(&SignerName) -> bool) {
         let mut state = self.lock();
-        let is_one = |entry: &Entry<K>| entry.request.signer().is_some_and(|signer| is_one(&signer));
-        let chosen = state.entries.iter().filter(|(_, entry)| is_one(entry));
+        let is_one = |entry: &Entry<K>| match &entry.object {
+            Object::Held(request) => request.signer().is_some_and(|signer| is_one(&signer)),
+            Object::NotHeld(request) => request.signer.as_ref().is_some_and(is_one),
+        };
+        let chosen = state.entries.iter().filter(|(_, entry)| entry.refusals == 0 && is_one(entry));
         let chosen: Vec<_> = chosen.map(|(name, _)| name.clone()).collect();
         for name in chosen {
             if state.schedule(&name) {
@@ -241,9 +357,26 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 }
 
 impl<K: RequestKind> Entry<K> {
-    fn new(request: K) -> Self {
-        let (request, opened) = (Arc::new(request), Instant::now());
-        Self { request, opened, announced: None, failures: 0, stage: Stage::Idle }
+    fn new(object: Object<K>) -> Self {
+        Self { object, opened: Instant::now(), announced: None, failures: 0, refusals: 0, stage: Stage::Idle }
+    }
+
+    fn begin(&mut self, name: ObjectName, run: u64) -> Turn {
+        self.stage = Stage::Running { run, again: false };
+        Turn { opened: self.opened, has_waited: self.announced.is_some(), name, run }
+    }
+}
+
+impl<K: RequestKind> Object<K> {
+    fn not_held(request: &K, size: usize) -> Self {
+        Self::NotHeld(Box::new(NotHeld { uid: request.uid(), signer: request.signer(), size }))
+    }
+
+    fn uid(&self) -> Option<&str> {
+        match self {
+            Self::Held(request) => request.meta().uid.as_deref(),
+            Self::NotHeld(request) => request.uid.as_deref(),
+        }
     }
 }
 
@@ -267,8 +400,21 @@ impl<K: RequestKind> State<K> {
             Stage::Idle => {}
         }
         entry.stage = Stage::Ready(place);
-        self.ready.insert(place, name.clone());
+        let queue = if matches!(entry.object, Object::Held(_)) { &mut self.ready } else { &mut self.unread };
+        queue.insert(place, name.clone());
         true
+    }
+
+    /// Puts a request that is ready into the queue that is right for it, at the place that it has.
+    fn place_again(&mut self, name: &ObjectName) {
+        let Some(Entry { stage: Stage::Ready(place), object, .. }) = self.entries.get(name) else { return };
+        let (from, to) = match object {
+            Object::Held(_) => (&mut self.unread, &mut self.ready),
+            Object::NotHeld(_) => (&mut self.ready, &mut self.unread),
+        };
+        if let Some(name) = from.remove(place) {
+            to.insert(*place, name);
+        }
     }
 
     fn delay(&mut self, name: &ObjectName, pause: Duration) {
@@ -281,26 +427,44 @@ impl<K: RequestKind> State<K> {
 
     fn remove(&mut self, name: &ObjectName) {
         match self.entries.remove(name).map(|entry| entry.stage) {
-            Some(Stage::Ready(place)) => drop(self.ready.remove(&place)),
+            Some(Stage::Ready(place)) => {
+                self.ready.remove(&place);
+                self.unread.remove(&place);
+            }
             Some(Stage::Delayed(at, place)) => drop(self.delayed.remove(&(at, place))),
             Some(Stage::Idle | Stage::Running { .. }) | None => {}
         }
     }
 
-    fn begin(&mut self) -> Option<Job<K>> {
-        let run = self.number();
-        loop {
-            let (_, name) = self.ready.pop_first()?;
-            if let Some(entry) = self.entries.get_mut(&name) {
-                entry.stage = Stage::Running { run, again: false };
-                let (request, opened) = (Arc::clone(&entry.request), entry.opened);
-                return Some(Job { request, opened, has_waited: entry.announced.is_some(), name, run });
-            }
+    fn begin(&mut self, budget: &Arc<Budget>) -> Option<Work<K>> {
+        let held = self.ready.first_key_value().map(|(place, _)| *place);
+        let unread = self.unread.first_key_value().map(|(place, _)| *place);
+        if let Some(place) = unread
+            && held.is_none_or(|held| place < held)
+            && let Some(unread) = self.begin_unread(place, budget)
+        {
+            return Some(Work::Read(unread));
         }
+        let run = self.number();
+        let (_, name) = self.ready.pop_first()?;
+        let entry = self.entries.get_mut(&name)?;
+        let Object::Held(request) = &entry.object else { return None };
+        let request = Arc::clone(request);
+        Some(Work::Reconcile(Job { request, turn: entry.begin(name, run) }))
+    }
+
+    /// Begins with this request, if there is room for it.
+    fn begin_unread(&mut self, place: u64, budget: &Arc<Budget>) -> Option<Unread> {
+        let run = self.number();
+        let entry = self.entries.get_mut(self.unread.get(&place)?)?;
+        let Object::NotHeld(request) = &entry.object else { return None };
+        let (share, uid) = (budget.reserve_turn(request.size)?, request.uid.clone());
+        let name = self.unread.remove(&place)?;
+        Some(Unread { turn: entry.begin(name, run), uid, share })
     }
 
     /// The entry of a job, unless it was removed meanwhile, and whether it is to be reconciled again.
-    fn running(&mut self, job: &Job<K>) -> Option<(&mut Entry<K>, bool)> {
+    fn running(&mut self, job: &Turn) -> Option<(&mut Entry<K>, bool)> {
         let entry = self.entries.get_mut(&job.name)?;
         match entry.stage {
             Stage::Running { run, again } if run == job.run => Some((entry, again)),
@@ -327,4 +491,4 @@ impl<K: RequestKind> State<K> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,3 +1,4 @@
+use super::budget::Limits;
 use super::*;
 use crate::requests::csr::KubernetesCsr;
 use futures::FutureExt as _;
@@ -14,13 +15,37 @@ fn request(name: &str, uid: &str, version: &str) -> KubernetesCsr {
     .unwrap()
 }
 
+/// An approved request of more than 64 KiB.
+pub fn large(name: &str, uid: &str, version: &str) -> KubernetesCsr {
+    let mut request = request(name, uid, version);
+    request.annotations_mut().insert("large".into(), "x".repeat(64 << 10));
+    request
+}
+
+impl<K: RequestKind> RequestTable<K> {
+    /// A table that holds nothing.
+    #[must_use]
+    pub fn without_room() -> Self {
+        Self::with_limits(Limits { all: 0, large: 0, small: 0 })
+    }
+
+    fn with_limits(limits: Limits) -> Self {
+        Self { budget: Arc::new(Budget::new(limits)), ..Self::default() }
+    }
+}
+
 fn name(name: &str) -> ObjectName {
     ObjectName::of(&request(name, "", "").metadata)
 }
 
-/// The next job, if there is one now.
+/// The next job, if there is one now. All requests are held.
 fn take(table: &Table) -> Option<Job<KubernetesCsr>> {
-    table.next().now_or_never()
+    table.next().now_or_never().map(held)
+}
+
+fn held<K>(work: Work<K>) -> Job<K> {
+    let Work::Reconcile(job) = work else { panic!("it is not held") };
+    job
 }
 
 fn version(job: Option<&Job<KubernetesCsr>>) -> Option<String> {
@@ -63,7 +88,7 @@ async fn a_worker_that_waits_gets_what_comes() {
     let workers: Vec<_> = (0..3)
         .map(|_| {
             let table = Arc::clone(&table);
-            tokio::spawn(async move { table.next().await.request.name_any() })
+            tokio::spawn(async move { held(table.next().await).request.name_any() })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -84,12 +109,12 @@ async fn failures_in_a_row_are_tried_again_after_longer_and_longer_pauses() {
     let waking = async { table.wake_delayed().await };
     let working = async {
         table.apply(request("a", "u", "1"));
-        let mut job = table.next().await;
+        let mut job = held(table.next().await);
         let mut pauses = Vec::new();
         for next in [Next::Failed, Next::Failed, Next::After(Duration::from_millis(5)), Next::Failed] {
             table.finish(&job, next);
             let ended = Instant::now();
-            job = table.next().await;
+            job = held(table.next().await);
             pauses.push(ended.elapsed().as_millis());
         }
         pauses
@@ -99,6 +124,37 @@ async fn failures_in_a_row_are_tried_again_after_longer_and_longer_pauses() {
     assert_eq!(pauses[1] / 1000, 2);
     assert!(pauses[2] < 100, "{pauses:?}");
     assert_eq!(pauses[3] / 1000, 1, "a success in between");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_tried_again_ever_more_rarely_and_no_issuer_changes_that() {
+    let table = Table::default();
+    let waking = async { table.wake_delayed().await };
+    let working = async {
+        table.apply(request("a", "u", "1"));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            table.finish(&held(table.next().await), Next::Refused);
+            let ended = Instant::now();
+            table.enqueue(&|_| true);
+            assert!(take(&table).is_none(), "an issuer changed");
+            let job = held(table.next().await);
+            pauses.push(ended.elapsed().as_secs() / 60);
+            table.finish(&job, Next::Refused);
+            table.enqueue(&|_| true);
+        }
+        table.apply(request("a", "u", "2"));
+        table.finish(&take(&table).expect("it changed itself"), Next::Refused);
+        let ended = Instant::now();
+        let job = held(table.next().await);
+        assert_eq!(ended.elapsed().as_secs() / 60, 1, "the first refusal of what it is now");
+        table.finish(&job, Next::OnChange);
+        table.enqueue(&|_| true);
+        assert!(take(&table).is_some(), "it is like others again");
+        pauses
+    };
+    let pauses = tokio::select! { () = waking => unreachable!(), pauses = working => pauses };
+    assert_eq!(pauses, [1, 4, 16, 60, 60, 60, 60, 60]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +241,18 @@ async fn a_late_worker_does_not_touch_a_new_request_of_the_same_name() {
     assert!(take(&table).is_none(), "the new one is with its worker");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn the_oldest_open_request_shows_whatever_it_waits_for() {
+    let table = Table::default();
+    table.apply(request("a", "a", "1"));
+    advance(Duration::from_secs(90)).await;
+    table.apply(request("b", "b", "1"));
+    assert_eq!(table.counts().oldest, Duration::from_secs(90));
+    table.remove(&name("a"));
+    assert_eq!(table.counts().oldest, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn open_requests_are_counted_by_what_they_wait_for() {
     let table = Table::default();
     for name in ["a", "b", "c"] {
@@ -195,7 +262,12 @@ async fn open_requests_are_counted_by_what_they_wait_for() {
     table.start_wait(&a, "NotReady");
     table.start_wait(&b, "NotThere");
     table.start_wait(&b, "NotReady");
-    let counts = |open, waiting| OpenCounts { open, waiting: BTreeMap::from([("NotReady", waiting)]) };
+    let counts = |open, waiting| OpenCounts {
+        open,
+        not_held: 0,
+        oldest: Duration::ZERO,
+        waiting: BTreeMap::from([("NotReady", waiting)]),
+    };
     assert_eq!(table.counts(), counts(3, 2));
     table.close(&a);
     assert_eq!(table.counts(), counts(2, 1));
@@ -221,4 +293,121 @@ async fn one_reason_to_wait_is_announced_once() {
     table.apply(request("a", "u", "2"));
     let job = take(&table).unwrap();
     assert!(!table.start_wait(&job, "NotThere"), "a change of the request does not announce it again");
+}
+
+/// The names of the requests that workers can take now, and the work, so that it goes on. Those that are read
+/// end with a star.
+fn take_all(table: &Table) -> (Vec<String>, Vec<Work<KubernetesCsr>>) {
+    let works: Vec<_> = std::iter::from_fn(|| table.next().now_or_never()).collect();
+    let names = works.iter().map(|work| match work {
+        Work::Reconcile(job) => job.request.name_any(),
+        Work::Read(unread) => format!("{}*", unread.name.name()),
+    });
+    (names.collect(), works)
+}
+
+/// All of it ends, and waits for a change.
+fn end_all(table: &Table, works: &[Work<KubernetesCsr>]) {
+    for work in works {
+        match work {
+            Work::Reconcile(job) => table.finish(job, Next::OnChange),
+            Work::Read(unread) => table.finish(unread, Next::OnChange),
+        }
+    }
+}
+
+#[tokio::test]
+async fn review_m2_approved_requests_of_any_number_and_size_take_a_bounded_memory() {
+    let table = Table::default();
+    let all = 600;
+    for number in 0..all {
+        let mut request = request(&format!("r{number}"), "u", "1");
+        let size = if number % 3 == 0 { 4 << 20 } else { 1 << 20 };
+        request.annotations_mut().insert("large".into(), "x".repeat(size));
+        table.apply(request);
+    }
+    let limits = Limits::default();
+    let (used, large, _) = table.budget.used();
+    assert!(used == large && large <= limits.large, "{used} {large}");
+    let counts = table.counts();
+    assert!(counts.open == all && counts.not_held > all - 20, "{counts:?}");
+
+    // They leave room for the others, which are held.
+    table.apply(request("small", "s", "1"));
+    assert_eq!(table.counts().not_held, counts.not_held);
+
+    // None is lost: each gets its turn, and what is with workers is bounded, too.
+    let mut seen = HashSet::new();
+    loop {
+        let (names, works) = take_all(&table);
+        if works.is_empty() {
+            break;
+        }
+        let (used, ..) = table.budget.used();
+        assert!(used <= limits.all, "{used}");
+        seen.extend(names.iter().map(|name| name.trim_end_matches('*').to_owned()));
+        end_all(&table, &works);
+    }
+    assert_eq!(seen.len(), usize::try_from(all + 1).unwrap());
+}
+
+#[tokio::test]
+async fn review_m2_what_is_not_held_is_read_one_at_a_time_and_in_its_order_and_delays_no_other() {
+    let size = large("x", "u", "1").memory();
+    // Large ones may use a little more than one needs, and all together a little more than two do.
+    let table = Table::with_limits(Limits { all: size * 2 + 9_000, large: size + 9_000, small: 9_000 });
+    for name in ["a", "b", "c", "d"] {
+        table.apply(large(name, name, "1"));
+    }
+    for name in ["e", "f"] {
+        table.apply(request(name, name, "1"));
+    }
+    let (names, mut works) = take_all(&table);
+    assert_eq!(names, ["a", "b*", "e", "f"], "one is beyond the limit");
+    assert!(table.budget.used().2);
+    end_all(&table, &[works.remove(1)]);
+    let (names, second) = take_all(&table);
+    assert_eq!(names, ["c*"]);
+    // The result of the first one makes room, but only when its worker has dropped it.
+    let Work::Reconcile(a) = works.remove(0) else { panic!("it is held") };
+    table.close(&a);
+    assert!(take_all(&table).0.is_empty());
+    drop(a);
+    let (names, third) = take_all(&table);
+    assert_eq!(names, ["d*"], "there is room for it beside the one that is beyond the limit");
+    drop((second, third, works));
+    assert_eq!(table.budget.used().0, table.lock().entries.values().filter_map(size_held).sum::<usize>());
+    table.retain(&HashSet::new());
+    assert_eq!(table.budget.used(), (0, 0, false));
+}
+
+fn size_held(entry: &Entry<KubernetesCsr>) -> Option<usize> {
+    if let Object::Held(request) = &entry.object { Some(request.memory()) } else { None }
+}
+
+#[tokio::test]
+async fn review_m2_a_request_that_changes_keeps_its_turn_whether_it_is_held_or_not() {
+    let size = large("x", "u", "1").memory();
+    let table = Table::with_limits(Limits { all: size + 9_000, large: size + 9_000, small: 9_000 });
+    table.apply(large("a", "a", "1"));
+    table.apply(large("b", "b", "1"));
+    table.apply(request("c", "c", "1"));
+    // Now the first is small, and there is room for the second, which is ready already.
+    table.apply(request("a", "a", "2"));
+    table.apply(large("b", "b", "2"));
+    let (names, works) = take_all(&table);
+    assert_eq!(names, ["a", "b", "c"]);
+    end_all(&table, &works);
+    drop(works);
+    // And the other way round.
+    table.enqueue(&|_| true);
+    table.apply(large("a", "a", "3"));
+    let (mut names, works) = take_all(&table);
+    names.sort();
+    assert_eq!(names, ["a*", "b", "c"], "what is not held is found by its signer, too");
+    end_all(&table, &works);
+    drop(works);
+    let signer = SignerName::parse("tcsissuer.tcs.intel.com/ns.issuer").unwrap();
+    table.enqueue(&|one| *one == signer);
+    assert_eq!(take_all(&table).0.len(), 3);
 }

@@ -65,7 +65,7 @@ async fn review_l9_policies_that_are_there_and_refuse_are_in_force() {
 async fn review_l9_a_missing_policy_is_distinguished_from_an_api_server_without_policies() {
     let fault = checked(|_, path| is_binding_of_tokens(path).then(not_found)).await.unwrap().unwrap_err();
     assert_eq!(fault, PolicyFault::Missing { kind: ObjectKind::Binding, name: "tcs-issuer-tokens".into() });
-    assert!(fault.to_string().contains("kubectl apply -f deployment/tcs_issuer.yaml"), "{fault}");
+    assert!(fault.to_string().contains("kubectl apply -f deployment/access.yaml"), "{fault}");
 
     let group_unknown = |_: &Method, path: &str| path.starts_with("/apis/").then(not_found);
     let kind_unknown = |_: &Method, path: &str| match path {

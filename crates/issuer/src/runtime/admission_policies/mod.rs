@@ -15,7 +15,7 @@ const MANIFEST: &str = include_str!("../../../../../deployment/tcs_issuer.yaml")
 pub const OWN_POLICY: &str = "tcs-issuer-secrets";
 
 /// What to do about every fault of a policy.
-const APPLY: &str = "Until then no certificate is signed. Apply the manifest of this version of the service, with your images: kubectl apply -f deployment/tcs_issuer.yaml";
+const APPLY: &str = "Until then no certificate is signed. Apply the policies and rights of this version of the service: kubectl apply -f deployment/access.yaml";
 
 /// Maximum length of a value that is shown, in characters.
 const SHOWN: usize = 120;

@@ -190,7 +190,7 @@ fn review_l9_a_fault_says_what_was_expected_and_found_and_what_to_do() {
     let message = compare(&expected, Some(&object)).unwrap_err().to_string();
     let wanted = "ValidatingAdmissionPolicy tcs-issuer-secrets was changed: spec.failurePolicy should be `\"Fail\"` and is `\"Ignore\"`. ";
     assert!(
-        message.starts_with(wanted) && message.contains("kubectl apply -f deployment/tcs_issuer.yaml"),
+        message.starts_with(wanted) && message.contains("kubectl apply -f deployment/access.yaml"),
         "{message}"
     );
     assert!(!message.contains("kubectl delete"), "{message}");

@@ -1,4 +1,5 @@
-//! Whether the API server lets the service read what it must read, and what to do if not.
+//! Whether the API server lets the service read what it must read, and write what it has to write, and what
+//! to do if not. Of other requests only missing rights are told here: whoever sends them tells the rest.
 //!
 //! Each problem is one line of the log, repeated ever more rarely, and a reason for `/readyz` to fail. When
 //! it is gone, one line says so.
@@ -10,6 +11,7 @@ use axum::http::StatusCode;
 use read::Read;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,6 +23,9 @@ const FIRST_REMINDER: Duration = Duration::from_mins(1);
 const LAST_REMINDER: Duration = Duration::from_hours(1);
 /// A failure that may pass by itself makes the service not ready only if it lasts for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A failure that was not seen for so long is over: a watch is tried again within two minutes, and what is
+/// written only now and then may not be tried again at all.
+const OUTDATED: Duration = Duration::from_mins(5);
 /// Maximum length of the text of an error, in characters.
 const MAX_TEXT: usize = 300;
 
@@ -62,8 +67,7 @@ impl Problem {
     fn text(&self, read: &Read) -> String {
         match self {
             Self::Forbidden => format!(
-                "the service may not {read}; apply the manifest of its version, with your images: kubectl apply -f \
-                 deployment/tcs_issuer.yaml"
+                "the service may not {read}; apply the rights of its version: kubectl apply -f deployment/access.yaml"
             ),
             Self::Unauthenticated => format!(
                 "the service cannot {read}: the API server does not accept its token; check ServiceAccount \
@@ -101,16 +105,31 @@ struct Known {
 struct Failure {
     problem: Problem,
     since: Instant,
+    /// When it was seen last.
+    seen: Instant,
     /// When it is logged again.
     remind: Instant,
     /// The time between the last two lines.
     pause: Duration,
 }
 
+impl Failure {
+    fn is_present(&self, now: Instant) -> bool {
+        now.duration_since(self.seen) < OUTDATED
+    }
+}
+
 /// How the reads of the service are answered. Only the program itself decides what it reads, so there are
 /// few. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Reads(Arc<Mutex<BTreeMap<Read, Known>>>);
+pub struct Reads(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    reads: Mutex<BTreeMap<Read, Known>>,
+    /// Whether a right was found to be missing, other than to list and to watch.
+    lacks_rights: AtomicBool,
+}
 
 impl Reads {
     /// Records the answer to a read.
@@ -118,6 +137,9 @@ impl Reads {
         let now = Instant::now();
         let mut reads = self.lock();
         let problem = Problem::of(answer);
+        if !matches!(read.verb, "list" | "watch") {
+            self.0.lacks_rights.store(true, Ordering::Relaxed);
+        }
         let text = problem.as_ref().map(|problem| problem.text(&read));
         let again = format!("the service can {read} again");
         let known = reads.entry(read).or_default();
@@ -128,8 +150,11 @@ impl Reads {
             }
             return;
         };
-        let (since, pause) = match &known.failure {
-            Some(failure) if failure.problem == problem && now < failure.remind => return,
+        let (since, pause) = match &mut known.failure {
+            Some(failure) if failure.problem == problem && now < failure.remind => {
+                failure.seen = now;
+                return;
+            }
             Some(failure) if failure.problem == problem => {
                 let minutes = now.duration_since(failure.since).as_secs() / 60;
                 tracing::warn!("{text} (for {minutes} minutes)");
@@ -141,7 +166,22 @@ impl Reads {
             }
         };
         let remind = now.checked_add(pause).unwrap_or(now);
-        known.failure = Some(Failure { problem, since, remind, pause });
+        known.failure = Some(Failure { problem, since, seen: now, remind, pause });
+    }
+
+    /// Whether a right was found to be missing, other than to list and to watch. Cheap.
+    pub fn lacks_rights(&self) -> bool {
+        self.0.lacks_rights.load(Ordering::Relaxed)
+    }
+
+    /// The service used a right.
+    pub fn granted(&self, right: Read) {
+        let implied = right.implied();
+        for right in implied.into_iter().chain([right]) {
+            if self.lock().contains_key(&right) {
+                self.observe(right, Ok(StatusCode::OK));
+            }
+        }
     }
 
     /// Why the service is not ready: what it cannot read. An error that may pass by itself counts only if it
@@ -151,7 +191,8 @@ impl Reads {
         let reads = self.lock();
         let failing = reads.iter().filter_map(|(read, known)| Some((read, known.failure.as_ref()?)));
         let counts = |failure: &Failure| {
-            failure.problem.needs_remedy() || now.duration_since(failure.since) >= PATIENCE
+            failure.is_present(now)
+                && (failure.problem.needs_remedy() || now.duration_since(failure.since) >= PATIENCE)
         };
         failing
             .filter(|(_, failure)| counts(failure))
@@ -166,12 +207,13 @@ impl Reads {
 
     /// Every read, and whether it fails at present.
     pub fn failing(&self) -> Vec<(Read, bool)> {
-        let reads = self.lock();
-        reads.iter().map(|(read, known)| (read.clone(), known.failure.is_some())).collect()
+        let now = Instant::now();
+        let fails = |known: &Known| known.failure.as_ref().is_some_and(|failure| failure.is_present(now));
+        self.lock().iter().map(|(read, known)| (read.clone(), fails(known))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Read, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

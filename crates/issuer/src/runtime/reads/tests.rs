@@ -1,8 +1,11 @@
-use super::layer::ObserverLayer;
+use super::layer::{Answer, ObserverLayer};
 use super::*;
 use crate::runtime::log::tests::{Lines, text_subscriber};
+use axum::body::Bytes;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{Request, Response};
 use http::Method;
+use kube::client::DynBody;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 const ISSUERS: &str = "/apis/tcs.intel.com/v1alpha1/tcsissuers?watch=true";
@@ -11,12 +14,99 @@ const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 /// What an API server answers to a GET, as the client sees it.
 async fn answer(reads: &Reads, uri: &str, answer: Result<u16, &str>) {
+    let _ = send(reads, Method::GET, uri, answer, "").await;
+}
+
+async fn send(
+    reads: &Reads,
+    method: Method,
+    uri: &str,
+    answer: Result<u16, &str>,
+    text: &'static str,
+) -> Result<Response<Box<DynBody>>, BoxError> {
     let server = service_fn(move |_: Request<()>| {
         let answer = answer.map_err(|error| BoxError::from(error.to_owned()));
-        std::future::ready(answer.map(|code| Response::builder().status(code).body(()).unwrap()))
+        let body: Box<DynBody> = Box::new(Answer(Some(Bytes::from_static(text.as_bytes()))));
+        let answer = answer.map(|code| Response::builder().status(code).header(RETRY_AFTER, "20").body(body));
+        std::future::ready(answer.map(Result::unwrap))
     });
-    let request = Request::builder().method(Method::GET).uri(uri).body(()).unwrap();
-    let _ = ObserverLayer::new(reads.clone()).layer(server).oneshot(request).await;
+    let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+    ObserverLayer::new(reads.clone()).layer(server).oneshot(request).await
+}
+
+const STATUS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests/a/status";
+const NO_RIGHT: &str = r#"{"message":"x is forbidden: User \"s\" cannot update resource \"certificatesigningrequests/status\" in API group \"certificates.k8s.io\" at the cluster scope"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn case_9_7_a_missing_right_to_write_is_one_line_and_fails_readiness() {
+    let (lines, reads) = (Lines::default(), Reads::default());
+    let _log = tracing::subscriber::set_default(text_subscriber("info", &lines));
+    // A policy refuses what is written, not the right.
+    let denied = r#"{"message":"ValidatingAdmissionPolicy 'p' denied request: no","code":403}"#;
+    for (code, text) in [(200, ""), (403, denied), (500, NO_RIGHT)] {
+        let answer = send(&reads, Method::PUT, STATUS, Ok(code), text).await.unwrap();
+        assert_eq!(
+            axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 1000).await.unwrap(),
+            text
+        );
+    }
+    assert!(reads.failing().is_empty() && !reads.lacks_rights(), "{:?}", reads.failing());
+    for _ in 0..50 {
+        let answer = send(&reads, Method::PUT, STATUS, Ok(403), NO_RIGHT).await.unwrap();
+        let text = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 1000).await.unwrap();
+        assert_eq!(text, NO_RIGHT, "whoever sent it reads the answer");
+    }
+    let right = "update certificatesigningrequests/status.certificates.k8s.io in the whole cluster";
+    assert_eq!(lines.text().lines().count(), 1, "{}", lines.text());
+    let problems = reads.problems().join("\n");
+    assert!(problems.contains(&format!("the service may not {right}; apply")), "{problems}");
+    // Others prove nothing.
+    let other = "/apis/tcs.intel.com/v1alpha1/tcsclusterissuers/a/status";
+    drop(send(&reads, Method::PUT, other, Ok(200), "").await.unwrap());
+    drop(send(&reads, Method::PUT, STATUS, Ok(409), "").await.unwrap());
+    assert_eq!(reads.problems().len(), 1);
+    drop(send(&reads, Method::PUT, STATUS, Ok(200), "").await.unwrap());
+    assert!(reads.problems().is_empty());
+    assert!(lines.text().ends_with(&format!("the service can {right} again\n")), "{}", lines.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_seen_any_more_is_over() {
+    let reads = Reads::default();
+    drop(send(&reads, Method::PUT, STATUS, Ok(403), NO_RIGHT).await.unwrap());
+    answer(&reads, ISSUERS, Ok(403)).await;
+    tokio::time::advance(OUTDATED / 2).await;
+    answer(&reads, ISSUERS, Ok(403)).await;
+    assert_eq!(reads.problems().len(), 2);
+    tokio::time::advance(OUTDATED / 2).await;
+    assert_eq!(reads.problems().len(), 1, "nobody tries to write");
+    assert_eq!(reads.failing().iter().filter(|(_, fails)| *fails).count(), 1);
+}
+
+/// Paused time advances by itself when nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn case_9_7_a_read_that_gets_no_answer_is_noticed() {
+    let reads = Reads::default();
+    let server =
+        service_fn(|_: Request<()>| std::future::pending::<Result<Response<Box<DynBody>>, BoxError>>());
+    let request = Request::builder().uri(ISSUERS).body(()).unwrap();
+    let sent = ObserverLayer::new(reads.clone()).layer(server).oneshot(request);
+    let answer = tokio::time::timeout(Duration::from_mins(1), sent).await.expect("an error");
+    assert_eq!(answer.err().unwrap().to_string(), "nothing within 30 seconds");
+    tokio::time::advance(PATIENCE).await;
+    let problems = reads.problems().join("\n");
+    assert!(problems.contains("does not answer (nothing within 30 seconds)"), "{problems}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_waits_as_long_as_the_api_server_asks_it_to_and_is_seen_before() {
+    let reads = Reads::default();
+    for (code, seconds) in [(429, 20), (503, 20), (500, 0), (200, 0)] {
+        let began = Instant::now();
+        answer(&reads, ISSUERS, Ok(code)).await;
+        assert_eq!(began.elapsed().as_secs(), seconds, "{code}");
+        assert_eq!(reads.failing()[0].1, code != 200);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,8 +119,8 @@ async fn case_9_7_a_missing_right_is_one_line_that_names_it_and_its_end_is_anoth
         answer(&reads, SECRETS, Ok(403)).await;
         tokio::time::advance(Duration::from_secs(1)).await;
     }
-    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the manifest of its version, with your images: \
-                    kubectl apply -f deployment/tcs_issuer.yaml";
+    let expected = "the service may not watch secrets in namespace tcs-issuer; apply the rights of its version: kubectl apply \
+                    -f deployment/access.yaml";
     assert_eq!(lines.text().lines().count(), 1, "{}", lines.text());
     assert!(lines.text().contains(expected), "{}", lines.text());
     assert_eq!(reads.problems(), [expected], "it fails readiness at once");
@@ -57,11 +147,7 @@ async fn case_9_7_each_problem_names_its_remedy() {
             404,
             ["watch tcsissuers.tcs.intel.com in the whole cluster", "kubectl apply -f deployment/crds/"],
         ),
-        (
-            ISSUERS,
-            403,
-            ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/tcs_issuer.yaml"],
-        ),
+        (ISSUERS, 403, ["may not watch tcsissuers.tcs.intel.com", "kubectl apply -f deployment/access.yaml"]),
         (ISSUERS, 401, ["does not accept its token", "ServiceAccount tcs-issuer in namespace tcs-issuer"]),
         (REQUESTS, 404, ["list certificatesigningrequests.certificates.k8s.io", "Kubernetes 1.32"]),
     ] {
@@ -74,7 +160,7 @@ async fn case_9_7_each_problem_names_its_remedy() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_may_pass_counts_only_if_it_lasts() {
     let reads = Reads::default();
-    for failure in [Ok(503), Err("connection refused")] {
+    for failure in [Ok(502), Err("connection refused")] {
         answer(&reads, ISSUERS, Ok(200)).await;
         answer(&reads, ISSUERS, failure).await;
         assert!(reads.problems().is_empty(), "{failure:?}");

@@ -6,17 +6,24 @@ use crate::clock::now;
 use crate::context::Context;
 use crate::context::queues::OpenCounts;
 use crate::issuer::Issuer;
+use crate::issuer::decide::renewal_window;
 use crate::time;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
 use tcs_api::{conditions, reasons};
 use tcs_enclave_rpc::{Identity, RequestApi};
 
 /// The end of a CA is near if it is at most so many seconds away.
 const SOON: [(&str, i64); 3] = [("1d", 86_400), ("7d", 7 * 86_400), ("30d", 30 * 86_400)];
+/// A renewal is overdue when so small a part of the time that a CA has for it is left, as a divisor. Of the
+/// 30 days of a CA that lives for more than 90 these are 7.5 days, and one.
+const OVERDUE: [(&str, i64); 2] = [("late", 4), ("last", 30)];
+/// The confirmation of a ready issuer is old after so many seconds. It is renewed within 45 minutes.
+const UNCONFIRMED: i64 = 3600;
 /// Both kinds of issuers.
 const KINDS: [&str; 2] = ["TCSIssuer", "TCSClusterIssuer"];
 /// The reason of an issuer that has no condition `Ready` yet.
@@ -53,6 +60,12 @@ struct EndLabels {
     within: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OverdueLabels {
+    kind: &'static str,
+    stage: &'static str,
+}
+
 /// Only the program itself decides what it reads.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReadLabels {
@@ -64,6 +77,8 @@ struct ReadLabels {
 pub(super) struct State {
     leads: bool,
     issuers: Vec<Issuer>,
+    /// Of the CAs, in seconds, by issuer UID.
+    lifetimes: HashMap<String, i64>,
     open: Vec<(RequestApi, OpenCounts)>,
     enclave: Option<Identity>,
     reads: Vec<(Read, bool)>,
@@ -74,9 +89,13 @@ pub(super) struct State {
 /// All metrics of the controller, in the `OpenMetrics` text format.
 pub fn text(context: &Context) -> String {
     let requests = context.requests.iter();
+    let issuers = context.caches.all_issuers();
+    let lifetimes = issuers.iter().map(Issuer::uid);
+    let lifetimes = lifetimes.filter_map(|uid| context.lifetimes.of(&uid).map(|seconds| (uid, seconds)));
     let state = State {
         leads: context.leadership.check().is_ok(),
-        issuers: context.caches.all_issuers(),
+        lifetimes: lifetimes.collect(),
+        issuers,
         open: requests.map(|requests| (requests.api(), requests.counts())).collect(),
         enclave: context.enclave.connected().map(|connected| connected.identity),
         reads: context.reads.failing(),
@@ -105,7 +124,7 @@ impl State {
         }
         registry.register(
             "reads_failing",
-            "1 while the API server does not let the service read this",
+            "1 while the API server does not let the service read this, or while it lacks the right to write it",
             failing,
         );
         self.register_requests(&mut registry);
@@ -116,9 +135,14 @@ impl State {
 
     fn register_requests(&self, registry: &mut Registry) {
         let (open, waiting) = (Family::<ApiLabel, Gauge>::default(), Family::<WaitLabels, Gauge>::default());
+        let oldest = Family::<ApiLabel, Gauge>::default();
+        let not_held = Family::<ApiLabel, Gauge>::default();
         for (api, counts) in &self.open {
             let api = label_of(*api);
             open.get_or_create(&ApiLabel { api }).set(gauge_value(counts.open));
+            let age = i64::try_from(counts.oldest.as_secs()).unwrap_or(i64::MAX);
+            oldest.get_or_create(&ApiLabel { api }).set(age);
+            not_held.get_or_create(&ApiLabel { api }).set(gauge_value(counts.not_held));
             // Always there, so that the metric is, too.
             let reason = reasons::WAITING_FOR_ISSUER_READY;
             drop(waiting.get_or_create(&WaitLabels { api, reason }));
@@ -127,6 +151,10 @@ impl State {
             }
         }
         registry.register("requests_open", "Approved requests that have no result yet", open);
+        let help = "How long the oldest of them is open, since this controller first saw it approved";
+        registry.register_with_unit("requests_oldest_age", help, Unit::Seconds, oldest);
+        let help = "Those of them that found no room in memory and are read again for each attempt";
+        registry.register("requests_not_held", help, not_held);
         let help = "Those of them for which an Event said that they wait, by its reason";
         registry.register("requests_waiting", help, waiting);
     }
@@ -144,9 +172,47 @@ impl State {
             "Issuers by the status and the reason of their condition Ready",
             issuers,
         );
+        let unconfirmed = Family::<KindLabel, Gauge>::default();
+        for kind in KINDS {
+            let old =
+                self.issuers.iter().filter(|issuer| kind_of(issuer) == kind && self.is_unconfirmed(issuer));
+            let old = i64::try_from(old.count()).unwrap_or(i64::MAX);
+            unconfirmed.get_or_create(&KindLabel { kind }).set(old);
+        }
+        let help = "Ready issuers whose status nobody has confirmed for an hour";
+        registry.register("issuers_unconfirmed", help, unconfirmed);
+    }
+
+    fn is_unconfirmed(&self, issuer: &Issuer) -> bool {
+        let Some(status) = issuer.status().filter(|status| conditions::is_ready(status)) else {
+            return false;
+        };
+        let confirmed = status.last_confirmed.as_deref().and_then(time::parse);
+        confirmed.is_none_or(|confirmed| self.now.saturating_sub(confirmed) > UNCONFIRMED)
+    }
+
+    /// Whether so small a part is left of the time that the CA of an issuer has for its renewal, or it has
+    /// ended. A healthy CA is renewed when that time begins, however short it lives.
+    fn is_overdue(&self, issuer: &Issuer, divisor: i64) -> bool {
+        let Some(end) = end_of_ca(issuer) else { return false };
+        let left = end.saturating_sub(self.now);
+        let window = self.lifetimes.get(&issuer.uid()).map_or(0, |lifetime| renewal_window(*lifetime));
+        left <= window.checked_div(divisor).unwrap_or(0)
     }
 
     fn register_ends(&self, registry: &mut Registry) {
+        let overdue = Family::<OverdueLabels, Gauge>::default();
+        for kind in KINDS {
+            for (stage, divisor) in OVERDUE {
+                let of_kind = self.issuers.iter().filter(|issuer| kind_of(issuer) == kind);
+                let count = of_kind.filter(|issuer| self.is_overdue(issuer, divisor)).count();
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                overdue.get_or_create(&OverdueLabels { kind, stage }).set(count);
+            }
+        }
+        let help = "CA certificates that have ended, or whose renewal is overdue: of the time before their end in which they are \
+                    renewed (30 days, or a third of their lifetime) a quarter is left (late) or a thirtieth (last)";
+        registry.register("cas_overdue", help, overdue);
         let earliest = Family::<KindLabel, Gauge>::default();
         let ending = Family::<EndLabels, Gauge>::default();
         for kind in KINDS {

@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tcs_api::v1alpha1::TCSIssuer;
 
 const NOW: i64 = 1_800_000_000;
@@ -45,7 +46,15 @@ fn text(state: &State) -> String {
 
 fn state(issuers: Vec<Issuer>) -> State {
     let open = vec![(RequestApi::KubernetesCsr, OpenCounts::default())];
-    State { leads: false, issuers, open, enclave: None, reads: Vec::new(), now: NOW }
+    State {
+        leads: false,
+        issuers,
+        open,
+        enclave: None,
+        reads: Vec::new(),
+        now: NOW,
+        lifetimes: HashMap::new(),
+    }
 }
 
 #[test]
@@ -95,10 +104,73 @@ fn a_controller_that_no_longer_leads_does_not_show_that_it_does() {
 fn open_requests_and_what_they_wait_for_are_shown() {
     let mut state = state(Vec::new());
     let waiting = [(reasons::WAITING_FOR_ISSUER_EXIST, 2)].into();
-    state.open = vec![(RequestApi::KubernetesCsr, OpenCounts { open: 5, waiting })];
+    state.open = vec![(
+        RequestApi::KubernetesCsr,
+        OpenCounts { not_held: 1, oldest: Duration::from_secs(7), open: 5, waiting },
+    )];
     let text = text(&state);
     assert!(text.contains("tcs_requests_open{api=\"CertificateSigningRequest\"} 5\n"), "{text}");
+    assert!(text.contains("tcs_requests_not_held{api=\"CertificateSigningRequest\"} 1\n"), "{text}");
+    assert!(
+        text.contains("tcs_requests_oldest_age_seconds{api=\"CertificateSigningRequest\"} 7\n"),
+        "{text}"
+    );
     let waiting =
         "tcs_requests_waiting{api=\"CertificateSigningRequest\",reason=\"WaitingForIssuerExist\"} 2\n";
     assert!(text.contains(waiting), "{text}");
+}
+
+/// How many CAs of namespaces are overdue by stage, of one that lives and has left so many seconds.
+fn overdue(lifetime: Option<i64>, left: i64) -> [bool; 2] {
+    let end = time::rfc3339(NOW + left);
+    let issuer = issuer(Some(("True", "Ready")), Some(&end));
+    let lifetimes = lifetime.map(|lifetime| (issuer.uid(), lifetime)).into_iter().collect();
+    let text = text(&State { lifetimes, ..state(vec![issuer]) });
+    ["late", "last"].map(|stage| {
+        assert!(
+            text.contains(&format!("tcs_cas_overdue{{kind=\"TCSClusterIssuer\",stage=\"{stage}\"}} 0\n"))
+        );
+        text.contains(&format!("tcs_cas_overdue{{kind=\"TCSIssuer\",stage=\"{stage}\"}} 1\n"))
+    })
+}
+
+#[test]
+fn the_renewal_of_a_ca_is_overdue_by_its_own_lifetime() {
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+    let year = Some(365 * DAY);
+    assert_eq!(overdue(year, 29 * DAY), [false, false], "it is just being renewed");
+    assert_eq!(overdue(year, 7 * DAY), [true, false]);
+    assert_eq!(overdue(year, DAY), [true, true]);
+    // A CA of three hours is renewed when one is left.
+    assert_eq!(overdue(Some(3 * HOUR), 2 * HOUR), [false, false]);
+    assert_eq!(overdue(Some(3 * HOUR), HOUR / 4 + 1), [false, false]);
+    assert_eq!(overdue(Some(3 * HOUR), HOUR / 4), [true, false]);
+    assert_eq!(overdue(Some(3 * HOUR), 100), [true, true]);
+    // Until the enclave was asked, only the end is known.
+    assert_eq!(overdue(None, HOUR), [false, false]);
+    assert_eq!(overdue(None, 0), [true, true]);
+}
+
+#[test]
+fn ready_issuers_that_nobody_confirms_are_counted() {
+    let confirmed = |ready: &str, ago: Option<i64>| {
+        let mut object = json!({
+            "metadata": {"name": "n", "namespace": "ns"}, "spec": {"secretName": "s"},
+            "status": {"conditions": [{"type": "Ready", "status": ready, "reason": "R", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+        });
+        if let Some(ago) = ago {
+            object["status"]["lastConfirmed"] = json!(time::rfc3339(NOW - ago));
+        }
+        Issuer::from(Arc::new(serde_json::from_value::<TCSIssuer>(object).unwrap()))
+    };
+    let issuers = vec![
+        confirmed("True", Some(45 * 60)),
+        confirmed("True", Some(2 * 3600)),
+        confirmed("True", None),
+        confirmed("False", Some(2 * 3600)),
+    ];
+    let text = text(&state(issuers));
+    assert!(text.contains("tcs_issuers_unconfirmed{kind=\"TCSIssuer\"} 2\n"), "{text}");
 }

@@ -73,7 +73,7 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
     let text = tcs(&cluster, &["doctor"]);
     text.failed(7, "Faults");
     let steps = text.out.matches("  Next: kubectl apply -f deployment/").count();
-    assert_eq!(steps, 2, "each step is told once: {text:?}");
+    assert_eq!(steps, 3, "each step is told once, for kinds, rights and workload: {text:?}");
     let missing = tcs(&cluster, &["status"]);
     assert!(missing.failed(6, "KindMissing").contains("kubectl apply -f deployment/crds/"), "{missing:?}");
 
@@ -104,7 +104,7 @@ fn case_9_8_doctor_finds_what_is_missing_what_was_changed_and_nothing_else() {
         let told = findings.as_array().unwrap().iter().find(told).unwrap_or_else(|| panic!("{findings}"));
         assert_eq!((&told["check"], &told["outcome"]), (&json!("Rights"), &json!("Wrong")), "{told}");
         assert!(told["found"].as_str().unwrap().contains("not signed") || resource == "leases", "{told}");
-        assert!(told["advice"].as_str().unwrap().contains("deployment/tcs_issuer.yaml"), "{told}");
+        assert!(told["advice"].as_str().unwrap().contains("deployment/access.yaml"), "{told}");
     }
 
     let weaker = r#"{"spec":{"failurePolicy":"Ignore"}}"#;

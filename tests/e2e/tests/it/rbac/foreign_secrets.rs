@@ -3,7 +3,7 @@
 use crate::rbac::secrets::{
     assert_forbidden, assert_refused_by_policy, ca_secret, secrets, with, write_secret,
 };
-use crate::support::api_server::{client, create, kubectl, service};
+use crate::support::api_server::{can_i, client, create, kubectl, service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -96,4 +96,17 @@ async fn w_s9_the_key_owners_secrets_are_not_written_either() {
         let labels = Patch::Merge(json!({ "metadata": { "labels": own } }));
         assert_refused_by_policy(api.patch(name, &PatchParams::default(), &labels).await, name);
     }
+}
+
+#[test]
+fn w_d13_the_service_may_neither_read_nor_delete_secrets_outside_of_its_namespace() {
+    for namespace in ["default", "kube-system"] {
+        for verb in ["get", "list", "watch", "patch", "delete", "deletecollection"] {
+            assert!(!can_i(&service(), &format!("{verb} secrets -n {namespace}")), "{verb} in {namespace}");
+        }
+    }
+    assert!(
+        can_i(&service(), "update secrets -n default"),
+        "only that is open to it, and a policy limits it"
+    );
 }

@@ -253,7 +253,7 @@ impl Elector {
 fn why(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(answer) if answer.is_forbidden() => {
-            format!("{}; apply deployment/tcs_issuer.yaml of this version", answer.message)
+            format!("{}; apply deployment/access.yaml of this version", answer.message)
         }
         kube::Error::SerdeError(error) => {
             format!("it cannot be read: {error}; delete it while no controller runs")
