@@ -5,6 +5,7 @@
 //! scheduler adds a millisecond or two to each request.
 
 use super::RequestKind;
+use crate::access::shared_reviews::Decided;
 use crate::context::backoff::pause;
 use crate::context::caches::Listed;
 use crate::context::queues::{OpenCounts, OpenRequests};
@@ -38,6 +39,8 @@ pub struct Job<K> {
     pub opened: Instant,
     /// Whether an Event said that the request waits.
     pub has_waited: bool,
+    /// What a review found for which the request was set aside.
+    pub decided: Option<Decided>,
     name: ObjectName,
     run: u64,
 }
@@ -70,6 +73,8 @@ struct Entry<K> {
     announced: Option<&'static str>,
     /// How often it failed in a row.
     failures: u32,
+    /// For the next job.
+    decided: Option<Decided>,
     stage: Stage,
 }
 
@@ -81,7 +86,7 @@ enum Stage {
     Ready(u64),
     /// It has this place in `delayed`.
     Delayed(Instant, u64),
-    /// A worker has it. It is reconciled `again` if something changed since.
+    /// A worker has it, or it waits for a review. It is reconciled `again` if something changed since.
     Running { run: u64, again: bool },
 }
 
@@ -160,6 +165,16 @@ impl<K: RequestKind> RequestTable<K> {
             state.delay(&job.name, later);
             self.delayed.notify_one();
         }
+    }
+
+    /// A job had to wait for a review, which has ended: the request is reconciled with what was found.
+    pub fn resume(&self, job: &Job<K>, decided: Decided) {
+        let mut state = self.lock();
+        let Some((entry, _)) = state.running(job) else { return };
+        entry.decided = Some(decided);
+        entry.stage = Stage::Idle;
+        state.schedule(&job.name);
+        self.ready.notify_one();
     }
 
     /// The job gave the request its result.
@@ -243,7 +258,7 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 impl<K: RequestKind> Entry<K> {
     fn new(request: K) -> Self {
         let (request, opened) = (Arc::new(request), Instant::now());
-        Self { request, opened, announced: None, failures: 0, stage: Stage::Idle }
+        Self { request, opened, announced: None, failures: 0, decided: None, stage: Stage::Idle }
     }
 }
 
@@ -294,7 +309,8 @@ impl<K: RequestKind> State<K> {
             if let Some(entry) = self.entries.get_mut(&name) {
                 entry.stage = Stage::Running { run, again: false };
                 let (request, opened) = (Arc::clone(&entry.request), entry.opened);
-                return Some(Job { request, opened, has_waited: entry.announced.is_some(), name, run });
+                let (has_waited, decided) = (entry.announced.is_some(), entry.decided.take());
+                return Some(Job { request, opened, has_waited, decided, name, run });
             }
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::shared_reviews::Decision;
 use crate::requests::csr::KubernetesCsr;
 use futures::FutureExt as _;
 use serde_json::json;
@@ -221,4 +222,26 @@ async fn one_reason_to_wait_is_announced_once() {
     table.apply(request("a", "u", "2"));
     let job = take(&table).unwrap();
     assert!(!table.start_wait(&job, "NotThere"), "a change of the request does not announce it again");
+}
+
+#[tokio::test]
+async fn a_request_that_was_set_aside_goes_on_with_what_was_found_once() {
+    let table = Table::default();
+    table.apply(request("a", "u", "1"));
+    let job = take(&table).unwrap();
+    assert!(job.decided.is_none());
+    table.apply(request("a", "u", "2"));
+    assert!(take(&table).is_none(), "it waits for its review, whatever changes");
+    table.resume(&job, Ok(Decision::Allowed));
+    let job = take(&table).unwrap();
+    assert!(matches!(job.decided, Some(Ok(Decision::Allowed))));
+    assert_eq!(version(Some(&job)).as_deref(), Some("2"));
+    table.finish(&job, Next::OnChange);
+    table.enqueue(&|_| true);
+    let job = take(&table).unwrap();
+    assert!(job.decided.is_none(), "the next time access is checked again");
+    table.remove(&name("a"));
+    table.apply(request("a", "other", "3"));
+    table.resume(&job, Ok(Decision::Allowed));
+    assert!(take(&table).unwrap().decided.is_none(), "it is another request of the same name");
 }
