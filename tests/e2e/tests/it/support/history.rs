@@ -178,3 +178,28 @@ impl Version {
         (object.resource_version().unwrap().parse().unwrap(), version)
     }
 }
+
+/// No API server stores such versions, so no test on one shows that they would be noticed.
+#[test]
+fn case_9_5_a_history_with_another_certificate_a_failure_or_a_namesake_is_noticed() {
+    let version = |uid: &str, certificate: Option<&str>, failed: Option<&str>| {
+        let (certificate, failed) = (certificate.map(str::to_owned), failed.map(str::to_owned));
+        Version { uid: uid.to_owned(), certificate, failed }
+    };
+    let one = |versions: &[Version]| {
+        let history = History((1..).zip(versions.iter().cloned()).collect());
+        std::panic::catch_unwind(|| history.only_certificate("r")).ok()
+    };
+    let (open, signed) = (version("u", None, None), version("u", Some("a"), None));
+    let again = version("u", Some("b"), None);
+    assert_eq!(one(&[open.clone(), open.clone(), signed.clone(), signed.clone()]).as_deref(), Some("a"));
+    for wrong in [
+        vec![open.clone()],
+        vec![open.clone(), again.clone(), signed.clone()],
+        vec![open.clone(), signed.clone(), open.clone(), signed.clone()],
+        vec![open.clone(), version("u", Some("a"), Some("RequestForCa"))],
+        vec![version("v", None, None), signed.clone()],
+    ] {
+        assert_eq!(one(&wrong), None, "{wrong:?}");
+    }
+}
