@@ -53,6 +53,7 @@ fn requests_wait(name: &str, fault: Fault) {
         assert!(failed <= WORKERS, "{failed} reviews have failed before another request was signed");
     }
     others.check();
+    cluster.wait_until("a review to fail", || failed_reviews(cluster) > failed_before);
     assert_eq!(waiting.certified(), 0);
     drop(injection);
     waiting.check();
