@@ -12,10 +12,10 @@ use std::time::Duration;
 use tcs_api::annotations::REQUEST_DURATION;
 use tcs_testkit::fault_proxy::{Fault, FaultProxy, Injection, Rule};
 
-/// Requests of as many users: more than the controller reconciles at a time.
-const USERS: usize = 40;
-/// Requests that the controller reconciles at a time.
-const WORKERS: u64 = 16;
+/// Requests of as many users: many more than the controller reconciles at a time.
+const USERS: usize = 80;
+/// Reviews that the controller asks for at a time.
+const REVIEWS: u64 = 16;
 /// Requests for the cluster issuer, for which no review is needed.
 const OTHERS: usize = 40;
 
@@ -50,7 +50,7 @@ fn requests_wait(name: &str, fault: Fault) {
     let failed = failed_reviews(cluster) - failed_before;
     if fault == Fault::Hang {
         // If hanging reviews held the workers, more than these would have to fail before.
-        assert!(failed <= WORKERS, "{failed} reviews have failed before another request was signed");
+        assert!(failed <= REVIEWS, "{failed} reviews have failed before another request was signed");
     }
     others.check();
     cluster.wait_until("a review to fail", || failed_reviews(cluster) > failed_before);
