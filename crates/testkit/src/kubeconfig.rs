@@ -97,6 +97,18 @@ pub(crate) fn server(path: &Path) -> Result<String> {
     server.with_context(|| format!("{} names no server", path.display()))
 }
 
+/// Writes a copy of a kubeconfig that this module wrote, beside it, with another URL of the API server.
+pub(crate) fn with_server(path: &Path, server: &str) -> Result<PathBuf> {
+    let copy = || -> Result<PathBuf> {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+        *config.pointer_mut("/clusters/0/cluster/server").context("it names no server")? = json!(server);
+        let copy = path.with_added_extension("copy");
+        private_file::replace(&copy, serde_json::to_string_pretty(&config)?.as_bytes())?;
+        Ok(copy)
+    };
+    copy().with_context(|| format!("copy {}", path.display()))
+}
+
 fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not valid text", path.display()))
 }
@@ -283,6 +295,9 @@ wc -l < calls
         let path = dir.path().join("kubeconfig");
         let pki = Pki::at(dir.path());
         write_token_file(&path, "https://127.0.0.1:1", &pki, "default", &dir.path().join("token")).unwrap();
+        assert_eq!(server(&path).unwrap(), "https://127.0.0.1:1");
+        let copy = with_server(&path, "http://127.0.0.1:2").unwrap();
+        assert_eq!(server(&copy).unwrap(), "http://127.0.0.1:2");
         assert_eq!(server(&path).unwrap(), "https://127.0.0.1:1");
         std::fs::write(&path, "{}").unwrap();
         assert!(server(&path).unwrap_err().to_string().contains("names no server"));

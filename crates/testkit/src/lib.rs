@@ -21,6 +21,7 @@
 pub mod assets;
 pub mod control_plane;
 pub mod document;
+pub mod fault_proxy;
 pub mod generated_docs;
 pub mod go_oracle;
 pub mod http;

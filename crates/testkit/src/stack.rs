@@ -217,6 +217,7 @@ pub fn node_settings(layout: &Layout) -> Settings {
         programs: Programs::at(&layout.programs()),
         platform: layout.platform(),
         controller_arguments: Vec::new(),
+        server: None,
     }
 }
 

@@ -35,6 +35,12 @@ pub enum Decision {
     },
 }
 
+/// What was found about one request.
+pub type Decided = Result<Decision, Arc<ReviewError>>;
+
+/// Waits until it is decided.
+pub type Deciding = BoxFuture<'static, Decided>;
+
 /// A review, which all who need its answer wait for.
 type Review = Shared<BoxFuture<'static, Answer>>;
 
@@ -70,26 +76,30 @@ impl Entry {
 
 impl SharedReviews {
     /// Decides by a remembered answer, by a review that is under way or by a new one, which `start` returns.
-    /// `seen` is when the service learnt that the request is approved.
+    /// `seen` is when the service learnt that the request is approved. An answer that is remembered is there
+    /// when the future is polled for the first time.
     ///
     /// # Errors
     ///
     /// If the review fails. All who wait for it get its error, and those who ask within a second after it.
-    pub async fn decide(
+    pub fn decide(
         &self,
         key: Key,
         seen: Instant,
         start: impl FnOnce() -> BoxFuture<'static, Result<bool, ReviewError>>,
-    ) -> Result<Decision, Arc<ReviewError>> {
+    ) -> Deciding {
         let (asked, review) = self.join(key, start);
-        match review.await.allowed? {
-            true => Ok(Decision::Allowed),
-            false if asked.saturating_duration_since(seen) >= REFUSED_FOR => Ok(Decision::Refused),
-            false => {
-                let age = Instant::now().saturating_duration_since(asked);
-                Ok(Decision::NotYet { ask_again_in: REFUSED_FOR.saturating_sub(age) })
+        let deciding = async move {
+            match review.await.allowed? {
+                true => Ok(Decision::Allowed),
+                false if asked.saturating_duration_since(seen) >= REFUSED_FOR => Ok(Decision::Refused),
+                false => {
+                    let age = Instant::now().saturating_duration_since(asked);
+                    Ok(Decision::NotYet { ask_again_in: REFUSED_FOR.saturating_sub(age) })
+                }
             }
-        }
+        };
+        deciding.boxed()
     }
 
     /// The review for a key, and when it was begun.
@@ -118,7 +128,7 @@ impl SharedReviews {
 }
 
 /// Makes room for one more answer: what has expired goes, and if that is not enough, the oldest answer. A
-/// review under way stays; there are no more of them than requests are reconciled at a time.
+/// review under way stays; there are no more of them than open requests.
 fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
     if entries.len() < MAX_ANSWERS {
         return;

@@ -13,6 +13,7 @@ pub mod workers;
 mod write_status;
 
 use crate::access::requester::Requester;
+use crate::access::shared_reviews::Deciding;
 use crate::runtime::guarded::Guarded;
 use crate::runtime::guarded::kept::Kept;
 use jiff::Timestamp;
@@ -116,7 +117,6 @@ impl Failure {
 }
 
 /// The result of an attempt to issue a certificate.
-#[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was signed.
     Issued {
@@ -129,6 +129,8 @@ pub enum Outcome {
     Permanent(Failure),
     /// It waits for a change of the issuer or of the service. The change enqueues it.
     WaitForIssuer(Wait),
+    /// It waits until it is decided whether its requester may use the issuer.
+    Undecided(Deciding),
     /// It is tried again.
     Retry {
         /// After this time.

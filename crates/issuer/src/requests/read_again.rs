@@ -28,7 +28,7 @@ pub async fn read_again<K: RequestKind>(
     let answer = timeout(LIMIT, client.request::<Guarded<K>>(request)).await;
     match answer.map_err(|elapsed| Error::Service(elapsed.into()))? {
         Ok(object) => Ok(Some(object.read()?)),
-        Err(Error::Api(answer)) if answer.is_not_found() => Ok(None),
+        Err(Error::Api(answer)) if answer.code == 404 => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

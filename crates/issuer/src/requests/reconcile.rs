@@ -6,7 +6,7 @@ use super::write_status::write_status;
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::access::grant;
 use crate::access::requester::NamespacedIssuer;
-use crate::access::shared_reviews::Decision;
+use crate::access::shared_reviews::{Deciding, Decision};
 use crate::clock::now;
 use crate::context::Context;
 use crate::context::events::{EventPublisher, EventText};
@@ -18,6 +18,7 @@ use crate::pem;
 use crate::runtime::api_text::is_refused_for_good;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::request_metrics::RequestOutcome;
+use futures::FutureExt as _;
 use kube::ResourceExt as _;
 use kube::core::Status;
 use std::time::Duration;
@@ -37,6 +38,21 @@ const MAX_ANSWER: usize = 300;
 /// The action in Events.
 const ACTION: &str = "Sign";
 
+/// How one reconcile ended.
+pub enum Reconciled {
+    /// It is done.
+    Done(Next),
+    /// It goes on when a review has ended. A worker does not wait for that.
+    SetAside(Deciding),
+}
+
+/// Whether the requester may use the issuer, as far as it is known at once.
+enum Access {
+    Allowed,
+    Otherwise(Outcome),
+    Undecided(Deciding),
+}
+
 /// What the functions of one reconcile share.
 struct Attempt<'a, K: RequestKind> {
     job: &'a Job<K>,
@@ -49,12 +65,12 @@ pub async fn reconcile<K: RequestKind>(
     job: &Job<K>,
     table: &RequestTable<K>,
     context: &Context,
-) -> Result<Next, ReconcileError> {
-    let Triage::Sign(signer) = job.request.triage() else { return Ok(Next::OnChange) };
+) -> Result<Reconciled, ReconcileError> {
+    let Triage::Sign(signer) = job.request.triage() else { return Ok(Reconciled::Done(Next::OnChange)) };
     // The first check of the admission policies and the first list of issuers enqueue all requests. Before
     // them there is nothing to announce: an issuer that is not listed yet may exist.
     if context.admission.is_unchecked() || !context.caches.are_listed() {
-        return Ok(Next::OnChange);
+        return Ok(Reconciled::Done(Next::OnChange));
     }
     let attempt = Attempt { job, table, context };
     let span = tracing::debug_span!(
@@ -63,22 +79,20 @@ pub async fn reconcile<K: RequestKind>(
         object = job.request.name_any(),
         uid = job.request.uid()
     );
-    match attempt.sign(&signer).instrument(span).await? {
-        Outcome::Issued { pem, is_ca } => return attempt.publish(pem, is_ca).await,
-        Outcome::Permanent(failure) => return attempt.fail(&failure).await,
-        Outcome::WaitForIssuer(wait) => {
-            if !announce(job, &wait, table, &context.events) {
-                return Ok(Next::After(ANNOUNCEMENT_RETRY));
-            }
-        }
+    let next = match attempt.sign(&signer).instrument(span).await? {
+        Outcome::Undecided(deciding) => return Ok(Reconciled::SetAside(deciding)),
+        Outcome::Issued { pem, is_ca } => attempt.publish(pem, is_ca).await?,
+        Outcome::Permanent(failure) => attempt.fail(&failure).await?,
+        Outcome::WaitForIssuer(wait) if announce(job, &wait, table, &context.events) => Next::OnChange,
+        Outcome::WaitForIssuer(_) => Next::After(ANNOUNCEMENT_RETRY),
         Outcome::Retry { after, wait } => {
             if let Some(wait) = wait {
                 announce(job, &wait, table, &context.events);
             }
-            return Ok(Next::After(after));
+            Next::After(after)
         }
-    }
-    Ok(Next::OnChange)
+    };
+    Ok(Reconciled::Done(next))
 }
 
 impl<K: RequestKind> Attempt<'_, K> {
@@ -93,8 +107,10 @@ impl<K: RequestKind> Attempt<'_, K> {
             Ok(issuer) => issuer,
             Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
         };
-        if let Some(outcome) = self.unless_allowed(signer).await? {
-            return Ok(outcome);
+        match self.access(signer)? {
+            Access::Allowed => {}
+            Access::Otherwise(outcome) => return Ok(outcome),
+            Access::Undecided(deciding) => return Ok(Outcome::Undecided(deciding)),
         }
         let parsed = match job.request.parse() {
             Ok(parsed) => parsed,
@@ -111,21 +127,30 @@ impl<K: RequestKind> Attempt<'_, K> {
         }
     }
 
-    /// `None` if the requester may use the issuer, as everybody may use a cluster issuer. Otherwise the
-    /// outcome.
+    /// Whether the requester may use the issuer, as everybody may use a cluster issuer.
     ///
     /// This is asked after the issuer was found to be ready: a request that waits for its issuer does not
     /// fail because the right was granted later than the request was made.
-    async fn unless_allowed(&self, signer: &SignerName) -> Result<Option<Outcome>, ReconcileError> {
-        let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
+    fn access(&self, signer: &SignerName) -> Result<Access, ReconcileError> {
+        let SignerName::Namespaced { namespace, name } = signer else { return Ok(Access::Allowed) };
         let Self { job, table, context } = self;
         let (requester, issuer) = (job.request.requester(), NamespacedIssuer { namespace, name });
-        match context.access.check(&requester, issuer, job.opened, &context.client, &context.metrics).await {
-            Ok(Decision::Allowed) => Ok(None),
-            Ok(Decision::NotYet { ask_again_in }) => {
-                Ok(Some(Outcome::Retry { after: ask_again_in, wait: None }))
+        let decided = if let Some(decided) = job.decided.clone() {
+            decided
+        } else {
+            let (client, metrics) = (&context.client, &context.metrics);
+            let mut deciding = context.access.check(&requester, issuer, job.opened, client, metrics);
+            match (&mut deciding).now_or_never() {
+                Some(decided) => decided,
+                None => return Ok(Access::Undecided(deciding)),
             }
-            Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
+        };
+        match decided {
+            Ok(Decision::Allowed) => Ok(Access::Allowed),
+            Ok(Decision::NotYet { ask_again_in }) => {
+                Ok(Access::Otherwise(Outcome::Retry { after: ask_again_in, wait: None }))
+            }
+            Ok(Decision::Refused) => Ok(Access::Otherwise(Outcome::Permanent(Failure {
                 reason: reasons::REFERENCE_NOT_ALLOWED,
                 message: grant::missing(&requester, issuer),
                 remedy: Some(grant::remedy(&requester, issuer)),
@@ -143,8 +168,8 @@ impl<K: RequestKind> Attempt<'_, K> {
     }
 
     async fn publish(&self, pem: String, is_ca: bool) -> Result<Next, ReconcileError> {
-        let written = self.put(&self.job.request.with_certificate(pem)).await?;
-        if written == Written::Yes {
+        let next = self.put(&self.job.request.with_certificate(pem)).await?;
+        if next == Next::OnChange {
             self.context.metrics.issued.inc();
             let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.has_waited);
             self.context.metrics.requests.ended(K::API, RequestOutcome::Issued { after, has_waited });
@@ -155,39 +180,42 @@ impl<K: RequestKind> Attempt<'_, K> {
                 self.context.events.publish(&self.job.request.object_ref(&()), text);
             }
         }
-        Ok(written.next())
+        Ok(next)
     }
 
     async fn fail(&self, failure: &Failure) -> Result<Next, ReconcileError> {
         let Failure { reason, message, .. } = failure;
-        let written = self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await?;
-        if written == Written::Yes {
+        let next = self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await?;
+        if next == Next::OnChange {
             Metrics::count(&self.context.metrics.failed, reason);
             self.context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
             let text = EventText { warning: true, reason, action: ACTION, message };
             self.context.events.publish(&self.job.request.object_ref(&()), text);
         }
-        Ok(written.next())
+        Ok(next)
     }
 
-    /// Writes the status of the very object that was checked.
-    async fn put(&self, object: &K) -> Result<Written, ReconcileError> {
+    /// Writes the status of the very object that was checked. If it was changed, replaced or deleted
+    /// meanwhile, the result is discarded, and the watch reports the new state. But a conflict does not prove
+    /// that there is one: an admission webhook can answer so, too. Therefore the request is tried again,
+    /// unless the watch is faster.
+    async fn put(&self, object: &K) -> Result<Next, ReconcileError> {
         match write_status(&self.context.client, object).await {
             Ok(()) => {
                 self.table.close(self.job);
-                Ok(Written::Yes)
+                Ok(Next::OnChange)
             }
             Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
                 self.context.metrics.discarded.inc();
                 self.context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
-                Ok(Written::Discarded)
+                Ok(Next::Failed)
             }
             Err(error) => {
                 if let kube::Error::Api(answer) = &error
                     && is_refused_for_good(&error)
                 {
                     self.refused(answer);
-                    return Ok(Written::Refused);
+                    return Ok(Next::Refused);
                 }
                 Err(error.into())
             }
@@ -220,23 +248,6 @@ impl<K: RequestKind> Attempt<'_, K> {
             tracing::warn!(object = job.request.name_any(), "{}", wait.message);
         }
         announce(job, &wait, table, &context.events);
-    }
-}
-
-/// What became of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
-    Yes,
-    /// The request was changed, replaced or deleted meanwhile: the result is discarded, and the watch reports
-    /// the new state.
-    Discarded,
-    /// The API server refuses it, and would refuse it again.
-    Refused,
-}
-
-impl Written {
-    fn next(self) -> Next {
-        if self == Self::Refused { Next::Refused } else { Next::OnChange }
     }
 }
 

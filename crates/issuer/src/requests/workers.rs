@@ -2,13 +2,15 @@
 
 use super::RequestKind;
 use super::read_again::read_again;
-use super::reconcile::reconcile;
+use super::reconcile::{Reconciled, reconcile};
 use super::table::{Job, Next, RequestTable, Unread, Work};
 use crate::context::Context;
 use crate::error::ReconcileError;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Reconciles one request after the other, from the moment at which this controller leads. When the
 /// controller is asked to end, what has been begun is finished.
@@ -17,32 +19,66 @@ pub async fn work<K: RequestKind>(table: Arc<RequestTable<K>>, context: Arc<Cont
     if draining.run_until_cancelled(context.leadership.acquired()).await.is_none() {
         return Ok(());
     }
-    while let Some(work) = draining.run_until_cancelled(table.next()).await {
-        let job = match work {
-            Work::Reconcile(job) => job,
-            Work::Read(unread) => match read(unread, &table, &context.client).await {
-                Ok(Some(job)) => job,
-                Ok(None) => continue,
-                Err(error) => {
-                    context.metrics.errors.inc();
-                    tracing::warn!(%error, "a request could not be read again, trying again");
-                    continue;
+    let attempt = |work: Work<K>| {
+        let (table, context) = (Arc::clone(&table), Arc::clone(&context));
+        async move {
+            let job = match work {
+                Work::Reconcile(job) => job,
+                Work::Read(unread) => match read(unread, &table, &context.client).await {
+                    Ok(read) => read?,
+                    Err(error) => {
+                        context.metrics.errors.inc();
+                        tracing::warn!(%error, "a request could not be read again, trying again");
+                        return None;
+                    }
+                },
+            };
+            let reconciled = reconcile(&job, &table, &context).await.unwrap_or_else(|error| {
+                context.metrics.errors.inc();
+                let object = ObjectRef::from_obj(&**job.request);
+                if error.is_told_once() {
+                    tracing::debug!(%object, %error, "reconcile failed, trying again");
+                } else {
+                    tracing::warn!(%object, %error, "reconcile failed, trying again");
                 }
-            },
-        };
-        let next = reconcile(&job, &table, &context).await.unwrap_or_else(|error| {
-            context.metrics.errors.inc();
-            let object = ObjectRef::from_obj(&**job.request);
-            if error.is_told_once() {
-                tracing::debug!(%object, %error, "reconcile failed, trying again");
-            } else {
-                tracing::warn!(%object, %error, "reconcile failed, trying again");
+                Reconciled::Done(Next::Failed)
+            });
+            Some((job, reconciled))
+        }
+    };
+    take_jobs(&table, draining, attempt).await
+}
+
+/// Takes work until `draining`. Reviews of access take as long as the authorizers of the API server take, so
+/// a request that needs one is set aside, and others are not held up.
+async fn take_jobs<K: RequestKind, F: Future<Output = Option<(Job<K>, Reconciled)>>>(
+    table: &Arc<RequestTable<K>>,
+    draining: &CancellationToken,
+    attempt: impl Fn(Work<K>) -> F,
+) -> anyhow::Result<()> {
+    let mut set_aside = JoinSet::new();
+    loop {
+        let work = tokio::select! {
+            biased;
+            () = draining.cancelled() => return Ok(()),
+            Some(resumed) = set_aside.join_next() => {
+                resumed?;
+                continue;
             }
-            Next::Failed
-        });
-        table.finish(&job, next);
+            work = table.next() => work,
+        };
+        match attempt(work).await {
+            None => {}
+            Some((job, Reconciled::Done(next))) => table.finish(&job, next),
+            Some((job, Reconciled::SetAside(deciding))) => {
+                let (table, turn) = (Arc::clone(table), job.into_turn());
+                set_aside.spawn(async move {
+                    let decided = deciding.await;
+                    table.resume(&turn, decided);
+                });
+            }
+        }
     }
-    Ok(())
 }
 
 /// Reads a request that is not held. `Ok(None)` if it does not exist any more, or is another one of the same
@@ -64,6 +100,7 @@ async fn read<K: RequestKind>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::shared_reviews::Decision;
     use crate::requests::csr::KubernetesCsr;
     use crate::requests::table::tests::large;
     use axum::http::{Request, Response};
@@ -73,6 +110,10 @@ mod tests {
     use serde_json::{Value, json};
     use std::convert::Infallible;
     use std::future::ready;
+    use std::sync::Mutex;
+    use std::time::Duration;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
 
     /// An API server that answers each request for `a/b` so.
     fn server(status: u16, answer: Value) -> Client {
@@ -112,5 +153,52 @@ mod tests {
             table.apply(large("a/b", "u", "3"));
             assert!(matches!(table.next().now_or_never(), Some(Work::Read(_))), "{answer}");
         }
+    }
+
+    fn request(name: &str) -> KubernetesCsr {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "uid": name, "resourceVersion": "1"},
+            "spec": {"request": "", "signerName": "tcsissuer.tcs.intel.com/a.b"},
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_review_that_hangs_holds_no_other_request() {
+        let table = Arc::new(RequestTable::default());
+        let (draining, answered) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let (done, progress) = (Mutex::new(Vec::new()), Notify::new());
+        let attempt = async |work: Work<KubernetesCsr>| {
+            let Work::Reconcile(job) = work else { panic!("it is not held") };
+            let name = job.request.name_any();
+            if name != "other" && job.decided.is_none() {
+                let answered = Arc::clone(&answered);
+                let deciding = async move {
+                    answered.notified().await;
+                    Ok(Decision::Allowed)
+                };
+                return Some((job, Reconciled::SetAside(deciding.boxed())));
+            }
+            done.lock().unwrap().push(name);
+            progress.notify_one();
+            Some((job, Reconciled::Done(Next::OnChange)))
+        };
+        let working = take_jobs(&table, &draining, attempt);
+        let watching = async {
+            for name in ["a", "b", "other"] {
+                table.apply(request(name));
+            }
+            progress.notified().await;
+            assert_eq!(*done.lock().unwrap(), ["other"]);
+            for name in ["a", "b"] {
+                answered.notify_one();
+                progress.notified().await;
+                assert_eq!(done.lock().unwrap().last().unwrap(), name);
+            }
+            draining.cancel();
+        };
+        let both = async { tokio::join!(working, watching) };
+        let (worked, ()) = timeout(Duration::from_mins(1), both).await.expect("one worker is enough");
+        worked.unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! A running control plane.
 
+mod api_server;
 mod arguments;
 
 use crate::assets::Assets;
@@ -11,6 +12,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long each program may take until it serves requests.
@@ -23,7 +25,8 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 5;
 
 /// In the order in which they are started. They are stopped in the reverse order.
-const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
+const PROGRAMS: [&str; 3] = ["etcd", API_SERVER, "kube-controller-manager"];
+const API_SERVER: &str = "kube-apiserver";
 
 /// etcd, kube-apiserver and kube-controller-manager, serving on loopback.
 ///
@@ -33,7 +36,9 @@ const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"
 pub struct ControlPlane {
     // Declared before the programs, because the thread talks to the API server until it is stopped.
     renewal: Renewal,
-    programs: Programs,
+    programs: Mutex<Programs>,
+    /// The API server as it was started; `None` if another process did that.
+    api_server: Option<Program>,
     assets: Assets,
     layout: Layout,
     server: String,
@@ -54,8 +59,8 @@ impl ControlPlane {
     ///
     /// Dropping the returned value, or one from [`ControlPlane::attach`], does not stop it.
     pub fn start_detached(dir: &Path, assets: &Assets) -> Result<Self> {
-        let mut control_plane = Self::start_as(dir, assets, Lifetime::Detached, free_ports)?;
-        for program in std::mem::take(&mut control_plane.programs.0) {
+        let control_plane = Self::start_as(dir, assets, Lifetime::Detached, free_ports)?;
+        for program in std::mem::take(&mut control_plane.lock_programs().0) {
             let _ = program.release();
         }
         Ok(control_plane)
@@ -64,12 +69,12 @@ impl ControlPlane {
     /// The running control plane that any process started detached in `dir`.
     pub fn attach(dir: &Path, assets: &Assets) -> Result<Self> {
         let running = Self::running_recorded(dir)?;
-        if !running.iter().any(|(name, _)| name == "kube-apiserver") {
+        if !running.iter().any(|(name, _)| name == API_SERVER) {
             bail!("no control plane runs in {}", dir.display());
         }
         let layout = Layout::new(dir)?;
         let server = kubeconfig::server(&layout.admin_kubeconfig())?;
-        Ok(Self::assemble(Programs::default(), assets, layout, server))
+        Ok(Self::assemble(Programs::default(), None, assets, layout, server))
     }
 
     /// Stops a control plane that any process started detached in `dir`.
@@ -174,7 +179,11 @@ impl ControlPlane {
 
     /// The names of the programs that this value stops.
     pub fn programs(&mut self) -> &mut [Supervised] {
-        &mut self.programs.0
+        &mut self.programs.get_mut().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock_programs(&self) -> MutexGuard<'_, Programs> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start_as(
@@ -197,7 +206,9 @@ impl ControlPlane {
         loop {
             let mut programs = Programs::default();
             match Self::try_start(&mut programs, assets, &layout, lifetime, choose_ports()?) {
-                Ok(server) => return Ok(Self::assemble(programs, assets, layout, server)),
+                Ok((server, api_server)) => {
+                    return Ok(Self::assemble(programs, Some(api_server), assets, layout, server));
+                }
                 // A port is free when it is chosen, and may be taken before it is used.
                 Err(_) if attempt < ATTEMPTS && programs.any_port_taken() => attempt += 1,
                 Err(error) => return Err(error.context("start a control plane")),
@@ -205,20 +216,27 @@ impl ControlPlane {
         }
     }
 
-    fn assemble(programs: Programs, assets: &Assets, layout: Layout, server: String) -> Self {
+    fn assemble(
+        programs: Programs,
+        api_server: Option<Program>,
+        assets: &Assets,
+        layout: Layout,
+        server: String,
+    ) -> Self {
         let log = layout.log("token-renewal");
         let renewal = Renewal::new(assets.kubectl.clone(), layout.admin_kubeconfig(), log);
-        Self { renewal, programs, assets: assets.clone(), layout, server }
+        let programs = Mutex::new(programs);
+        Self { renewal, programs, api_server, assets: assets.clone(), layout, server }
     }
 
-    /// Starts the programs, adds each to `programs`, and returns the API server's URL.
+    /// Starts the programs, adds each to `programs`, and returns the API server's URL and program.
     fn try_start(
         programs: &mut Programs,
         assets: &Assets,
         layout: &Layout,
         lifetime: Lifetime,
         ports: Ports,
-    ) -> Result<String> {
+    ) -> Result<(String, Program)> {
         if layout.etcd().exists() {
             fs::remove_dir_all(layout.etcd()).context("discard the earlier state")?;
         }
@@ -235,12 +253,10 @@ impl ControlPlane {
         programs.wait_until("etcd to listen", || accepts(client))?;
 
         let api_server = arguments::api_server(&pki, client, secure)?;
-        programs.start(&starting, "kube-apiserver", &assets.kube_apiserver, api_server)?;
+        let api_server = programs.start(&starting, API_SERVER, &assets.kube_apiserver, api_server)?;
         // kubectl costs more than a look at the port does while the server needs the processor.
         programs.wait_until("kube-apiserver to listen", || accepts(secure))?;
-        let mut ready = kubeconfig::kubectl(&assets.kubectl, &admin);
-        ready.args(["get", "--raw", "/readyz"]);
-        programs.wait_until("kube-apiserver to be ready", || run(&mut ready).is_ok())?;
+        programs.wait_until_ready(&assets.kubectl, &admin)?;
 
         if let Some(executable) = &assets.kube_controller_manager {
             let kubeconfig = layout.controller_manager_kubeconfig();
@@ -248,7 +264,7 @@ impl ControlPlane {
             let arguments = arguments::controller_manager(&pki, &kubeconfig)?;
             programs.start(&starting, "kube-controller-manager", executable, arguments)?;
         }
-        Ok(server)
+        Ok((server, api_server))
     }
 }
 
@@ -269,14 +285,20 @@ impl Programs {
         name: &str,
         executable: &Path,
         arguments: Vec<String>,
-    ) -> Result<()> {
+    ) -> Result<Program> {
         let Starting { layout, lifetime } = starting;
         let program = Program::new(name, executable, layout.log(name)).args(arguments).lifetime(*lifetime);
         let started = self.0.push_mut(program.spawn()?);
         if *lifetime == Lifetime::Detached {
             started.identity().save(&layout.pid(name))?;
         }
-        Ok(())
+        Ok(program)
+    }
+
+    fn wait_until_ready(&mut self, kubectl: &Path, admin: &Path) -> Result<()> {
+        let mut ready = kubeconfig::kubectl(kubectl, admin);
+        ready.args(["get", "--raw", "/readyz"]);
+        self.wait_until("kube-apiserver to be ready", || run(&mut ready).is_ok())
     }
 
     fn wait_until(&mut self, what: &str, mut probe: impl FnMut() -> bool) -> Result<()> {

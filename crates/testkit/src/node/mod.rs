@@ -8,6 +8,7 @@ mod container;
 mod settings;
 
 use crate::ControlPlane;
+use crate::kubeconfig;
 use crate::process::{Signal, Supervised};
 use anyhow::{Context, Result};
 pub use container::Replacements;
@@ -187,7 +188,11 @@ impl Node {
     fn prepare(&mut self, template: &k8s_openapi::api::core::v1::PodTemplateSpec) -> Result<()> {
         let spec = template.spec.clone().unwrap_or_default();
         let account = spec.service_account_name.clone().unwrap_or_else(|| "default".into());
-        let kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, &account)?;
+        let mut kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, &account)?;
+        if let Some(server) = &self.settings.server {
+            kubeconfig = kubeconfig::with_server(&kubeconfig, server)?;
+            self.say(&format!("API server {} -> {server}", self.cluster.server()));
+        }
         let mut replacements = Replacements::default();
         let containers = container::translate(&spec, &self.settings, &kubeconfig, &mut replacements)?;
         for line in &replacements.said {

@@ -14,4 +14,6 @@ pub struct Settings {
     pub platform: PathBuf,
     /// Further arguments of the controller, for tests.
     pub controller_arguments: Vec<String>,
+    /// Another URL of the API server for the containers, that of a proxy.
+    pub server: Option<String>,
 }

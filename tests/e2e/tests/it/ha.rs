@@ -1,6 +1,6 @@
 //! Several controllers that share one enclave (docs/ha.md).
 
-use crate::support::controllers::{Controller, Controllers, LEASE_DURATION};
+use crate::support::controllers::{Controllers, LEASE_DURATION};
 use crate::support::csr::{Csr, NewCsr, issue};
 use crate::support::issuer::Issuer;
 use crate::support::openssl;
@@ -14,16 +14,6 @@ use tcs_testkit::process::Signal;
 
 /// How long a request may take on a busy machine after somebody leads.
 const SLACK: Duration = Duration::from_secs(6);
-
-/// A leader and another controller that is ready.
-fn pair(controllers: &Controllers) -> (Controller, Controller) {
-    let first = controllers.start("first");
-    controllers.cluster.wait_until("the first controller to lead", || first.leads());
-    let second = controllers.start("second");
-    assert!(first.is(&controllers.holder()));
-    assert!(!second.leads() && second.is_ready(), "a standby is ready");
-    (first, second)
-}
 
 /// Makes requests of which each is approved as soon as it exists.
 fn burst<'a>(issuer: &Issuer<'a>, count: usize) -> Vec<Csr<'a>> {
@@ -44,7 +34,7 @@ fn certificates(requests: &[Csr<'_>]) -> BTreeMap<String, (Option<String>, Strin
 #[test]
 fn case_9_6_the_other_controller_takes_over_within_the_lease_time() {
     let controllers = Controllers::new();
-    let (mut first, second) = pair(&controllers);
+    let (mut first, second) = controllers.pair();
     let issuer = controllers.ready_issuer("shared");
     issue(&issuer);
     assert_eq!((first.issued(), second.issued()), (1, 0), "one signs");
@@ -66,7 +56,7 @@ fn case_9_6_the_other_controller_takes_over_within_the_lease_time() {
 #[test]
 fn case_9_6_a_leader_that_was_paused_sends_nothing_more_when_it_wakes() {
     let controllers = Controllers::new();
-    let (mut first, second) = pair(&controllers);
+    let (mut first, second) = controllers.pair();
     let issuer = controllers.ready_issuer("shared");
     let before = burst(&issuer, 4);
     controllers.cluster.wait_until("a certificate", || first.issued() > 0);
@@ -96,34 +86,9 @@ fn case_9_6_a_leader_that_was_paused_sends_nothing_more_when_it_wakes() {
 }
 
 #[test]
-fn case_9_5_sigterm_in_a_burst_loses_nothing_and_releases_the_lease() {
-    let controllers = Controllers::new();
-    let (mut first, second) = pair(&controllers);
-    let issuer = controllers.ready_issuer("shared");
-    let requests = std::thread::scope(|scope| {
-        let making = scope.spawn(|| burst(&issuer, 24));
-        controllers.cluster.wait_until("some certificates", || first.issued() >= 4);
-        first.signal(Signal::TERM);
-        let ended = first.await_end();
-        assert!(ended.success(), "{ended}\n{}", first.log());
-        let released = Instant::now();
-        controllers.cluster.wait_until("the other controller to lead", || second.leads());
-        assert!(released.elapsed() < LEASE_DURATION, "it need not wait until the Lease expires");
-        making.join().unwrap()
-    });
-    let log = first.log();
-    assert!(log.contains("the Lease tcs-issuer/tcs-issuer is released"), "{log}");
-    assert!(!log.contains("\"level\":\"ERROR\""), "{log}");
-    let signed = certificates(&requests);
-    assert_eq!(signed.len(), requests.len());
-    assert!(second.leads() && second.is(&controllers.holder()));
-    assert!(second.issued() > 0, "the burst went on after the first one had ended");
-}
-
-#[test]
 fn a_candidate_that_ends_leaves_the_lease_to_its_holder_and_the_last_one_empties_it() {
     let controllers = Controllers::new();
-    let (mut first, mut second) = pair(&controllers);
+    let (mut first, mut second) = controllers.pair();
     let holder = controllers.holder();
     second.signal(Signal::TERM);
     assert!(second.await_end().success());
@@ -139,7 +104,7 @@ fn a_candidate_that_ends_leaves_the_lease_to_its_holder_and_the_last_one_empties
 #[test]
 fn the_enclave_handles_sigterm_so_that_it_ends_as_process_1_too() {
     let mut controllers = Controllers::new();
-    let (mut first, _second) = pair(&controllers);
+    let (mut first, _second) = controllers.pair();
     issue(&controllers.ready_issuer("shared"));
     controllers.enclave.signal(Signal::TERM).unwrap();
     let ended = controllers.enclave.wait(DEADLINE).unwrap();

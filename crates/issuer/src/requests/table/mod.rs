@@ -11,15 +11,19 @@
 
 pub mod budget;
 
+mod job;
+
+pub use job::{Job, Next, Turn, Unread, Work};
+
 use super::RequestKind;
+use crate::access::shared_reviews::Decided;
 use crate::context::backoff::{long_pause, pause};
 use crate::context::caches::Listed;
 use crate::context::queues::{OpenCounts, OpenRequests};
 use crate::runtime::unreadable::ObjectName;
-use budget::{Budget, Held, Share};
+use budget::{Budget, Held};
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,77 +43,6 @@ pub struct RequestTable<K> {
     delayed: Notify,
     /// Whether the first list of the requests is complete.
     pub listed: Listed,
-}
-
-/// What a worker does next.
-pub enum Work<K> {
-    /// It reconciles a request.
-    Reconcile(Job<K>),
-    /// It reads a request that is not held, and reconciles it then.
-    Read(Unread),
-}
-
-/// A request that a worker reconciles.
-pub struct Job<K> {
-    /// The request as it was when the job began.
-    pub request: Arc<Held<K>>,
-    turn: Turn,
-}
-
-/// A request that a worker reads.
-pub struct Unread {
-    /// Its UID.
-    pub uid: Option<String>,
-    turn: Turn,
-    share: Share,
-}
-
-/// The turn of a request.
-pub struct Turn {
-    /// When the request was first seen to be open.
-    pub opened: Instant,
-    /// Whether an Event said that the request waits.
-    pub has_waited: bool,
-    /// The name of the request.
-    pub name: ObjectName,
-    run: u64,
-}
-
-impl<K> Deref for Job<K> {
-    type Target = Turn;
-
-    fn deref(&self) -> &Turn {
-        &self.turn
-    }
-}
-
-impl Deref for Unread {
-    type Target = Turn;
-
-    fn deref(&self) -> &Turn {
-        &self.turn
-    }
-}
-
-impl Unread {
-    /// The request was read. Its UID must be that of the turn.
-    pub fn into_job<K>(self, request: K) -> Job<K> {
-        Job { request: Arc::new(Held::new(request, self.share)), turn: self.turn }
-    }
-}
-
-/// When a request is reconciled again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// When it, or what it waits for, changes.
-    OnChange,
-    /// After this time.
-    After(Duration),
-    /// It failed, and is tried again after a pause that grows with each failure in a row.
-    Failed,
-    /// Its result was refused for good. It is tried again after a long pause, which only a change of the
-    /// request itself ends: a change of its issuer does not change what is written.
-    Refused,
 }
 
 struct State<K> {
@@ -133,6 +66,8 @@ struct Entry<K> {
     failures: u32,
     /// How often its result was refused for good in a row.
     refusals: u32,
+    /// For the next job.
+    decided: Option<Decided>,
     stage: Stage,
 }
 
@@ -157,7 +92,7 @@ enum Stage {
     Ready(u64),
     /// It has this place in `delayed`.
     Delayed(Instant, u64),
-    /// A worker has it. It is reconciled `again` if something changed since.
+    /// A worker has it, or it waits for a review. It is reconciled `again` if something changed since.
     Running { run: u64, again: bool },
 }
 
@@ -266,6 +201,16 @@ impl<K: RequestKind> RequestTable<K> {
         }
     }
 
+    /// A job had to wait for a review, which has ended: the request is reconciled with what was found.
+    pub fn resume(&self, turn: &Turn, decided: Decided) {
+        let mut state = self.lock();
+        let Some((entry, _)) = state.running(turn) else { return };
+        entry.decided = Some(decided);
+        entry.stage = Stage::Idle;
+        state.schedule(&turn.name);
+        self.ready.notify_one();
+    }
+
     /// The job gave the request its result.
     pub fn close(&self, job: &Turn) {
         let mut state = self.lock();
@@ -358,12 +303,14 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 
 impl<K: RequestKind> Entry<K> {
     fn new(object: Object<K>) -> Self {
-        Self { object, opened: Instant::now(), announced: None, failures: 0, refusals: 0, stage: Stage::Idle }
+        let (opened, stage) = (Instant::now(), Stage::Idle);
+        Self { object, opened, announced: None, failures: 0, refusals: 0, decided: None, stage }
     }
 
     fn begin(&mut self, name: ObjectName, run: u64) -> Turn {
         self.stage = Stage::Running { run, again: false };
-        Turn { opened: self.opened, has_waited: self.announced.is_some(), name, run }
+        let (has_waited, decided) = (self.announced.is_some(), self.decided.take());
+        Turn { opened: self.opened, has_waited, decided, name, run }
     }
 }
 

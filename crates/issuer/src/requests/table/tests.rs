@@ -1,5 +1,6 @@
 use super::budget::Limits;
 use super::*;
+use crate::access::shared_reviews::Decision;
 use crate::requests::csr::KubernetesCsr;
 use futures::FutureExt as _;
 use serde_json::json;
@@ -410,4 +411,45 @@ async fn review_m2_a_request_that_changes_keeps_its_turn_whether_it_is_held_or_n
     let signer = SignerName::parse("tcsissuer.tcs.intel.com/ns.issuer").unwrap();
     table.enqueue(&|one| *one == signer);
     assert_eq!(take_all(&table).0.len(), 3);
+}
+
+#[tokio::test]
+async fn a_request_that_was_set_aside_goes_on_with_what_was_found_once() {
+    let table = Table::default();
+    table.apply(request("a", "u", "1"));
+    let job = take(&table).unwrap();
+    assert!(job.decided.is_none());
+    table.apply(request("a", "u", "2"));
+    assert!(take(&table).is_none(), "it waits for its review, whatever changes");
+    table.resume(&job, Ok(Decision::Allowed));
+    let job = take(&table).unwrap();
+    assert!(matches!(job.decided, Some(Ok(Decision::Allowed))));
+    assert_eq!(version(Some(&job)).as_deref(), Some("2"));
+    table.finish(&job, Next::OnChange);
+    table.enqueue(&|_| true);
+    let job = take(&table).unwrap();
+    assert!(job.decided.is_none(), "the next time access is checked again");
+    table.remove(&name("a"));
+    table.apply(request("a", "other", "3"));
+    table.resume(&job, Ok(Decision::Allowed));
+    assert!(take(&table).unwrap().decided.is_none(), "it is another request of the same name");
+}
+
+/// There is one place for requests that find no room, and a review may take long.
+#[tokio::test]
+async fn review_m2_a_request_that_was_set_aside_takes_no_memory_and_is_read_again() {
+    let table = Table::without_room();
+    for name in ["a", "b"] {
+        table.apply(large(name, name, "1"));
+    }
+    let Some(Work::Read(unread)) = table.next().now_or_never() else { panic!("it is held") };
+    assert!(table.next().now_or_never().is_none(), "the place is taken");
+    let turn = unread.into_job(large("a", "a", "1")).into_turn();
+    let (names, works) = take_all(&table);
+    assert_eq!(names, ["b*"], "while the first one waits for its review");
+    end_all(&table, &works);
+    drop(works);
+    table.resume(&turn, Ok(Decision::Allowed));
+    let Some(Work::Read(unread)) = table.next().now_or_never() else { panic!("it is held") };
+    assert!(unread.name.name() == "a" && matches!(unread.decided, Some(Ok(Decision::Allowed))));
 }

@@ -1,6 +1,7 @@
 //! Requesters that are no administrators.
 
 use crate::support::csr::{Csr, NewCsr};
+use crate::support::issuer::Issuer;
 use crate::support::openssl::request;
 use crate::support::test_cluster::TestCluster;
 use crate::support::wait::unique;
@@ -26,7 +27,11 @@ impl<'a> Account<'a> {
 
     /// A plain request of this account, approved by the administrator.
     pub fn approved(&self, signer: &str) -> Csr<'a> {
-        let new = NewCsr::new(signer, &request(self.cluster, &[]));
+        self.approved_as_given(NewCsr::new(signer, &request(self.cluster, &[])))
+    }
+
+    /// A request of this account, approved by the administrator.
+    pub fn approved_as_given(&self, new: NewCsr) -> Csr<'a> {
         let mut kubectl = self.cluster.stack.cluster.kubectl_as(&self.kubeconfig);
         kubectl.args(["create"]);
         new.create_by(self.cluster, kubectl).approve()
@@ -40,6 +45,19 @@ pub fn approved_as<'a>(cluster: &'a TestCluster, user: &str, signer: &str) -> Cs
     let mut kubectl = cluster.stack.cluster.kubectl();
     kubectl.args(["create", "--as", user, "--as-group", &group]);
     NewCsr::new(signer, &request(cluster, &[])).create_by(cluster, kubectl).approve()
+}
+
+/// Gives a group the rights to create requests and to use an issuer; its name.
+pub fn group_for(issuer: &Issuer<'_>) -> String {
+    let (cluster, group) = (issuer.cluster, unique("requesters"));
+    let subject = format!("--group={group}");
+    may_create_requests(cluster, &subject);
+    let (namespace, resource) = (["-n", &issuer.namespace], "--resource=tcsissuers.tcs.intel.com");
+    let role = ["create", "role", &group, "--verb=reference", resource];
+    cluster.kubectl(&[&role[..], &namespace].concat());
+    let binding = ["create", "rolebinding", &group, &format!("--role={group}"), &subject];
+    cluster.kubectl(&[&binding[..], &namespace].concat());
+    group
 }
 
 fn may_create_requests(cluster: &TestCluster, subject: &str) {

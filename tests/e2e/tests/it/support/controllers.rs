@@ -66,6 +66,16 @@ impl Controllers {
         self.cluster.kubectl(&["apply", "-f", &self.manifest.display().to_string()]);
     }
 
+    /// A leader and another controller that is ready.
+    pub fn pair(&self) -> (Controller, Controller) {
+        let first = self.start("first");
+        self.cluster.wait_until("the first controller to lead", || first.leads());
+        let second = self.start("second");
+        assert!(first.is(&self.holder()));
+        assert!(!second.leads() && second.is_ready(), "a standby is ready");
+        (first, second)
+    }
+
     /// Starts a controller and waits until it is ready.
     pub fn start(&self, name: &str) -> Controller {
         let started = self.launch(name);

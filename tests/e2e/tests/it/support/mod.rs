@@ -6,14 +6,17 @@
 
 pub mod account;
 pub mod api_server;
+pub mod burst;
 pub mod ca;
 pub mod controllers;
 pub mod csr;
 pub mod delivery;
 pub mod disturbed;
 pub mod encoding;
+pub mod history;
 pub mod issuer;
 pub mod objects;
 pub mod openssl;
+pub mod proxied;
 pub mod test_cluster;
 pub mod wait;

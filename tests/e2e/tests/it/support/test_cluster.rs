@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use tcs_api::SERVICE_NAMESPACE;
+use tcs_testkit::fault_proxy::FaultProxy;
 use tcs_testkit::http;
-use tcs_testkit::node::NodeStandIn;
+use tcs_testkit::node::{NodeStandIn, Settings};
 use tcs_testkit::process::{Identity, Lifetime, Signal, run, wait_for};
 use tcs_testkit::{Stack, repository};
 
@@ -59,10 +60,20 @@ impl TestCluster {
 
     /// A cluster to which nothing of ours was applied yet.
     pub fn without_service() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let dir = own_folder();
-        let stack = Stack::start(&dir, Lifetime::WithParent, |line| eprintln!("{line}")).unwrap();
-        let mut settings = stack.node_settings();
+        let (dir, stack) = start_stack();
+        Self::with_server(dir, stack, None)
+    }
+
+    /// A cluster on which the service is ready and reaches the API server through a proxy.
+    pub fn through_proxy() -> (FaultProxy, Self) {
+        let (dir, stack) = start_stack();
+        let proxy = FaultProxy::start(&stack.cluster).unwrap();
+        let cluster = Self::with_server(dir, stack, Some(proxy.server()));
+        (proxy, cluster.with_service())
+    }
+
+    fn with_server(dir: PathBuf, stack: Stack, server: Option<String>) -> Self {
+        let mut settings = Settings { server, ..stack.node_settings() };
         settings.controller_arguments.push(RETRY_PERIOD.to_owned());
         let node = NodeStandIn::start(Arc::clone(&stack.cluster), settings);
         Self { stack, node, dir }
@@ -260,6 +271,13 @@ fn resource<K: Resource<DynamicType = ()>>() -> String {
         group if group.is_empty() => K::plural(&()).into_owned(),
         group => format!("{}.{group}", K::plural(&())),
     }
+}
+
+fn start_stack() -> (PathBuf, Stack) {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = own_folder();
+    let stack = Stack::start(&dir, Lifetime::WithParent, |line| eprintln!("{line}")).unwrap();
+    (dir, stack)
 }
 
 /// A folder below the target folder. The shared cluster is never dropped, so each run first removes what
