@@ -15,6 +15,7 @@ mod access;
 mod context;
 mod enclave_client;
 mod error;
+mod memory;
 mod pem;
 mod runtime;
 mod time;

@@ -1,5 +1,6 @@
 //! Who made a request, and a short name for that together with an issuer. Pure.
 
+use crate::memory::{map, sum, text, texts};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,13 @@ pub struct NamespacedIssuer<'a> {
 pub type Key = [u8; 32];
 
 impl Requester<'_> {
+    /// How much memory a copy takes, in bytes, rather too much than too little.
+    pub fn memory(&self) -> usize {
+        let Self { username, uid, groups, extra } = *self;
+        let extra = extra.map_or(0, |extra| map(extra, |values| texts(values)));
+        sum([text(username), text(uid), texts(groups), extra])
+    }
+
     /// The SHA-256 of an encoding that no two pairs of a requester and an issuer share.
     pub fn key(&self, issuer: NamespacedIssuer<'_>) -> Key {
         let mut encoding = Encoding(Context::new(&SHA256));

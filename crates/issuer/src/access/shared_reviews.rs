@@ -7,6 +7,7 @@ use crate::access::requester::Key;
 use crate::access::review::ReviewError;
 use futures::future::{BoxFuture, FutureExt as _, Shared};
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ pub const ALLOWED_FOR: Duration = Duration::from_secs(30);
 pub const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// How long a failed review stands for all who ask. Otherwise each of many waiting requests would begin one.
 pub const FAILED_FOR: Duration = Duration::from_secs(1);
+/// When it is tried again to begin a review for which there was no room.
+pub const NO_ROOM_FOR: Duration = Duration::from_secs(1);
 /// Maximum number of answers. Each needs less than 512 bytes, whatever strangers write into their groups.
 pub const MAX_ANSWERS: usize = 4096;
 
@@ -27,8 +30,9 @@ pub enum Decision {
     Allowed,
     /// No: the API server was asked long enough after the request was approved.
     Refused,
-    /// No, but the API server was asked before the request was approved, or so soon after that it may not
-    /// have known of a right that was granted before. It is asked again.
+    /// That is not decided yet. The API server said no, but was asked before the request was approved, or so
+    /// soon after that it may not have known of a right that was granted before. Or it could not be asked,
+    /// because there are too many reviews under way. It is asked again.
     NotYet {
         /// From then on, the API server is asked again.
         ask_again_in: Duration,
@@ -75,8 +79,8 @@ impl Entry {
 }
 
 impl SharedReviews {
-    /// Decides by a remembered answer, by a review that is under way or by a new one, which `start` returns.
-    /// `seen` is when the service learnt that the request is approved. An answer that is remembered is there
+    /// Decides by a remembered answer, by a review that is under way or by a new one, which `start` returns if
+    /// there is room for it. `seen` is when the service learnt that the request is approved. An answer that is remembered is there
     /// when the future is polled for the first time.
     ///
     /// # Errors
@@ -86,9 +90,11 @@ impl SharedReviews {
         &self,
         key: Key,
         seen: Instant,
-        start: impl FnOnce() -> BoxFuture<'static, Result<bool, ReviewError>>,
+        start: impl FnOnce() -> Option<BoxFuture<'static, Result<bool, ReviewError>>>,
     ) -> Deciding {
-        let (asked, review) = self.join(key, start);
+        let Some((asked, review)) = self.join(key, start) else {
+            return ready(Ok(Decision::NotYet { ask_again_in: NO_ROOM_FOR })).boxed();
+        };
         let deciding = async move {
             match review.await.allowed? {
                 true => Ok(Decision::Allowed),
@@ -102,24 +108,24 @@ impl SharedReviews {
         deciding.boxed()
     }
 
-    /// The review for a key, and when it was begun.
+    /// The review for a key, and when it was begun. `None` if there is no room for a new one.
     fn join(
         &self,
         key: Key,
-        start: impl FnOnce() -> BoxFuture<'static, Result<bool, ReviewError>>,
-    ) -> (Instant, Review) {
+        start: impl FnOnce() -> Option<BoxFuture<'static, Result<bool, ReviewError>>>,
+    ) -> Option<(Instant, Review)> {
         let mut entries = self.lock();
         let now = Instant::now();
         if let Some(entry) = entries.get(&key).filter(|entry| entry.is_usable(now)) {
-            return (entry.asked, entry.review.clone());
+            return Some((entry.asked, entry.review.clone()));
         }
         entries.remove(&key);
         make_room(&mut entries, now);
         let answer =
             |outcome: Result<_, _>| Answer { at: Instant::now(), allowed: outcome.map_err(Arc::new) };
-        let review = start().map(answer).boxed().shared();
+        let review = start()?.map(answer).boxed().shared();
         entries.insert(key, Entry { asked: now, review: review.clone() });
-        (now, review)
+        Some((now, review))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
@@ -128,7 +134,7 @@ impl SharedReviews {
 }
 
 /// Makes room for one more answer: what has expired goes, and if that is not enough, the oldest answer. A
-/// review under way stays; there are no more of them than open requests.
+/// review under way stays; whoever starts them bounds their number.
 fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
     if entries.len() < MAX_ANSWERS {
         return;
@@ -146,7 +152,6 @@ fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::ready;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Notify;
     use tokio::time::{advance, timeout};
@@ -166,7 +171,7 @@ mod tests {
         async fn decide(&self, key: Key, seen: Instant, answer: bool) -> Decision {
             let outcome = self.reviews.decide(key, seen, || {
                 self.asked.fetch_add(1, Ordering::Relaxed);
-                ready(Ok(answer)).boxed()
+                Some(ready(Ok(answer)).boxed())
             });
             outcome.await.unwrap()
         }
@@ -233,11 +238,11 @@ mod tests {
             fixture.reviews.decide(KEY, seen, || {
                 fixture.asked.fetch_add(1, Ordering::Relaxed);
                 let answered = Arc::clone(&answered);
-                async move {
+                let answer = async move {
                     answered.notified().await;
                     Ok(true)
-                }
-                .boxed()
+                };
+                Some(answer.boxed())
             })
         });
         let answer = async {
@@ -256,11 +261,11 @@ mod tests {
         let failing = || {
             fixture.reviews.decide(KEY, Instant::now(), || {
                 fixture.asked.fetch_add(1, Ordering::Relaxed);
-                async {
+                let answer = async {
                     tokio::task::yield_now().await;
                     Err(ReviewError::TimedOut)
-                }
-                .boxed()
+                };
+                Some(answer.boxed())
             })
         };
         let (one, other) = tokio::join!(failing(), failing());
@@ -280,11 +285,11 @@ mod tests {
         let decide = || {
             fixture.reviews.decide(KEY, Instant::now(), || {
                 let answered = Arc::clone(&answered);
-                async move {
+                let answer = async move {
                     answered.notified().await;
                     Ok(true)
-                }
-                .boxed()
+                };
+                Some(answer.boxed())
             })
         };
         assert!(timeout(Duration::from_secs(1), decide()).await.is_err(), "there is no answer yet");

@@ -5,7 +5,6 @@
 
 pub mod csr;
 pub mod go_duration;
-mod memory;
 mod read_again;
 pub mod reconcile;
 pub mod table;

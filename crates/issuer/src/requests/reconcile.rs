@@ -46,13 +46,6 @@ pub enum Reconciled {
     SetAside(Deciding),
 }
 
-/// Whether the requester may use the issuer, as far as it is known at once.
-enum Access {
-    Allowed,
-    Otherwise(Outcome),
-    Undecided(Deciding),
-}
-
 /// What the functions of one reconcile share.
 struct Attempt<'a, K: RequestKind> {
     job: &'a Job<K>,
@@ -107,10 +100,8 @@ impl<K: RequestKind> Attempt<'_, K> {
             Ok(issuer) => issuer,
             Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
         };
-        match self.access(signer)? {
-            Access::Allowed => {}
-            Access::Otherwise(outcome) => return Ok(outcome),
-            Access::Undecided(deciding) => return Ok(Outcome::Undecided(deciding)),
+        if let Some(outcome) = self.why_not(signer)? {
+            return Ok(outcome);
         }
         let parsed = match job.request.parse() {
             Ok(parsed) => parsed,
@@ -127,12 +118,13 @@ impl<K: RequestKind> Attempt<'_, K> {
         }
     }
 
-    /// Whether the requester may use the issuer, as everybody may use a cluster issuer.
+    /// What becomes of the request if it is not known that its requester may use the issuer. `None` if that is
+    /// known, as everybody may use a cluster issuer.
     ///
     /// This is asked after the issuer was found to be ready: a request that waits for its issuer does not
     /// fail because the right was granted later than the request was made.
-    fn access(&self, signer: &SignerName) -> Result<Access, ReconcileError> {
-        let SignerName::Namespaced { namespace, name } = signer else { return Ok(Access::Allowed) };
+    fn why_not(&self, signer: &SignerName) -> Result<Option<Outcome>, ReconcileError> {
+        let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
         let Self { job, table, context } = self;
         let (requester, issuer) = (job.request.requester(), NamespacedIssuer { namespace, name });
         let decided = if let Some(decided) = job.decided.clone() {
@@ -142,15 +134,15 @@ impl<K: RequestKind> Attempt<'_, K> {
             let mut deciding = context.access.check(&requester, issuer, job.opened, client, metrics);
             match (&mut deciding).now_or_never() {
                 Some(decided) => decided,
-                None => return Ok(Access::Undecided(deciding)),
+                None => return Ok(Some(Outcome::Undecided(deciding))),
             }
         };
         match decided {
-            Ok(Decision::Allowed) => Ok(Access::Allowed),
+            Ok(Decision::Allowed) => Ok(None),
             Ok(Decision::NotYet { ask_again_in }) => {
-                Ok(Access::Otherwise(Outcome::Retry { after: ask_again_in, wait: None }))
+                Ok(Some(Outcome::Retry { after: ask_again_in, wait: None }))
             }
-            Ok(Decision::Refused) => Ok(Access::Otherwise(Outcome::Permanent(Failure {
+            Ok(Decision::Refused) => Ok(Some(Outcome::Permanent(Failure {
                 reason: reasons::REFERENCE_NOT_ALLOWED,
                 message: grant::missing(&requester, issuer),
                 remedy: Some(grant::remedy(&requester, issuer)),

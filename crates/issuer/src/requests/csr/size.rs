@@ -1,7 +1,7 @@
 //! How much memory a request takes.
 
 use super::{CsrCondition, CsrStatus, KubernetesCsr};
-use crate::requests::memory::{list, map, metadata, optional, sum, text, texts};
+use crate::memory::{list, map, metadata, optional, sum, text, texts};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequestSpec;
 
 /// The memory that a request takes, in bytes.

@@ -1,6 +1,6 @@
-//! How much memory a request takes, as an estimate that is rather too high.
+//! How much memory what strangers write takes, as an estimate that is rather too high.
 //!
-//! The length of its JSON would be too low: a label of one character takes eight bytes there, and more than a
+//! The length of the JSON of an object would be too low: a label of one character takes eight bytes there, and more than a
 //! hundred here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
