@@ -1,7 +1,7 @@
 //! How much memory what strangers write takes, as an estimate that is rather too high.
 //!
-//! The length of the JSON of an object would be too low: a label of one character takes eight bytes there, and more than a
-//! hundred here.
+//! The length of the JSON of an object would be too low: a label of one character takes eight bytes there,
+//! and more than a hundred here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;

@@ -104,7 +104,7 @@ mod tests {
             match check(&number.to_string()) {
                 (None, deciding) => waiting.push(deciding),
                 (Some(decided), _) => {
-                    assert_eq!(decided.unwrap(), Decision::NotYet { ask_again_in: NO_ROOM_FOR });
+                    assert_eq!(decided.found.unwrap(), Decision::NotYet { ask_again_in: NO_ROOM_FOR });
                 }
             }
         }

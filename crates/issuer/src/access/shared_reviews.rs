@@ -39,8 +39,36 @@ pub enum Decision {
     },
 }
 
-/// What was found about one request.
-pub type Decided = Result<Decision, Arc<ReviewError>>;
+/// What was found about one request. An error means that the API server has not decided.
+pub type Found = Result<Decision, Arc<ReviewError>>;
+
+/// What was found about one request, and when the API server was asked.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// What was found.
+    pub found: Found,
+    asked: Instant,
+}
+
+impl Decided {
+    /// What a test says was found just now.
+    #[cfg(test)]
+    pub fn now(found: Found) -> Self {
+        Self { found, asked: Instant::now() }
+    }
+
+    /// What was found, unless it may not be used any more: between a review and the turn of its request
+    /// others may have their turns.
+    pub fn if_usable(self) -> Option<Found> {
+        let age = self.asked.elapsed();
+        let is_usable = match self.found {
+            Ok(Decision::Allowed) => age < ALLOWED_FOR,
+            Ok(Decision::Refused) => age < REFUSED_FOR,
+            Ok(Decision::NotYet { .. }) | Err(_) => true,
+        };
+        is_usable.then_some(self.found)
+    }
+}
 
 /// Waits until it is decided.
 pub type Deciding = BoxFuture<'static, Decided>;
@@ -79,9 +107,9 @@ impl Entry {
 }
 
 impl SharedReviews {
-    /// Decides by a remembered answer, by a review that is under way or by a new one, which `start` returns if
-    /// there is room for it. `seen` is when the service learnt that the request is approved. An answer that is remembered is there
-    /// when the future is polled for the first time.
+    /// Decides by a remembered answer, by a review that is under way or by a new one, which `start` returns
+    /// if there is room for it. `seen` is when the service learnt that the request is approved. An answer
+    /// that is remembered is there when the future is polled for the first time.
     ///
     /// # Errors
     ///
@@ -93,19 +121,21 @@ impl SharedReviews {
         start: impl FnOnce() -> Option<BoxFuture<'static, Result<bool, ReviewError>>>,
     ) -> Deciding {
         let Some((asked, review)) = self.join(key, start) else {
-            return ready(Ok(Decision::NotYet { ask_again_in: NO_ROOM_FOR })).boxed();
+            let found = Ok(Decision::NotYet { ask_again_in: NO_ROOM_FOR });
+            return ready(Decided { found, asked: Instant::now() }).boxed();
         };
-        let deciding = async move {
-            match review.await.allowed? {
-                true => Ok(Decision::Allowed),
-                false if asked.saturating_duration_since(seen) >= REFUSED_FOR => Ok(Decision::Refused),
+        let found = move |answer: Answer| {
+            let found = answer.allowed.map(|is_allowed| match is_allowed {
+                true => Decision::Allowed,
+                false if asked.saturating_duration_since(seen) >= REFUSED_FOR => Decision::Refused,
                 false => {
                     let age = Instant::now().saturating_duration_since(asked);
-                    Ok(Decision::NotYet { ask_again_in: REFUSED_FOR.saturating_sub(age) })
+                    Decision::NotYet { ask_again_in: REFUSED_FOR.saturating_sub(age) }
                 }
-            }
+            });
+            Decided { found, asked }
         };
-        deciding.boxed()
+        review.map(found).boxed()
     }
 
     /// The review for a key, and when it was begun. `None` if there is no room for a new one.
@@ -120,10 +150,10 @@ impl SharedReviews {
             return Some((entry.asked, entry.review.clone()));
         }
         entries.remove(&key);
-        make_room(&mut entries, now);
         let answer =
             |outcome: Result<_, _>| Answer { at: Instant::now(), allowed: outcome.map_err(Arc::new) };
         let review = start()?.map(answer).boxed().shared();
+        make_room(&mut entries, now);
         entries.insert(key, Entry { asked: now, review: review.clone() });
         Some((now, review))
     }
@@ -173,7 +203,7 @@ mod tests {
                 self.asked.fetch_add(1, Ordering::Relaxed);
                 Some(ready(Ok(answer)).boxed())
             });
-            outcome.await.unwrap()
+            outcome.await.found.unwrap()
         }
 
         /// How often the API server was asked since the last call.
@@ -220,6 +250,29 @@ mod tests {
         assert_eq!(fixture.asked(), 1);
     }
 
+    /// Whoever waits for a review has a turn later than it ends.
+    #[tokio::test(start_paused = true)]
+    async fn b01_what_was_found_ages_until_the_turn_of_the_request() {
+        let fixture = Fixture::default();
+        let seen = Instant::now();
+        advance(REFUSED_FOR).await;
+        let decide = |key, answer| fixture.reviews.decide(key, seen, move || Some(ready(answer).boxed()));
+        let allowed = decide([1; 32], Ok(true)).await;
+        let refused = decide([2; 32], Ok(false)).await;
+        let failed = decide([3; 32], Err(ReviewError::TimedOut)).await;
+        let is_usable = |decided: &Decided| decided.clone().if_usable().is_some();
+        let just_before = |limit: Duration| limit.checked_sub(Duration::from_millis(1)).unwrap();
+        advance(just_before(REFUSED_FOR)).await;
+        assert!(is_usable(&refused) && matches!(refused.found, Ok(Decision::Refused)));
+        advance(Duration::from_millis(1)).await;
+        assert!(!is_usable(&refused), "the right may have been granted since");
+        advance(just_before(ALLOWED_FOR.checked_sub(REFUSED_FOR).unwrap())).await;
+        assert!(is_usable(&allowed) && matches!(allowed.found, Ok(Decision::Allowed)));
+        advance(Duration::from_millis(1)).await;
+        assert!(!is_usable(&allowed), "it may have been withdrawn since");
+        assert!(is_usable(&failed), "it decides nothing");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn b01_a_requester_without_the_right_costs_one_review_in_two_seconds() {
         let fixture = Fixture::default();
@@ -251,7 +304,7 @@ mod tests {
         };
         let both = async { tokio::join!(futures::future::join_all(decisions), answer) };
         let (decisions, ()) = timeout(DEADLINE, both).await.expect("one answer is enough");
-        assert!(decisions.into_iter().all(|decision| decision.unwrap() == Decision::Allowed));
+        assert!(decisions.into_iter().all(|decision| decision.found.unwrap() == Decision::Allowed));
         assert_eq!(fixture.asked(), 1);
     }
 
@@ -269,11 +322,11 @@ mod tests {
             })
         };
         let (one, other) = tokio::join!(failing(), failing());
-        assert!(matches!(*one.unwrap_err(), ReviewError::TimedOut));
-        assert!(matches!(*other.unwrap_err(), ReviewError::TimedOut));
+        assert!(matches!(*one.found.unwrap_err(), ReviewError::TimedOut));
+        assert!(matches!(*other.found.unwrap_err(), ReviewError::TimedOut));
         assert_eq!(fixture.asked(), 1);
         advance(FAILED_FOR.checked_sub(Duration::from_millis(1)).unwrap()).await;
-        assert!(matches!(*failing().await.unwrap_err(), ReviewError::TimedOut));
+        assert!(matches!(*failing().await.found.unwrap_err(), ReviewError::TimedOut));
         assert_eq!(fixture.asked(), 0, "the failure stands");
         advance(Duration::from_millis(1)).await;
         assert_eq!(fixture.decide(KEY, Instant::now(), true).await, Decision::Allowed);
@@ -295,7 +348,7 @@ mod tests {
         assert!(timeout(Duration::from_secs(1), decide()).await.is_err(), "there is no answer yet");
         answered.notify_one();
         let second = timeout(DEADLINE, decide()).await.expect("the review goes on");
-        assert_eq!(second.unwrap(), Decision::Allowed);
+        assert_eq!(second.found.unwrap(), Decision::Allowed);
     }
 
     fn key(number: usize) -> Key {

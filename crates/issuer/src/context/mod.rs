@@ -34,8 +34,6 @@ use tokio_util::sync::CancellationToken;
 pub struct Context {
     /// Client of the API server.
     pub client: Client,
-    /// Client of the API server for watches.
-    pub watches: Client,
     /// The API server's clock.
     pub clock: ServerClock,
     /// Whether the API server lets the service read what it must read, and which rights it lacks.

@@ -33,8 +33,9 @@ const PROBES: Probes = Probes {
 const SILENT_AFTER: u32 = 2;
 /// An issuer of no Kubernetes object. The answer about it is short.
 const NO_ISSUER: &str = "-";
-/// The pause before the first attempt to connect again; it is doubled up to the longest. An enclave that
-/// starts again is found soon, and one that is absent for hours costs little.
+/// The pause before an attempt to connect again. It is doubled up to the longest as soon as nobody waits for
+/// an enclave that is starting any more ([`GRACE`]). One that starts again is found at once, and one that is
+/// absent for hours costs little.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How long a reconcile waits for an enclave that is starting before it reports that none answers.
@@ -358,13 +359,9 @@ async fn keep_connected(
                 absence.note(&endpoint, &error);
             }
         }
+        pause = absence.pause_after(pause);
         tokio::time::sleep(pause).await;
-        pause = longer(pause);
     }
-}
-
-fn longer(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(LONGEST_PAUSE)
 }
 
 /// Whether somebody listens and says nothing. A stopped process accepts connections until its queue is full.
@@ -386,6 +383,14 @@ struct Absence {
 }
 
 impl Absence {
+    /// The pause before the next attempt.
+    fn pause_after(&self, pause: Duration) -> Duration {
+        if self.since.is_none_or(|since| since.elapsed() < GRACE) {
+            return RECONNECT_PAUSE;
+        }
+        pause.saturating_mul(2).min(LONGEST_PAUSE)
+    }
+
     /// Another try has failed. After a few seconds, in which an enclave may start, one line says so.
     fn note(&mut self, endpoint: &Endpoint, error: &EnclaveError) {
         let since = *self.since.get_or_insert_with(Instant::now);

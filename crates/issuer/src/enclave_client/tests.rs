@@ -70,11 +70,19 @@ async fn a_controller_that_does_not_lead_has_the_enclave_change_nothing() {
     serving.join().unwrap().unwrap();
 }
 
-#[test]
-fn the_pause_before_the_next_attempt_to_connect_grows_up_to_a_limit() {
-    let pauses = std::iter::successors(Some(RECONNECT_PAUSE), |pause| Some(longer(*pause)));
-    let pauses: Vec<_> = pauses.take(6).map(|pause| pause.as_millis()).collect();
-    assert_eq!(pauses, [200, 400, 800, 1600, 3000, 3000]);
+/// A reconcile waits for an enclave that is starting, and must not miss it.
+#[tokio::test(start_paused = true)]
+async fn the_pause_before_the_next_attempt_to_connect_grows_when_nobody_waits_any_more() {
+    let absence = Absence { since: Some(Instant::now()), is_logged: false };
+    let (mut pause, mut pauses) = (RECONNECT_PAUSE, Vec::new());
+    while pauses.len() < 31 {
+        pause = absence.pause_after(pause);
+        tokio::time::advance(pause).await;
+        pauses.push(pause.as_millis());
+    }
+    assert_eq!(pauses[..25], [200; 25], "five seconds");
+    assert_eq!(pauses[25..], [400, 800, 1600, 3000, 3000, 3000]);
+    assert_eq!(Absence::default().pause_after(LONGEST_PAUSE), RECONNECT_PAUSE);
 }
 
 fn identity() -> Identity {

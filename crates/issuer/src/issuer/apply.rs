@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::context::events::EventText;
 use crate::error::ReconcileError;
 use crate::issuer::Issuer;
+use crate::runtime::api_text::{is_missing_right, is_refused_for_good};
 use crate::runtime::guarded::Guarded;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -66,17 +67,16 @@ pub async fn write_ca_secret(secret: &Secret, context: &Context) -> Result<Optio
 
 /// Why the API server refused a write, if the refusal stands until somebody changes something.
 pub fn refused_for_good<T>(answer: Result<T, kube::Error>) -> Result<Option<String>, kube::Error> {
-    match answer {
-        Ok(_) => Ok(None),
-        Err(kube::Error::Api(answer))
-            if answer.is_forbidden()
-                || answer.is_invalid()
-                || answer.is_conflict()
-                || answer.is_not_found() =>
+    let Err(error) = answer else { return Ok(None) };
+    match &error {
+        kube::Error::Api(answer)
+            if is_refused_for_good(&error)
+                || is_missing_right(&error)
+                || matches!(answer.code, 404 | 409) =>
         {
             Ok(Some(answer.message.clone()))
         }
-        Err(error) => Err(error),
+        _ => Err(error),
     }
 }
 

@@ -32,3 +32,23 @@ pub async fn read_again<K: RequestKind>(
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::csr::KubernetesCsr;
+    use kube::client::Body;
+    use std::convert::Infallible;
+
+    /// By the paused clock.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_gets_no_answer_ends() {
+        let server = tower::service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, Infallible>>()
+        });
+        let (client, name) =
+            (Client::new(server, "default"), ObjectName::of(&KubernetesCsr::default().metadata));
+        let ended = timeout(LIMIT * 2, read_again::<KubernetesCsr>(&client, &name)).await;
+        assert!(ended.expect("an error").is_err());
+    }
+}

@@ -1,12 +1,12 @@
 //! Reconciles requests of every request API. A request costs one write of its status and no reads. Whether
 //! its requester may use its issuer is asked once for many requests.
 
-use super::table::{Job, Next, RequestTable};
+use super::table::{Job, Next, RequestTable, Turn};
 use super::write_status::write_status;
 use super::{Failure, Outcome, ParsedRequest, RequestKind, Triage, Wait, is_permanent};
 use crate::access::grant;
 use crate::access::requester::NamespacedIssuer;
-use crate::access::shared_reviews::{Deciding, Decision};
+use crate::access::shared_reviews::{Decided, Deciding, Decision};
 use crate::clock::now;
 use crate::context::Context;
 use crate::context::events::{EventPublisher, EventText};
@@ -15,8 +15,7 @@ use crate::error::ReconcileError;
 use crate::issuer::decide::was_published;
 use crate::issuer::{Issuer, policy};
 use crate::pem;
-use crate::runtime::api_text::is_refused_for_good;
-use crate::runtime::metrics::Metrics;
+use crate::runtime::api_text::{is_refused_for_good, is_too_large};
 use crate::runtime::request_metrics::RequestOutcome;
 use futures::FutureExt as _;
 use kube::ResourceExt as _;
@@ -88,15 +87,17 @@ pub async fn reconcile<K: RequestKind>(
     Ok(Reconciled::Done(next))
 }
 
+/// Whether a request still waits for what was announced, so that it need not be read again to find that out.
+pub fn still_waits(turn: &Turn, context: &Context) -> bool {
+    let Some(signer) = &turn.signer else { return false };
+    signing_issuer(signer, context).is_err_and(|wait| turn.announced == Some(wait.reason))
+}
+
 impl<K: RequestKind> Attempt<'_, K> {
     /// Lets the enclave sign the request, if everything that is needed is there.
     async fn sign(&self, signer: &SignerName) -> Result<Outcome, ReconcileError> {
         let Self { job, context, .. } = self;
-        if let Some(why) = context.admission.refusal() {
-            let wait = Wait::new(reasons::ADMISSION_POLICY_NOT_ENFORCED, why.to_string());
-            return Ok(Outcome::WaitForIssuer(wait));
-        }
-        let issuer = match ready_issuer(signer, context) {
+        let issuer = match signing_issuer(signer, context) {
             Ok(issuer) => issuer,
             Err(wait) => return Ok(Outcome::WaitForIssuer(wait)),
         };
@@ -118,8 +119,8 @@ impl<K: RequestKind> Attempt<'_, K> {
         }
     }
 
-    /// What becomes of the request if it is not known that its requester may use the issuer. `None` if that is
-    /// known, as everybody may use a cluster issuer.
+    /// What becomes of the request if it is not known that its requester may use the issuer. `None` if that
+    /// is known, as everybody may use a cluster issuer.
     ///
     /// This is asked after the issuer was found to be ready: a request that waits for its issuer does not
     /// fail because the right was granted later than the request was made.
@@ -127,17 +128,17 @@ impl<K: RequestKind> Attempt<'_, K> {
         let SignerName::Namespaced { namespace, name } = signer else { return Ok(None) };
         let Self { job, table, context } = self;
         let (requester, issuer) = (job.request.requester(), NamespacedIssuer { namespace, name });
-        let decided = if let Some(decided) = job.decided.clone() {
-            decided
+        let found = if let Some(found) = job.decided.clone().and_then(Decided::if_usable) {
+            found
         } else {
             let (client, metrics) = (&context.client, &context.metrics);
             let mut deciding = context.access.check(&requester, issuer, job.opened, client, metrics);
             match (&mut deciding).now_or_never() {
-                Some(decided) => decided,
+                Some(decided) => decided.found,
                 None => return Ok(Some(Outcome::Undecided(deciding))),
             }
         };
-        match decided {
+        match found {
             Ok(Decision::Allowed) => Ok(None),
             Ok(Decision::NotYet { ask_again_in }) => {
                 Ok(Some(Outcome::Retry { after: ask_again_in, wait: None }))
@@ -162,8 +163,7 @@ impl<K: RequestKind> Attempt<'_, K> {
     async fn publish(&self, pem: String, is_ca: bool) -> Result<Next, ReconcileError> {
         let next = self.put(&self.job.request.with_certificate(pem)).await?;
         if next == Next::OnChange {
-            self.context.metrics.issued.inc();
-            let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.has_waited);
+            let (after, has_waited) = (Some(self.job.opened.elapsed()), self.job.announced.is_some());
             self.context.metrics.requests.ended(K::API, RequestOutcome::Issued { after, has_waited });
             // An Event for each certificate would lower the rate by about a third.
             if is_ca {
@@ -179,7 +179,6 @@ impl<K: RequestKind> Attempt<'_, K> {
         let Failure { reason, message, .. } = failure;
         let next = self.put(&self.job.request.with_failure(reason, &failure.in_full(), now())).await?;
         if next == Next::OnChange {
-            Metrics::count(&self.context.metrics.failed, reason);
             self.context.metrics.requests.ended(K::API, RequestOutcome::Failed(reason));
             let text = EventText { warning: true, reason, action: ACTION, message };
             self.context.events.publish(&self.job.request.object_ref(&()), text);
@@ -192,13 +191,13 @@ impl<K: RequestKind> Attempt<'_, K> {
     /// that there is one: an admission webhook can answer so, too. Therefore the request is tried again,
     /// unless the watch is faster.
     async fn put(&self, object: &K) -> Result<Next, ReconcileError> {
+        self.table.end_wait(self.job, reasons::RESULT_NOT_WRITTEN);
         match write_status(&self.context.client, object).await {
             Ok(()) => {
                 self.table.close(self.job);
                 Ok(Next::OnChange)
             }
             Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
-                self.context.metrics.discarded.inc();
                 self.context.metrics.requests.ended(K::API, RequestOutcome::Discarded);
                 Ok(Next::Failed)
             }
@@ -206,7 +205,7 @@ impl<K: RequestKind> Attempt<'_, K> {
                 if let kube::Error::Api(answer) = &error
                     && is_refused_for_good(&error)
                 {
-                    self.refused(answer);
+                    self.refused(answer, is_too_large(&error));
                     return Ok(Next::Refused);
                 }
                 Err(error.into())
@@ -215,17 +214,14 @@ impl<K: RequestKind> Attempt<'_, K> {
     }
 
     /// The result cannot be written until somebody changes something. It is told once.
-    fn refused(&self, answer: &Status) {
+    fn refused(&self, answer: &Status, is_too_large: bool) {
         let Self { job, table, context } = self;
         context.metrics.requests.refused(K::API, answer.code);
-        let remedy = match answer.code {
-            413 => {
-                "the request with its certificate is too large: make a new one with fewer or shorter annotations"
-            }
-            _ => {
-                "if an admission policy or a webhook refuses it, that must let the service write the status; otherwise \
-                 make a new request"
-            }
+        let remedy = if is_too_large {
+            "the request with its certificate is too large: make a new one with fewer or shorter annotations"
+        } else {
+            "if an admission policy or a webhook refuses it, that must let the service write the status; otherwise \
+             make a new request"
         };
         let wait = Wait::new(
             reasons::RESULT_NOT_WRITTEN,
@@ -236,7 +232,7 @@ impl<K: RequestKind> Attempt<'_, K> {
                 answer.code
             ),
         );
-        if !table.is_announced(job, wait.reason) {
+        if job.announced != Some(wait.reason) {
             tracing::warn!(object = job.request.name_any(), "{}", wait.message);
         }
         announce(job, &wait, table, &context.events);
@@ -256,8 +252,11 @@ fn issue_request<K: RequestKind>(issuer: &Issuer, parsed: ParsedRequest) -> Issu
     }
 }
 
-/// The issuer of a signer name, if it signs.
-fn ready_issuer(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
+/// The issuer of a signer name, if it signs and the service works.
+fn signing_issuer(signer: &SignerName, context: &Context) -> Result<Issuer, Wait> {
+    if let Some(why) = context.admission.refusal() {
+        return Err(Wait::new(reasons::ADMISSION_POLICY_NOT_ENFORCED, why.to_string()));
+    }
     let what = match signer {
         SignerName::Namespaced { namespace, name } => format!("TCSIssuer {namespace}/{name}"),
         SignerName::Cluster { name } => format!("TCSClusterIssuer {name}"),

@@ -2,12 +2,12 @@
 
 use super::RequestKind;
 use super::read_again::read_again;
-use super::reconcile::{Reconciled, reconcile};
+use super::reconcile::{Reconciled, reconcile, still_waits};
 use super::table::{Job, Next, RequestTable, Unread, Work};
 use crate::context::Context;
 use crate::error::ReconcileError;
+use crate::runtime::unreadable::ObjectName;
 use kube::Client;
-use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,29 +24,37 @@ pub async fn work<K: RequestKind>(table: Arc<RequestTable<K>>, context: Arc<Cont
         async move {
             let job = match work {
                 Work::Reconcile(job) => job,
+                Work::Read(unread) if still_waits(&unread, &context) => {
+                    table.finish(&unread, Next::OnChange);
+                    return None;
+                }
                 Work::Read(unread) => match read(unread, &table, &context.client).await {
                     Ok(read) => read?,
-                    Err(error) => {
-                        context.metrics.errors.inc();
-                        tracing::warn!(%error, "a request could not be read again, trying again");
+                    Err((name, error)) => {
+                        tell::<K>(&name, &error, &context);
                         return None;
                     }
                 },
             };
             let reconciled = reconcile(&job, &table, &context).await.unwrap_or_else(|error| {
-                context.metrics.errors.inc();
-                let object = ObjectRef::from_obj(&**job.request);
-                if error.is_told_once() {
-                    tracing::debug!(%object, %error, "reconcile failed, trying again");
-                } else {
-                    tracing::warn!(%object, %error, "reconcile failed, trying again");
-                }
+                tell::<K>(&job.name, &error, &context);
                 Reconciled::Done(Next::Failed)
             });
             Some((job, reconciled))
         }
     };
     take_jobs(&table, draining, attempt).await
+}
+
+/// Tells that a reconcile failed. It is tried again.
+fn tell<K: RequestKind>(object: &ObjectName, error: &ReconcileError, context: &Context) {
+    context.metrics.errors.inc();
+    let kind = K::kind(&());
+    if error.is_told_once() {
+        tracing::debug!(%kind, %object, %error, "reconcile failed, trying again");
+    } else {
+        tracing::warn!(%kind, %object, %error, "reconcile failed, trying again");
+    }
 }
 
 /// Takes work until `draining`. Reviews of access take as long as the authorizers of the API server take, so
@@ -82,25 +90,29 @@ async fn take_jobs<K: RequestKind, F: Future<Output = Option<(Job<K>, Reconciled
 }
 
 /// Reads a request that is not held. `Ok(None)` if it does not exist any more, or is another one of the same
-/// name; the watch reports either.
+/// name; the watch reports either. An error comes with the name.
 async fn read<K: RequestKind>(
     unread: Unread,
     table: &RequestTable<K>,
     client: &Client,
-) -> Result<Option<Job<K>>, ReconcileError> {
-    let next = match read_again::<K>(client, &unread.name).await {
-        Ok(Some(request)) if request.meta().uid == unread.uid => return Ok(Some(unread.into_job(request))),
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
-    };
-    table.finish(&unread, if next.is_ok() { Next::OnChange } else { Next::Failed });
-    next
+) -> Result<Option<Job<K>>, (ObjectName, ReconcileError)> {
+    match read_again::<K>(client, &unread.name).await {
+        Ok(Some(request)) if request.meta().uid == unread.uid => Ok(Some(unread.into_job(request))),
+        Ok(_) => {
+            table.finish(&unread, Next::OnChange);
+            Ok(None)
+        }
+        Err(error) => {
+            table.finish(&unread, Next::Failed);
+            Err((unread.name.clone(), error))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::shared_reviews::Decision;
+    use crate::access::shared_reviews::{Decided, Decision};
     use crate::requests::csr::KubernetesCsr;
     use crate::requests::table::tests::large;
     use axum::http::{Request, Response};
@@ -175,7 +187,7 @@ mod tests {
                 let answered = Arc::clone(&answered);
                 let deciding = async move {
                     answered.notified().await;
-                    Ok(Decision::Allowed)
+                    Decided::now(Ok(Decision::Allowed))
                 };
                 return Some((job, Reconciled::SetAside(deciding.boxed())));
             }

@@ -18,8 +18,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// grows.
 const USUAL_LENGTH: usize = 8 << 10;
 
-/// How long a write may take, together with what the client tries again when the API server asks it to wait
-/// (429 with `Retry-After`). A connection that died silently would otherwise hold a worker for ever.
+/// How long a write may take, together with the pause for which the API server asks (429 with `Retry-After`).
+/// A connection that died silently would otherwise hold a worker for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The answer need not contain the object that was written: the watch reports it. The API server and the
@@ -117,6 +117,17 @@ mod tests {
         let conflict = json!({"kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict"});
         let refused = write("r", "r/status", 409, conflict).await.unwrap_err();
         assert!(matches!(&refused, Error::Api(status) if status.is_conflict()), "{refused}");
+    }
+
+    /// By the paused clock.
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_gets_no_answer_ends() {
+        let server = tower::service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, Infallible>>()
+        });
+        let client = Client::new(server, "default");
+        let ended = timeout(LIMIT * 2, write_status(&client, &request("r"))).await;
+        assert!(matches!(ended.expect("an error"), Err(Error::Service(_))));
     }
 
     #[tokio::test]

@@ -24,8 +24,26 @@ pub fn is_missing_right(error: &kube::Error) -> bool {
 /// same write is refused again.
 pub fn is_refused_for_good(error: &kube::Error) -> bool {
     let kube::Error::Api(answer) = error else { return false };
-    matches!(answer.code, 400 | 403 | 413 | 422) && !is_missing_right(error)
+    let is_refused = matches!(answer.code, 400 | 403 | 413 | 422) || is_too_large(error);
+    is_refused && !is_missing_right(error) && !is_starting(error)
 }
+
+/// Whether an object is larger than the API server takes, or than its etcd does: then it answers 500.
+pub fn is_too_large(error: &kube::Error) -> bool {
+    let kube::Error::Api(answer) = error else { return false };
+    answer.code == 413 || answer.code == 500 && answer.message.contains(ETCD_TOO_LARGE)
+}
+
+/// A part of the error `ErrRequestTooLarge` of etcd.
+const ETCD_TOO_LARGE: &str = "etcdserver: request is too large";
+
+/// Whether the API server refuses a write because it has just started and does not know its policies or
+/// webhooks yet. It answers 403 then (`k8s.io/apiserver/pkg/admission`, `WaitForReady`).
+fn is_starting(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(answer) if answer.code == 403 && answer.message.contains(NOT_YET_READY))
+}
+
+const NOT_YET_READY: &str = "not yet ready to handle request";
 
 #[cfg(test)]
 mod tests {
@@ -48,6 +66,9 @@ mod tests {
         assert!([400, 403, 413, 422].into_iter().all(|code| for_good("no", code)));
         assert!(![404, 409, 429, 500, 503].into_iter().any(|code| for_good("no", code)));
         assert!(!for_good(right, 403), "a right can be granted at any time");
+        assert!(for_good("etcdserver: request is too large", 500));
+        let starting = "csr \"a\" is forbidden: not yet ready to handle request";
+        assert!(!for_good(starting, 403), "it has only just started");
         assert_eq!(refusal("x is not there", 404), "x is not there (status 404)");
         let forbidden = refusal("User \"u\" cannot patch resource \"r\"", 403);
         assert!(forbidden.starts_with("User \"u\" cannot patch resource \"r\"; "), "{forbidden}");

@@ -17,10 +17,8 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// The clients of the API server.
 pub struct Clients {
-    /// For everything but the watches and the Lease. It writes only while the controller leads.
+    /// For everything but the Lease. It writes only while the controller leads.
     pub client: Client,
-    /// For the watches. They try again by themselves.
-    pub watches: Client,
     /// For the Lease only. It has connections of its own, so that nothing delays a renewal.
     pub lease: Client,
     /// What the answers to reads say about the rights of `client`.
@@ -39,7 +37,7 @@ pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
     clients_of(config, leadership)
 }
 
-fn clients_of(config: Config, leadership: &Leadership) -> Result<Clients, kube::Error> {
+fn clients_of(mut config: Config, leadership: &Leadership) -> Result<Clients, kube::Error> {
     let (clock, reads) = (ServerClock::default(), Reads::default());
     let observer = clock.clone();
     let layer = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
@@ -54,14 +52,13 @@ fn clients_of(config: Config, leadership: &Leadership) -> Result<Clients, kube::
             .with_layer(&MapRequestLayer::new(most_recent));
         Ok(client.build())
     };
-    // A client that tries again by itself hides for minutes that the API server answers 429 or 503. A renewal
-    // is tried again by the next one, and a watch by the watch.
-    let mut once = config.clone();
-    once.default_retry = false;
-    let (client, watches) = (layered(config)?, layered(once.clone())?);
+    // A client that tries again by itself hides for minutes that the API server answers 429 or 503. Whoever
+    // sends a request tries again: a watch, a reconcile, or the next renewal.
+    config.default_retry = false;
+    let client = layered(config.clone())?;
     let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
-    let lease = ClientBuilder::try_from(once)?.with_layer(&valid).build();
-    Ok(Clients { client, watches, lease, reads, clock })
+    let lease = ClientBuilder::try_from(config)?.with_layer(&valid).build();
+    Ok(Clients { client, lease, reads, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.
@@ -193,8 +190,8 @@ mod tests {
         };
         let server = axum::serve(listener, axum::Router::new().fallback(overloaded)).into_future();
         let config = Config::new(url.parse().unwrap());
-        let Clients { watches, reads, .. } = clients_of(config, &Leadership::default()).unwrap();
-        let secrets: kube::Api<Secret> = kube::Api::all(watches);
+        let Clients { client, reads, .. } = clients_of(config, &Leadership::default()).unwrap();
+        let secrets: kube::Api<Secret> = kube::Api::all(client);
         let parameters = kube::api::ListParams::default();
         let listed = async {
             tokio::select! {

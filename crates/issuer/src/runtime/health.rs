@@ -3,6 +3,7 @@
 use super::scrape;
 use crate::context::Context;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -13,6 +14,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -24,6 +27,8 @@ const MAX_BYTES: usize = 16 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may exist, including the response.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the same metrics are served.
+const SCRAPE_PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// Serves three paths:
@@ -66,11 +71,31 @@ pub async fn serve_metrics(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let latest = Arc::new(Latest::default());
     let metrics = move || {
-        let text = scrape::text(&context);
-        async move { ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response() }
+        let (latest, context) = (Arc::clone(&latest), Arc::clone(&context));
+        async move {
+            let text = latest.get(|| scrape::text(&context)).await;
+            ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+        }
     };
     serve(listener, Router::new().route("/metrics", get(metrics)), stop).await
+}
+
+/// The metrics as they were computed last. They are computed from all objects, so whoever asks more often
+/// gets the same text again.
+#[derive(Default)]
+struct Latest(Mutex<Option<(Instant, Bytes)>>);
+
+impl Latest {
+    async fn get(&self, compute: impl FnOnce() -> String) -> Bytes {
+        let mut latest = self.0.lock().await;
+        let (_, text) = match latest.take() {
+            Some(present) if present.0.elapsed() < SCRAPE_PAUSE => latest.insert(present),
+            _ => latest.insert((Instant::now(), compute().into())),
+        };
+        text.clone()
+    }
 }
 
 /// Serves a router until `stop`. Everyone who reaches the port can connect, so what clients can occupy is
@@ -110,6 +135,15 @@ mod tests {
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_often_gets_the_same_metrics_again() {
+        let latest = Latest::default();
+        assert_eq!(latest.get(|| "first".into()).await, "first");
+        assert_eq!(latest.get(|| panic!("they are computed again")).await, "first");
+        tokio::time::advance(SCRAPE_PAUSE).await;
+        assert_eq!(latest.get(|| "second".into()).await, "second");
+    }
 
     async fn served() -> (SocketAddr, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

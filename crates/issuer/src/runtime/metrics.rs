@@ -30,12 +30,6 @@ pub struct Metrics {
     registry: Registry,
     /// How requests ended, and how long they took.
     pub requests: RequestMetrics,
-    /// Certificates published.
-    pub issued: Counter,
-    /// Certificates that were signed and discarded, because their request had changed.
-    pub discarded: Counter,
-    /// Requests marked Failed, by code.
-    pub failed: Family<CodeLabel, Counter>,
     /// Reviews of who may use an issuer, by outcome: Allowed, Refused or Error.
     pub access_reviews: Family<CodeLabel, Counter>,
     /// Deliveries refused, by code.
@@ -63,8 +57,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("tcs");
-        let (issued, discarded, errors) = (Counter::default(), Counter::default(), Counter::default());
-        let failed: Family<CodeLabel, Counter> = Family::default();
+        let errors = Counter::default();
         let (refused, accepted): (Family<CodeLabel, Counter>, Family<CodeLabel, Counter>) =
             Default::default();
         let access_reviews: Family<CodeLabel, Counter> = Family::default();
@@ -73,13 +66,6 @@ impl Default for Metrics {
         let admission_policies_ok = Gauge::default();
         let (enclave_overdue_offers, enclave_overdue_ca_keys) = (Gauge::default(), Gauge::default());
         let requests = RequestMetrics::register(&mut registry);
-        registry.register("certificates_issued", "Certificates published", issued.clone());
-        registry.register(
-            "certificates_discarded",
-            "Certificates signed for a request that had changed",
-            discarded.clone(),
-        );
-        registry.register("requests_failed", "Requests marked Failed, by code", failed.clone());
         registry.register(
             "access_reviews",
             "Reviews of who may use an issuer, by outcome",
@@ -126,15 +112,11 @@ impl Default for Metrics {
             drop(accepted.get_or_create(&CodeLabel { code: format.as_str().to_owned() }));
         }
         for code in RefusalCode::ALL {
-            drop(failed.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
             drop(refused.get_or_create(&CodeLabel { code: code.as_str().to_owned() }));
         }
         Self {
             registry,
             requests,
-            issued,
-            discarded,
-            failed,
             access_reviews,
             refused,
             accepted,

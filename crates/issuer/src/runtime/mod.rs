@@ -191,7 +191,7 @@ fn connect(
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let Clients { client, watches, clock, reads, .. } = clients;
+    let Clients { client, clock, reads, .. } = clients;
     let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, end);
@@ -227,7 +227,6 @@ fn connect(
         },
         events: publisher,
         client,
-        watches,
         metrics,
         statuses: StatusCache::default(),
         lifetimes: Lifetimes::default(),
@@ -249,7 +248,7 @@ fn connect(
 fn start_tasks(tasks: &mut TaskGroups, ends: Ends, context: &Arc<Context>) {
     let TaskGroups { workers, services } = tasks;
     let shared = || Arc::clone(context);
-    let (client, caches) = (&context.watches, &context.caches);
+    let (client, caches) = (&context.client, &context.caches);
     let watch = Watch::new(Api::all(client.clone()), Arc::clone(&caches.unreadable));
     let listed = caches.issuers_listed.clone();
     services.spawn(watch_issuers::watch_issuers(watch, ends.issuer_writer, listed, shared()));

@@ -26,7 +26,8 @@ pub enum RequestOutcome<'a> {
     },
     /// It was marked as failed, for this reason.
     Failed(&'a str),
-    /// The result was discarded, because the request had changed or was deleted meanwhile.
+    /// The result was discarded, because the request had changed or was deleted meanwhile. If it is still
+    /// there, it gets another one.
     Discarded,
 }
 
@@ -65,7 +66,8 @@ impl RequestMetrics {
         let duration = Family::<_, _, fn() -> Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register(
             "requests",
-            "Requests that ended, by outcome (Issued, Failed, Discarded) and, for failures, by reason",
+            "Results of requests, by outcome (Issued, Failed, Discarded) and, for failures, by reason. A request whose result \
+             is discarded gets another one, if it is still there",
             total.clone(),
         );
         registry.register_with_unit(
@@ -92,7 +94,7 @@ impl RequestMetrics {
         {
             drop(self.total.get_or_create(&outcome_labels(api, outcome)));
         }
-        for code in [400, 403, 413, 422] {
+        for code in [400, 403, 413, 422, 500] {
             drop(self.refused.get_or_create(&RefusedLabels { api: label_of(api), code }));
         }
         for has_waited in [false, true] {

@@ -33,7 +33,7 @@ impl RequestTasks {
         let start = move |tasks: &mut TaskGroups, context: &Arc<Context>| {
             context.metrics.requests.serve(K::API);
             let unreadable = Arc::clone(&context.caches.unreadable);
-            let watch = Watch::new(K::api(context.watches.clone()), unreadable);
+            let watch = Watch::new(K::api(context.client.clone()), unreadable);
             tasks.services.spawn(watch_requests(watch, Arc::clone(&table)));
             for _ in 0..WORKERS {
                 tasks.workers.spawn(workers::work(Arc::clone(&table), Arc::clone(context)));

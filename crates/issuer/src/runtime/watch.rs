@@ -20,6 +20,12 @@ use std::time::Duration;
 /// Small pages are slow: the API server looks at all objects that are left for each of them.
 const PAGE_SIZE: u32 = 16;
 
+/// The longest name of an object that is watched, in bytes. Kubernetes bounds the names of most kinds by 253,
+/// but not those of requests to sign certificates, and names are kept even of what is not held in memory.
+const MAX_NAME: usize = 1024;
+/// How many characters of a longer name are logged.
+const LOGGED: usize = 64;
+
 /// A pause in addition to the back-off of the stream, which starts again after every success.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
@@ -96,7 +102,8 @@ where
         loop {
             match self.events.try_next().await {
                 Ok(event) => {
-                    if let Some(event) = self.sort(event?) {
+                    let event = event?;
+                    if let Some(event) = (!self.has_long_name(&event)).then(|| self.sort(event)).flatten() {
                         return Some(event);
                     }
                 }
@@ -116,6 +123,23 @@ where
                 }
             }
         }
+    }
+
+    /// Whether an event is about an object whose name is too long. It is as if there were no such object.
+    fn has_long_name(&self, event: &watcher::Event<Guarded<K>>) -> bool {
+        use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+        let name = match event {
+            Apply(object) | Delete(object) | InitApply(object) => object.meta().name.as_deref(),
+            Init | InitDone => None,
+        };
+        let Some(name) = name.filter(|name| name.len() > MAX_NAME) else { return false };
+        tracing::warn!(
+            kind = self.kind,
+            name = name.chars().take(LOGGED).collect::<String>(),
+            length = name.len(),
+            "an object is ignored, because its name is longer than {MAX_NAME} bytes"
+        );
+        true
     }
 
     /// An answer to the request for a watch or a list is told by [`super::reads`].
@@ -344,6 +368,25 @@ mod tests {
             (200, json!({"metadata": {"resourceVersion": "7"}, "items": [item]}))
         };
         Response::builder().status(code).body(Body::from(format!("{body}\n").into_bytes())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn review_m2_an_object_with_a_very_long_name_is_not_there() {
+        use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+        let (longest, long) = ("n".repeat(MAX_NAME), "n".repeat(MAX_NAME + 1));
+        let mut fixture = Fixture::new(vec![
+            Init,
+            InitApply(good(&long)),
+            InitApply(good(&longest)),
+            InitDone,
+            Apply(good(&long)),
+            Apply(bad(&long)),
+            Delete(bad(&long)),
+            Apply(good("a")),
+        ]);
+        while fixture.step().await != "end" {}
+        assert_eq!(fixture.stored(), ["a".to_owned(), longest]);
+        assert!(fixture.unreadable.why("TCSIssuer", Some("ns"), &long).is_none());
     }
 
     #[tokio::test]

@@ -145,7 +145,7 @@ fn x06_refusal_has_stable_reason() {
     for (csr, reason) in &refusals {
         assert_eq!(csr.failure(), *reason);
         csr.await_event(reason);
-        let counted = format!("tcs_requests_failed_total{{code=\"{reason}\"}}");
+        let counted = format!("outcome=\"Failed\",reason=\"{reason}\"}}");
         assert!(cluster.metrics().unwrap().contains(&counted), "{reason}");
     }
     // A label is a code, never a name that others choose.

@@ -215,13 +215,16 @@ fn b09_signer_docs_complete() {
     assert_eq!(short.create(cluster).approve().failure(), "LifetimeInvalid");
 }
 
+const DISCARDED: &str =
+    "tcs_requests_total{api=\"CertificateSigningRequest\",outcome=\"Discarded\",reason=\"\"}";
+
 /// While the enclave signs a request, somebody else writes a certificate into it.
 #[test]
 fn b11_second_signature_is_discarded() {
     let cluster = Disturbed::lock();
     let issuer = Issuer::self_signed(&cluster, "b11", None);
     issuer.await_reason("Ready");
-    let discarded = || counter(&cluster.metrics().unwrap_or_default(), "tcs_certificates_discarded_total");
+    let discarded = || counter(&cluster.metrics().unwrap_or_default(), DISCARDED);
     let before = discarded();
     let first = Csr::approved(&issuer).certificate();
 
@@ -243,7 +246,7 @@ fn b11_second_signature_is_discarded() {
     assert!(csr.condition("Failed").is_none());
 }
 
-/// The value of a counter without labels.
+/// The value of a counter.
 fn counter(metrics: &str, name: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0, |value| value.trim().parse().unwrap())

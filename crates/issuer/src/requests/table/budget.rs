@@ -56,10 +56,22 @@ impl Budget {
         Self { limits, ..Self::default() }
     }
 
+    /// Whether a request of so many bytes is a large one.
+    pub fn is_large(&self, bytes: usize) -> bool {
+        bytes > self.limits.small
+    }
+
+    /// Whether a request of so many bytes that waits should not be held any longer, because there is little
+    /// room left for others: half of all, or of what large ones may take, is in use.
+    pub fn is_scarce(&self, bytes: usize) -> bool {
+        let is_half = |used: &AtomicUsize, limit: usize| used.load(Ordering::Acquire) > limit / 2;
+        is_half(&self.all, self.limits.all) || self.is_large(bytes) && is_half(&self.large, self.limits.large)
+    }
+
     /// So many bytes, if they fit. Only one thread may ask at a time.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let fits = |used: &AtomicUsize, limit| used.load(Ordering::Acquire).saturating_add(bytes) <= limit;
-        let is_large = bytes > self.limits.small;
+        let is_large = self.is_large(bytes);
         if !fits(&self.all, self.limits.all) || is_large && !fits(&self.large, self.limits.large) {
             return None;
         }

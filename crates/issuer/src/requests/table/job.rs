@@ -6,6 +6,7 @@ use crate::runtime::unreadable::ObjectName;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use tcs_api::signer::SignerName;
 use tokio::time::Instant;
 
 /// What a worker does next.
@@ -35,13 +36,16 @@ pub struct Unread {
 pub struct Turn {
     /// When the request was first seen to be open.
     pub opened: Instant,
-    /// Whether an Event said that the request waits.
-    pub has_waited: bool,
+    /// Why the request waited before this turn, if an Event said so.
+    pub announced: Option<&'static str>,
+    /// The issuer that it names.
+    pub signer: Option<SignerName>,
     /// What a review found for which the request was set aside.
     pub decided: Option<Decided>,
     /// The name of the request.
     pub name: ObjectName,
-    pub(super) run: u64,
+    /// The place that it had in its queue. No other turn has the same.
+    pub(super) place: u64,
 }
 
 impl<K> Deref for Job<K> {

@@ -4,25 +4,29 @@
 //! Requests go straight from the watch to the workers. kube's controller runtime is not used for them: its
 //! scheduler adds a millisecond or two to each request.
 //!
-//! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit the table keeps
-//! only the name, and the worker whose turn it is reads it from the API server. Thus no number of large
-//! requests exceeds the memory of the controller, and none is lost or fails because it is large. What finds
-//! no room at its turn is read all the same, one request at a time, while those that are held go past it.
+//! Requests are held in memory as long as they fit ([`budget`]). Of one that does not fit, or that waits
+//! while room is scarce, the table keeps only the name, and the worker whose turn it is reads it from the API
+//! server. Thus no number of large requests exceeds the memory of the controller, and none is lost or fails
+//! because it is large. What finds no room at its turn is read all the same, one request at a time, while
+//! those that are held go past it, and small ones go past large ones.
 
 pub mod budget;
 
 mod job;
+mod queues;
+mod setbacks;
 
 pub use job::{Job, Next, Turn, Unread, Work};
 
 use super::RequestKind;
 use crate::access::shared_reviews::Decided;
-use crate::context::backoff::{long_pause, pause};
 use crate::context::caches::Listed;
 use crate::context::queues::{OpenCounts, OpenRequests};
 use crate::runtime::unreadable::ObjectName;
 use budget::{Budget, Held};
 use kube::ResourceExt as _;
+use queues::Queues;
+use setbacks::Setbacks;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,25 +51,22 @@ pub struct RequestTable<K> {
 
 struct State<K> {
     entries: HashMap<ObjectName, Entry<K>>,
-    /// What is held and to be reconciled, in this order.
-    ready: BTreeMap<u64, ObjectName>,
-    /// What is not held and to be reconciled, in this order, which is also that among both queues.
-    unread: BTreeMap<u64, ObjectName>,
+    /// What is to be reconciled.
+    queues: Queues,
     /// What is to be reconciled later.
     delayed: BTreeMap<(Instant, u64), ObjectName>,
-    /// Numbers places in all queues, and jobs.
+    /// Numbers places in all queues.
     last: u64,
 }
 
 struct Entry<K> {
     object: Object<K>,
+    /// The issuer that it names, parsed once.
+    signer: Option<SignerName>,
     opened: Instant,
     /// Why it waits, if that was announced, so that one reason is announced in one Event.
     announced: Option<&'static str>,
-    /// How often it failed in a row.
-    failures: u32,
-    /// How often its result was refused for good in a row.
-    refusals: u32,
+    setbacks: Setbacks,
     /// For the next job.
     decided: Option<Decided>,
     stage: Stage,
@@ -79,32 +80,29 @@ enum Object<K> {
 
 struct NotHeld {
     uid: Option<String>,
-    signer: Option<SignerName>,
+    version: Option<String>,
     /// How much memory it takes.
     size: usize,
+    is_large: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// It waits for a change.
     Idle,
-    /// It has this place in `ready`, or in `unread`.
+    /// It has this place in the queue that is right for it.
     Ready(u64),
     /// It has this place in `delayed`.
     Delayed(Instant, u64),
-    /// A worker has it, or it waits for a review. It is reconciled `again` if something changed since.
-    Running { run: u64, again: bool },
+    /// It had this place. A worker has it, or it waits for a review. It is reconciled `again` if something
+    /// changed since.
+    Running { place: u64, again: bool },
 }
 
 impl<K: RequestKind> Default for RequestTable<K> {
     fn default() -> Self {
-        let state = State {
-            entries: HashMap::new(),
-            ready: BTreeMap::new(),
-            unread: BTreeMap::new(),
-            delayed: BTreeMap::new(),
-            last: 0,
-        };
+        let state =
+            State { entries: HashMap::new(), queues: Queues::default(), delayed: BTreeMap::new(), last: 0 };
         Self {
             state: Mutex::new(state),
             budget: Arc::default(),
@@ -119,34 +117,35 @@ impl<K: RequestKind> RequestTable<K> {
     /// The request is open, in this version.
     pub fn apply(&self, request: K) {
         let name = ObjectName::of(request.meta());
-        let size = request.memory();
         let mut state = self.lock();
         let known =
             state.entries.get_mut(&name).filter(|entry| entry.object.uid() == request.uid().as_deref());
         if let Some(entry) = known {
-            // The earlier version gives its room back before the new one asks for some.
-            entry.object = Object::not_held(&request, size);
-            if let Some(share) = self.budget.reserve(size) {
-                entry.object = Object::Held(Arc::new(Held::new(request, share)));
+            if entry.object.version() != request.resource_version().as_deref() {
+                entry.setbacks = Setbacks::None;
+            } else if entry.setbacks.are_refusals() {
+                // It was only listed again.
+                return;
             }
-            entry.refusals = 0;
+            // The earlier version gives its room back before the new one asks for some.
+            entry.object = Object::not_held(&request, &self.budget);
+            entry.object = Object::of(request, &self.budget);
             state.place_again(&name);
         } else {
             state.remove(&name);
-            let object = match self.budget.reserve(size) {
-                Some(share) => Object::Held(Arc::new(Held::new(request, share))),
-                None => Object::not_held(&request, size),
-            };
-            state.entries.insert(name.clone(), Entry::new(object));
+            let signer = request.signer();
+            state.entries.insert(name.clone(), Entry::new(Object::of(request, &self.budget), signer));
         }
-        if state.schedule(&name) {
-            self.ready.notify_one();
-        }
+        state.schedule(&name);
+        // Even if it was ready: it may be held now.
+        self.ready.notify_one();
     }
 
     /// The request has a result, was deleted, or cannot be read any longer.
     pub fn remove(&self, name: &ObjectName) {
-        self.lock().remove(name);
+        let mut state = self.lock();
+        state.remove(name);
+        self.there_may_be_room(&state);
     }
 
     /// Only these requests are open: others were deleted while nobody watched.
@@ -155,6 +154,14 @@ impl<K: RequestKind> RequestTable<K> {
         let gone: Vec<_> = state.entries.keys().filter(|name| !open.contains(name)).cloned().collect();
         for name in gone {
             state.remove(&name);
+        }
+        self.there_may_be_room(&state);
+    }
+
+    /// Something that was held may be held no longer: a worker that waits looks again.
+    fn there_may_be_room(&self, state: &State<K>) {
+        if state.queues.have_unread() {
+            self.ready.notify_one();
         }
     }
 
@@ -183,31 +190,32 @@ impl<K: RequestKind> RequestTable<K> {
     pub fn finish(&self, job: &Turn, next: Next) {
         let mut state = self.lock();
         let Some((entry, again)) = state.running(job) else { return };
-        entry.failures = if next == Next::Failed { entry.failures.saturating_add(1) } else { 0 };
-        entry.refusals = if next == Next::Refused { entry.refusals.saturating_add(1) } else { 0 };
-        let later = match next {
-            Next::OnChange => None,
-            Next::After(later) => Some(later),
-            Next::Failed => Some(pause(entry.failures)),
-            Next::Refused => Some(long_pause(entry.refusals)),
+        entry.setbacks = entry.setbacks.with(next);
+        let later = match (next, entry.setbacks) {
+            (Next::After(later), _) => Some(later),
+            (_, setbacks) => setbacks.pause(),
         };
         entry.stage = Stage::Idle;
         if again {
             state.schedule(&job.name);
             self.ready.notify_one();
-        } else if let Some(later) = later {
+            return;
+        }
+        entry.object.give_way(&self.budget);
+        if let Some(later) = later {
             state.delay(&job.name, later);
             self.delayed.notify_one();
         }
     }
 
-    /// A job had to wait for a review, which has ended: the request is reconciled with what was found.
+    /// A job had to wait for a review, which has ended: the request is reconciled with what was found, before
+    /// those that came later.
     pub fn resume(&self, turn: &Turn, decided: Decided) {
         let mut state = self.lock();
         let Some((entry, _)) = state.running(turn) else { return };
         entry.decided = Some(decided);
-        entry.stage = Stage::Idle;
-        state.schedule(&turn.name);
+        entry.stage = Stage::Ready(turn.place);
+        state.place_again(&turn.name);
         self.ready.notify_one();
     }
 
@@ -226,9 +234,11 @@ impl<K: RequestKind> RequestTable<K> {
         state.running(job).is_some_and(|(entry, _)| entry.announced.replace(reason) != Some(reason))
     }
 
-    /// Whether this is what was announced.
-    pub fn is_announced(&self, job: &Turn, reason: &'static str) -> bool {
-        self.lock().running(job).is_some_and(|(entry, _)| entry.announced == Some(reason))
+    /// The request does not wait any longer, unless it is for this reason.
+    pub fn end_wait(&self, job: &Turn, except: &'static str) {
+        if let Some((entry, _)) = self.lock().running(job) {
+            entry.announced.take_if(|announced| *announced != except);
+        }
     }
 
     /// The reason could not be announced.
@@ -287,11 +297,9 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 
     fn enqueue(&self, is_one: &dyn Fn(&SignerName) -> bool) {
         let mut state = self.lock();
-        let is_one = |entry: &Entry<K>| match &entry.object {
-            Object::Held(request) => request.signer().is_some_and(|signer| is_one(&signer)),
-            Object::NotHeld(request) => request.signer.as_ref().is_some_and(is_one),
-        };
-        let chosen = state.entries.iter().filter(|(_, entry)| entry.refusals == 0 && is_one(entry));
+        let is_one = |entry: &Entry<K>| entry.signer.as_ref().is_some_and(is_one);
+        let chosen =
+            state.entries.iter().filter(|(_, entry)| !entry.setbacks.are_refusals() && is_one(entry));
         let chosen: Vec<_> = chosen.map(|(name, _)| name.clone()).collect();
         for name in chosen {
             if state.schedule(&name) {
@@ -302,21 +310,51 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 }
 
 impl<K: RequestKind> Entry<K> {
-    fn new(object: Object<K>) -> Self {
+    fn new(object: Object<K>, signer: Option<SignerName>) -> Self {
         let (opened, stage) = (Instant::now(), Stage::Idle);
-        Self { object, opened, announced: None, failures: 0, refusals: 0, decided: None, stage }
+        Self { object, signer, opened, announced: None, setbacks: Setbacks::None, decided: None, stage }
     }
 
-    fn begin(&mut self, name: ObjectName, run: u64) -> Turn {
-        self.stage = Stage::Running { run, again: false };
-        let (has_waited, decided) = (self.announced.is_some(), self.decided.take());
-        Turn { opened: self.opened, has_waited, decided, name, run }
+    fn begin(&mut self, name: ObjectName, place: u64) -> Turn {
+        self.stage = Stage::Running { place, again: false };
+        let (announced, decided) = (self.announced, self.decided.take());
+        Turn { opened: self.opened, announced, decided, signer: self.signer.clone(), name, place }
     }
 }
 
 impl<K: RequestKind> Object<K> {
-    fn not_held(request: &K, size: usize) -> Self {
-        Self::NotHeld(Box::new(NotHeld { uid: request.uid(), signer: request.signer(), size }))
+    /// The request, if there is room for it.
+    fn of(request: K, budget: &Arc<Budget>) -> Self {
+        match budget.reserve(request.memory()) {
+            Some(share) => Self::Held(Arc::new(Held::new(request, share))),
+            None => Self::not_held(&request, budget),
+        }
+    }
+
+    fn not_held(request: &K, budget: &Budget) -> Self {
+        let size = request.memory();
+        Self::NotHeld(Box::new(NotHeld {
+            uid: request.uid(),
+            version: request.resource_version(),
+            size,
+            is_large: budget.is_large(size),
+        }))
+    }
+
+    /// The request waits: it is not held any longer if others need the room.
+    fn give_way(&mut self, budget: &Budget) {
+        if let Self::Held(request) = self
+            && budget.is_scarce(request.memory())
+        {
+            *self = Self::not_held(&***request, budget);
+        }
+    }
+
+    fn version(&self) -> Option<&str> {
+        match self {
+            Self::Held(request) => request.meta().resource_version.as_deref(),
+            Self::NotHeld(request) => request.version.as_deref(),
+        }
     }
 
     fn uid(&self) -> Option<&str> {
@@ -347,21 +385,20 @@ impl<K: RequestKind> State<K> {
             Stage::Idle => {}
         }
         entry.stage = Stage::Ready(place);
-        let queue = if matches!(entry.object, Object::Held(_)) { &mut self.ready } else { &mut self.unread };
-        queue.insert(place, name.clone());
+        self.place_again(name);
         true
     }
 
     /// Puts a request that is ready into the queue that is right for it, at the place that it has.
     fn place_again(&mut self, name: &ObjectName) {
         let Some(Entry { stage: Stage::Ready(place), object, .. }) = self.entries.get(name) else { return };
-        let (from, to) = match object {
-            Object::Held(_) => (&mut self.unread, &mut self.ready),
-            Object::NotHeld(_) => (&mut self.ready, &mut self.unread),
+        self.queues.remove(*place);
+        let queue = match object {
+            Object::Held(_) => &mut self.queues.held,
+            Object::NotHeld(request) if request.is_large => &mut self.queues.large,
+            Object::NotHeld(_) => &mut self.queues.small,
         };
-        if let Some(name) = from.remove(place) {
-            to.insert(*place, name);
-        }
+        queue.insert(*place, name.clone());
     }
 
     fn delay(&mut self, name: &ObjectName, pause: Duration) {
@@ -374,47 +411,39 @@ impl<K: RequestKind> State<K> {
 
     fn remove(&mut self, name: &ObjectName) {
         match self.entries.remove(name).map(|entry| entry.stage) {
-            Some(Stage::Ready(place)) => {
-                self.ready.remove(&place);
-                self.unread.remove(&place);
-            }
+            Some(Stage::Ready(place)) => self.queues.remove(place),
             Some(Stage::Delayed(at, place)) => drop(self.delayed.remove(&(at, place))),
             Some(Stage::Idle | Stage::Running { .. }) | None => {}
         }
     }
 
     fn begin(&mut self, budget: &Arc<Budget>) -> Option<Work<K>> {
-        let held = self.ready.first_key_value().map(|(place, _)| *place);
-        let unread = self.unread.first_key_value().map(|(place, _)| *place);
-        if let Some(place) = unread
-            && held.is_none_or(|held| place < held)
-            && let Some(unread) = self.begin_unread(place, budget)
-        {
-            return Some(Work::Read(unread));
+        for (place, name) in self.queues.unread_before_held() {
+            if let Some(unread) = self.begin_unread(place, name, budget) {
+                return Some(Work::Read(unread));
+            }
         }
-        let run = self.number();
-        let (_, name) = self.ready.pop_first()?;
+        let (place, name) = self.queues.held.pop_first()?;
         let entry = self.entries.get_mut(&name)?;
         let Object::Held(request) = &entry.object else { return None };
         let request = Arc::clone(request);
-        Some(Work::Reconcile(Job { request, turn: entry.begin(name, run) }))
+        Some(Work::Reconcile(Job { request, turn: entry.begin(name, place) }))
     }
 
     /// Begins with this request, if there is room for it.
-    fn begin_unread(&mut self, place: u64, budget: &Arc<Budget>) -> Option<Unread> {
-        let run = self.number();
-        let entry = self.entries.get_mut(self.unread.get(&place)?)?;
+    fn begin_unread(&mut self, place: u64, name: ObjectName, budget: &Arc<Budget>) -> Option<Unread> {
+        let entry = self.entries.get_mut(&name)?;
         let Object::NotHeld(request) = &entry.object else { return None };
         let (share, uid) = (budget.reserve_turn(request.size)?, request.uid.clone());
-        let name = self.unread.remove(&place)?;
-        Some(Unread { turn: entry.begin(name, run), uid, share })
+        self.queues.remove(place);
+        Some(Unread { turn: entry.begin(name, place), uid, share })
     }
 
     /// The entry of a job, unless it was removed meanwhile, and whether it is to be reconciled again.
     fn running(&mut self, job: &Turn) -> Option<(&mut Entry<K>, bool)> {
         let entry = self.entries.get_mut(&job.name)?;
         match entry.stage {
-            Stage::Running { run, again } if run == job.run => Some((entry, again)),
+            Stage::Running { place, again } if place == job.place => Some((entry, again)),
             _ => None,
         }
     }

@@ -1,14 +1,14 @@
 //! Sees how every list and watch is answered, and which other requests the service may not make.
 //!
 //! It is a layer of the client, because kube's watcher reports only errors: it does not say when it reads
-//! again. The client of the watches does not try again by itself, so that each attempt is seen here.
+//! again. The client does not try again by itself, so that each attempt is seen here.
 
 use super::Reads;
 use super::read::Read;
 use axum::body::{Bytes, to_bytes};
 use axum::http::Response;
 use http::header::RETRY_AFTER;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use http_body::{Body, Frame};
 use kube::client::DynBody;
 use std::future::Future;
@@ -21,8 +21,9 @@ use tower::{BoxError, Layer, Service};
 /// How long the headers of the answer to a list or a watch may take. An API server that accepts connections
 /// and answers nothing would otherwise not be noticed: a watch is open for minutes.
 const HEADERS_LIMIT: Duration = Duration::from_secs(30);
-/// The longest pause that the API server can ask for.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest pause that the API server can ask for. Whoever sent the request has a pause of their own
+/// before the next attempt.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest answer that is read to find out which right is missing.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -65,18 +66,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let read = Read::of(request.method(), request.uri());
-        // Nothing is known of a request that is no list and no watch, as long as no right is missing: one is
-        // sent for each certificate.
-        let right = self.reads.lacks_rights().then(|| Read::right(request.method(), request.uri())).flatten();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let (sent, reads) = (self.inner.call(request), self.reads.clone());
         Box::pin(async move {
-            let Some(read) = read else { return other(sent.await?, right, &reads).await };
-            let answer = timeout(HEADERS_LIMIT, sent).await.unwrap_or_else(|_| Err(no_headers().into()));
-            reads.observe(read, answer.as_ref().map(Response::status));
-            if let Some(pause) = answer.as_ref().ok().and_then(requested_pause) {
+            let answer = match read {
+                Some(read) => {
+                    let answer =
+                        timeout(HEADERS_LIMIT, sent).await.unwrap_or_else(|_| Err(no_headers().into()));
+                    reads.observe(read, answer.as_ref().map(Response::status));
+                    answer?
+                }
+                None => other(sent.await?, &method, &uri, &reads).await?,
+            };
+            if let Some(pause) = requested_pause(&answer) {
                 sleep(pause).await;
             }
-            answer
+            Ok(answer)
         })
     }
 }
@@ -95,25 +100,40 @@ fn requested_pause<R>(answer: &Response<R>) -> Option<Duration> {
 }
 
 /// The answer to a request that is no list and no watch. If the service lacks the right to it, the text of
-/// the answer says which: a refusal by an admission policy has the same status.
+/// the answer says which: a refusal by an admission policy has the same status. Such a text may contain what
+/// strangers wrote, so the right has to be one that this request needs.
 async fn other(
     answer: Response<Box<DynBody>>,
-    right: Option<Read>,
+    method: &Method,
+    uri: &Uri,
     reads: &Reads,
 ) -> Result<Response<Box<DynBody>>, BoxError> {
     if answer.status() != StatusCode::FORBIDDEN {
-        if let Some(right) = right.filter(|_| answer.status().is_success()) {
+        // One request is sent for each certificate: usually nothing is to be found out.
+        if reads.lacks_rights()
+            && answer.status().is_success()
+            && let Some(right) = Read::right(method, uri)
+        {
             reads.granted(right);
         }
         return Ok(answer);
     }
     let (head, body) = answer.into_parts();
-    let bytes = to_bytes(axum::body::Body::new(body), MAX_ANSWER).await?;
-    if let Some(missing) = std::str::from_utf8(&bytes).ok().and_then(Read::missing) {
+    let Ok(bytes) = to_bytes(axum::body::Body::new(body), MAX_ANSWER).await else {
+        return Ok(Response::from_parts(head, Box::new(Answer(Some(Bytes::from_static(TOO_LONG))))));
+    };
+    let right = Read::right(method, uri);
+    let implied = right.as_ref().and_then(Read::implied);
+    if let Some(missing) = std::str::from_utf8(&bytes).ok().and_then(Read::missing)
+        && [right, implied].into_iter().flatten().any(|needed| needed == missing)
+    {
         reads.observe(missing, Ok(head.status));
     }
     Ok(Response::from_parts(head, Box::new(Answer(Some(bytes)))))
 }
+
+/// Stands for an answer that is too long, or that was not sent to its end.
+const TOO_LONG: &[u8] = br#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"the API server answered 403 with a text that is too long"}"#;
 
 /// An answer that was read already.
 pub(super) struct Answer(pub Option<Bytes>);

@@ -1,7 +1,7 @@
 use super::layer::{Answer, ObserverLayer};
 use super::*;
 use crate::runtime::log::tests::{Lines, text_subscriber};
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Request, Response};
 use http::Method;
@@ -107,6 +107,11 @@ async fn a_read_waits_as_long_as_the_api_server_asks_it_to_and_is_seen_before() 
         assert_eq!(began.elapsed().as_secs(), seconds, "{code}");
         assert_eq!(reads.failing()[0].1, code != 200);
     }
+    for (code, seconds) in [(429, 20), (503, 20), (500, 0)] {
+        let began = Instant::now();
+        send(&reads, Method::PUT, STATUS, Ok(code), "").await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), seconds, "a write, {code}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,6 +141,26 @@ async fn case_9_7_a_missing_right_is_one_line_that_names_it_and_its_end_is_anoth
     assert!(lines.text().ends_with("the service can watch secrets in namespace tcs-issuer again\n"));
     assert_eq!(lines.text().lines().count(), count + 1);
     assert!(reads.problems().is_empty());
+}
+
+/// Whoever may name a request has the API server repeat its name.
+#[tokio::test]
+async fn what_strangers_write_is_not_taken_for_a_missing_right() {
+    let reads = Reads::default();
+    let strange =
+        r#"{"message":"requests \"x\" cannot get resource \"r\" in API group \"g\"\" is forbidden: denied"}"#;
+    let answer = send(&reads, Method::PUT, STATUS, Ok(403), strange).await.unwrap();
+    let body = to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await.unwrap();
+    assert_eq!(body, strange.as_bytes(), "it is passed on");
+    assert!(reads.failing().is_empty() && !reads.lacks_rights());
+    send(&reads, Method::PUT, STATUS, Ok(403), NO_RIGHT).await.unwrap();
+    assert!(reads.lacks_rights());
+
+    let long: &'static str = " ".repeat(128 << 10).leak();
+    let answer = send(&reads, Method::PUT, STATUS, Ok(403), long).await.expect("a status, not an error");
+    let body = to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await.unwrap();
+    let status: kube::core::Status = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status.code, 403);
 }
 
 #[tokio::test]

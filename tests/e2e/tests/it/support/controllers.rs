@@ -15,6 +15,8 @@ use tcs_testkit::repository;
 
 /// How long the controllers of tests hold the Lease.
 pub const LEASE_DURATION: Duration = Duration::from_secs(8);
+/// Counts certificates that were published.
+const ISSUED: &str = "tcs_requests_total{api=\"CertificateSigningRequest\",outcome=\"Issued\",reason=\"\"} ";
 /// The timings of the controllers of tests.
 const TIMINGS: [&str; 3] = [
     "--leader-elect-lease-duration=8s",
@@ -139,10 +141,10 @@ impl Controller {
         http::get(&self.metrics, "/metrics").is_some_and(|metrics| metrics.contains("tcs_leader 1\n"))
     }
 
-    /// Certificates that it published.
+    /// Certificates that it published for requests of Kubernetes' own API.
     pub fn issued(&self) -> u64 {
         let metrics = http::get(&self.metrics, "/metrics").unwrap_or_default();
-        let line = metrics.lines().find_map(|line| line.strip_prefix("tcs_certificates_issued_total "));
+        let line = metrics.lines().find_map(|line| line.strip_prefix(ISSUED));
         line.and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 

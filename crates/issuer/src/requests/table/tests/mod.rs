@@ -1,6 +1,8 @@
+mod room;
+
 use super::budget::Limits;
 use super::*;
-use crate::access::shared_reviews::Decision;
+use crate::access::shared_reviews::{Decided, Decision};
 use crate::requests::csr::KubernetesCsr;
 use futures::FutureExt as _;
 use serde_json::json;
@@ -47,6 +49,10 @@ fn take(table: &Table) -> Option<Job<KubernetesCsr>> {
 fn held<K>(work: Work<K>) -> Job<K> {
     let Work::Reconcile(job) = work else { panic!("it is not held") };
     job
+}
+
+fn allowed() -> Decided {
+    Decided::now(Ok(Decision::Allowed))
 }
 
 fn version(job: Option<&Job<KubernetesCsr>>) -> Option<String> {
@@ -144,6 +150,12 @@ async fn what_is_refused_for_good_is_tried_again_ever_more_rarely_and_no_issuer_
             table.finish(&job, Next::Refused);
             table.enqueue(&|_| true);
         }
+        table.apply(request("a", "u", "1"));
+        assert!(take(&table).is_none(), "it was listed again");
+        let failing = held(table.next().await);
+        table.finish(&failing, Next::Failed);
+        table.enqueue(&|_| true);
+        assert!(take(&table).is_none(), "that it failed meanwhile does not make it like others");
         table.apply(request("a", "u", "2"));
         table.finish(&take(&table).expect("it changed itself"), Next::Refused);
         let ended = Instant::now();
@@ -189,7 +201,9 @@ async fn review_l7_requests_that_vanished_leave_nothing() {
     let table = Table::default();
     let is_empty = |table: &Table| {
         let state = table.lock();
-        state.entries.is_empty() && state.ready.is_empty() && state.delayed.is_empty()
+        let Queues { held, small, large } = &state.queues;
+        let queues = [held, small, large];
+        state.entries.is_empty() && queues.iter().all(|queue| queue.is_empty()) && state.delayed.is_empty()
     };
     // At every stage: ready, delayed, idle and with a worker.
     for stage in 0..4 {
@@ -269,14 +283,18 @@ async fn open_requests_are_counted_by_what_they_wait_for() {
         oldest: Duration::ZERO,
         waiting: BTreeMap::from([("NotReady", waiting)]),
     };
+    table.end_wait(&b, "NotReady");
     assert_eq!(table.counts(), counts(3, 2));
     table.close(&a);
     assert_eq!(table.counts(), counts(2, 1));
-    assert!(!b.has_waited);
+    table.end_wait(&b, "NotWritten");
+    assert_eq!(table.counts().waiting, BTreeMap::new());
+    table.start_wait(&b, "NotReady");
+    assert!(b.announced.is_none());
     table.finish(&b, Next::OnChange);
     table.apply(request("b", "b", "2"));
-    assert!(!take(&table).unwrap().has_waited, "c");
-    assert!(take(&table).unwrap().has_waited, "b");
+    assert!(take(&table).unwrap().announced.is_none(), "c");
+    assert!(take(&table).unwrap().announced.is_some(), "b");
 }
 
 #[tokio::test]
@@ -318,102 +336,6 @@ fn end_all(table: &Table, works: &[Work<KubernetesCsr>]) {
 }
 
 #[tokio::test]
-async fn review_m2_approved_requests_of_any_number_and_size_take_a_bounded_memory() {
-    let table = Table::default();
-    let all = 600;
-    for number in 0..all {
-        let mut request = request(&format!("r{number}"), "u", "1");
-        let size = if number % 3 == 0 { 4 << 20 } else { 1 << 20 };
-        request.annotations_mut().insert("large".into(), "x".repeat(size));
-        table.apply(request);
-    }
-    let limits = Limits::default();
-    let (used, large, _) = table.budget.used();
-    assert!(used == large && large <= limits.large, "{used} {large}");
-    let counts = table.counts();
-    assert!(counts.open == all && counts.not_held > all - 20, "{counts:?}");
-
-    // They leave room for the others, which are held.
-    table.apply(request("small", "s", "1"));
-    assert_eq!(table.counts().not_held, counts.not_held);
-
-    // None is lost: each gets its turn, and what is with workers is bounded, too.
-    let mut seen = HashSet::new();
-    loop {
-        let (names, works) = take_all(&table);
-        if works.is_empty() {
-            break;
-        }
-        let (used, ..) = table.budget.used();
-        assert!(used <= limits.all, "{used}");
-        seen.extend(names.iter().map(|name| name.trim_end_matches('*').to_owned()));
-        end_all(&table, &works);
-    }
-    assert_eq!(seen.len(), usize::try_from(all + 1).unwrap());
-}
-
-#[tokio::test]
-async fn review_m2_what_is_not_held_is_read_one_at_a_time_and_in_its_order_and_delays_no_other() {
-    let size = large("x", "u", "1").memory();
-    // Large ones may use a little more than one needs, and all together a little more than two do.
-    let table = Table::with_limits(Limits { all: size * 2 + 9_000, large: size + 9_000, small: 9_000 });
-    for name in ["a", "b", "c", "d"] {
-        table.apply(large(name, name, "1"));
-    }
-    for name in ["e", "f"] {
-        table.apply(request(name, name, "1"));
-    }
-    let (names, mut works) = take_all(&table);
-    assert_eq!(names, ["a", "b*", "e", "f"], "one is beyond the limit");
-    assert!(table.budget.used().2);
-    end_all(&table, &[works.remove(1)]);
-    let (names, second) = take_all(&table);
-    assert_eq!(names, ["c*"]);
-    // The result of the first one makes room, but only when its worker has dropped it.
-    let Work::Reconcile(a) = works.remove(0) else { panic!("it is held") };
-    table.close(&a);
-    assert!(take_all(&table).0.is_empty());
-    drop(a);
-    let (names, third) = take_all(&table);
-    assert_eq!(names, ["d*"], "there is room for it beside the one that is beyond the limit");
-    drop((second, third, works));
-    assert_eq!(table.budget.used().0, table.lock().entries.values().filter_map(size_held).sum::<usize>());
-    table.retain(&HashSet::new());
-    assert_eq!(table.budget.used(), (0, 0, false));
-}
-
-fn size_held(entry: &Entry<KubernetesCsr>) -> Option<usize> {
-    if let Object::Held(request) = &entry.object { Some(request.memory()) } else { None }
-}
-
-#[tokio::test]
-async fn review_m2_a_request_that_changes_keeps_its_turn_whether_it_is_held_or_not() {
-    let size = large("x", "u", "1").memory();
-    let table = Table::with_limits(Limits { all: size + 9_000, large: size + 9_000, small: 9_000 });
-    table.apply(large("a", "a", "1"));
-    table.apply(large("b", "b", "1"));
-    table.apply(request("c", "c", "1"));
-    // Now the first is small, and there is room for the second, which is ready already.
-    table.apply(request("a", "a", "2"));
-    table.apply(large("b", "b", "2"));
-    let (names, works) = take_all(&table);
-    assert_eq!(names, ["a", "b", "c"]);
-    end_all(&table, &works);
-    drop(works);
-    // And the other way round.
-    table.enqueue(&|_| true);
-    table.apply(large("a", "a", "3"));
-    let (mut names, works) = take_all(&table);
-    names.sort();
-    assert_eq!(names, ["a*", "b", "c"], "what is not held is found by its signer, too");
-    end_all(&table, &works);
-    drop(works);
-    let signer = SignerName::parse("tcsissuer.tcs.intel.com/ns.issuer").unwrap();
-    table.enqueue(&|one| *one == signer);
-    assert_eq!(take_all(&table).0.len(), 3);
-}
-
-#[tokio::test]
 async fn a_request_that_was_set_aside_goes_on_with_what_was_found_once() {
     let table = Table::default();
     table.apply(request("a", "u", "1"));
@@ -421,9 +343,9 @@ async fn a_request_that_was_set_aside_goes_on_with_what_was_found_once() {
     assert!(job.decided.is_none());
     table.apply(request("a", "u", "2"));
     assert!(take(&table).is_none(), "it waits for its review, whatever changes");
-    table.resume(&job, Ok(Decision::Allowed));
+    table.resume(&job, allowed());
     let job = take(&table).unwrap();
-    assert!(matches!(job.decided, Some(Ok(Decision::Allowed))));
+    assert!(matches!(job.decided, Some(Decided { found: Ok(Decision::Allowed), .. })));
     assert_eq!(version(Some(&job)).as_deref(), Some("2"));
     table.finish(&job, Next::OnChange);
     table.enqueue(&|_| true);
@@ -431,25 +353,17 @@ async fn a_request_that_was_set_aside_goes_on_with_what_was_found_once() {
     assert!(job.decided.is_none(), "the next time access is checked again");
     table.remove(&name("a"));
     table.apply(request("a", "other", "3"));
-    table.resume(&job, Ok(Decision::Allowed));
+    table.resume(&job, allowed());
     assert!(take(&table).unwrap().decided.is_none(), "it is another request of the same name");
 }
 
-/// There is one place for requests that find no room, and a review may take long.
 #[tokio::test]
-async fn review_m2_a_request_that_was_set_aside_takes_no_memory_and_is_read_again() {
-    let table = Table::without_room();
-    for name in ["a", "b"] {
-        table.apply(large(name, name, "1"));
+async fn a_request_that_was_set_aside_is_reconciled_before_those_that_came_later() {
+    let table = Table::default();
+    for name in ["a", "b", "c"] {
+        table.apply(request(name, name, "1"));
     }
-    let Some(Work::Read(unread)) = table.next().now_or_never() else { panic!("it is held") };
-    assert!(table.next().now_or_never().is_none(), "the place is taken");
-    let turn = unread.into_job(large("a", "a", "1")).into_turn();
-    let (names, works) = take_all(&table);
-    assert_eq!(names, ["b*"], "while the first one waits for its review");
-    end_all(&table, &works);
-    drop(works);
-    table.resume(&turn, Ok(Decision::Allowed));
-    let Some(Work::Read(unread)) = table.next().now_or_never() else { panic!("it is held") };
-    assert!(unread.name.name() == "a" && matches!(unread.decided, Some(Ok(Decision::Allowed))));
+    let aside = take(&table).unwrap();
+    table.resume(&aside, allowed());
+    assert_eq!(take_all(&table).0, ["a", "b", "c"]);
 }
