@@ -37,6 +37,7 @@ pub async fn read_again<K: RequestKind>(
 mod tests {
     use super::*;
     use crate::requests::csr::KubernetesCsr;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     use kube::client::Body;
     use std::convert::Infallible;
 
@@ -46,8 +47,8 @@ mod tests {
         let server = tower::service_fn(|_: http::Request<Body>| {
             std::future::pending::<Result<http::Response<Body>, Infallible>>()
         });
-        let (client, name) =
-            (Client::new(server, "default"), ObjectName::of(&KubernetesCsr::default().metadata));
+        let named = ObjectMeta { name: Some("a".into()), ..ObjectMeta::default() };
+        let (client, name) = (Client::new(server, "default"), ObjectName::of(&named));
         let ended = timeout(LIMIT * 2, read_again::<KubernetesCsr>(&client, &name)).await;
         assert!(ended.expect("an error").is_err());
     }
