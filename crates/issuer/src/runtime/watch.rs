@@ -33,6 +33,8 @@ pub enum GuardedEvent<K> {
     Unreadable(Box<Unreadable>),
     /// An object that could not be decoded was deleted.
     Deleted(Box<Unreadable>),
+    /// The API server does not know the kind, at least at present. The watch goes on.
+    UnknownKind,
 }
 
 /// How the present objects are requested, at the start and whenever the API server no longer knows the state
@@ -113,6 +115,9 @@ where
                     }
                     self.log(&error);
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    if is_unknown_kind(&error) {
+                        return Some(GuardedEvent::UnknownKind);
+                    }
                 }
             }
         }
@@ -210,6 +215,16 @@ fn streaming_is_refused(error: &watcher::Error) -> bool {
     status.code == 422
 }
 
+/// Whether an API server does not serve the kind. Its answer is a text that is no `Status`.
+fn is_unknown_kind(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchStartFailed};
+    let (WatchStartFailed(kube::Error::Api(answer)) | InitialListFailed(kube::Error::Api(answer))) = error
+    else {
+        return false;
+    };
+    answer.code == 404
+}
+
 /// Removes the earlier version of an unreadable object from a store. It must not be used any longer, because
 /// the current version may allow less.
 pub fn remove_from<K>(writer: &mut Writer<K>, unreadable: &Unreadable)
@@ -285,6 +300,7 @@ mod tests {
                     remove_from(&mut self.writer, &bad);
                     format!("unreadable {}", bad.name())
                 }
+                Some(GuardedEvent::UnknownKind) => "unknown kind".to_owned(),
                 Some(GuardedEvent::Deleted(bad)) => format!("deleted {}", bad.name()),
                 Some(GuardedEvent::Event(event)) => {
                     self.writer.apply_watcher_event(&event);
@@ -359,6 +375,22 @@ mod tests {
             let next = tokio::time::timeout(Duration::from_mins(1), watch.next()).await.unwrap();
             let Some(GuardedEvent::Event(event)) = next else { panic!("{next:?}") };
             assert_eq!(event.to_string(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn case_10_5_a_kind_that_the_api_server_does_not_know_is_told_from_other_failures() {
+        for (code, is_unknown) in [(404, true), (403, false), (500, false)] {
+            let service = tower::service_fn(move |_: Request<Body>| {
+                let body = Body::from(b"404 page not found\n".to_vec());
+                let answer = Response::builder().status(code).body(body).unwrap();
+                std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+            });
+            let error =
+                events::<TCSIssuer>(Api::all(kube::Client::new(service, "default")), InitialList::Streamed);
+            let error = error.try_filter(|event| std::future::ready(!matches!(event, Init)));
+            let error = std::pin::pin!(error).try_next().await.unwrap_err();
+            assert_eq!(is_unknown_kind(&error), is_unknown, "{code}: {error:?}");
         }
     }
 

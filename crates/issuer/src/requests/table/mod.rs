@@ -35,8 +35,7 @@ use tokio::time::{Instant, sleep_until};
 /// The open requests of one request API. Each of them is with one worker at most.
 pub struct RequestTable<K> {
     state: Mutex<State<K>>,
-    /// Whoever asks for a part of it has the lock of `state`.
-    budget: Arc<Budget>,
+    budget: Budget,
     /// A request became ready.
     ready: Notify,
     /// A request was delayed.
@@ -66,6 +65,9 @@ struct Entry<K> {
     failures: u32,
     /// How often its result was refused for good in a row.
     refusals: u32,
+    /// [`RequestKind::own_status`] of the last version. A version in which it differs is what a worker wrote
+    /// about the request, and no reason to reconcile it again.
+    own_status: Option<u64>,
     /// For the next job.
     decided: Option<Decided>,
     stage: Stage,
@@ -96,8 +98,10 @@ enum Stage {
     Running { run: u64, again: bool },
 }
 
-impl<K: RequestKind> Default for RequestTable<K> {
-    fn default() -> Self {
+impl<K: RequestKind> RequestTable<K> {
+    /// A table without requests, which takes memory from this budget.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
         let state = State {
             entries: HashMap::new(),
             ready: BTreeMap::new(),
@@ -107,19 +111,17 @@ impl<K: RequestKind> Default for RequestTable<K> {
         };
         Self {
             state: Mutex::new(state),
-            budget: Arc::default(),
+            budget,
             ready: Notify::new(),
             delayed: Notify::new(),
             listed: Listed::default(),
         }
     }
-}
 
-impl<K: RequestKind> RequestTable<K> {
     /// The request is open, in this version.
     pub fn apply(&self, request: K) {
         let name = ObjectName::of(request.meta());
-        let size = request.memory();
+        let (size, own_status) = (request.memory(), request.own_status());
         let mut state = self.lock();
         let known =
             state.entries.get_mut(&name).filter(|entry| entry.object.uid() == request.uid().as_deref());
@@ -129,15 +131,22 @@ impl<K: RequestKind> RequestTable<K> {
             if let Some(share) = self.budget.reserve(size) {
                 entry.object = Object::Held(Arc::new(Held::new(request, share)));
             }
-            entry.refusals = 0;
+            let was = std::mem::replace(&mut entry.own_status, own_status);
+            let is_own_change = was.zip(own_status).is_some_and(|(was, now)| was != now);
+            if !is_own_change {
+                entry.refusals = 0;
+            }
             state.place_again(&name);
+            if is_own_change {
+                return;
+            }
         } else {
             state.remove(&name);
             let object = match self.budget.reserve(size) {
                 Some(share) => Object::Held(Arc::new(Held::new(request, share))),
                 None => Object::not_held(&request, size),
             };
-            state.entries.insert(name.clone(), Entry::new(object));
+            state.entries.insert(name.clone(), Entry::new(object, own_status));
         }
         if state.schedule(&name) {
             self.ready.notify_one();
@@ -302,9 +311,9 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 }
 
 impl<K: RequestKind> Entry<K> {
-    fn new(object: Object<K>) -> Self {
+    fn new(object: Object<K>, own_status: Option<u64>) -> Self {
         let (opened, stage) = (Instant::now(), Stage::Idle);
-        Self { object, opened, announced: None, failures: 0, refusals: 0, decided: None, stage }
+        Self { object, opened, announced: None, failures: 0, refusals: 0, own_status, decided: None, stage }
     }
 
     fn begin(&mut self, name: ObjectName, run: u64) -> Turn {
@@ -383,7 +392,7 @@ impl<K: RequestKind> State<K> {
         }
     }
 
-    fn begin(&mut self, budget: &Arc<Budget>) -> Option<Work<K>> {
+    fn begin(&mut self, budget: &Budget) -> Option<Work<K>> {
         let held = self.ready.first_key_value().map(|(place, _)| *place);
         let unread = self.unread.first_key_value().map(|(place, _)| *place);
         if let Some(place) = unread
@@ -401,7 +410,7 @@ impl<K: RequestKind> State<K> {
     }
 
     /// Begins with this request, if there is room for it.
-    fn begin_unread(&mut self, place: u64, budget: &Arc<Budget>) -> Option<Unread> {
+    fn begin_unread(&mut self, place: u64, budget: &Budget) -> Option<Unread> {
         let run = self.number();
         let entry = self.entries.get_mut(self.unread.get(&place)?)?;
         let Object::NotHeld(request) = &entry.object else { return None };

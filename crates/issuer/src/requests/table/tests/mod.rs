@@ -1,3 +1,5 @@
+mod two_apis;
+
 use super::budget::Limits;
 use super::*;
 use crate::access::shared_reviews::Decision;
@@ -31,7 +33,13 @@ impl<K: RequestKind> RequestTable<K> {
     }
 
     fn with_limits(limits: Limits) -> Self {
-        Self { budget: Arc::new(Budget::new(limits)), ..Self::default() }
+        Self::new(Budget::new(limits))
+    }
+}
+
+impl<K: RequestKind> Default for RequestTable<K> {
+    fn default() -> Self {
+        Self::new(Budget::default())
     }
 }
 
