@@ -118,8 +118,9 @@ fn shortened(message: &str) -> String {
     message.chars().take(MAX_MESSAGE).collect()
 }
 
-/// The UID and the resource version make the API server refuse the document (409) for every other object of
-/// this name and for every other version.
+/// The resource version makes the API server refuse the document (409) for every other version, and so for
+/// every other object of this name: no two objects of a kind share one. It does not compare the UID in a
+/// document for `/status`, which is there for whoever reads its audit log.
 fn apply(request: &CertificateRequest, status: &Map<String, Value>) -> serde_json::Result<StatusWrite> {
     let metadata = &request.metadata;
     StatusWrite::apply(&json!({

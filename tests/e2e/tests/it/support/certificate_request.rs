@@ -93,23 +93,41 @@ impl<'a> CertificateRequest<'a> {
     }
 
     pub fn approve(self) -> Self {
-        self.set_condition("Approved");
+        self.set_conditions(&["Approved"]);
         self
     }
 
     pub fn deny(self) -> Self {
-        self.set_condition("Denied");
+        self.set_conditions(&["Denied"]);
         self
     }
 
-    /// Adds a condition with the status `True`, as an approver does.
-    pub fn set_condition(&self, type_: &str) {
+    /// Adds conditions with the status `True`, as approvers do.
+    pub fn set_conditions(&self, types: &[&str]) {
         let mut conditions = self.object()["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.push(json!({
-            "type": type_, "status": "True", "reason": "Test", "message": "by the administrator",
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        conditions.extend(types.iter().map(|type_| {
+            json!({
+                "type": type_, "status": "True", "reason": "Test", "message": "by the administrator",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
         }));
         self.patch_status(&json!({"status": {"conditions": conditions}}));
+    }
+
+    /// Merges a patch into the object without its status.
+    pub fn patch(&self, patch: &Value) {
+        let options = ["--type=merge", "-p", &patch.to_string()];
+        self.kubectl(&[&["patch"], &self.arguments()[..], &options].concat());
+    }
+
+    pub fn delete(&self) {
+        self.kubectl(&[&["delete"], &self.arguments()[..], &["--wait=true"]].concat());
+    }
+
+    /// Who manages which of its fields.
+    pub fn object_with_managers(&self) -> Value {
+        let options = ["--show-managed-fields"];
+        self.cluster.get_json(&[&self.arguments()[..], &options].concat())["metadata"]["managedFields"].take()
     }
 
     /// Merges a patch into the status, as its editors may.
@@ -201,6 +219,35 @@ impl<'a> CertificateRequest<'a> {
     pub fn await_event(&self, reason: &str) -> Event {
         let what = format!("Event {reason} about {}", self.name);
         self.cluster.wait_for(&what, || self.events(reason).pop())
+    }
+
+    /// The versions of it since this one, without this one.
+    pub fn versions_since(&self, version: &str) -> Vec<Value> {
+        let path = format!(
+            "/apis/cert-manager.io/v1/namespaces/{}/certificaterequests?watch=1&timeoutSeconds=1&resourceVersion={version}",
+            self.namespace
+        );
+        let events = self.kubectl(&["get", "--raw", &path]);
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let objects = events.map(|mut event| event["object"].take());
+        objects.filter(|object| object["metadata"]["name"] == self.name.as_str()).collect()
+    }
+
+    /// Applies a status to the object with this UID in this version, as the service does.
+    pub fn try_apply_status(&self, uid: &str, version: &str) -> Result<String, String> {
+        let document = json!({
+            "apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest",
+            "metadata": {"name": self.name, "namespace": self.namespace, "uid": uid, "resourceVersion": version},
+            "status": {"ca": encode(b"late")},
+        });
+        let apply = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=tcs-issuer",
+            "--subresource=status",
+        ];
+        self.cluster.try_kubectl_with(&apply, &document).map_err(|error| format!("{error:#}"))
     }
 
     /// Nobody but its creator and the given approver has written anything.
