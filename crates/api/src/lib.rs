@@ -12,6 +12,8 @@ pub mod v1alpha1;
 
 /// The API group of all our resources.
 pub const GROUP: &str = "tcs.intel.com";
+/// The API group of cert-manager.
+pub const CERT_MANAGER_GROUP: &str = "cert-manager.io";
 /// The verb on an issuer of a namespace that a requester needs.
 pub const REFERENCE: &str = "reference";
 

@@ -59,10 +59,18 @@ pub const WAITING_FOR_ISSUER_READABLE: &str = "WaitingForIssuerReadable";
 pub const WAITING_FOR_ACCESS_REVIEW: &str = "WaitingForAccessReview";
 /// The API server refuses the request with its result, and would refuse it again.
 pub const RESULT_NOT_WRITTEN: &str = "ResultNotWritten";
+/// Event on a request: it could not be signed, and is tried again.
+pub const RETRYABLE_ERROR: &str = "RetryableError";
+/// Event on a `CertificateRequest` of cert-manager: it failed for good.
+pub const PERMANENT_ERROR: &str = "PermanentError";
+/// A `CertificateRequest` of cert-manager, and Event on it: an approver denied it.
+pub const DENIED: &str = "Denied";
+/// A `CertificateRequest` of cert-manager could not be signed for too long.
+pub const RETRIES_EXHAUSTED: &str = "RetriesExhausted";
 /// Request and Event on it: its requester may not use its issuer.
 pub const REFERENCE_NOT_ALLOWED: &str = "ReferenceNotAllowed";
-/// Event on a request: a CA certificate was issued. An Event for each certificate would lower the rate by
-/// about a third.
+/// Event on a request: a certificate was issued. On a `CertificateSigningRequest` it is a CA certificate,
+/// because an Event for each certificate would lower the rate by about a third.
 pub const ISSUED: &str = "Issued";
 
 /// Delivery: `secretType` names a type of delivery that is not served.

@@ -12,6 +12,7 @@ pub mod requests;
 pub mod settings;
 
 mod access;
+mod base64_text;
 mod context;
 mod enclave_client;
 mod error;

@@ -1,6 +1,7 @@
 //! Command line of the controller.
 
-use crate::requests::go_duration;
+use crate::requests::go_duration::parse_not_negative;
+use crate::requests::options::RequestOptions;
 use crate::runtime::lease::timings::{LeaseTimings, TimingsError};
 use crate::runtime::log::Format;
 use clap::{Args, Parser};
@@ -28,6 +29,9 @@ pub struct Settings {
     /// How lines of the log are written. Text has colours if standard error is a terminal.
     #[arg(long, env = "TCS_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: Format,
+    /// How requests are served.
+    #[command(flatten)]
+    pub requests: RequestOptions,
     /// How the Lease is held.
     #[command(flatten)]
     pub leader_election: LeaderElection,
@@ -38,13 +42,13 @@ pub struct Settings {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LeaderElection {
     /// How long other controllers wait for a leader that does not renew the Lease, in whole seconds.
-    #[arg(long = "leader-elect-lease-duration", default_value = "15s", value_parser = parse_duration)]
+    #[arg(long = "leader-elect-lease-duration", default_value = "15s", value_parser = parse_not_negative)]
     pub lease_duration: Duration,
     /// How long the leader tries to renew the Lease before it stops. Shorter than the lease duration.
-    #[arg(long = "leader-elect-renew-deadline", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long = "leader-elect-renew-deadline", default_value = "10s", value_parser = parse_not_negative)]
     pub renew_deadline: Duration,
     /// Pause between two tries to acquire or renew the Lease.
-    #[arg(long = "leader-elect-retry-period", default_value = "2s", value_parser = parse_duration)]
+    #[arg(long = "leader-elect-retry-period", default_value = "2s", value_parser = parse_not_negative)]
     pub retry_period: Duration,
 }
 
@@ -57,12 +61,6 @@ impl LeaderElection {
     pub fn timings(self) -> Result<LeaseTimings, TimingsError> {
         LeaseTimings::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }
-}
-
-/// Parses a duration that is not negative.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let nanos = go_duration::parse(text).and_then(|nanos| u64::try_from(nanos).ok());
-    nanos.map(Duration::from_nanos).ok_or_else(|| format!("'{text}' is not a duration such as 15s or 1m30s"))
 }
 
 /// Parses a bind address. `:8081` stands for all IPv4 addresses.

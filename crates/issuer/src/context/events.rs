@@ -67,6 +67,16 @@ impl EventPublisher {
     }
 }
 
+impl EventPublisher {
+    /// As [`Self::publish`], but only while more than half of the queue is free: what happens all the time
+    /// takes no place from what people must know. It is not counted if it is left out.
+    pub fn publish_routine(&self, object: &ObjectReference, text: EventText<'_>) {
+        if self.queue.capacity() > MAX_WAITING / 2 {
+            self.publish(object, text);
+        }
+    }
+}
+
 /// An Event without its name and its time.
 fn event(object: &ObjectReference, text: EventText<'_>) -> Event {
     let EventText { warning, reason, action, message } = text;

@@ -13,6 +13,7 @@ use crate::access::Access;
 use crate::clock::ServerClock;
 use crate::enclave_client::EnclaveLink;
 use crate::issuer::Issuer;
+use crate::requests::options::RequestOptions;
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
@@ -53,6 +54,8 @@ pub struct Context {
     pub caches: Caches,
     /// The open requests of every request API that is served.
     pub requests: Vec<Arc<dyn OpenRequests>>,
+    /// How requests are served.
+    pub request_options: RequestOptions,
     /// The queues into the reconcilers.
     pub queues: Queues,
     /// Publishes Events.

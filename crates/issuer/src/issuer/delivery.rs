@@ -1,8 +1,7 @@
 //! Reads a delivery: a Secret with base64 text in `tls.key` and `tls.crt` (`docs/protocol.md`, "Delivery
 //! Secret"). Pure.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::base64_text;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use tcs_api::reasons;
@@ -69,9 +68,9 @@ pub fn read(secret: &Secret) -> Result<Delivery, DeliveryError> {
         value.map(|ByteString(bytes)| bytes.as_slice()).filter(|bytes| !bytes.is_empty())
     };
     let key = field("tls.key").ok_or(DeliveryError::MissingKey)?;
-    let wrapped_key = decode_base64(key, MAX_WRAPPED_KEY).ok_or(DeliveryError::CorruptKey)?;
+    let wrapped_key = base64_text::decode(key, MAX_WRAPPED_KEY).ok_or(DeliveryError::CorruptKey)?;
     let certificates = field("tls.crt").ok_or(DeliveryError::MissingCertificate)?;
-    let pem = decode_base64(certificates, MAX_CERTIFICATES).ok_or(DeliveryError::CorruptCertificate)?;
+    let pem = base64_text::decode(certificates, MAX_CERTIFICATES).ok_or(DeliveryError::CorruptCertificate)?;
     let chain = tcs_pem::all(&pem, "CERTIFICATE").map_err(DeliveryError::CorruptPem)?;
     if chain.len() > MAX_CHAIN {
         return Err(DeliveryError::TooManyCertificates);
@@ -79,21 +78,11 @@ pub fn read(secret: &Secret) -> Result<Delivery, DeliveryError> {
     Ok(Delivery { wrapped_key, chain: chain.iter().map(|der| der.to_vec()).collect() })
 }
 
-/// Decodes standard base64 with padding. CR and LF are skipped, as Go's decoder does (`docs/conformance.md`,
-/// W-R7).
-fn decode_base64(text: &[u8], max: usize) -> Option<Vec<u8>> {
-    if text.len() > max.saturating_mul(2) {
-        return None;
-    }
-    let without_line_breaks: Vec<u8> =
-        text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    let decoded = STANDARD.decode(without_line_breaks).ok()?;
-    (!decoded.is_empty() && decoded.len() <= max).then_some(decoded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use std::collections::BTreeMap;
 
     fn secret(key: Option<&str>, certificate: Option<&str>) -> Secret {

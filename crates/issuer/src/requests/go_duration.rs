@@ -5,6 +5,8 @@
 //! cert-manager reads its annotation with that function. The crates that claim to read the same differ from
 //! it: some accept blanks, an empty text or two signs, others refuse fractions.
 
+use std::time::Duration;
+
 /// The largest number of nanoseconds, without its sign, that Go's type holds: that of the smallest duration.
 const MAX: u64 = 1 << 63;
 
@@ -28,6 +30,16 @@ pub fn parse(text: &str) -> Option<i64> {
         total = total.checked_add(part).filter(|total| *total <= MAX)?;
     }
     if is_negative { 0_i64.checked_sub_unsigned(total) } else { i64::try_from(total).ok() }
+}
+
+/// Reads a duration that is not negative, for the command line.
+///
+/// # Errors
+///
+/// A sentence, if the text is none.
+pub fn parse_not_negative(text: &str) -> Result<Duration, String> {
+    let nanos = parse(text).and_then(|nanos| u64::try_from(nanos).ok());
+    nanos.map(Duration::from_nanos).ok_or_else(|| format!("'{text}' is not a duration such as 15s or 1m30s"))
 }
 
 /// Reads a number with its unit at the start of a text. Returns nanoseconds and the rest of the text.

@@ -3,12 +3,18 @@
 //! A request API is a file with an implementation of [`RequestKind`] and one line in the task list of the
 //! controller.
 
+pub mod certificaterequest;
 pub mod csr;
+pub mod encoding;
 pub mod go_duration;
-mod read_again;
+pub mod options;
 pub mod reconcile;
+pub mod status_write;
 pub mod table;
 pub mod workers;
+
+mod attempt;
+mod read_again;
 mod write_status;
 
 use crate::access::requester::Requester;
@@ -18,8 +24,8 @@ use crate::runtime::guarded::kept::Kept;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Client, Resource};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use status_write::StatusWrite;
 use std::fmt::Debug;
 use std::time::Duration;
 use tcs_api::reasons;
@@ -28,10 +34,14 @@ use tcs_enclave_rpc::{RefusalCode, RequestApi};
 
 /// A request API by which certificates are requested.
 pub trait RequestKind:
-    Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+    Resource<DynamicType = ()> + Kept + Clone + Debug + DeserializeOwned + Send + Sync + 'static
 {
     /// The request API, as the enclave knows it.
     const API: RequestApi;
+
+    /// Whether a request shows in its status that it waits, and is no longer tried again when it has failed
+    /// for too long. Then each certificate also has an Event.
+    const SHOWS_PROGRESS: bool = false;
 
     /// Access to the requests that are watched and written.
     fn api(client: Client) -> Api<Guarded<Self>>;
@@ -39,13 +49,14 @@ pub trait RequestKind:
     /// The issuer of the service that the request names; `None` if it is another signer's.
     fn signer(&self) -> Option<SignerName>;
 
-    /// Who made the request, as the API server recorded it.
-    fn requester(&self) -> Requester<'_>;
+    /// Who made the request, as the API server recorded it. `None` if nobody needs a right on the issuer:
+    /// the request can name only issuers that are for everybody who may create it.
+    fn requester(&self) -> Option<Requester<'_>>;
 
     /// How much memory the request takes, in bytes, rather too much than too little.
     fn memory(&self) -> usize;
 
-    /// Whether the request is to be signed now.
+    /// What is to be done with the request.
     fn triage(&self) -> Triage;
 
     /// Reads what the enclave needs, once.
@@ -55,15 +66,43 @@ pub trait RequestKind:
     /// A failure that only a new request can correct.
     fn parse(&self) -> Result<ParsedRequest, Failure>;
 
-    /// The object with its certificate and the intermediates: PEM, leaf first. Everything else stays as it
-    /// was read, in particular the resourceVersion: a PUT of the object can only change the very object that
-    /// was checked.
-    #[must_use]
-    fn with_certificate(&self, pem: String) -> Self;
+    /// What is written if a certificate was issued.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be encoded.
+    fn issued(&self, certificate: Certificate, now: Timestamp) -> serde_json::Result<StatusWrite>;
 
-    /// The object marked as failed, with a stable reason (`docs/conformance.md`, B03).
+    /// What is written if the request fails for good, with a stable reason (`docs/conformance.md`, A10 and
+    /// B03).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be encoded.
+    fn failed(&self, failure: &Failure, now: Timestamp) -> serde_json::Result<StatusWrite>;
+
+    /// What is written about a request that has no result yet; `None` if nothing is, or if its status says
+    /// so already.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be encoded.
+    fn in_progress(&self, _: Progress<'_>, _: Timestamp) -> serde_json::Result<Option<StatusWrite>> {
+        Ok(None)
+    }
+
+    /// Stands for what the service itself wrote into the status of a request that has no result yet. A new
+    /// version of the request in which this differs is the service's own write, after which there is nothing
+    /// to do. `None` if every change counts.
+    fn own_status(&self) -> Option<u64> {
+        None
+    }
+
+    /// Reason and message of the Event about a failure.
     #[must_use]
-    fn with_failure(&self, reason: &str, message: &str, now: Timestamp) -> Self;
+    fn failure_event(failure: &Failure) -> (&'static str, String) {
+        (failure.reason, failure.message.clone())
+    }
 }
 
 /// What to do with a request.
@@ -71,8 +110,30 @@ pub trait RequestKind:
 pub enum Triage {
     /// Nothing: it is another signer's, not approved, denied, failed or already signed.
     Ignore,
+    /// It fails for good, whatever its issuer is.
+    Refuse(Failure),
     /// Sign it with the issuer of this signer name.
     Sign(SignerName),
+}
+
+/// Why a request has no result yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The answer takes its time.
+    Started,
+    /// It waits for something else, for this reason.
+    Waiting(&'a str),
+    /// It could not be signed, for this reason, and is tried again.
+    Retrying(&'a str),
+}
+
+/// A certificate that was issued, as it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The certificate and the intermediates: PEM, leaf first.
+    pub pem: String,
+    /// The trust anchor of the CA, PEM, if that is known and published in requests.
+    pub ca: Option<String>,
 }
 
 /// A request as the enclave needs it.
@@ -98,13 +159,15 @@ pub struct Failure {
     /// What to do about it. It is in the condition only: the text of an Event may be shortened, and half a
     /// command does something else.
     pub remedy: Option<String>,
+    /// Whether the request itself is wrong, so that making the same one again is of no use.
+    pub is_invalid: bool,
 }
 
 impl Failure {
     /// A failure with the code of a refusal.
     #[must_use]
     pub fn new(code: RefusalCode, message: String) -> Self {
-        Self { reason: code.as_str(), message, remedy: None }
+        Self { reason: code.as_str(), message, remedy: None, is_invalid: true }
     }
 
     /// The message of the condition.
@@ -119,8 +182,8 @@ impl Failure {
 pub enum Outcome {
     /// It was signed.
     Issued {
-        /// The certificate and the intermediates: PEM, leaf first.
-        pem: String,
+        /// The certificate.
+        certificate: Certificate,
         /// Whether it is a CA certificate.
         is_ca: bool,
     },
@@ -130,6 +193,8 @@ pub enum Outcome {
     WaitForIssuer(Wait),
     /// It waits until it is decided whether its requester may use the issuer.
     Undecided(Deciding),
+    /// An error that is neither due to the request nor to its issuer. It is tried again.
+    Error(Wait),
     /// It is tried again.
     Retry {
         /// After this time.
@@ -146,7 +211,9 @@ pub struct Wait {
     pub reason: &'static str,
     /// Message of the Event.
     pub message: String,
-    /// The issuer, if it must be changed: then the Event is a warning, and is published for the issuer, too.
+    /// Whether the Event is a warning.
+    pub is_warning: bool,
+    /// The issuer, if it must be changed: then the Event is published for the issuer, too.
     pub blamed_issuer: Option<Box<ObjectReference>>,
 }
 
@@ -154,7 +221,7 @@ impl Wait {
     /// The request waits without anybody having to change the issuer's spec.
     #[must_use]
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), blamed_issuer: None }
+        Self { reason, message: message.into(), is_warning: false, blamed_issuer: None }
     }
 
     /// The request waits until the issuer is ready.
@@ -179,5 +246,15 @@ pub fn is_permanent(code: RefusalCode) -> bool {
             | RefusalCode::IdentityForbidden
             | RefusalCode::LifetimeInvalid
             | RefusalCode::PolicyRefused
+    )
+}
+
+/// Whether a refusal of the enclave says nothing about the request or its issuer, so that the same request
+/// may be answered at another time.
+#[must_use]
+pub fn is_retryable(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::Busy | RefusalCode::Internal | RefusalCode::TimedOut | RefusalCode::MalformedMessage
     )
 }

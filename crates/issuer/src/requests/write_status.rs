@@ -1,22 +1,20 @@
 //! Writes the status of a request.
 
 use super::RequestKind;
+use super::status_write::StatusWrite;
 use http::HeaderValue;
 use http::header::ACCEPT;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Request;
 use kube::{Client, Error, ResourceExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::time::Duration;
+use tcs_api::SERVICE_ACCOUNT;
 use tokio::time::timeout;
 
 /// What stays as it is in a segment of a path (RFC 3986, section 2.3, "unreserved").
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// More than the length of most requests with their certificates, in bytes: what is longer is copied as it
-/// grows.
-const USUAL_LENGTH: usize = 8 << 10;
 
 /// How long a write may take, together with the pause for which the API server asks (429 with `Retry-After`).
 /// A connection that died silently would otherwise hold a worker for ever.
@@ -28,29 +26,40 @@ const LIMIT: Duration = Duration::from_mins(1);
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
 
-/// Replaces the status of a request by a PUT. The resource version of `object` has the API server refuse it
-/// if the object was changed since it was read.
+/// Writes the status of this object; its new resource version. The one in `write` has the API server refuse
+/// it (409) if the object was changed since it was read, or is another one of the same name.
 ///
 /// # Errors
 ///
 /// If the API server refuses it, or its answer does not show that this object was written.
-pub async fn write_status<K: RequestKind>(client: &Client, object: &K) -> Result<(), Error> {
-    let mut body = Vec::with_capacity(USUAL_LENGTH);
-    serde_json::to_writer(&mut body, object).map_err(Error::SerdeError)?;
+pub async fn write_status<K: RequestKind>(
+    client: &Client,
+    object: &K,
+    write: StatusWrite,
+) -> Result<String, Error> {
     let name = segment(&object.name_any());
-    let path = K::url_path(&(), object.meta().namespace.as_deref());
-    let request = Request::new(path).replace_subresource("status", &name, &PostParams::default(), body);
+    let path = Request::new(K::url_path(&(), object.meta().namespace.as_deref()));
+    let request = match write {
+        StatusWrite::Replace(body) => path.replace_subresource("status", &name, &PostParams::default(), body),
+        // Nobody else has anything to write into the fields that the service applies, so it takes them over.
+        StatusWrite::Apply(document) => {
+            let parameters = PatchParams::apply(SERVICE_ACCOUNT).force();
+            path.patch_subresource("status", &name, &parameters, &Patch::Apply(document))
+        }
+    };
     let mut request = request.map_err(Error::BuildRequest)?;
     request.headers_mut().insert(ACCEPT, METADATA_ONLY);
     let answer = timeout(LIMIT, client.request::<Written>(request)).await;
     let Written { metadata } = answer.map_err(|elapsed| Error::Service(elapsed.into()))??;
-    if metadata.uid == object.meta().uid && metadata.resource_version != object.meta().resource_version {
-        Ok(())
-    } else {
-        let name = object.name_any();
-        Err(Error::Service(
-            format!("the answer to the write of {name} does not show a new version of it").into(),
-        ))
+    let is_new = |version: &String| object.meta().resource_version.as_ref() != Some(version);
+    match metadata.resource_version.filter(is_new) {
+        Some(version) if metadata.uid == object.meta().uid => Ok(version),
+        _ => {
+            let name = object.name_any();
+            Err(Error::Service(
+                format!("the answer to the write of {name} does not show a new version of it").into(),
+            ))
+        }
     }
 }
 
@@ -91,7 +100,7 @@ mod tests {
     }
 
     /// Writes to an API server that gives this answer if the path of the request ends so.
-    async fn write(name: &str, path: &'static str, status: u16, answer: Value) -> Result<(), Error> {
+    async fn write(name: &str, path: &'static str, status: u16, answer: Value) -> Result<String, Error> {
         let server = tower::service_fn(move |request: http::Request<Body>| {
             assert_eq!(request.method(), http::Method::PUT);
             let uri = request.uri().to_string();
@@ -100,7 +109,9 @@ mod tests {
             let body = Body::from(answer.to_string().into_bytes());
             ready(Ok::<_, Infallible>(http::Response::builder().status(status).body(body).unwrap()))
         });
-        write_status(&Client::new(server, "default"), &request(name)).await
+        let object = request(name);
+        let write = StatusWrite::replace(&object).unwrap();
+        write_status(&Client::new(server, "default"), &object, write).await
     }
 
     fn written(uid: &str, version: &str) -> Value {
@@ -109,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_counts_only_if_the_answer_shows_a_new_version_of_this_object() {
-        write("r", "r/status", 200, written("u", "2")).await.unwrap();
+        assert_eq!(write("r", "r/status", 200, written("u", "2")).await.unwrap(), "2");
         let others = [written("u", "1"), written("v", "2"), json!({"metadata": {}}), json!({}), json!("ok")];
         for answer in others {
             write("r", "r/status", 200, answer.clone()).await.expect_err(&answer.to_string());
@@ -126,7 +137,9 @@ mod tests {
             std::future::pending::<Result<http::Response<Body>, Infallible>>()
         });
         let client = Client::new(server, "default");
-        let ended = timeout(LIMIT * 2, write_status(&client, &request("r"))).await;
+        let object = request("r");
+        let write = StatusWrite::replace(&object).unwrap();
+        let ended = timeout(LIMIT * 2, write_status(&client, &object, write)).await;
         assert!(matches!(ended.expect("an error"), Err(Error::Service(_))));
     }
 

@@ -40,7 +40,10 @@ use crate::context::queues::Queues;
 use crate::context::status_cache::StatusCache;
 use crate::enclave_client::EnclaveLink;
 use crate::issuer::{Issuer, reconcile};
+use crate::requests::certificaterequest::CertificateRequest;
 use crate::requests::csr::KubernetesCsr;
+use crate::requests::options::RequestOptions;
+use crate::requests::table::budget::Budget;
 use crate::settings::Settings;
 use admission_gate::AdmissionGate;
 use anyhow::Context as _;
@@ -92,6 +95,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         metrics_bind_address,
         log: _,
         log_format: _,
+        requests,
         leader_election,
     } = settings;
     let timings = leader_election.timings()?;
@@ -99,14 +103,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let metrics = TcpListener::bind(metrics_bind_address).await.context("metrics-bind-address")?;
     tracing::info!(health = %probes.local_addr()?, metrics = %metrics.local_addr()?, "listening");
 
-    // One entry for each request API that is served.
-    let apis = vec![RequestTasks::of::<KubernetesCsr>()];
+    // One entry for each request API that is served. Together they take no more memory than one may.
+    let budget = Budget::default();
+    let apis =
+        vec![RequestTasks::of::<KubernetesCsr>(&budget), RequestTasks::of::<CertificateRequest>(&budget)];
     let end = CancellationToken::new();
     let leadership = Leadership::default();
     let clients = client::clients(&leadership).await;
     let clients = clients.context("the configuration of the Kubernetes API is missing or broken")?;
     let elector = Elector::new(clients.lease.clone(), identity()?, timings, leadership.clone());
-    let (context, ends) = connect(enclave, clients, leadership, &apis, stop, &end)?;
+    let (context, ends) = connect(enclave, clients, leadership, &apis, requests, stop, &end)?;
 
     let mut tasks = TaskGroups::new(&end);
     start_tasks(&mut tasks, ends, &context);
@@ -188,6 +194,7 @@ fn connect(
     clients: Clients,
     leadership: Leadership,
     apis: &[RequestTasks],
+    request_options: RequestOptions,
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
@@ -219,6 +226,7 @@ fn connect(
             cluster_issuers_listed: Listed::default(),
             unreadable: Arc::new(UnreadableObjects::new(&metrics, announce)),
         },
+        request_options,
         requests: apis.iter().map(|api| Arc::clone(&api.requests)).collect(),
         queues: Queues {
             issuers: issuer_queue,

@@ -87,7 +87,11 @@ impl RequestMetrics {
     /// Makes the series of a request API that is served, so that the first increment of each can be seen.
     pub fn serve(&self, api: RequestApi) {
         let reasons = RefusalCode::ALL.iter().map(|code| code.as_str());
-        for reason in reasons.chain([reasons::REFERENCE_NOT_ALLOWED]) {
+        let others: &[&str] = match api {
+            RequestApi::CertManager => &[reasons::DENIED, reasons::RETRIES_EXHAUSTED],
+            _ => &[reasons::REFERENCE_NOT_ALLOWED],
+        };
+        for reason in reasons.chain(others.iter().copied()) {
             drop(self.total.get_or_create(&outcome_labels(api, RequestOutcome::Failed(reason))));
         }
         for outcome in [RequestOutcome::Issued { after: None, has_waited: false }, RequestOutcome::Discarded]
@@ -205,6 +209,11 @@ mod tests {
         let after = text(&registry);
         assert_eq!(before.lines().count(), after.lines().count());
         assert!(after.contains("reason=\"ReferenceNotAllowed\"} 1\n"));
+        metrics.serve(RequestApi::CertManager);
+        assert!(
+            super::tests::text(&registry)
+                .contains("api=\"CertificateRequest\",outcome=\"Failed\",reason=\"Denied\"} 0")
+        );
         let labels = [RequestApi::KubernetesCsr, RequestApi::CertManager, RequestApi::PodCertificate];
         assert_eq!(labels.map(label_of).into_iter().collect::<HashSet<_>>().len(), labels.len());
     }

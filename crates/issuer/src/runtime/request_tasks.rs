@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::context::queues::OpenRequests;
 use crate::requests::table::RequestTable;
+use crate::requests::table::budget::Budget;
 use crate::requests::{RequestKind, Triage, workers};
 use crate::runtime::tasks::TaskGroups;
 use crate::runtime::unreadable::ObjectName;
@@ -27,8 +28,9 @@ pub struct RequestTasks {
 
 impl RequestTasks {
     /// The tasks for requests of this kind.
-    pub fn of<K: RequestKind>() -> Self {
-        let table = Arc::new(RequestTable::<K>::default());
+    /// They take their memory from this budget.
+    pub fn of<K: RequestKind>(budget: &Budget) -> Self {
+        let table = Arc::new(RequestTable::<K>::new(budget.beside()));
         let requests = Arc::clone(&table);
         let start = move |tasks: &mut TaskGroups, context: &Arc<Context>| {
             context.metrics.requests.serve(K::API);
@@ -64,6 +66,12 @@ async fn watch_requests<K: RequestKind>(
             GuardedEvent::Event(event) => event,
             GuardedEvent::Unreadable(unreadable) | GuardedEvent::Deleted(unreadable) => {
                 table.remove(&ObjectName::of(&unreadable.metadata));
+                continue;
+            }
+            // There are no objects of a kind that does not exist.
+            GuardedEvent::UnknownKind => {
+                table.retain(&HashSet::new());
+                table.listed.set();
                 continue;
             }
         };

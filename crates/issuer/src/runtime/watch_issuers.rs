@@ -33,6 +33,8 @@ where
                 context.enqueue_requests(|named| *named == signer);
                 continue;
             }
+            // What is known stays known: the CRD of the service was removed by mistake, or is being replaced.
+            GuardedEvent::UnknownKind => continue,
             GuardedEvent::Deleted(unreadable) => {
                 remove_from(&mut writer, &unreadable);
                 context.caches.index.remove(&K::signer(&unreadable.metadata));

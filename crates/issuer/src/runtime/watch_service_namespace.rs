@@ -25,7 +25,7 @@ pub async fn watch_attestations(
                 context.enqueue_all_issuers();
                 continue;
             }
-            GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
+            GuardedEvent::Event(Event::Init | Event::InitApply(_)) | GuardedEvent::UnknownKind => continue,
         };
         let signer = SignerName::of_quote_attestation(&name);
         if let Some(issuer) = signer.and_then(|signer| context.caches.issuer(&signer)) {
@@ -54,7 +54,7 @@ pub async fn watch_secrets(
                 index.concerned_by(secret.name(), label)
             }
             GuardedEvent::Event(Event::InitDone) => index.awaiting().into_iter().collect(),
-            GuardedEvent::Event(Event::Init | Event::InitApply(_)) => continue,
+            GuardedEvent::Event(Event::Init | Event::InitApply(_)) | GuardedEvent::UnknownKind => continue,
         };
         for signer in &concerned {
             context.queues.enqueue_signer(signer);

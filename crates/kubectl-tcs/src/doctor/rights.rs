@@ -168,6 +168,8 @@ mod tests {
         for right in [
             "watch tcsissuers.tcs.intel.com",
             "update certificatesigningrequests.certificates.k8s.io/status",
+            "watch certificaterequests.cert-manager.io",
+            "patch certificaterequests.cert-manager.io/status",
             "sign signers.certificates.k8s.io tcsissuer.tcs.intel.com/*",
             "create secrets",
             "create subjectaccessreviews.authorization.k8s.io",

@@ -60,9 +60,11 @@ mod tests {
         let manifest = Manifest::read().unwrap();
         let names =
             |kind: &str| of_users(&manifest, kind).map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
-        assert_eq!(names("ClusterRole"), ["tcs-issuer-approver", "tcs-issuer-view", "tcs-issuer-edit"]);
+        let expected =
+            ["tcs-issuer-approver", "tcs-issuer-cert-manager-approver", "tcs-issuer-view", "tcs-issuer-edit"];
+        assert_eq!(names("ClusterRole"), expected);
         assert_eq!(names("Role"), ["tcs-key-owner"]);
-        let (_, expected) = of_users(&manifest, "ClusterRole").nth(2).unwrap();
+        let (_, expected) = of_users(&manifest, "ClusterRole").nth(3).unwrap();
         let outcome = |found: &Value| finding("R", expected, Ok(Some(found.clone()))).outcome;
         assert_eq!(outcome(expected), Outcome::Good);
         assert_eq!(finding("R", expected, Ok(None)).outcome, Outcome::Wrong);

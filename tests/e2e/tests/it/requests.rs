@@ -10,7 +10,6 @@ use crate::support::openssl::{self, request};
 use crate::support::test_cluster::{CONTROLLER, ENCLAVE, shared};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use std::collections::BTreeSet;
 use tcs_api::annotations::REQUEST_DURATION;
 use tcs_api::v1alpha1::CaSpec;
@@ -41,28 +40,12 @@ fn b03_failure_condition_shape() {
     assert!(conditions.iter().all(|condition| condition.type_ == "Approved"), "{conditions:?}");
 }
 
-fn ca_parameters(name: &str) -> CertificateParams {
-    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-    parameters.distinguished_name = DistinguishedName::new();
-    parameters.distinguished_name.push(DnType::CommonName, name);
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.use_authority_key_identifier_extension = true;
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    parameters
-}
-
 #[test]
 fn b04_certificate_field_is_pem_chain_once() {
     let cluster = shared();
     let issuer = Issuer::delivered(cluster, "b04");
-    let keys = [(); 3].map(|()| KeyPair::generate().unwrap());
-    let root = ca_parameters("root").self_signed(&keys[0]).unwrap();
-    let above = rcgen::Issuer::new(ca_parameters("root"), &keys[0]);
-    let middle = ca_parameters("middle").signed_by(&keys[1], &above).unwrap();
-    let above = rcgen::Issuer::new(ca_parameters("middle"), &keys[1]);
-    let issuing = ca_parameters("issuing").signed_by(&keys[2], &above).unwrap();
-    let chain = [&issuing, &middle, &root].map(rcgen::Certificate::pem).concat();
-    issuer.deliver_until_ready(&Ca::of_pem(cluster, &keys[2].serialize_pem(), &chain));
+    let (ca, [issuing, middle, root]) = Ca::below_two(cluster);
+    issuer.deliver_until_ready(&ca);
 
     let csr = Csr::approved(&issuer);
     let pem = csr.certificate();

@@ -69,6 +69,17 @@ pub fn was_published(status: &IssuerStatus, fingerprint: &[u8]) -> bool {
         || status.previous_cas.iter().any(|ca| ca.fingerprint == fingerprint)
 }
 
+/// The trust anchor of a CA that was published, PEM. An earlier version of the service may not have recorded
+/// it.
+#[must_use]
+pub fn trust_anchor<'a>(status: &'a IssuerStatus, fingerprint: &[u8]) -> Option<&'a str> {
+    let fingerprint = hex::encode(fingerprint);
+    let present = status.ca.as_ref().map(|ca| (&ca.fingerprint, &ca.trust_anchor));
+    let previous = status.previous_cas.iter().map(|ca| (&ca.fingerprint, &ca.trust_anchor));
+    let mut all = present.into_iter().chain(previous).filter(|(_, anchor)| !anchor.is_empty());
+    all.find(|(of, _)| **of == fingerprint).map(|(_, anchor)| anchor.as_str())
+}
+
 /// Whether the CA that the enclave holds must be in the status before anything of it is published: the first
 /// one of an issuer, and one that was made in place of a lost one. Whatever is lost afterwards, no other CA
 /// is made silently (`docs/conformance.md`, W-D2).

@@ -22,7 +22,7 @@ mod sealed_key;
 mod self_signed;
 
 pub use attestation::{merge_conditions, named_secret};
-pub use ca_record::{fingerprint, must_be_recorded, record_ca, was_published};
+pub use ca_record::{fingerprint, must_be_recorded, record_ca, trust_anchor, was_published};
 pub use confirmation::confirm;
 pub use observed::{DeliverySecret, EnclaveState, NextCa, Observed, RefusedWrite};
 pub use plan::{About, AttestationStep, Decision, EnclaveStep, EventNote, Plan};

@@ -1,13 +1,13 @@
 //! The request API of Kubernetes itself: `CertificateSigningRequest` in `certificates.k8s.io/v1`.
 
-mod encoding;
 mod object;
 mod size;
 
-pub use encoding::{RequestError, read_request};
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
 
-use super::{Failure, ParsedRequest, RequestKind, Triage, go_duration};
+use super::encoding::read_request;
+use super::status_write::StatusWrite;
+use super::{Certificate, Failure, ParsedRequest, RequestKind, Triage, go_duration};
 use crate::access::requester::Requester;
 use crate::runtime::guarded::Guarded;
 use jiff::Timestamp;
@@ -29,14 +29,14 @@ impl RequestKind for KubernetesCsr {
         SignerName::parse(&self.spec.signer_name)
     }
 
-    fn requester(&self) -> Requester<'_> {
+    fn requester(&self) -> Option<Requester<'_>> {
         let spec = &self.spec;
-        Requester {
+        Some(Requester {
             username: spec.username.as_deref().unwrap_or_default(),
             uid: spec.uid.as_deref().unwrap_or_default(),
             groups: spec.groups.as_deref().unwrap_or_default(),
             extra: spec.extra.as_ref(),
-        }
+        })
     }
 
     fn memory(&self) -> usize {
@@ -67,6 +67,18 @@ impl RequestKind for KubernetesCsr {
         Ok(ParsedRequest { csr, usages, lifetime, is_ca: is_for_ca(self) })
     }
 
+    fn issued(&self, certificate: Certificate, _: Timestamp) -> serde_json::Result<StatusWrite> {
+        StatusWrite::replace(&self.with_certificate(certificate.pem))
+    }
+
+    fn failed(&self, failure: &Failure, now: Timestamp) -> serde_json::Result<StatusWrite> {
+        StatusWrite::replace(&self.with_failure(failure.reason, &failure.in_full(), now))
+    }
+}
+
+/// Everything else stays as it was read, in particular the resourceVersion: a PUT of the object can only
+/// change the very object that was checked.
+impl KubernetesCsr {
     fn with_certificate(&self, pem: String) -> Self {
         let mut issued = self.clone();
         issued.status.get_or_insert_default().certificate = Some(ByteString(pem.into_bytes()));
@@ -149,7 +161,7 @@ mod tests {
         csr.spec.uid = Some("u".into());
         csr.spec.groups = Some(vec!["g".into()]);
         csr.spec.extra = Some(extra.clone());
-        let Requester { username, uid, groups, extra: recorded } = csr.requester();
+        let Requester { username, uid, groups, extra: recorded } = csr.requester().unwrap();
         assert_eq!((username, uid, groups, recorded), ("alice", "u", &["g".to_owned()][..], Some(&extra)));
     }
 

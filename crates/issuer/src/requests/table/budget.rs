@@ -1,10 +1,10 @@
 //! How much memory the open requests may take.
 
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the open requests of a request API may take, in bytes.
+/// What the open requests of all request APIs may take together, in bytes.
 ///
 /// The container of the controller has 256 MiB. Up to 128 MiB of them are for issuers (SECURITY.md,
 /// "Availability"). A request that is being signed is in memory up to three times: the object, the object
@@ -26,69 +26,100 @@ impl Default for Limits {
     }
 }
 
-/// What the requests that are in memory take together.
+impl Limits {
+    fn is_large(&self, bytes: usize) -> bool {
+        bytes > self.small
+    }
+}
+
+/// What the requests that are in memory take together, and a place for one request more.
 #[derive(Default)]
 pub struct Budget {
+    shared: Arc<Shared>,
+    /// Somebody has the one place for a request that finds no room. Who waits for it is told only by others
+    /// of the same request API, so each has a place of its own.
+    beyond: Arc<AtomicBool>,
+}
+
+/// What all request APIs share.
+#[derive(Default)]
+struct Shared {
     limits: Limits,
-    all: AtomicUsize,
-    large: AtomicUsize,
-    /// Somebody has the one place for a request that finds no room.
-    beyond: AtomicBool,
+    used: Mutex<Used>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Used {
+    all: usize,
+    large: usize,
 }
 
 /// A part of the budget, until it is dropped.
-pub struct Share {
-    budget: Arc<Budget>,
-    kind: Kind,
+pub enum Share {
+    /// So many bytes of a request.
+    Bytes(Bytes),
+    /// The place for a request that finds no room.
+    Beyond(Beyond),
 }
 
-enum Kind {
-    Small(usize),
-    Large(usize),
-    Beyond,
+/// Bytes of what is shared.
+pub struct Bytes {
+    shared: Arc<Shared>,
+    bytes: usize,
 }
+
+/// The place for a request that finds no room.
+pub struct Beyond(Arc<AtomicBool>);
 
 impl Budget {
     /// A budget with limits of a test.
     #[cfg(test)]
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self { shared: Arc::new(Shared { limits, used: Mutex::default() }), beyond: Arc::default() }
+    }
+
+    /// The budget of another request API: what both use counts together.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), beyond: Arc::default() }
     }
 
     /// Whether a request of so many bytes is a large one.
+    #[must_use]
     pub fn is_large(&self, bytes: usize) -> bool {
-        bytes > self.limits.small
+        self.shared.limits.is_large(bytes)
     }
 
     /// Whether a request of so many bytes that waits should not be held any longer, because there is little
     /// room left for others: half of all, or of what large ones may take, is in use.
+    #[must_use]
     pub fn is_scarce(&self, bytes: usize) -> bool {
-        let is_half = |used: &AtomicUsize, limit: usize| used.load(Ordering::Acquire) > limit / 2;
-        is_half(&self.all, self.limits.all) || self.is_large(bytes) && is_half(&self.large, self.limits.large)
+        let (limits, Used { all, large }) = (self.shared.limits, *self.shared.used());
+        all > limits.all / 2 || limits.is_large(bytes) && large > limits.large / 2
     }
 
-    /// So many bytes, if they fit. Only one thread may ask at a time.
-    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Share> {
-        let fits = |used: &AtomicUsize, limit| used.load(Ordering::Acquire).saturating_add(bytes) <= limit;
-        let is_large = self.is_large(bytes);
-        if !fits(&self.all, self.limits.all) || is_large && !fits(&self.large, self.limits.large) {
-            return None;
+    /// So many bytes, if they fit.
+    #[must_use]
+    pub fn reserve(&self, bytes: usize) -> Option<Share> {
+        let limits = self.shared.limits;
+        let mut used = self.shared.used();
+        let all = used.all.checked_add(bytes).filter(|all| *all <= limits.all)?;
+        if limits.is_large(bytes) {
+            used.large = used.large.checked_add(bytes).filter(|large| *large <= limits.large)?;
         }
-        self.all.fetch_add(bytes, Ordering::AcqRel);
-        if is_large {
-            self.large.fetch_add(bytes, Ordering::AcqRel);
-        }
-        let kind = if is_large { Kind::Large(bytes) } else { Kind::Small(bytes) };
-        Some(Share { budget: Arc::clone(self), kind })
+        used.all = all;
+        drop(used);
+        Some(Share::Bytes(Bytes { shared: Arc::clone(&self.shared), bytes }))
     }
 
     /// As [`Self::reserve`], or the one place for what does not fit, if that is free. So every request gets
     /// its turn, however large it is and whatever else is held.
-    pub fn reserve_turn(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+    #[must_use]
+    pub fn reserve_turn(&self, bytes: usize) -> Option<Share> {
         self.reserve(bytes).or_else(|| {
             let is_free = !self.beyond.swap(true, Ordering::AcqRel);
-            is_free.then(|| Share { budget: Arc::clone(self), kind: Kind::Beyond })
+            is_free.then(|| Share::Beyond(Beyond(Arc::clone(&self.beyond))))
         })
     }
 
@@ -96,22 +127,30 @@ impl Budget {
     #[cfg(test)]
     #[must_use]
     pub fn used(&self) -> (usize, usize, bool) {
-        let [all, large] = [&self.all, &self.large].map(|used| used.load(Ordering::Acquire));
+        let Used { all, large } = *self.shared.used();
         (all, large, self.beyond.load(Ordering::Acquire))
     }
 }
 
-impl Drop for Share {
+impl Shared {
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Bytes {
     fn drop(&mut self) {
-        let Self { budget, kind } = self;
-        match kind {
-            Kind::Small(bytes) => drop(budget.all.fetch_sub(*bytes, Ordering::AcqRel)),
-            Kind::Large(bytes) => {
-                budget.all.fetch_sub(*bytes, Ordering::AcqRel);
-                budget.large.fetch_sub(*bytes, Ordering::AcqRel);
-            }
-            Kind::Beyond => budget.beyond.store(false, Ordering::Release),
+        let mut used = self.shared.used();
+        used.all = used.all.saturating_sub(self.bytes);
+        if self.shared.limits.is_large(self.bytes) {
+            used.large = used.large.saturating_sub(self.bytes);
         }
+    }
+}
+
+impl Drop for Beyond {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

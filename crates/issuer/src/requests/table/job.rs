@@ -38,6 +38,8 @@ pub struct Turn {
     pub opened: Instant,
     /// Why the request waited before this turn, if an Event said so.
     pub announced: Option<&'static str>,
+    /// Whether the request was changed since its last turn.
+    pub is_changed: bool,
     /// The issuer that it names.
     pub signer: Option<SignerName>,
     /// What a review found for which the request was set aside.

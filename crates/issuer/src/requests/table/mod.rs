@@ -39,8 +39,7 @@ use tokio::time::{Instant, sleep_until};
 /// The open requests of one request API. Each of them is with one worker at most.
 pub struct RequestTable<K> {
     state: Mutex<State<K>>,
-    /// Whoever asks for a part of it has the lock of `state`.
-    budget: Arc<Budget>,
+    budget: Budget,
     /// A request became ready.
     ready: Notify,
     /// A request was delayed.
@@ -67,8 +66,13 @@ struct Entry<K> {
     /// Why it waits, if that was announced, so that one reason is announced in one Event.
     announced: Option<&'static str>,
     setbacks: Setbacks,
+    /// [`RequestKind::own_status`] of the last version. A version in which it differs is what a worker wrote
+    /// about the request, and no reason to reconcile it again.
+    own_status: Option<u64>,
     /// For the next job.
     decided: Option<Decided>,
+    /// It was changed since its last turn.
+    is_changed: bool,
     stage: Stage,
 }
 
@@ -99,42 +103,54 @@ enum Stage {
     Running { place: u64, again: bool },
 }
 
-impl<K: RequestKind> Default for RequestTable<K> {
-    fn default() -> Self {
+impl<K: RequestKind> RequestTable<K> {
+    /// A table without requests, which takes memory from this budget.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
         let state =
             State { entries: HashMap::new(), queues: Queues::default(), delayed: BTreeMap::new(), last: 0 };
         Self {
             state: Mutex::new(state),
-            budget: Arc::default(),
+            budget,
             ready: Notify::new(),
             delayed: Notify::new(),
             listed: Listed::default(),
         }
     }
-}
 
-impl<K: RequestKind> RequestTable<K> {
     /// The request is open, in this version.
     pub fn apply(&self, request: K) {
         let name = ObjectName::of(request.meta());
+        let own_status = request.own_status();
         let mut state = self.lock();
         let known =
             state.entries.get_mut(&name).filter(|entry| entry.object.uid() == request.uid().as_deref());
         if let Some(entry) = known {
-            if entry.object.version() != request.resource_version().as_deref() {
-                entry.setbacks = Setbacks::None;
-            } else if entry.setbacks.are_refusals() {
+            let was = std::mem::replace(&mut entry.own_status, own_status);
+            let is_own_change = was.zip(own_status).is_some_and(|(was, now)| was != now);
+            let is_same = entry.object.version() == request.resource_version().as_deref();
+            if is_same && entry.setbacks.are_refusals() {
                 // It was only listed again.
                 return;
             }
+            if !is_own_change && entry.setbacks.are_refusals() {
+                entry.setbacks = Setbacks::None;
+            }
+            entry.signer = request.signer();
+            entry.is_changed |= !is_same;
             // The earlier version gives its room back before the new one asks for some.
             entry.object = Object::not_held(&request, &self.budget);
             entry.object = Object::of(request, &self.budget);
             state.place_again(&name);
+            if is_own_change {
+                self.ready.notify_one();
+                return;
+            }
         } else {
             state.remove(&name);
             let signer = request.signer();
-            state.entries.insert(name.clone(), Entry::new(Object::of(request, &self.budget), signer));
+            let object = Object::of(request, &self.budget);
+            state.entries.insert(name.clone(), Entry::new(object, signer, own_status));
         }
         state.schedule(&name);
         // Even if it was ready: it may be held now.
@@ -310,21 +326,23 @@ impl<K: RequestKind> OpenRequests for RequestTable<K> {
 }
 
 impl<K: RequestKind> Entry<K> {
-    fn new(object: Object<K>, signer: Option<SignerName>) -> Self {
+    fn new(object: Object<K>, signer: Option<SignerName>, own_status: Option<u64>) -> Self {
         let (opened, stage) = (Instant::now(), Stage::Idle);
-        Self { object, signer, opened, announced: None, setbacks: Setbacks::None, decided: None, stage }
+        let (announced, setbacks, decided, is_changed) = (None, Setbacks::None, None, true);
+        Self { object, signer, opened, announced, setbacks, own_status, decided, is_changed, stage }
     }
 
     fn begin(&mut self, name: ObjectName, place: u64) -> Turn {
         self.stage = Stage::Running { place, again: false };
         let (announced, decided) = (self.announced, self.decided.take());
-        Turn { opened: self.opened, announced, decided, signer: self.signer.clone(), name, place }
+        let is_changed = std::mem::take(&mut self.is_changed);
+        Turn { opened: self.opened, announced, decided, signer: self.signer.clone(), is_changed, name, place }
     }
 }
 
 impl<K: RequestKind> Object<K> {
     /// The request, if there is room for it.
-    fn of(request: K, budget: &Arc<Budget>) -> Self {
+    fn of(request: K, budget: &Budget) -> Self {
         match budget.reserve(request.memory()) {
             Some(share) => Self::Held(Arc::new(Held::new(request, share))),
             None => Self::not_held(&request, budget),
@@ -417,7 +435,7 @@ impl<K: RequestKind> State<K> {
         }
     }
 
-    fn begin(&mut self, budget: &Arc<Budget>) -> Option<Work<K>> {
+    fn begin(&mut self, budget: &Budget) -> Option<Work<K>> {
         for (place, name) in self.queues.unread_before_held() {
             if let Some(unread) = self.begin_unread(place, name, budget) {
                 return Some(Work::Read(unread));
@@ -431,7 +449,7 @@ impl<K: RequestKind> State<K> {
     }
 
     /// Begins with this request, if there is room for it.
-    fn begin_unread(&mut self, place: u64, name: ObjectName, budget: &Arc<Budget>) -> Option<Unread> {
+    fn begin_unread(&mut self, place: u64, name: ObjectName, budget: &Budget) -> Option<Unread> {
         let entry = self.entries.get_mut(&name)?;
         let Object::NotHeld(request) = &entry.object else { return None };
         let (share, uid) = (budget.reserve_turn(request.size)?, request.uid.clone());

@@ -1,4 +1,4 @@
-//! Reads metadata without `managedFields`.
+//! Reads metadata without `managedFields`, or only what tells an object from others.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use serde::{Deserialize, Deserializer};
@@ -48,5 +48,36 @@ pub fn without_managed_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Res
         resource_version: fields.resource_version,
         self_link: fields.self_link,
         uid: fields.uid,
+    })
+}
+
+/// What tells an object and its version from others.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    creation_timestamp: Option<Time>,
+    generation: Option<i64>,
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+    uid: Option<String>,
+}
+
+/// Reads what tells an object and its version from others, and skips the rest of the metadata.
+///
+/// # Errors
+///
+/// If a field does not have its type.
+pub fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let Identity { creation_timestamp, generation, name, namespace, resource_version, uid } =
+        Identity::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        creation_timestamp,
+        generation,
+        name,
+        namespace,
+        resource_version,
+        uid,
+        ..ObjectMeta::default()
     })
 }

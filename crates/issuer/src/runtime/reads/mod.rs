@@ -140,6 +140,10 @@ impl Reads {
         if !matches!(read.verb, "list" | "watch") {
             self.0.lacks_rights.store(true, Ordering::Relaxed);
         }
+        if problem == Some(Problem::UnknownKind) && read.is_optional() {
+            reads.entry(read).or_default().failure = None;
+            return;
+        }
         let text = problem.as_ref().map(|problem| problem.text(&read));
         let again = format!("the service can {read} again");
         let known = reads.entry(read).or_default();

@@ -2,7 +2,7 @@
 
 use http::{Method, Uri};
 use std::fmt;
-use tcs_api::{GROUP, SERVICE_NAMESPACE};
+use tcs_api::{CERT_MANAGER_GROUP, GROUP, SERVICE_NAMESPACE};
 
 /// The verbs of RBAC that the service uses.
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", SIGN];
@@ -103,6 +103,11 @@ impl Read {
         } else {
             format!("{}.{}", self.resource, self.group)
         }
+    }
+
+    /// Whether the service also works without the kind. It is served while the API server knows it.
+    pub fn is_optional(&self) -> bool {
+        self.group == CERT_MANAGER_GROUP
     }
 
     /// Whether the kind is one of `deployment/crds`.

@@ -208,6 +208,21 @@ async fn answers_that_the_watches_handle_are_no_problems() {
     assert_eq!(reads.failing().len(), 1);
 }
 
+#[tokio::test]
+async fn case_10_5_a_kind_of_cert_manager_may_be_absent_and_rights_to_it_may_not() {
+    const CERT_MANAGER: &str = "/apis/cert-manager.io/v1/certificaterequests?watch=true";
+    let reads = Reads::default();
+    for code in [404, 200, 404] {
+        answer(&reads, CERT_MANAGER, Ok(code)).await;
+        assert!(reads.problems().is_empty() && !reads.failing()[0].1, "{code}");
+    }
+    answer(&reads, CERT_MANAGER, Ok(403)).await;
+    let problems = reads.problems().join("\n");
+    assert!(problems.contains("may not watch certificaterequests.cert-manager.io"), "{problems}");
+    answer(&reads, CERT_MANAGER, Ok(404)).await;
+    assert!(reads.problems().is_empty(), "the right is asked for before the kind is looked up");
+}
+
 #[test]
 fn an_error_is_told_with_its_causes_and_without_repetitions() {
     #[derive(Debug, thiserror::Error)]

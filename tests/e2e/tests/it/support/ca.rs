@@ -3,6 +3,7 @@
 use crate::support::encoding::encode;
 use crate::support::openssl::P256;
 use crate::support::test_cluster::TestCluster;
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -39,6 +40,19 @@ impl Ca {
         ca
     }
 
+    /// A CA below another one, which is below a self-signed root. Its certificates in this order, PEM.
+    pub fn below_two(cluster: &TestCluster) -> (Self, [rcgen::Certificate; 3]) {
+        let keys = [(); 3].map(|()| KeyPair::generate().unwrap());
+        let root = parameters("root").self_signed(&keys[0]).unwrap();
+        let above = rcgen::Issuer::new(parameters("root"), &keys[0]);
+        let middle = parameters("middle").signed_by(&keys[1], &above).unwrap();
+        let above = rcgen::Issuer::new(parameters("middle"), &keys[1]);
+        let issuing = parameters("issuing").signed_by(&keys[2], &above).unwrap();
+        let chain = [issuing, middle, root];
+        let pem = chain.each_ref().map(rcgen::Certificate::pem).concat();
+        (Self::of_pem(cluster, &keys[2].serialize_pem(), &pem), chain)
+    }
+
     /// What `base64 -w 0` prints of the certificate: `tls.crt` of a delivery.
     pub fn certificate_text(&self) -> String {
         encode(&fs::read(&self.certificate).unwrap())
@@ -48,4 +62,14 @@ impl Ca {
         let folder = cluster.new_folder("ca");
         Self { key: folder.join("ca-private.pem"), certificate: folder.join("ca-cert.pem") }
     }
+}
+
+fn parameters(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.use_authority_key_identifier_extension = true;
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
 }

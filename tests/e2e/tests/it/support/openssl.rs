@@ -26,6 +26,13 @@ pub fn key_and_request(cluster: &TestCluster, options: &[&str]) -> (PathBuf, Pat
     (key, csr)
 }
 
+/// A request whose signature is that of another one: its last byte is changed. PEM.
+pub fn request_with_wrong_signature(pem: &[u8]) -> String {
+    let (label, mut der) = pem_rfc7468::decode_vec(pem).unwrap();
+    *der.last_mut().unwrap() ^= 1;
+    pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, &der).unwrap()
+}
+
 /// A certificate as text, with its names in the order of RFC 2253.
 pub fn text(certificate: &Path) -> String {
     print(certificate, &["-text", "-nameopt", "RFC2253"])
@@ -53,9 +60,29 @@ pub fn print(certificate: &Path, options: &[&str]) -> String {
     run(openssl(&["x509", "-noout"]).args(options).arg("-in").arg(certificate)).unwrap()
 }
 
+/// The subject and the alternative names of a certificate (`x509`) or a request (`req`), as its bytes say.
+pub fn names(file: &Path, kind: &str) -> String {
+    let options = ["-noout", "-text", "-nameopt", "RFC2253,sep_multiline,show_type,dump_der,dump_all"];
+    let text = run(openssl(&[kind]).args(options).arg("-in").arg(file)).unwrap();
+    let part = |from: &str, lines: usize| {
+        let lines = text.lines().skip_while(|line| !line.trim_start().starts_with(from)).take(lines);
+        lines.map(|line| line.trim().replace("critical", "").trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    let mut subject = part("Subject:", 8);
+    let end = subject.iter().position(|line| line.starts_with("Subject Public Key Info")).unwrap();
+    subject.truncate(end);
+    [subject, part("X509v3 Subject Alternative Name", 2)].concat().join("\n")
+}
+
 /// Verifies certificates against trust anchors.
 pub fn verify(anchors: &Path, leaves: &[&PathBuf]) {
     run(openssl(&["verify", "-CAfile"]).arg(anchors).args(leaves)).unwrap();
+}
+
+/// Verifies a certificate below intermediates against trust anchors.
+pub fn verify_below(anchors: &Path, intermediates: &Path, leaf: &Path) {
+    let mut openssl = openssl(&["verify", "-CAfile"]);
+    run(openssl.arg(anchors).arg("-untrusted").arg(intermediates).arg(leaf)).unwrap();
 }
 
 /// Verifies a certificate below intermediates against trust anchors, with `-x509_strict`.

@@ -61,20 +61,27 @@ impl TestCluster {
     /// A cluster to which nothing of ours was applied yet.
     pub fn without_service() -> Self {
         let (dir, stack) = start_stack();
-        Self::with_server(dir, stack, None)
+        Self::with_server(dir, stack, None, &[])
+    }
+
+    /// A cluster on which the service is ready, with these further arguments of the controller.
+    pub fn with_arguments(arguments: &[&str]) -> Self {
+        let (dir, stack) = start_stack();
+        Self::with_server(dir, stack, None, arguments).with_service()
     }
 
     /// A cluster on which the service is ready and reaches the API server through a proxy.
     pub fn through_proxy() -> (FaultProxy, Self) {
         let (dir, stack) = start_stack();
         let proxy = FaultProxy::start(&stack.cluster).unwrap();
-        let cluster = Self::with_server(dir, stack, Some(proxy.server()));
+        let cluster = Self::with_server(dir, stack, Some(proxy.server()), &[]);
         (proxy, cluster.with_service())
     }
 
-    fn with_server(dir: PathBuf, stack: Stack, server: Option<String>) -> Self {
+    fn with_server(dir: PathBuf, stack: Stack, server: Option<String>, arguments: &[&str]) -> Self {
         let mut settings = Settings { server, ..stack.node_settings() };
         settings.controller_arguments.push(RETRY_PERIOD.to_owned());
+        settings.controller_arguments.extend(arguments.iter().copied().map(str::to_owned));
         let node = NodeStandIn::start(Arc::clone(&stack.cluster), settings);
         Self { stack, node, dir }
     }

@@ -1,4 +1,5 @@
 mod room;
+mod two_apis;
 
 use super::budget::Limits;
 use super::*;
@@ -33,7 +34,13 @@ impl<K: RequestKind> RequestTable<K> {
     }
 
     fn with_limits(limits: Limits) -> Self {
-        Self { budget: Arc::new(Budget::new(limits)), ..Self::default() }
+        Self::new(Budget::new(limits))
+    }
+}
+
+impl<K: RequestKind> Default for RequestTable<K> {
+    fn default() -> Self {
+        Self::new(Budget::default())
     }
 }
 
