@@ -60,6 +60,7 @@ pub fn run() -> Result<()> {
     // would fail as if the results differed.
     progress("building hack/go-oracle");
     tcs_testkit::go_oracle::program()?;
+    tcs_testkit::ensure_cert_manager(progress)?;
     let mut report = Vec::new();
     let mut failed = 0;
     for (name, arguments) in STEPS {

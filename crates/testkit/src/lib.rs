@@ -2,7 +2,8 @@
 //!
 //! [`ensure_control_plane`] finds or builds etcd, kube-apiserver, kube-controller-manager and kubectl;
 //! [`ControlPlane::start`] runs them on loopback with certificates of their own. What it starts stops with
-//! the value, and also with the process, however that ends.
+//! the value, and also with the process, however that ends. [`CertManager::start`] runs the real cert-manager
+//! beside it.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -19,10 +20,12 @@
 #![forbid(unsafe_code)]
 
 pub mod assets;
+pub mod cert_manager;
 pub mod control_plane;
 pub mod document;
 pub mod fault_proxy;
 pub mod generated_docs;
+mod go_build;
 pub mod go_oracle;
 pub mod http;
 pub mod kubeconfig;
@@ -30,13 +33,16 @@ pub mod load;
 pub mod node;
 pub mod pccs;
 pub mod pki;
+mod ports;
 mod private_file;
 pub mod process;
 pub mod programs;
 pub mod stack;
 
-pub use assets::{Assets, cache_folder, ensure_control_plane};
+pub use assets::{Assets, ensure_control_plane};
+pub use cert_manager::{CertManager, ensure_cert_manager};
 pub use control_plane::ControlPlane;
+pub use go_build::cache_folder;
 pub use pccs::Pccs;
 pub use programs::{Programs, cargo, repository};
 pub use stack::Stack;

@@ -104,6 +104,21 @@ impl Pki {
     }
 }
 
+/// Makes a serving certificate for the loopback interface and its CA in `dir`; the certificate, and that of
+/// the CA as base64 of PEM, which is how an API server takes it.
+pub(crate) fn serving(dir: &Path, name: &str) -> Result<(KeyedCertificate, String)> {
+    let pair = |name: String| KeyedCertificate {
+        certificate: dir.join(format!("{name}.crt")),
+        key: dir.join(format!("{name}.key")),
+    };
+    let ca = authority(name, &pair(format!("{name}-ca")))?;
+    let files = pair(name.to_owned());
+    issue(&ca, &files, name, None, &["127.0.0.1", "localhost"], &[ExtendedKeyUsagePurpose::ServerAuth])?;
+    let bundle = k8s_openapi::ByteString(ca.pem().into_bytes());
+    let bundle = serde_json::to_value(bundle)?;
+    Ok((files, bundle.as_str().unwrap_or_default().to_owned()))
+}
+
 fn authority(name: &str, files: &KeyedCertificate) -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = parameters(name, None, &[])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

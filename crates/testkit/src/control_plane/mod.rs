@@ -6,10 +6,11 @@ mod arguments;
 use crate::assets::Assets;
 use crate::kubeconfig::{self, Renewal};
 use crate::pki::Pki;
+use crate::ports::free_ports;
 use crate::process::{Identity, Lifetime, Program, Supervised, run, wait_for};
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -313,8 +314,7 @@ impl Programs {
     }
 
     fn any_port_taken(&self) -> bool {
-        let taken = |text: String| text.contains("address already in use");
-        self.0.iter().any(|program| program.log_text().is_ok_and(taken))
+        self.0.iter().any(Supervised::is_port_taken)
     }
 }
 
@@ -374,19 +374,6 @@ impl Layout {
 /// For etcd's clients, for its peers, and for the API server.
 type Ports = [u16; 3];
 
-/// Ports that the kernel says are free.
-fn free_ports() -> Result<Ports> {
-    // All are held before one is released, because two could be the same otherwise.
-    let mut held = Vec::new();
-    let mut ports = Ports::default();
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
-}
-
 fn accepts(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
@@ -396,6 +383,7 @@ fn accepts(port: u16) -> bool {
 mod tests {
     use super::*;
     use crate::assets::ensure_control_plane;
+    use std::net::TcpListener;
 
     #[test]
     fn a_taken_port_is_replaced_by_another() {

@@ -211,6 +211,12 @@ impl Supervised {
         read_from(&self.log, self.log_start).with_context(|| format!("read {}", self.log.display()))
     }
 
+    /// Whether it says that a port that it was to use belongs to another process.
+    #[must_use]
+    pub fn is_port_taken(&self) -> bool {
+        self.log_text().is_ok_and(|text| text.contains("address already in use"))
+    }
+
     /// Its exit status, if it has ended.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("look at {} (pid {})", self.name, self.pid()))

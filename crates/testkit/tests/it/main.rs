@@ -6,5 +6,6 @@
     reason = "clippy.toml allows them in test functions, not in what these share"
 )]
 
+mod cert_manager;
 mod control_plane;
 mod processes;
