@@ -19,6 +19,10 @@ pub enum Subject {
     /// Have signers empty a queue of 2,000 approved requests, on a real API server: the service with CAs of
     /// two algorithms, a bare writer and kube-controller-manager. It takes ten to twenty minutes
     Burst,
+    /// Have the service and cert-manager's own CA issuer empty queues of 2,000 approved `CertificateRequests`
+    /// in turn
+    #[value(name = "certificaterequests")]
+    CertificateRequests,
     /// Approve ten requests in a second, and measure how long each waits for its certificate
     Paced,
 }
@@ -40,6 +44,7 @@ pub fn run(subject: Subject, load: Option<&str>) -> Result<()> {
         ),
         Subject::Memory => memory(load),
         Subject::Burst => api_pace("burst"),
+        Subject::CertificateRequests => api_pace("certificate-requests"),
         Subject::Paced => api_pace("paced"),
     }
 }

@@ -7,6 +7,7 @@ use super::process_usage::{Usage, usage};
 use super::rounds::{Limits, Rounds};
 use super::stage::{end, signer};
 use anyhow::{Context, Result};
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tcs_testkit::process::Supervised;
@@ -30,19 +31,28 @@ const CONTESTANTS: [Contestant; 5] = [
 
 /// The figures of one contestant.
 #[derive(Clone, Debug, Default)]
-struct Figures {
+pub struct Figures {
     /// Certificates a second, from the first to the last.
-    rate: Rounds,
+    pub rate: Rounds,
     /// CPU time of all its processes since their start, in milliseconds for each certificate.
-    cpu: Rounds,
+    pub cpu: Rounds,
     /// Memory of all its processes at the end, in MiB.
-    memory: Rounds,
+    pub memory: Rounds,
     /// From the start of its processes to the first certificate, in seconds.
-    start: Rounds,
+    pub start: Rounds,
 }
 
 impl Figures {
-    fn add(&mut self, drained: &Drained) {
+    /// Adds those of a round, and tells them.
+    pub fn add(&mut self, round: usize, who: impl fmt::Display, drained: &Drained) {
+        eprintln!(
+            "round {round}, {who}: {:.0}/s, {:.3} ms CPU each{}, {:.1} MiB, first after {:.1} s",
+            drained.rate(),
+            drained.cpu(),
+            drained.shares(),
+            mib(drained.used.memory),
+            drained.start.as_secs_f64()
+        );
         self.rate.0.push(drained.rate());
         self.cpu.0.push(drained.cpu());
         self.memory.0.push(mib(drained.used.memory));
@@ -50,8 +60,18 @@ impl Figures {
     }
 }
 
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, cpu, memory, start } = self;
+        write!(
+            f,
+            "{rate:.0} certificates/s; {cpu:.3} ms CPU for each; {memory:.1} MiB; first after {start:.1} s"
+        )
+    }
+}
+
 /// A queue that was emptied.
-struct Drained {
+pub struct Drained {
     requests: usize,
     start: Duration,
     /// From the first to the last certificate.
@@ -98,15 +118,7 @@ pub fn run(programs: &Path, rounds: usize) -> Result<()> {
         for (contestant, figures) in &mut figures {
             let signer = contestant.signer();
             let drained = bench.drain(*contestant, REQUESTS, |_| signer.clone())?;
-            eprintln!(
-                "round {round}, {contestant}: {:.0}/s, {:.3} ms CPU each{}, {:.1} MiB, first after {:.1} s",
-                drained.rate(),
-                drained.cpu(),
-                drained.shares(),
-                mib(drained.used.memory),
-                drained.start.as_secs_f64()
-            );
-            figures.add(&drained);
+            figures.add(round, contestant, &drained);
         }
     }
     let mut limits = Limits::default();
@@ -117,10 +129,8 @@ pub fn run(programs: &Path, rounds: usize) -> Result<()> {
 }
 
 fn report(figures: &[(Contestant, Figures); 5], limits: &mut Limits) {
-    for (contestant, Figures { rate, cpu, memory, start }) in figures {
-        println!(
-            "{contestant}: {rate:.0} certificates/s; {cpu:.3} ms CPU for each; {memory:.1} MiB; first after {start:.1} s"
-        );
+    for (contestant, figures) in figures {
+        println!("{contestant}: {figures}");
     }
     let [(_, bare_8), (_, bare_32), (_, p256), (_, rsa), (_, manager)] = figures;
     let bare = bare_8.rate.larger_of(&bare_32.rate);
@@ -153,7 +163,8 @@ impl Bench {
         drained.with_context(|| contestant.to_string())
     }
 
-    fn emptied(
+    /// Waits until all requests have their certificates.
+    pub fn emptied(
         &self,
         certificates: &mut Certificates,
         requests: usize,

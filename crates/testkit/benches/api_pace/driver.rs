@@ -16,14 +16,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Requests that are made at the same time.
-const AT_A_TIME: usize = 16;
+pub const AT_A_TIME: usize = 16;
 
 /// Makes and approves requests as the administrator.
 #[derive(Clone)]
 pub struct Driver {
-    client: Client,
+    /// A client of the administrator.
+    pub client: Client,
+    /// The PKCS#10 request, PEM.
+    pub pem: ByteString,
     api: Api<CertificateSigningRequest>,
-    pem: ByteString,
 }
 
 /// Sees certificates as soon as a watch of the API server reports them.
@@ -117,33 +119,40 @@ impl Driver {
 
     /// Watches the certificates that are written from now on.
     pub async fn watch(&self) -> Result<Certificates> {
-        let version =
-            self.api.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version;
-        let version = version.context("a list has a version")?;
-        let uri = format!(
-            "/apis/certificates.k8s.io/v1/certificatesigningrequests?watch=true&resourceVersion={version}"
-        );
-        let lines = self.client.request_stream(http::Request::get(uri).body(Vec::new())?).await?.lines();
-        let (send, seen) = unbounded_channel();
-        let watching = tokio::spawn(async move {
-            let mut lines =
-                Box::pin(lines.filter_map(|line| std::future::ready(certified(line).transpose())));
-            while let Some(line) = lines.next().await {
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-            let _ = send.send(Err(anyhow::anyhow!("the watch of the driver ended")));
-        });
-        Ok(Certificates { seen, watching })
+        watch(&self.client, &self.api).await
     }
+}
+
+/// Watches the certificates that are written from now on into the requests of an API.
+pub async fn watch<K>(client: &Client, api: &Api<K>) -> Result<Certificates>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let list = api.list_metadata(&ListParams::default().limit(1)).await?;
+    let version = list.metadata.resource_version.context("a list has a version")?;
+    let uri = format!("{}?watch=true&resourceVersion={version}", api.resource_url());
+    let lines = client.request_stream(http::Request::get(uri).body(Vec::new())?).await?.lines();
+    let (send, seen) = unbounded_channel();
+    let watching = tokio::spawn(async move {
+        let mut lines = Box::pin(lines.filter_map(|line| std::future::ready(certified(line).transpose())));
+        while let Some(line) = lines.next().await {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+        let _ = send.send(Err(anyhow::anyhow!("the watch of the driver ended")));
+    });
+    Ok(Certificates { seen, watching })
 }
 
 /// The request of an event of a watch, if it has a certificate. Decoding every event would take more CPU
 /// time than some signers do, which share it.
 fn certified(line: std::io::Result<String>) -> Result<Option<Seen>> {
     let (line, at) = (line?, Instant::now());
-    if line.contains(r#""type":"Failed""#) || line.contains(r#"{"type":"ERROR""#) {
+    if line.contains(r#""type":"Failed""#)
+        || line.contains(r#""reason":"Failed""#)
+        || line.contains(r#"{"type":"ERROR""#)
+    {
         bail!("a request failed: {line}");
     }
     if !line.contains(r#""certificate":""#) || !line.starts_with(r#"{"type":"MODIFIED""#) {

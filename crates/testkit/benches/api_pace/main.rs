@@ -5,6 +5,7 @@
 mod bare_writer;
 mod bench;
 mod burst;
+mod certificate_requests;
 mod contestant;
 mod driver;
 mod paced;
@@ -37,6 +38,15 @@ enum Subject {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// A queue of approved `CertificateRequests`, in turn with cert-manager's own CA issuer
+    CertificateRequests {
+        /// The directory of the release builds with a simulated platform
+        #[arg(long)]
+        programs: PathBuf,
+        /// How often each signer empties a queue
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// Requests are approved one after the other, ten in a second
     Paced {
         /// The directory of the release builds with a simulated platform
@@ -55,6 +65,7 @@ fn main() -> Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Arguments::parse().subject {
         Subject::Burst { programs, rounds } => burst::run(&programs, rounds),
+        Subject::CertificateRequests { programs, rounds } => certificate_requests::run(&programs, rounds),
         Subject::Paced { programs, rounds } => paced::run(&programs, rounds),
         Subject::BareWriter(settings) => bare_writer::run(settings),
     }

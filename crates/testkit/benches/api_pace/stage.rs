@@ -17,7 +17,7 @@ pub const LIMIT: Duration = Duration::from_mins(10);
 /// The signer of kube-controller-manager to which the other usages of a request are closest.
 pub const CLUSTER_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 /// The namespace of the issuers.
-const NAMESPACE: &str = "bench";
+pub const NAMESPACE: &str = "bench";
 
 /// A control plane with issuers, and no signer that runs.
 pub struct Stage {

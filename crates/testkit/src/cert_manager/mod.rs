@@ -39,15 +39,9 @@ impl CertManager {
     /// The processes stop with the returned value, and with this process, however that ends.
     pub fn start(cluster: &ControlPlane, assets: &CertManagerAssets) -> Result<Self> {
         let dir = cluster.dir().join(NAMESPACE);
-        fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        install_definitions(cluster, assets)?;
-        installation::install_rights(cluster, &dir)?;
+        install(cluster, assets)?;
         let webhook = start_webhook(cluster, assets, &dir)?;
-        let kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "cert-manager")?;
-        let log = cluster.logs().join("cert-manager.log");
-        let program = Program::new("cert-manager", &assets.program, log)
-            .args(["controllers", "--kubeconfig"])
-            .arg(kubeconfig);
+        let program = controllers(cluster, assets)?;
         let controllers = Mutex::new(program.spawn()?);
         Ok(Self { controllers, program, webhook })
     }
@@ -83,6 +77,23 @@ impl CertManager {
     fn lock(&self) -> MutexGuard<'_, Supervised> {
         self.controllers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Installs cert-manager's definitions and rights, without its webhook.
+pub fn install(cluster: &ControlPlane, assets: &CertManagerAssets) -> Result<()> {
+    let dir = cluster.dir().join(NAMESPACE);
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    install_definitions(cluster, assets)?;
+    installation::install_rights(cluster, &dir)
+}
+
+/// cert-manager's controllers, with its account and its rights, which must be installed.
+pub fn controllers(cluster: &ControlPlane, assets: &CertManagerAssets) -> Result<Program> {
+    let kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "cert-manager")?;
+    let log = cluster.logs().join("cert-manager.log");
+    Ok(Program::new("cert-manager", &assets.program, log)
+        .args(["controllers", "--kubeconfig"])
+        .arg(kubeconfig))
 }
 
 /// Starts the webhook and waits until the API server asks it.
