@@ -6,8 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest as _, Sha256};
 use std::sync::{LazyLock, Mutex};
 use tcs_evidence::QuotePublicKey;
-use tcs_issuer::requests::csr::read_request;
-use tcs_testkit::go_oracle::GoOracle;
+use tcs_go_oracle::GoOracle;
 
 static GO_ORACLE: LazyLock<Mutex<GoOracle>> = LazyLock::new(|| Mutex::new(GoOracle::start().unwrap()));
 
@@ -17,7 +16,7 @@ fn sha256(der: &[u8]) -> String {
 
 fuzz_target!(|data: &[u8]| {
     let key = tcs_km::public_key::parse(data);
-    let request = read_request(data);
+    let request = tcs_pem::certificate_request(data);
     let Ok(blocks) = tcs_pem::blocks(data) else {
         assert!(key.is_err() && request.is_err());
         assert!(tcs_pem::all(data, "CERTIFICATE").is_err() && tcs_pem::private_key(data).is_err());

@@ -28,7 +28,7 @@ const BY_FEATURE: &[(&str, &str)] =
     &[("tcs-enclave", "tcs-sgx-sim"), ("tcs-enclave", "tcs-pkcs11"), ("tcs-km", "tcs-sgx-sim")];
 
 /// Packages that are not part of the product and may depend on any of our crates.
-const FREE: &[&str] = &["tcs-testkit", "xtask", "tcs-e2e"];
+const FREE: &[&str] = &["tcs-go-oracle", "tcs-testkit", "xtask", "tcs-e2e"];
 
 /// Pure crates use no file, network, clock, thread or async runtime.
 const PURE: &[&str] = &["tcs-x509", "tcs-keywrap", "tcs-evidence", "tcs-pem", "tcs-verifier"];

@@ -59,7 +59,7 @@ pub fn run() -> Result<()> {
     // Many tests compare with it. Its modules come from the network the first time. Without them, a test
     // would fail as if the results differed.
     progress("building hack/go-oracle");
-    tcs_testkit::go_oracle::program()?;
+    tcs_go_oracle::program()?;
     tcs_testkit::ensure_cert_manager(progress)?;
     let mut report = Vec::new();
     let mut failed = 0;

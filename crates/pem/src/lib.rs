@@ -19,10 +19,12 @@
 //! key.
 #![forbid(unsafe_code)]
 
+mod certificate_request;
 mod error;
 mod limits;
 mod scan;
 
+pub use certificate_request::{RequestError, certificate_request};
 pub use error::Error;
 pub use limits::{MAX_BLOCKS, MAX_LABEL};
 pub use scan::Block;

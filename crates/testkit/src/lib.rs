@@ -26,7 +26,6 @@ pub mod document;
 pub mod fault_proxy;
 pub mod generated_docs;
 mod go_build;
-pub mod go_oracle;
 pub mod http;
 pub mod kubeconfig;
 pub mod load;

@@ -104,7 +104,7 @@ fn fraction_of(digits: &str, unit: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tcs_testkit::go_oracle::GoOracle;
+    use tcs_go_oracle::GoOracle;
 
     /// Texts that a reader of its own kind would read in another way.
     const TEXTS: &[&str] = &[

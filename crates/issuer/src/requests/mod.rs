@@ -5,7 +5,6 @@
 
 pub mod certificaterequest;
 pub mod csr;
-pub mod encoding;
 pub mod go_duration;
 pub mod options;
 pub mod reconcile;

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use tcs_go_oracle::GoOracle;
 use tcs_pem::one;
-use tcs_testkit::go_oracle::GoOracle;
 
 const LABEL: &str = "PUBLIC KEY";
 

@@ -4,7 +4,6 @@ use super::fixture::NOW;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use tcs_enclave_rpc::{CaInfo, Issued};
-use tcs_testkit::go_oracle;
 
 /// What openssl and Go say of a leaf for server authentication with exactly what is published: the chain in
 /// `tls.crt` and the trust anchor in `ca.crt`.
@@ -18,7 +17,7 @@ pub fn accept(issued: &Issued, ca: &CaInfo, now: i64) -> [bool; 2] {
 fn go_accepts_at(chain: &[Vec<u8>], anchor: &[u8], now: i64) -> bool {
     let record = [now.to_be_bytes().as_slice(), &chain.concat(), anchor].concat();
     let length = u32::try_from(record.len()).unwrap().to_be_bytes();
-    let mut go = Command::new(go_oracle::program().unwrap());
+    let mut go = Command::new(tcs_go_oracle::program().unwrap());
     let mut go = go.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     go.stdin.take().unwrap().write_all(&[b"V", length.as_slice(), &record].concat()).unwrap();
     let output = go.wait_with_output().unwrap();

@@ -6,7 +6,6 @@ mod status;
 
 pub use object::{CertificateRequest, Condition, IssuerRef, Spec, Status};
 
-use super::encoding::read_request;
 use super::status_write::StatusWrite;
 use super::{Certificate, Failure, ParsedRequest, Progress, RequestKind, Triage, go_duration};
 use crate::access::requester::Requester;
@@ -81,7 +80,7 @@ impl RequestKind for CertificateRequest {
         let pem = base64_text::decode(request.as_bytes(), MAX_PEM);
         let pem =
             pem.ok_or_else(|| malformed("spec.request is not base64 text, or is too long".to_owned()))?;
-        let csr = read_request(&pem).map_err(|error| malformed(error.to_string()))?;
+        let csr = tcs_pem::certificate_request(&pem).map_err(|error| malformed(error.to_string()))?;
         let lifetime = duration.as_deref().map(lifetime).transpose()?;
         let usages = usages.clone().unwrap_or_default();
         Ok(ParsedRequest { csr, usages, lifetime, is_ca: is_ca.unwrap_or(false) })

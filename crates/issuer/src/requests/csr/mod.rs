@@ -5,7 +5,6 @@ mod size;
 
 pub use object::{CsrCondition, CsrStatus, KubernetesCsr};
 
-use super::encoding::read_request;
 use super::status_write::StatusWrite;
 use super::{Certificate, Failure, ParsedRequest, RequestKind, Triage, go_duration};
 use crate::access::requester::Requester;
@@ -59,7 +58,7 @@ impl RequestKind for KubernetesCsr {
     }
 
     fn parse(&self) -> Result<ParsedRequest, Failure> {
-        let csr = read_request(&self.spec.request.0)
+        let csr = tcs_pem::certificate_request(&self.spec.request.0)
             .map_err(|error| Failure::new(RefusalCode::RequestMalformed, error.to_string()))?;
         let lifetime =
             lifetime(self).map_err(|message| Failure::new(RefusalCode::LifetimeInvalid, message))?;

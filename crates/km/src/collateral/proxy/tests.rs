@@ -2,7 +2,7 @@
 
 use super::*;
 use std::process::Command;
-use tcs_testkit::go_oracle::GoOracle;
+use tcs_go_oracle::GoOracle;
 use tcs_testkit::pccs::{Fault, Pccs};
 
 fn environment(proxy: &str, no_proxy: &str) -> Proxies {

@@ -54,7 +54,7 @@ pub fn lines(kind: u8, all: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn answers(kind: u8, all: &[Vec<u8>]) -> Vec<u8> {
-    let mut child = Command::new(tcs_testkit::go_oracle::program().unwrap())
+    let mut child = Command::new(tcs_go_oracle::program().unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,10 +1,10 @@
 //! Go's standard library as a test oracle (`hack/go-oracle`) on requests, certificates, PEM texts and
 //! durations.
+#![forbid(unsafe_code)]
 
-use crate::programs::repository;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -15,9 +15,10 @@ const BUILDS: u32 = 3;
 pub fn program() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
-        let out = repository().join("target/go-oracle/go-oracle");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let out = repository.join("target/go-oracle/go-oracle");
         let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository().join("hack/go-oracle"));
+        go.args(["build", "-o"]).arg(&out).arg(".").current_dir(repository.join("hack/go-oracle"));
         // Modules that are not in Go's cache are downloaded, which may fail for a moment.
         let mut said = String::new();
         for _ in 0..BUILDS {
