@@ -78,25 +78,6 @@ fn a14_status_by_server_side_apply() {
     second.try_apply_status(&uid(&second), &second.version()).unwrap();
 }
 
-/// Requests are deleted and created again under one name, while the service signs as fast as it can.
-#[test]
-fn a14_a_request_made_anew_never_receives_the_others_certificate() {
-    let issuer = Issuer::self_signed_ready(shared_with_crd(), "anew");
-    let cluster = issuer.cluster;
-    let name = unique("anew");
-    for round in 0..5 {
-        let pem = request(cluster, &["-subj", &format!("/CN=round-{round}")]);
-        let request = NewRequest::new(&issuer, "", &pem).named(&name).create(cluster).approve();
-        if round % 2 == 0 {
-            request.delete();
-            continue;
-        }
-        let subject = crate::support::openssl::print(&request.certificate_file(), &["-subject"]);
-        assert!(subject.contains(&format!("round-{round}")), "{subject}");
-        request.delete();
-    }
-}
-
 #[test]
 fn a19_status_ca_is_the_trust_anchor_once() {
     let cluster = shared_with_crd();
