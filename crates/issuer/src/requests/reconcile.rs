@@ -236,7 +236,17 @@ fn issued_outcome(response: &Issued, is_ca: bool, issuer: &Issuer, context: &Con
     Outcome::Retry { after: PUBLICATION_RETRY, wait: None }
 }
 
+/// The issuer is checked again if it may be the reason (`docs/conformance.md`, A11). Its change enqueues the
+/// request.
 fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outcome {
+    let outcome = outcome_of(refusal, issuer);
+    if matches!(outcome, Outcome::Error(_) | Outcome::Retry { .. }) {
+        context.queues.enqueue(issuer);
+    }
+    outcome
+}
+
+fn outcome_of(refusal: Refusal, issuer: &Issuer) -> Outcome {
     match refusal.code {
         code if is_permanent(code) => Outcome::Permanent(Failure::new(code, refusal.message)),
         // Only a change of the issuer can help, which enqueues the request.
@@ -245,16 +255,47 @@ fn refused_outcome(refusal: Refusal, issuer: &Issuer, context: &Context) -> Outc
             blamed_issuer: Some(Box::new(issuer.reference())),
             ..Wait::new(reasons::POLICY_MALFORMED, format!("spec.policy: {refusal}"))
         }),
-        // The refusal is due to the issuer or is temporary. The issuer is reconciled, and its change enqueues
-        // the request.
-        code => {
-            context.queues.enqueue(issuer);
-            let wait = Wait::for_ready_issuer(refusal.to_string());
-            if is_retryable(code) {
-                Outcome::Error(wait)
-            } else {
-                Outcome::Retry { after: REFUSAL_RETRY, wait: Some(wait) }
-            }
+        code if is_retryable(code) => Outcome::Error(Wait::for_ready_issuer(refusal.to_string())),
+        // The refusal is due to the issuer.
+        _ => {
+            let wait = Some(Wait::for_ready_issuer(refusal.to_string()));
+            Outcome::Retry { after: REFUSAL_RETRY, wait }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tcs_api::v1alpha1::TCSIssuer;
+
+    #[test]
+    fn a08_a10_a11_a_refusal_is_the_fault_of_the_request_of_the_issuer_or_of_nobody() {
+        let issuer = serde_json::json!({"metadata": {"name": "a"}, "spec": {"secretName": "s"}});
+        let issuer = Issuer::from(Arc::new(serde_json::from_value::<TCSIssuer>(issuer).unwrap()));
+        let kind = |code: RefusalCode| match outcome_of(Refusal::new(code, "m"), &issuer) {
+            Outcome::Permanent(failure) if failure.is_invalid && failure.reason == code.as_str() => "request",
+            Outcome::WaitForIssuer(wait) if wait.blamed_issuer.is_some() => "policy",
+            Outcome::Error(_) => "nobody",
+            Outcome::Retry { wait: Some(_), .. } => "issuer",
+            _ => "?",
+        };
+        for (code, expected) in [
+            (RefusalCode::NotProvisioned, "issuer"),
+            (RefusalCode::CaExpired, "issuer"),
+            (RefusalCode::CaEndsSoon, "issuer"),
+            (RefusalCode::ClockTooEarly, "issuer"),
+            (RefusalCode::Busy, "nobody"),
+            (RefusalCode::Internal, "nobody"),
+            (RefusalCode::TimedOut, "nobody"),
+            (RefusalCode::PolicyMalformed, "policy"),
+            (RefusalCode::PolicyRefused, "request"),
+            (RefusalCode::ExtensionMismatch, "request"),
+            (RefusalCode::RequestMalformed, "request"),
+        ] {
+            assert_eq!(kind(code), expected, "{code}");
+        }
+        assert!(RefusalCode::ALL.iter().all(|code| kind(*code) != "?"));
     }
 }

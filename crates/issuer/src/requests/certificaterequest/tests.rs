@@ -334,10 +334,8 @@ fn the_fields_are_those_of_cert_managers_crd() {
     let crd = schema();
     let names = &crd["spec"]["names"];
     assert_eq!(crd["spec"]["group"], CertificateRequest::group(&()).as_ref());
-    assert_eq!(
-        (&names["kind"], &names["plural"]),
-        (&json!("CertificateRequest"), &json!("certificaterequests"))
-    );
+    assert_eq!(names["kind"], CertificateRequest::kind(&()).as_ref());
+    assert_eq!(names["plural"], CertificateRequest::plural(&()).as_ref());
     assert_eq!(crd["spec"]["scope"], "Namespaced");
     let version = &crd["spec"]["versions"][0];
     assert_eq!(version["name"], CertificateRequest::version(&()).as_ref());

@@ -11,12 +11,10 @@ use crate::support::wait::unique;
 fn a07_success_is_one_status_write() {
     let issuer = Issuer::self_signed_ready(shared_with_crd(), "a07");
     CertificateRequest::approved(&issuer).certificate();
-    let request = CertificateRequest::create(&issuer);
-    let created = request.version();
-    let request = request.approve();
+    let request = CertificateRequest::approved(&issuer);
     issuer.accepts(&[&request.certificate_file()]);
-    let versions = request.versions_since(&created);
-    assert_eq!(versions.len(), 2, "the approval and the result: {versions:?}");
+    let versions = request.versions_since_written();
+    assert_eq!(versions.len(), 1, "{versions:?}");
     let ready = request.condition("Ready");
     assert_eq!((&ready["status"], &ready["reason"]), (&"True".into(), &"Issued".into()));
     assert_eq!(ready["message"], "Succeeded signing the CertificateRequest");
@@ -30,11 +28,8 @@ fn a07_success_is_one_status_write() {
 fn a10_a12_permanent_error_is_final_and_written_at_once() {
     let issuer = Issuer::self_signed_ready(shared_with_crd(), "a10");
     let pem = request(issuer.cluster, &["-addext", "keyUsage=cRLSign"]);
-    let request = NewRequest::new(&issuer, "", &pem).create(issuer.cluster);
-    let created = request.version();
-    let request = request.approve();
+    let request = NewRequest::new(&issuer, "", &pem).create(issuer.cluster).approve();
     assert_eq!(request.invalid(), "UsageForbidden");
-    assert_eq!(request.versions_since(&created).len(), 2, "the approval and the result");
     let ready = request.condition("Ready");
     assert_eq!(ready["status"], "False");
     let message = ready["message"].as_str().unwrap();
@@ -45,9 +40,8 @@ fn a10_a12_permanent_error_is_final_and_written_at_once() {
     assert!(request.status()["failureTime"].is_string() && request.field("certificate").is_none());
     let event = request.await_event("PermanentError");
     assert_eq!((event.type_.as_deref(), event.message.as_deref()), (Some("Warning"), Some(message)));
-    let version = request.version();
     CertificateRequest::approved(&issuer).certificate();
-    request.assert_untouched(&version);
+    assert_eq!(request.versions_since_written().len(), 1, "all of it at once, and nothing later");
 }
 
 #[test]
@@ -82,25 +76,6 @@ fn a14_status_by_server_side_apply() {
     let unchanged = second.status();
     assert!(unchanged.is_null(), "{unchanged}");
     second.try_apply_status(&uid(&second), &second.version()).unwrap();
-}
-
-/// Requests are deleted and created again under one name, while the service signs as fast as it can.
-#[test]
-fn a14_a_request_made_anew_never_receives_the_others_certificate() {
-    let issuer = Issuer::self_signed_ready(shared_with_crd(), "anew");
-    let cluster = issuer.cluster;
-    let name = unique("anew");
-    for round in 0..5 {
-        let pem = request(cluster, &["-subj", &format!("/CN=round-{round}")]);
-        let request = NewRequest::new(&issuer, "", &pem).named(&name).create(cluster).approve();
-        if round % 2 == 0 {
-            request.delete();
-            continue;
-        }
-        let subject = crate::support::openssl::print(&request.certificate_file(), &["-subject"]);
-        assert!(subject.contains(&format!("round-{round}")), "{subject}");
-        request.delete();
-    }
 }
 
 #[test]

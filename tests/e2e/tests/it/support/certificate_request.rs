@@ -8,6 +8,7 @@ use crate::support::test_cluster::{TestCluster, shared};
 use crate::support::wait::unique;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -34,6 +35,8 @@ pub struct CertificateRequest<'a> {
     pub cluster: &'a TestCluster,
     pub namespace: String,
     pub name: String,
+    /// The version that the test wrote last. What is read later may be the service's already.
+    pub written: RefCell<String>,
 }
 
 /// A request that is not created yet.
@@ -71,8 +74,11 @@ impl NewRequest {
 
     pub fn create(self, cluster: &TestCluster) -> CertificateRequest<'_> {
         let text = |field: &str| self.0["metadata"][field].as_str().unwrap().to_owned();
-        cluster.try_kubectl_with(&["create"], &self.0).unwrap_or_else(|error| panic!("{error:#}"));
-        CertificateRequest { cluster, namespace: text("namespace"), name: text("name") }
+        let created = cluster.try_kubectl_with(&["create", "-o", "json"], &self.0);
+        let created = created.unwrap_or_else(|error| panic!("{error:#}"));
+        let (namespace, name, written) =
+            (text("namespace"), text("name"), RefCell::new(version_of(&created)));
+        CertificateRequest { cluster, namespace, name, written }
     }
 
     /// The object.
@@ -116,8 +122,9 @@ impl<'a> CertificateRequest<'a> {
 
     /// Merges a patch into the object without its status.
     pub fn patch(&self, patch: &Value) {
-        let options = ["--type=merge", "-p", &patch.to_string()];
-        self.kubectl(&[&["patch"], &self.arguments()[..], &options].concat());
+        let options = ["--type=merge", "-o", "json", "-p", &patch.to_string()];
+        let patched = self.kubectl(&[&["patch"], &self.arguments()[..], &options].concat());
+        self.written.replace(version_of(&patched));
     }
 
     pub fn delete(&self) {
@@ -132,8 +139,9 @@ impl<'a> CertificateRequest<'a> {
 
     /// Merges a patch into the status, as its editors may.
     pub fn patch_status(&self, patch: &Value) {
-        let options = ["--subresource=status", "--type=merge", "-p", &patch.to_string()];
-        self.kubectl(&[&["patch"], &self.arguments()[..], &options].concat());
+        let options = ["--subresource=status", "--type=merge", "-o", "json", "-p", &patch.to_string()];
+        let patched = self.kubectl(&[&["patch"], &self.arguments()[..], &options].concat());
+        self.written.replace(version_of(&patched));
     }
 
     /// Runs kubectl.
@@ -250,8 +258,19 @@ impl<'a> CertificateRequest<'a> {
         self.cluster.try_kubectl_with(&apply, &document).map_err(|error| format!("{error:#}"))
     }
 
-    /// Nobody but its creator and the given approver has written anything.
-    pub fn assert_untouched(&self, version: &str) {
-        assert_eq!(self.version(), version, "{}", self.object());
+    /// Nobody has written anything since the test did.
+    pub fn assert_untouched(&self) {
+        assert_eq!(self.version(), *self.written.borrow(), "{}", self.object());
     }
+
+    /// The versions of it since the test wrote it, without that one.
+    pub fn versions_since_written(&self) -> Vec<Value> {
+        self.versions_since(&self.written.borrow())
+    }
+}
+
+/// The resource version of a printed object.
+fn version_of(printed: &str) -> String {
+    let object: Value = serde_json::from_str(printed).unwrap();
+    object["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
 }
