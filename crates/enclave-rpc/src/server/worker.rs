@@ -31,7 +31,7 @@ pub trait Handler: Send + Sync {
 pub struct Answered {
     /// The number of the connection, which counts up since the start of the server.
     pub connection: u64,
-    /// The number that the client gave the request. A client of this crate counts up from zero for each
+    /// The number that the client gave the request. It is different from those of other requests of the
     /// connection.
     pub id: u64,
     /// The name of the request.

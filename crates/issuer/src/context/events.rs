@@ -12,14 +12,20 @@ use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
 use std::collections::HashMap;
 use std::env;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tcs_api::SERVICE_ACCOUNT;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::Instant;
 
 /// Maximum number of Events that wait to be published.
 const MAX_WAITING: usize = 512;
 /// Maximum number of Events that are remembered. Each needs about 2 KiB.
 const MAX_RECENT: usize = 512;
+/// How often an Event of what happens all the time is published in the long run.
+const ROUTINE_INTERVAL: Duration = Duration::from_millis(100);
+/// How much earlier than that such Events may be published: 50 at once after a pause.
+const ROUTINE_ADVANCE: Duration = Duration::from_secs(5);
 /// How long the publication of an Event may take. The client has no time limit of its own.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -40,6 +46,8 @@ pub struct EventText<'a> {
 pub struct EventPublisher {
     queue: Sender<Event>,
     dropped: Counter,
+    /// When the next routine Event would be due in the long run.
+    routine_due: Mutex<Instant>,
 }
 
 /// The Events that wait to be published.
@@ -49,7 +57,7 @@ impl EventPublisher {
     /// A publisher, which counts in `dropped` what finds the queue full.
     pub fn new(dropped: Counter) -> (Self, EventQueue) {
         let (queue, waiting) = channel(MAX_WAITING);
-        (Self { queue, dropped }, EventQueue(waiting))
+        (Self { queue, dropped, routine_due: Mutex::new(Instant::now()) }, EventQueue(waiting))
     }
 
     /// Enqueues an Event about an object. Events only help people: if the queue is full, because the API
@@ -65,15 +73,24 @@ impl EventPublisher {
         }
         enqueued
     }
-}
 
-impl EventPublisher {
-    /// As [`Self::publish`], but only while more than half of the queue is free: what happens all the time
-    /// takes no place from what people must know. It is not counted if it is left out.
+    /// As [`Self::publish`], for what happens all the time. Such an Event costs the API server as much as
+    /// what it reports, so there are ten in a second, and 50 at once after a pause. It is not counted if it
+    /// is left out.
     pub fn publish_routine(&self, object: &ObjectReference, text: EventText<'_>) {
-        if self.queue.capacity() > MAX_WAITING / 2 {
+        if self.routine_is_due(Instant::now()) {
             self.publish(object, text);
         }
+    }
+
+    fn routine_is_due(&self, now: Instant) -> bool {
+        let mut due = self.routine_due.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = due.max(now).checked_add(ROUTINE_INTERVAL) else { return false };
+        let is_due = next.duration_since(now) <= ROUTINE_ADVANCE;
+        if is_due {
+            *due = next;
+        }
+        is_due
     }
 }
 
@@ -172,7 +189,7 @@ mod tests {
     use serde_json::Value;
     use std::convert::Infallible;
     use std::future::pending;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     const TEXT: EventText<'_> = EventText { warning: true, reason: "R", action: "A", message: "m\u{e4}\n" };
 
@@ -193,6 +210,21 @@ mod tests {
         let first = queue.0.try_recv().unwrap();
         assert_eq!((first.type_.as_deref(), first.note.as_deref()), (Some("Warning"), Some("m\n")));
         assert_eq!(queue.drain(), MAX_WAITING - 1);
+    }
+
+    #[test]
+    fn a07_of_what_happens_all_the_time_fifty_events_are_published_at_once_and_then_ten_in_a_second() {
+        let (publisher, mut queue) = EventPublisher::new(Counter::default());
+        let start = Instant::now();
+        let due = |after: u64| publisher.routine_is_due(start + Duration::from_millis(after));
+        assert_eq!((0..100).filter(|_| due(0)).count(), 50);
+        let in_a_minute = (0..60_000).filter(|millisecond| due(*millisecond)).count();
+        assert!((599..=600).contains(&in_a_minute), "{in_a_minute}");
+        // What people must know finds its place all the same.
+        publisher.publish_routine(&ObjectReference::default(), TEXT);
+        assert_eq!(queue.drain(), 0);
+        assert!(publisher.publish(&ObjectReference::default(), TEXT));
+        assert_eq!(queue.drain(), 1);
     }
 
     /// The methods and bodies of the requests to an API server.

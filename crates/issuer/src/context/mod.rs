@@ -17,7 +17,7 @@ use crate::requests::options::RequestOptions;
 use crate::runtime::admission_gate::AdmissionGate;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::reads::Reads;
+use crate::runtime::rights::Rights;
 use backoff::Backoff;
 use caches::Caches;
 use events::EventPublisher;
@@ -38,7 +38,7 @@ pub struct Context {
     /// The API server's clock.
     pub clock: ServerClock,
     /// Whether the API server lets the service read what it must read, and which rights it lacks.
-    pub reads: Reads,
+    pub rights: Rights,
     /// The enclave.
     pub enclave: EnclaveLink,
     /// Whether this controller leads. `client` and `enclave` ask it themselves.
@@ -81,11 +81,11 @@ impl Context {
             reasons.push("certificate requests are not listed yet".to_owned());
         }
         for resource in ["secrets", "quoteattestations"] {
-            if !self.reads.has_read(resource) {
+            if !self.rights.has_read(resource) {
                 reasons.push(format!("{resource} in namespace {SERVICE_NAMESPACE} are not read yet"));
             }
         }
-        reasons.extend(self.reads.problems());
+        reasons.extend(self.rights.problems());
         reasons.extend(self.leadership.problem());
         reasons.extend(self.enclave.problems());
         reasons.extend(self.admission.refusal().map(|why| why.to_string()));

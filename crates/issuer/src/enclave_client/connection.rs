@@ -26,11 +26,14 @@ const BATCH: usize = 32;
 /// Memory that is kept for the next batch, in bytes.
 const KEPT: usize = 64 << 10;
 
+/// The number of the next call of any connection, so that a number in the log means one call of this process,
+/// also after the connection was made anew.
+static NEXT_CALL: AtomicU64 = AtomicU64::new(0);
+
 /// A connection to the enclave. Dropping it ends it.
 pub struct Connection {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     calls: Arc<Calls>,
-    last_id: AtomicU64,
     closed: CancellationToken,
 }
 
@@ -133,7 +136,7 @@ impl Connection {
             served.close();
             ended.cancel();
         });
-        Self { outgoing, calls, last_id: AtomicU64::new(0), closed }
+        Self { outgoing, calls, closed }
     }
 
     /// Sends a request and waits for the response. The log has the number of the call, which the log of the
@@ -150,7 +153,7 @@ impl Connection {
         while_leading: Option<Leadership>,
         limit: Duration,
     ) -> Outcome {
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_CALL.fetch_add(1, Ordering::Relaxed);
         let (name, frame) = (request.name(), codec::encode(id, &request)?);
         drop(request);
         tracing::debug!(call = id, request = name, "the enclave is asked");
@@ -265,6 +268,19 @@ mod tests {
         let mut frame = vec![0; usize::try_from(length).unwrap()];
         enclave.read_exact(&mut frame).await.unwrap();
         codec::split(&frame).unwrap().0
+    }
+
+    /// Otherwise a number in the log would mean two calls after the connection was made anew.
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_two_connections_have_different_numbers() {
+        let mut numbers = std::collections::BTreeSet::new();
+        for _ in 0..2 {
+            let (connection, mut enclave) = connection(4096);
+            let asking = connection.call(question(), None, Duration::from_secs(1));
+            let (_, number) = tokio::join!(asking, read_one(&mut enclave));
+            numbers.insert(number);
+        }
+        assert_eq!(numbers.len(), 2);
     }
 
     #[tokio::test(start_paused = true)]

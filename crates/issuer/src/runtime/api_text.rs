@@ -1,6 +1,6 @@
 //! What an error of the API server says, for the log.
 
-use super::reads::read::Read;
+use super::rights::right::Right;
 
 /// The text of an error. kube's own text of a refusal repeats it in its debugging form.
 pub fn text_of(error: &kube::Error) -> String {
@@ -15,9 +15,9 @@ pub fn text_of(error: &kube::Error) -> String {
 }
 
 /// Whether an error is due to a missing right. Then one line of the log names it for all objects
-/// ([`super::reads`]).
+/// ([`super::rights`]).
 pub fn is_missing_right(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(answer) if answer.code == 403 && Read::missing(&answer.message).is_some())
+    matches!(error, kube::Error::Api(answer) if answer.code == 403 && Right::missing(&answer.message).is_some())
 }
 
 /// Whether the API server refuses a write for a reason that lies in the object or in a policy, so that the

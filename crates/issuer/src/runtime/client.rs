@@ -4,8 +4,8 @@ use crate::clock::ServerClock;
 use crate::runtime::lease::fence::FenceLayer;
 use crate::runtime::lease::leadership::Leadership;
 use crate::runtime::most_recent::most_recent;
-use crate::runtime::reads::Reads;
-use crate::runtime::reads::layer::ObserverLayer;
+use crate::runtime::rights::Rights;
+use crate::runtime::rights::layer::ObserverLayer;
 use axum::body::Bytes;
 use axum::http::Response;
 use http_body::{Body, Frame};
@@ -21,8 +21,8 @@ pub struct Clients {
     pub client: Client,
     /// For the Lease only. It has connections of its own, so that nothing delays a renewal.
     pub lease: Client,
-    /// What the answers to reads say about the rights of `client`.
-    pub reads: Reads,
+    /// What the answers of the API server say about the rights of `client`.
+    pub rights: Rights,
     /// The clock that reads the date of every response.
     pub clock: ServerClock,
 }
@@ -38,7 +38,7 @@ pub async fn clients(leadership: &Leadership) -> Result<Clients, kube::Error> {
 }
 
 fn clients_of(mut config: Config, leadership: &Leadership) -> Result<Clients, kube::Error> {
-    let (clock, reads) = (ServerClock::default(), Reads::default());
+    let (clock, rights) = (ServerClock::default(), Rights::default());
     let observer = clock.clone();
     let layer = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
         observer.observe(response.headers());
@@ -47,7 +47,7 @@ fn clients_of(mut config: Config, leadership: &Leadership) -> Result<Clients, ku
     let layered = |config: Config| -> Result<Client, kube::Error> {
         let client = ClientBuilder::try_from(config)?
             .with_layer(&FenceLayer::new(leadership.clone()))
-            .with_layer(&ObserverLayer::new(reads.clone()))
+            .with_layer(&ObserverLayer::new(rights.clone()))
             .with_layer(&layer)
             .with_layer(&MapRequestLayer::new(most_recent));
         Ok(client.build())
@@ -58,7 +58,7 @@ fn clients_of(mut config: Config, leadership: &Leadership) -> Result<Clients, ku
     let client = layered(config.clone())?;
     let valid = MapResponseLayer::new(|response: Response<Box<DynBody>>| response.map(ValidUtf8::of));
     let lease = ClientBuilder::try_from(config)?.with_layer(&valid).build();
-    Ok(Clients { client, lease, reads, clock })
+    Ok(Clients { client, lease, rights, clock })
 }
 
 /// A body in which U+FFFD replaces bytes that are not UTF-8.
@@ -190,7 +190,7 @@ mod tests {
         };
         let server = axum::serve(listener, axum::Router::new().fallback(overloaded)).into_future();
         let config = Config::new(url.parse().unwrap());
-        let Clients { client, reads, .. } = clients_of(config, &Leadership::default()).unwrap();
+        let Clients { client, rights, .. } = clients_of(config, &Leadership::default()).unwrap();
         let secrets: kube::Api<Secret> = kube::Api::all(client);
         let parameters = kube::api::ListParams::default();
         let listed = async {
@@ -201,6 +201,6 @@ mod tests {
         };
         tokio::time::timeout(Duration::from_mins(1), listed).await.unwrap().unwrap_err();
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        assert_eq!(reads.failing().iter().filter(|(_, fails)| *fails).count(), 1);
+        assert_eq!(rights.failing().iter().filter(|(_, fails)| *fails).count(), 1);
     }
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::{Layer as _, Registry};
 const RESPONSES: &str = "kube_client::client";
 
 /// kube's watcher warns of each missing right again and again, with the error in its debugging form.
-/// [`super::reads`] says it once.
+/// [`super::rights`] says it once.
 const WATCHER: &str = "kube_runtime::watcher";
 
 /// How a line of the log is written.

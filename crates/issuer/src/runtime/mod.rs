@@ -15,9 +15,9 @@ pub mod metrics;
 #[cfg(test)]
 mod metrics_page;
 mod most_recent;
-pub mod reads;
 pub mod request_metrics;
 pub mod request_tasks;
+pub mod rights;
 pub mod scrape;
 pub mod standby;
 pub mod tasks;
@@ -198,7 +198,7 @@ fn connect(
     draining: CancellationToken,
     end: &CancellationToken,
 ) -> anyhow::Result<(Arc<Context>, Ends)> {
-    let Clients { client, clock, reads, .. } = clients;
+    let Clients { client, clock, rights, .. } = clients;
     let enclave = EnclaveLink::start(enclave, leadership.clone(), end.clone());
     let policies = admission_policies::expected().context("the manifest that is compiled in")?;
     let admission = AdmissionGate::start(&client, policies, end);
@@ -212,7 +212,7 @@ fn connect(
     let (publisher, events) = EventPublisher::new(metrics.events_dropped.clone());
     let context = Context {
         clock,
-        reads,
+        rights,
         enclave,
         leadership,
         draining,

@@ -21,6 +21,7 @@ mod delivery;
 mod document;
 mod earlier_cas;
 mod ha;
+mod issuer_conditions;
 mod kubectl_tcs;
 mod lifecycle;
 mod memory;

@@ -1,7 +1,7 @@
 //! The metrics that show a state. They are computed for each scrape, so that none of them goes stale.
 
-use super::reads::read::Read;
 use super::request_metrics::label_of;
+use super::rights::right::Right;
 use crate::clock::now;
 use crate::context::Context;
 use crate::context::queues::OpenCounts;
@@ -66,9 +66,9 @@ struct OverdueLabels {
     stage: &'static str,
 }
 
-/// Only the program itself decides what it reads.
+/// Only the program itself decides which rights it uses.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReadLabels {
+struct RightLabels {
     verb: &'static str,
     resource: String,
 }
@@ -81,7 +81,7 @@ pub(super) struct State {
     lifetimes: HashMap<String, i64>,
     open: Vec<(RequestApi, OpenCounts)>,
     enclave: Option<Identity>,
-    reads: Vec<(Read, bool)>,
+    rights: Vec<(Right, bool)>,
     /// Unix seconds.
     now: i64,
 }
@@ -98,7 +98,7 @@ pub fn text(context: &Context) -> String {
         issuers,
         open: requests.map(|requests| (requests.api(), requests.counts())).collect(),
         enclave: context.enclave.connected().map(|connected| connected.identity),
-        reads: context.reads.failing(),
+        rights: context.rights.failing(),
         now: now().as_second(),
     };
     context.metrics.text_with(&state.registry())
@@ -117,13 +117,13 @@ impl State {
             let info = Info::new(labels.map(|(name, value)| (name, value.clone())));
             registry.register("enclave", "The enclave that is connected", info);
         }
-        let failing = Family::<ReadLabels, Gauge>::default();
-        for (read, fails) in &self.reads {
-            let labels = ReadLabels { verb: read.verb, resource: read.full_resource() };
+        let failing = Family::<RightLabels, Gauge>::default();
+        for (right, fails) in &self.rights {
+            let labels = RightLabels { verb: right.verb, resource: right.full_resource() };
             failing.get_or_create(&labels).inc_by(i64::from(*fails));
         }
         registry.register(
-            "reads_failing",
+            "api_requests_failing",
             "1 while the API server does not let the service read this, or while it lacks the right to write it",
             failing,
         );

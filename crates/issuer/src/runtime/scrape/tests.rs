@@ -33,9 +33,9 @@ pub(in crate::runtime) fn complete_state() -> State {
         assurance: "simulated".into(),
         sealing: false,
     };
-    let read = Read { verb: "watch", group: String::new(), resource: "secrets".into(), namespace: None };
+    let right = Right { verb: "watch", group: String::new(), resource: "secrets".into(), namespace: None };
     let issuer = issuer(Some(("True", "Ready")), Some("2027-01-01T00:00:00Z"));
-    State { enclave: Some(enclave), reads: vec![(read, false)], ..state(vec![issuer]) }
+    State { enclave: Some(enclave), rights: vec![(right, false)], ..state(vec![issuer]) }
 }
 
 fn text(state: &State) -> String {
@@ -51,7 +51,7 @@ fn state(issuers: Vec<Issuer>) -> State {
         issuers,
         open,
         enclave: None,
-        reads: Vec::new(),
+        rights: Vec::new(),
         now: NOW,
         lifetimes: HashMap::new(),
     }

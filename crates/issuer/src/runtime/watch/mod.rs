@@ -147,7 +147,7 @@ where
         true
     }
 
-    /// An answer to the request for a watch or a list is told by [`super::reads`].
+    /// An answer to the request for a watch or a list is told by [`super::rights`].
     fn log(&self, error: &watcher::Error) {
         use kube::Error::{Api, HyperError, Service};
         use watcher::Error::{InitialListFailed, WatchError, WatchStartFailed};

@@ -29,7 +29,7 @@ pub struct Burst<'a> {
     issuer: &'a Issuer<'a>,
     client: Client,
     made: HashMap<String, Made>,
-    recorder: Recorder,
+    recorder: Recorder<CertificateSigningRequest>,
     approving: Option<JoinHandle<()>>,
     /// The tasks end with it.
     runtime: Runtime,

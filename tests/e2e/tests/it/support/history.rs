@@ -9,8 +9,10 @@ use futures::StreamExt as _;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::api::{ListParams, VersionMatch, WatchEvent, WatchParams};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -20,14 +22,27 @@ pub const POLL: Duration = Duration::from_millis(20);
 
 pub type Requests = Api<CertificateSigningRequest>;
 
-/// Records the versions of requests whose names have one prefix.
-#[derive(Clone)]
-pub struct Recorder(Arc<Shared>);
+/// A kind of requests for certificates.
+pub trait Recorded: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
+    /// The certificate, PEM, if there is one.
+    fn certificate(&self) -> Option<String>;
+    /// Why it failed for good, if it did.
+    fn failed(&self) -> Option<String>;
+}
 
-struct Shared {
-    api: Requests,
+/// Records the versions of requests whose names have one prefix.
+pub struct Recorder<K>(Arc<Shared<K>>);
+
+struct Shared<K> {
+    api: Api<K>,
     prefix: String,
     state: Mutex<State>,
+}
+
+impl<K> Clone for Recorder<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 #[derive(Default)]
@@ -50,9 +65,9 @@ struct Version {
     failed: Option<String>,
 }
 
-impl Recorder {
+impl<K: Recorded> Recorder<K> {
     /// Begins before the requests are made. [`Recorder::run`] records.
-    pub fn new(api: Requests, prefix: &str) -> Self {
+    pub fn new(api: Api<K>, prefix: &str) -> Self {
         Self(Arc::new(Shared { api, prefix: prefix.to_owned(), state: Mutex::default() }))
     }
 
@@ -104,7 +119,7 @@ impl Recorder {
     }
 }
 
-impl Shared {
+impl<K: Recorded> Shared<K> {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +140,7 @@ impl Shared {
 }
 
 impl State {
-    fn add(&mut self, prefix: &str, object: &CertificateSigningRequest) -> bool {
+    fn add(&mut self, prefix: &str, object: &impl Recorded) -> bool {
         let name = object.name_any();
         if !name.starts_with(prefix) {
             return false;
@@ -138,7 +153,7 @@ impl State {
         is_new
     }
 
-    fn add_after_gap(&mut self, prefix: &str, objects: &[CertificateSigningRequest]) {
+    fn add_after_gap(&mut self, prefix: &str, objects: &[impl Recorded]) {
         for object in objects {
             if self.add(prefix, object) {
                 self.after_gaps.push((object.name_any(), Version::of(object).0));
@@ -168,14 +183,23 @@ impl History {
 }
 
 impl Version {
-    fn of(object: &CertificateSigningRequest) -> (u64, Self) {
-        let status = object.status.clone().unwrap_or_default();
-        let mut conditions = status.conditions.into_iter().flatten();
-        let failed = conditions.find(|condition| condition.type_ == "Failed");
-        let certificate = status.certificate.map(|ByteString(pem)| String::from_utf8(pem).unwrap());
-        let failed = failed.map(|failed| failed.reason.unwrap_or_default());
-        let version = Self { uid: object.uid().unwrap(), certificate, failed };
+    fn of(object: &impl Recorded) -> (u64, Self) {
+        let version =
+            Self { uid: object.uid().unwrap(), certificate: object.certificate(), failed: object.failed() };
         (object.resource_version().unwrap().parse().unwrap(), version)
+    }
+}
+
+impl Recorded for CertificateSigningRequest {
+    fn certificate(&self) -> Option<String> {
+        let ByteString(pem) = self.status.as_ref()?.certificate.clone()?;
+        Some(String::from_utf8(pem).unwrap())
+    }
+
+    fn failed(&self) -> Option<String> {
+        let mut conditions = self.status.as_ref()?.conditions.iter().flatten();
+        let failed = conditions.find(|condition| condition.type_ == "Failed")?;
+        Some(failed.reason.clone().unwrap_or_default())
     }
 }
 

@@ -3,8 +3,8 @@
 //! It is a layer of the client, because kube's watcher reports only errors: it does not say when it reads
 //! again. The client does not try again by itself, so that each attempt is seen here.
 
-use super::Reads;
-use super::read::Read;
+use super::Rights;
+use super::right::Right;
 use axum::body::{Bytes, to_bytes};
 use axum::http::Response;
 use http::header::RETRY_AFTER;
@@ -28,12 +28,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Adds an [`Observer`] to a client.
-pub struct ObserverLayer(Reads);
+pub struct ObserverLayer(Rights);
 
 impl ObserverLayer {
-    /// A layer that reports to `reads`.
-    pub fn new(reads: Reads) -> Self {
-        Self(reads)
+    /// A layer that reports to `rights`.
+    pub fn new(rights: Rights) -> Self {
+        Self(rights)
     }
 }
 
@@ -41,14 +41,14 @@ impl<S> Layer<S> for ObserverLayer {
     type Service = Observer<S>;
 
     fn layer(&self, inner: S) -> Observer<S> {
-        Observer { inner, reads: self.0.clone() }
+        Observer { inner, rights: self.0.clone() }
     }
 }
 
 /// A client whose lists and watches are observed.
 pub struct Observer<S> {
     inner: S,
-    reads: Reads,
+    rights: Rights,
 }
 
 impl<S, B> Service<Request<B>> for Observer<S>
@@ -65,18 +65,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let read = Read::of(request.method(), request.uri());
+        let reads = Right::to_list_or_watch(request.method(), request.uri());
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (sent, reads) = (self.inner.call(request), self.reads.clone());
+        let (sent, rights) = (self.inner.call(request), self.rights.clone());
         Box::pin(async move {
-            let answer = match read {
-                Some(read) => {
+            let answer = match reads {
+                Some(right) => {
                     let answer =
                         timeout(HEADERS_LIMIT, sent).await.unwrap_or_else(|_| Err(no_headers().into()));
-                    reads.observe(read, answer.as_ref().map(Response::status));
+                    rights.observe(right, answer.as_ref().map(Response::status));
                     answer?
                 }
-                None => other(sent.await?, &method, &uri, &reads).await?,
+                None => other(sent.await?, &method, &uri, &rights).await?,
             };
             if let Some(pause) = requested_pause(&answer) {
                 sleep(pause).await;
@@ -106,15 +106,15 @@ async fn other(
     answer: Response<Box<DynBody>>,
     method: &Method,
     uri: &Uri,
-    reads: &Reads,
+    rights: &Rights,
 ) -> Result<Response<Box<DynBody>>, BoxError> {
     if answer.status() != StatusCode::FORBIDDEN {
         // One request is sent for each certificate: usually nothing is to be found out.
-        if reads.lacks_rights()
+        if rights.lacks_rights()
             && answer.status().is_success()
-            && let Some(right) = Read::right(method, uri)
+            && let Some(right) = Right::to_one_object(method, uri)
         {
-            reads.granted(right);
+            rights.granted(right);
         }
         return Ok(answer);
     }
@@ -122,12 +122,12 @@ async fn other(
     let Ok(bytes) = to_bytes(axum::body::Body::new(body), MAX_ANSWER).await else {
         return Ok(Response::from_parts(head, Box::new(Answer(Some(Bytes::from_static(TOO_LONG))))));
     };
-    let right = Read::right(method, uri);
-    let implied = right.as_ref().and_then(Read::implied);
-    if let Some(missing) = std::str::from_utf8(&bytes).ok().and_then(Read::missing)
+    let right = Right::to_one_object(method, uri);
+    let implied = right.as_ref().and_then(Right::implied);
+    if let Some(missing) = std::str::from_utf8(&bytes).ok().and_then(Right::missing)
         && [right, implied].into_iter().flatten().any(|needed| needed == missing)
     {
-        reads.observe(missing, Ok(head.status));
+        rights.observe(missing, Ok(head.status));
     }
     Ok(Response::from_parts(head, Box::new(Answer(Some(bytes)))))
 }

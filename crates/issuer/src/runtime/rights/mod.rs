@@ -5,10 +5,10 @@
 //! it is gone, one line says so.
 
 pub mod layer;
-pub mod read;
+pub mod right;
 
 use axum::http::StatusCode;
-use read::Read;
+use right::Right;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ const OUTDATED: Duration = Duration::from_mins(5);
 /// Maximum length of the text of an error, in characters.
 const MAX_TEXT: usize = 300;
 
-/// Why something cannot be read.
+/// Why a right cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Problem {
     /// 403: the service lacks the right.
@@ -64,36 +64,36 @@ impl Problem {
     }
 
     /// What happened and what to do.
-    fn text(&self, read: &Read) -> String {
+    fn text(&self, right: &Right) -> String {
         match self {
             Self::Forbidden => format!(
-                "the service may not {read}; apply the rights of its version: kubectl apply -f deployment/access.yaml"
+                "the service may not {right}; apply the rights of its version: kubectl apply -f deployment/access.yaml"
             ),
             Self::Unauthenticated => format!(
-                "the service cannot {read}: the API server does not accept its token; check ServiceAccount \
+                "the service cannot {right}: the API server does not accept its token; check ServiceAccount \
                  tcs-issuer in namespace tcs-issuer"
             ),
-            Self::UnknownKind if read.is_own_kind() => format!(
-                "the service cannot {read}: the API server does not know the kind; apply deployment/crds of its \
+            Self::UnknownKind if right.is_own_kind() => format!(
+                "the service cannot {right}: the API server does not know the kind; apply deployment/crds of its \
                  version: kubectl apply -f deployment/crds/"
             ),
             Self::UnknownKind => format!(
-                "the service cannot {read}: the API server does not know the kind; the service needs Kubernetes \
+                "the service cannot {right}: the API server does not know the kind; the service needs Kubernetes \
                  1.32 or later"
             ),
             Self::Status(status) => format!(
-                "the service cannot {read}: the API server answers with HTTP status {status}; it is tried again"
+                "the service cannot {right}: the API server answers with HTTP status {status}; it is tried again"
             ),
             Self::NoAnswer(why) => {
                 format!(
-                    "the service cannot {read}: the API server does not answer ({why}); it is tried again"
+                    "the service cannot {right}: the API server does not answer ({why}); it is tried again"
                 )
             }
         }
     }
 }
 
-/// What is known about a read.
+/// What is known about a right.
 #[derive(Default)]
 struct Known {
     /// It succeeded at least once.
@@ -101,7 +101,7 @@ struct Known {
     failure: Option<Failure>,
 }
 
-/// Why a read fails at present.
+/// Why a right cannot be used at present.
 struct Failure {
     problem: Problem,
     since: Instant,
@@ -119,34 +119,34 @@ impl Failure {
     }
 }
 
-/// How the reads of the service are answered. Only the program itself decides what it reads, so there are
-/// few. Cheap to clone.
+/// How the API server answers when the service uses its rights. Only the program itself decides which rights
+/// it uses, so there are few. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Reads(Arc<State>);
+pub struct Rights(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    reads: Mutex<BTreeMap<Read, Known>>,
+    rights: Mutex<BTreeMap<Right, Known>>,
     /// Whether a right was found to be missing, other than to list and to watch.
     lacks_rights: AtomicBool,
 }
 
-impl Reads {
-    /// Records the answer to a read.
-    pub fn observe(&self, read: Read, answer: Result<StatusCode, &BoxError>) {
+impl Rights {
+    /// Records the answer to a request that needs a right.
+    pub fn observe(&self, right: Right, answer: Result<StatusCode, &BoxError>) {
         let now = Instant::now();
-        let mut reads = self.lock();
+        let mut rights = self.lock();
         let problem = Problem::of(answer);
-        if !matches!(read.verb, "list" | "watch") {
+        if !matches!(right.verb, "list" | "watch") {
             self.0.lacks_rights.store(true, Ordering::Relaxed);
         }
-        if problem == Some(Problem::UnknownKind) && read.is_optional() {
-            reads.entry(read).or_default().failure = None;
+        if problem == Some(Problem::UnknownKind) && right.is_optional() {
+            rights.entry(right).or_default().failure = None;
             return;
         }
-        let text = problem.as_ref().map(|problem| problem.text(&read));
-        let again = format!("the service can {read} again");
-        let known = reads.entry(read).or_default();
+        let text = problem.as_ref().map(|problem| problem.text(&right));
+        let again = format!("the service can {right} again");
+        let known = rights.entry(right).or_default();
         let (Some(problem), Some(text)) = (problem, text) else {
             known.has_worked = true;
             if known.failure.take().is_some() {
@@ -179,7 +179,7 @@ impl Reads {
     }
 
     /// The service used a right.
-    pub fn granted(&self, right: Read) {
+    pub fn granted(&self, right: Right) {
         let implied = right.implied();
         for right in implied.into_iter().chain([right]) {
             if self.lock().contains_key(&right) {
@@ -188,36 +188,36 @@ impl Reads {
         }
     }
 
-    /// Why the service is not ready: what it cannot read. An error that may pass by itself counts only if it
-    /// lasts.
+    /// Why the service is not ready: what it cannot read or write. An error that may pass by itself counts
+    /// only if it lasts.
     pub fn problems(&self) -> Vec<String> {
         let now = Instant::now();
-        let reads = self.lock();
-        let failing = reads.iter().filter_map(|(read, known)| Some((read, known.failure.as_ref()?)));
+        let rights = self.lock();
+        let failing = rights.iter().filter_map(|(right, known)| Some((right, known.failure.as_ref()?)));
         let counts = |failure: &Failure| {
             failure.is_present(now)
                 && (failure.problem.needs_remedy() || now.duration_since(failure.since) >= PATIENCE)
         };
         failing
             .filter(|(_, failure)| counts(failure))
-            .map(|(read, failure)| failure.problem.text(read))
+            .map(|(right, failure)| failure.problem.text(right))
             .collect()
     }
 
     /// Whether the API server has let the service read objects of this kind at least once.
     pub fn has_read(&self, resource: &str) -> bool {
-        self.lock().iter().any(|(read, known)| read.resource == resource && known.has_worked)
+        self.lock().iter().any(|(right, known)| right.resource == resource && known.has_worked)
     }
 
-    /// Every read, and whether it fails at present.
-    pub fn failing(&self) -> Vec<(Read, bool)> {
+    /// Every right, and whether using it fails at present.
+    pub fn failing(&self) -> Vec<(Right, bool)> {
         let now = Instant::now();
         let fails = |known: &Known| known.failure.as_ref().is_some_and(|failure| failure.is_present(now));
-        self.lock().iter().map(|(read, known)| (read.clone(), fails(known))).collect()
+        self.lock().iter().map(|(right, known)| (right.clone(), fails(known))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Read, Known>> {
-        self.0.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Right, Known>> {
+        self.0.rights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

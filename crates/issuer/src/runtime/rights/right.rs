@@ -10,9 +10,10 @@ const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "
 const SIGN: &str = "sign";
 const CERTIFICATES: &str = "certificates.k8s.io";
 
-/// What a request reads: all objects of a kind, in one namespace or in all. Or what another request needs.
+/// A right of the service: to list or to watch all objects of a kind, in one namespace or in all, or what
+/// another request needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Read {
+pub struct Right {
     /// `list`, `watch` or another verb, as RBAC names it.
     pub verb: &'static str,
     /// The API group; empty for the core group.
@@ -23,9 +24,9 @@ pub struct Read {
     pub namespace: Option<String>,
 }
 
-impl Read {
-    /// What a request reads; `None` if it is no list and no watch.
-    pub fn of(method: &Method, uri: &Uri) -> Option<Self> {
+impl Right {
+    /// The right that a list or a watch needs; `None` if the request is neither.
+    pub fn to_list_or_watch(method: &Method, uri: &Uri) -> Option<Self> {
         if *method != Method::GET {
             return None;
         }
@@ -47,7 +48,7 @@ impl Read {
 
     /// The right that a request for one object, or for a new one, needs. Only the namespace of the service is
     /// told from others, because strangers make those.
-    pub fn right(method: &Method, uri: &Uri) -> Option<Self> {
+    pub fn to_one_object(method: &Method, uri: &Uri) -> Option<Self> {
         let (group, path) = split(uri)?;
         let (namespace, path) = match path.as_slice() {
             ["namespaces", namespace, path @ ..] => (Some(*namespace), path),
@@ -132,7 +133,7 @@ fn own(namespace: Option<&str>) -> Option<String> {
     namespace.filter(|namespace| *namespace == SERVICE_NAMESPACE).map(str::to_owned)
 }
 
-impl fmt::Display for Read {
+impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.full_resource())?;
         match &self.namespace {
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     fn of(method: &Method, uri: &str) -> Option<String> {
-        Read::of(method, &uri.parse().unwrap()).map(|read| read.to_string())
+        Right::to_list_or_watch(method, &uri.parse().unwrap()).map(|right| right.to_string())
     }
 
     #[test]
@@ -217,17 +218,17 @@ mod tests {
             ),
         ] {
             let answer = format!("{{\"message\":\"x is forbidden: {answer}\",\"code\":403}}");
-            let missing = Read::missing(&answer).unwrap();
+            let missing = Right::missing(&answer).unwrap();
             assert_eq!(missing.to_string(), expected);
-            assert_eq!(Read::right(&method, &uri.parse().unwrap()), Some(missing));
+            assert_eq!(Right::to_one_object(&method, &uri.parse().unwrap()), Some(missing));
         }
-        let sign = Read::missing("user not permitted to sign requests with signerName \\\"s\\\"").unwrap();
+        let sign = Right::missing("user not permitted to sign requests with signerName \\\"s\\\"").unwrap();
         assert_eq!(sign.to_string(), "sign signers.certificates.k8s.io in the whole cluster");
-        assert_eq!(Read::right(&Method::PUT, &csr.parse().unwrap()).unwrap().implied(), Some(sign));
+        assert_eq!(Right::to_one_object(&Method::PUT, &csr.parse().unwrap()).unwrap().implied(), Some(sign));
         for other in
             ["", "denied the request", "User \\\"u\\\" cannot fly resource \\\"x\\\" in API group \\\"\\\""]
         {
-            assert_eq!(Read::missing(other), None);
+            assert_eq!(Right::missing(other), None);
         }
     }
 }
