@@ -12,6 +12,7 @@ mod access;
 mod across;
 mod admission;
 mod by_clock;
+mod cert_manager;
 mod certificaterequests;
 mod chaos;
 mod cluster_issuers;

@@ -8,10 +8,10 @@
 use futures::StreamExt as _;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::serde::de::DeserializeOwned;
 use kube::api::{ListParams, VersionMatch, WatchEvent, WatchParams};
 use kube::{Api, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -165,6 +165,12 @@ impl State {
 impl History {
     fn is_certified(&self) -> bool {
         self.0.values().any(|version| version.certificate.is_some())
+    }
+
+    /// How many certificates the request had, one after the other.
+    pub fn certificates(&self) -> usize {
+        let certificates: HashSet<_> = self.0.values().filter_map(|one| one.certificate.as_ref()).collect();
+        certificates.len()
     }
 
     /// The certificate that the request has had since it had one. Panics if it never had one, if it had

@@ -8,6 +8,7 @@ pub mod account;
 pub mod api_server;
 pub mod burst;
 pub mod ca;
+pub mod cert_manager;
 pub mod certificate_request;
 pub mod controllers;
 pub mod csr;
