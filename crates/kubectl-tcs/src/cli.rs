@@ -56,7 +56,8 @@ pub enum Format {
 pub enum Verb {
     /// Shows issuers: whether they sign, their CA and its end, evidence, what they wait for and what to do
     Status(StatusArgs),
-    /// Tells the whole story of one request: who asked, who approved, what refused it, what it waits for
+    /// Tells the whole story of one request or of one Certificate of cert-manager: who asked, who approved,
+    /// what refused it, what it waits for
     Why(WhyArgs),
     /// Makes a key and a request, approves the request if you may, and fetches the certificate
     Request(Box<RequestArgs>),
@@ -106,6 +107,22 @@ pub enum RequestWord {
         "certificatesigningrequests.certificates.k8s.io",
     ])]
     Csr,
+    /// A CertificateRequest of cert-manager
+    #[value(name = "certificaterequest", aliases = [
+        "cr",
+        "certificaterequest.cert-manager.io",
+        "certificaterequests",
+        "certificaterequests.cert-manager.io",
+    ])]
+    CertificateRequest,
+    /// A Certificate of cert-manager, with its request
+    #[value(aliases = [
+        "cert",
+        "certificate.cert-manager.io",
+        "certificates",
+        "certificates.cert-manager.io",
+    ])]
+    Certificate,
 }
 
 /// Arguments of `request`.

@@ -48,6 +48,24 @@ pub enum Error {
     /// A `CertificateSigningRequest` does not exist.
     #[error("there is no CertificateSigningRequest {0}")]
     RequestNotFound(String),
+    /// An object of cert-manager does not exist.
+    #[error("there is no {kind} {namespace}/{name}")]
+    CertManagerNotFound {
+        /// Its kind.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// cert-manager is not installed.
+    #[error(
+        "{action}: cert-manager is not installed in this cluster: the API server does not know its kinds"
+    )]
+    CertManagerMissing {
+        /// What was to be done.
+        action: String,
+    },
     /// The API server refused a change.
     #[error("{action}: the API server refused it ({reason}): {message}")]
     Rejected {
@@ -191,6 +209,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error, if the kind that is missing is one of cert-manager.
+    #[must_use]
+    pub fn of_cert_manager(self) -> Self {
+        match self {
+            Self::KindMissing { action } => Self::CertManagerMissing { action },
+            other => other,
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -201,7 +228,8 @@ impl Error {
             Self::RequestTimeout { .. } => "RequestTimeout",
             Self::Forbidden { .. } => "Forbidden",
             Self::KindMissing { .. } => "KindMissing",
-            Self::NotFound(_) | Self::RequestNotFound(_) => "NotFound",
+            Self::CertManagerMissing { .. } => "CertManagerMissing",
+            Self::NotFound(_) | Self::RequestNotFound(_) | Self::CertManagerNotFound { .. } => "NotFound",
             Self::Rejected { .. } => "Rejected",
             Self::Unavailable { .. } => "Unavailable",
             Self::ObjectUnreadable { .. } => "ObjectUnreadable",
@@ -235,8 +263,12 @@ impl Error {
             | Self::RequestTimeout { .. }
             | Self::Unavailable { .. }
             | Self::Forbidden { .. }
-            | Self::KindMissing { .. } => Exit::Cluster,
-            Self::NotFound(_) | Self::RequestNotFound(_) | Self::RequestDeleted(_) => Exit::NotFound,
+            | Self::KindMissing { .. }
+            | Self::CertManagerMissing { .. } => Exit::Cluster,
+            Self::NotFound(_)
+            | Self::RequestNotFound(_)
+            | Self::CertManagerNotFound { .. }
+            | Self::RequestDeleted(_) => Exit::NotFound,
             Self::Rejected { .. } | Self::RenewalRefused { .. } | Self::RequestRefused { .. } => {
                 Exit::Refused
             }
@@ -294,6 +326,13 @@ impl Error {
             }
             Self::RequestNotFound(_) => {
                 "check its name: kubectl get csr; Kubernetes deletes requests some time after they have ended or expired"
+            }
+            Self::CertManagerNotFound { .. } => {
+                "check name and namespace: kubectl get certificates.cert-manager.io,certificaterequests.cert-manager.io \
+                 --all-namespaces"
+            }
+            Self::CertManagerMissing { .. } => {
+                "install cert-manager (https://cert-manager.io/docs/installation/), or check --context"
             }
             Self::NotFound(_) => "check name and namespace: kubectl tcs status --all-namespaces",
             Self::Rejected { .. } => "correct what the message names",

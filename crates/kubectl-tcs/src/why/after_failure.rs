@@ -1,6 +1,6 @@
 //! What helps after a request was refused. Pure.
 
-use super::facts::{Decision, Facts, IssuerFact};
+use super::facts::{Decision, Facts, IssuerFact, Kind};
 use super::grant;
 use crate::command::with_name;
 use crate::issuers::kubectl_arguments;
@@ -8,7 +8,14 @@ use tcs_api::reasons;
 use tcs_api::signer::SignerName;
 
 /// No request is tried again.
-const NEW: &str = "a refused request is not tried again: create another one";
+fn another(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Csr => "a refused request is not tried again: create another one",
+        Kind::CertificateRequest => {
+            "a refused request is not tried again: change the Certificate, so that cert-manager makes another one"
+        }
+    }
+}
 
 /// Commands or sentences that help after a refusal. A failed request stays failed.
 pub fn steps(facts: &Facts, failure: &Decision) -> Vec<String> {
@@ -19,29 +26,31 @@ pub fn steps(facts: &Facts, failure: &Decision) -> Vec<String> {
         IssuerFact::Missing(id) | IssuerFact::Unknown { id, .. } => id,
         IssuerFact::Found(found) => found.id(),
     };
+    let new = another(facts.kind);
     let next = match failure.reason.as_str() {
-        "IdentityForbidden" => format!("{NEW}, with other names (docs/requests.md, \"Names\")"),
+        "IdentityForbidden" => format!("{new}, with other names (docs/requests.md, \"Names\")"),
         "PolicyRefused" => {
-            format!("{NEW} inside spec.policy of the issuer (kubectl get {} -o yaml)", kubectl_arguments(id))
+            format!("{new} inside spec.policy of the issuer (kubectl get {} -o yaml)", kubectl_arguments(id))
         }
         "UsageForbidden" | "UsageUnknown" | "UsageOutsideCa" | "ExtensionMismatch" => {
-            format!("{NEW}, with other usages (docs/signers.md, item 4)")
+            format!("{new}, with other usages (docs/signers.md, item 4)")
         }
-        "LifetimeInvalid" => format!("{NEW}, with another lifetime (docs/signers.md, item 5)"),
-        "RequestForCa" => format!("{NEW} without CA:TRUE (docs/signers.md, item 6)"),
-        "RequestKeyUnsupported" => format!("{NEW}, with another key (docs/signers.md, \"Keys\")"),
+        "LifetimeInvalid" => format!("{new}, with another lifetime (docs/signers.md, item 5)"),
+        "RequestForCa" => format!("{new} without CA:TRUE (docs/signers.md, item 6)"),
+        "RequestKeyUnsupported" => format!("{new}, with another key (docs/signers.md, \"Keys\")"),
         reasons::REFERENCE_NOT_ALLOWED => return have_it_granted(facts, failure, id),
-        _ => format!("{NEW} (docs/requests.md)"),
+        _ => format!("{new} (docs/requests.md)"),
     };
     vec![next]
 }
 
 /// The command that the service wrote, and what it is for.
 fn have_it_granted(facts: &Facts, failure: &Decision, id: &SignerName) -> Vec<String> {
+    let new = another(facts.kind);
     let command = grant::command(&failure.message, id, &facts.requester.username);
     let Some(command) = command else {
         return vec![format!(
-            "have the right to reference the issuer granted (docs/signers.md, \"Who may use an issuer\"); {NEW}. The \
+            "have the right to reference the issuer granted (docs/signers.md, \"Who may use an issuer\"); {new}. The \
              message ends with no command that kubectl tcs knows, so none is repeated here"
         )];
     };
@@ -51,7 +60,7 @@ fn have_it_granted(facts: &Facts, failure: &Decision, id: &SignerName) -> Vec<St
     }
     next.push(format!(
         "somebody who may grant rights in the namespace of the issuer runs this command, if this requester is to get \
-         certificates of its CA; {NEW} afterwards"
+         certificates of its CA; {new} afterwards"
     ));
     next
 }

@@ -1,10 +1,9 @@
 //! The facts about a `CertificateSigningRequest`.
 
 use super::events;
-use super::facts::{Decision, Facts, IssuerFact, Requester};
+use super::facts::{Decision, Facts, IssuerFact, Kind, Requester};
 use crate::cluster::{Cluster, decode};
 use crate::error::Error;
-use crate::issuers;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
@@ -38,7 +37,8 @@ pub async fn facts_of(
     };
     let certificate = status.certificate.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
     Ok(Facts {
-        kind: KIND,
+        kind: Kind::Csr,
+        namespace: None,
         requester: Requester {
             username: spec.username.clone().unwrap_or_default(),
             uid: spec.uid.clone().unwrap_or_default(),
@@ -46,15 +46,16 @@ pub async fn facts_of(
             extra: spec.extra.clone().unwrap_or_default(),
         },
         created: request.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
-        signer_name: spec.signer_name.clone(),
+        signer: spec.signer_name.clone(),
         usages: spec.usages.clone().unwrap_or_default(),
         lifetime_seconds: spec.expiration_seconds.map(i64::from),
         // A denial counts, whatever else there is.
         approval: decision("Denied").or_else(|| decision("Approved")),
         failure: decision("Failed"),
+        progress: None,
         certificate: certificate.filter(|text| !text.is_empty()),
         issuer: issuer(cluster, &spec.signer_name).await,
-        events: events::about(cluster, KIND, &name, &uid).await,
+        events: events::about(cluster, KIND, None, &name, &uid).await,
         name,
     })
 }
@@ -91,11 +92,7 @@ async fn issuer(cluster: &Cluster, signer_name: &str) -> IssuerFact {
         let is_ours = domain.to_ascii_lowercase().ends_with(GROUP);
         return if is_ours { IssuerFact::Misspelled } else { IssuerFact::OtherSigner };
     };
-    match issuers::get(cluster, &id).await {
-        Ok(Some(found)) => IssuerFact::Found(Box::new(found)),
-        Ok(None) => IssuerFact::Missing(id),
-        Err(why) => IssuerFact::Unknown { id, why },
-    }
+    IssuerFact::of(cluster, id).await
 }
 
 #[cfg(test)]

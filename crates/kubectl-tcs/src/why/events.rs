@@ -27,10 +27,18 @@ pub struct EventFact {
     pub time: Option<String>,
 }
 
-/// The Events about an object of the cluster with this UID, the oldest first.
-pub async fn about(cluster: &Cluster, kind: &str, name: &str, uid: &str) -> Result<Vec<EventFact>, Error> {
+/// The Events about an object with this UID, the oldest first. The namespace of an object of the cluster is
+/// `None`.
+pub async fn about(
+    cluster: &Cluster,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+    uid: &str,
+) -> Result<Vec<EventFact>, Error> {
+    let namespace = namespace.unwrap_or(NAMESPACE);
     let fields = format!("involvedObject.kind={kind},involvedObject.name={}", selected(name));
-    let listed = cluster.list_with::<Event>(Some(NAMESPACE), ListParams::default().fields(&fields)).await?;
+    let listed = cluster.list_with::<Event>(Some(namespace), ListParams::default().fields(&fields)).await?;
     Ok(oldest_first(listed.iter().filter(|event| is_about(event, uid)).map(read).collect()))
 }
 

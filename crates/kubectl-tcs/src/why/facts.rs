@@ -1,7 +1,9 @@
 //! What is known about a request, whatever its kind.
 
+use crate::cluster::Cluster;
+use crate::command::{with_name, word};
 use crate::error::Error;
-use crate::issuers::Found;
+use crate::issuers::{self, Found};
 use crate::why::events::EventFact;
 use std::collections::BTreeMap;
 use tcs_api::signer::SignerName;
@@ -10,15 +12,17 @@ use tcs_api::signer::SignerName;
 #[derive(Debug)]
 pub struct Facts {
     /// The kind of the request.
-    pub kind: &'static str,
+    pub kind: Kind,
+    /// Its namespace; `None` if the kind has none.
+    pub namespace: Option<String>,
     /// Its name.
     pub name: String,
     /// Who asked.
     pub requester: Requester,
     /// When it was created, RFC 3339.
     pub created: Option<String>,
-    /// The signer that it names.
-    pub signer_name: String,
+    /// The signer name, or the issuer that it refers to.
+    pub signer: String,
     /// The usages that it asks for.
     pub usages: Vec<String>,
     /// The lifetime that it asks for, in seconds.
@@ -27,12 +31,55 @@ pub struct Facts {
     pub approval: Option<Decision>,
     /// Why it failed, if it did.
     pub failure: Option<Decision>,
+    /// What the service says while there is no result. Only kinds that show it have this.
+    pub progress: Option<Decision>,
     /// The certificate, PEM.
     pub certificate: Option<String>,
     /// The issuer of the signer name.
     pub issuer: IssuerFact,
     /// What was said about it, the oldest first, or why that could not be read.
     pub events: Result<Vec<EventFact>, Error>,
+}
+
+/// A kind of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `CertificateSigningRequest` of Kubernetes.
+    Csr,
+    /// `CertificateRequest` of cert-manager.
+    CertificateRequest,
+}
+
+impl Kind {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csr => "CertificateSigningRequest",
+            Self::CertificateRequest => "CertificateRequest",
+        }
+    }
+}
+
+impl Facts {
+    /// The request as messages name it.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let place = self.namespace.as_ref().map(|namespace| format!("{namespace}/"));
+        format!("{} {}{}", self.kind.name(), place.unwrap_or_default(), self.name)
+    }
+
+    /// A command of kubectl about the request: `before`, what names the request, `after`.
+    #[must_use]
+    pub fn kubectl(&self, before: &str, after: &str) -> String {
+        let resource = match (self.kind, &self.namespace) {
+            (Kind::CertificateRequest, Some(namespace)) => {
+                format!("-n {} certificaterequests.cert-manager.io", word(namespace))
+            }
+            _ => "csr".to_owned(),
+        };
+        with_name(&self.name, |name| format!("kubectl {before} {resource} {name}{after}"))
+    }
 }
 
 /// Who asked, as the API server recorded it.
@@ -51,7 +98,7 @@ pub struct Requester {
 /// A condition that somebody set.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// `Approved`, `Denied` or `Failed`.
+    /// The type, for example `Approved`.
     pub type_: String,
     /// The reason.
     pub reason: String,
@@ -81,4 +128,15 @@ pub enum IssuerFact {
         /// Why.
         why: Error,
     },
+}
+
+impl IssuerFact {
+    /// Looks for an issuer of this service.
+    pub async fn of(cluster: &Cluster, id: SignerName) -> Self {
+        match issuers::get(cluster, &id).await {
+            Ok(Some(found)) => Self::Found(Box::new(found)),
+            Ok(None) => Self::Missing(id),
+            Err(why) => Self::Unknown { id, why },
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `why`: the whole story of one request. Each kind of request has a file with its facts.
 
 mod after_failure;
+mod cert_manager;
+mod certificate;
+mod certificate_request;
 mod csr;
 mod events;
 mod facts;
@@ -29,6 +32,8 @@ pub async fn run(
 ) -> Result<(), Error> {
     let facts = match args.kind {
         RequestWord::Csr => gather(cluster, &args.name).await?,
+        RequestWord::CertificateRequest => certificate_request::gather(cluster, &args.name).await?,
+        RequestWord::Certificate => return certificate::run(cluster, &args.name, now, output).await,
     };
     let verdict = verdict(&facts);
     if output.json {

@@ -1,7 +1,8 @@
 //! The story as text and as JSON.
 
-use super::facts::{Decision, Facts, IssuerFact};
-use super::verdict::Verdict;
+use super::events::EventFact;
+use super::facts::{Decision, Facts, IssuerFact, Kind};
+use super::verdict::{State, Verdict};
 use crate::error::Error;
 use crate::issuers::{Found, described, kind, name, namespace};
 use crate::output::{self, Output};
@@ -13,13 +14,31 @@ use tcs_api::signer::SignerName;
 
 /// Writes the story as text.
 pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Output<'_>) -> Result<(), Error> {
+    write_facts(facts, verdict.state, now, output)?;
+    output.line("")?;
+    write_verdict(verdict, output)
+}
+
+/// Writes what became of it, why, and what to do.
+pub fn write_verdict(verdict: &Verdict, output: &mut Output<'_>) -> Result<(), Error> {
+    output.field("Why:", 6, &verdict.text)?;
+    verdict.next.iter().try_for_each(|step| output.step("Next:", 6, step))
+}
+
+/// Writes the facts about a request.
+pub fn write_facts(
+    facts: &Facts,
+    state: State,
+    now: Timestamp,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let mut field = |title: &str, text: &str| output.field(&format!("{title}:"), 15, text);
-    field("Name", &format!("{} {}", facts.kind, facts.name))?;
-    field("State", verdict.state.name())?;
+    field("Name", &facts.described())?;
+    field("State", state.name())?;
     field("Requested by", &facts.requester.username)?;
     field("Groups", &listed(&facts.requester.groups))?;
     field("Created", &when(facts.created.as_deref(), now))?;
-    field("Signer", &facts.signer_name)?;
+    field("Signer", &facts.signer)?;
     field("Issuer", &issuer_line(&facts.issuer))?;
     field("Usages", &listed(&facts.usages))?;
     field("Lifetime", &lifetime(facts.lifetime_seconds))?;
@@ -28,14 +47,15 @@ pub fn write(facts: &Facts, verdict: &Verdict, now: Timestamp, output: &mut Outp
         // What it says is told below.
         field("Failure", &format!("{}: {}", set(failure, now), failure.reason))?;
     }
-    write_events(facts, output)?;
-    output.line("")?;
-    output.field("Why:", 6, &verdict.text)?;
-    verdict.next.iter().try_for_each(|step| output.step("Next:", 6, step))
+    if let Some(progress) = &facts.progress {
+        field("Progress", &format!("{}: {}: {}", set(progress, now), progress.reason, progress.message))?;
+    }
+    write_events(&facts.events, output)
 }
 
-fn write_events(facts: &Facts, output: &mut Output<'_>) -> Result<(), Error> {
-    match &facts.events {
+/// Writes Events, one a line.
+pub fn write_events(events: &Result<Vec<EventFact>, Error>, output: &mut Output<'_>) -> Result<(), Error> {
+    match events {
         Ok(events) if events.is_empty() => output.field("Events:", 15, "<none>"),
         Ok(events) => {
             output.line("Events:")?;
@@ -65,7 +85,8 @@ fn lifetime(seconds: Option<i64>) -> String {
     }
 }
 
-fn when(time: Option<&str>, now: Timestamp) -> String {
+/// A time and how long ago it was.
+pub fn when(time: Option<&str>, now: Timestamp) -> String {
     let Some(text) = time else { return "<unknown>".to_owned() };
     match text.parse::<Timestamp>() {
         Ok(since) => format!("{text} ({} ago)", age(since, now)),
@@ -79,12 +100,13 @@ fn decision_line(decision: Option<&Decision>, now: Timestamp) -> String {
 }
 
 /// Which condition was set by which program, and when.
-fn set(decision: &Decision, now: Timestamp) -> String {
+pub fn set(decision: &Decision, now: Timestamp) -> String {
     let by = decision.manager.as_ref().map(|manager| format!(" by the program {manager}"));
     format!("{}{}, {}", decision.type_, by.unwrap_or_default(), when(decision.time.as_deref(), now))
 }
 
-fn issuer_line(issuer: &IssuerFact) -> String {
+/// An issuer in one line.
+pub fn issuer_line(issuer: &IssuerFact) -> String {
     match issuer {
         IssuerFact::OtherSigner => "not one of this service".to_owned(),
         IssuerFact::Misspelled => "none: the signer name cannot be read".to_owned(),
@@ -103,13 +125,11 @@ fn issuer_line(issuer: &IssuerFact) -> String {
 /// The story as JSON.
 #[must_use]
 pub fn document(facts: &Facts, verdict: &Verdict) -> Value {
-    let events = facts.events.as_ref().ok();
-    let events =
-        events.map(|events| events.iter().map(super::events::EventFact::document).collect::<Vec<_>>());
     json!({
         "version": 1,
         "verb": "why",
-        "kind": facts.kind,
+        "kind": facts.kind.name(),
+        "namespace": facts.namespace,
         "name": facts.name,
         "requester": {
             "username": facts.requester.username,
@@ -118,14 +138,16 @@ pub fn document(facts: &Facts, verdict: &Verdict) -> Value {
             "extra": facts.requester.extra,
         },
         "created": facts.created,
-        "signerName": facts.signer_name,
+        "signerName": (facts.kind == Kind::Csr).then_some(&facts.signer),
+        "issuerRef": (facts.kind == Kind::CertificateRequest).then_some(&facts.signer),
         "usages": facts.usages,
         "lifetimeSeconds": facts.lifetime_seconds,
         "approval": facts.approval.as_ref().map(decision_document),
         "failure": facts.failure.as_ref().map(decision_document),
+        "progress": facts.progress.as_ref().map(decision_document),
         "certificate": facts.certificate,
         "issuer": issuer_document(&facts.issuer),
-        "events": events,
+        "events": events_document(&facts.events),
         "eventsError": facts.events.as_ref().err().map(ToString::to_string),
         "state": verdict.state.name(),
         "why": verdict.text,
@@ -133,7 +155,13 @@ pub fn document(facts: &Facts, verdict: &Verdict) -> Value {
     })
 }
 
-fn decision_document(decision: &Decision) -> Value {
+/// Events as JSON; null if they could not be read.
+pub fn events_document(events: &Result<Vec<EventFact>, Error>) -> Value {
+    events.as_ref().map_or(Value::Null, |events| events.iter().map(EventFact::document).collect())
+}
+
+/// A condition as JSON.
+pub fn decision_document(decision: &Decision) -> Value {
     json!({
         "type": decision.type_,
         "reason": decision.reason,
@@ -143,7 +171,8 @@ fn decision_document(decision: &Decision) -> Value {
     })
 }
 
-fn issuer_document(issuer: &IssuerFact) -> Value {
+/// An issuer as JSON.
+pub fn issuer_document(issuer: &IssuerFact) -> Value {
     let of = |id: &SignerName, exists: Option<bool>, ready: &str, reason: &str, message: &str| {
         json!({
             "kind": kind(id), "namespace": namespace(id), "name": name(id), "exists": exists, "ready": ready,

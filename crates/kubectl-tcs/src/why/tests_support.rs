@@ -1,6 +1,6 @@
 //! Facts for tests.
 
-use super::facts::{Decision, Facts, IssuerFact, Requester};
+use super::facts::{Decision, Facts, IssuerFact, Kind, Requester};
 use crate::issuers::Found;
 use crate::issuers::tests_support::issuer;
 use tcs_api::signer::SignerName;
@@ -39,15 +39,17 @@ pub fn ready(ready: &str, reason: &str) -> IssuerFact {
 #[must_use]
 pub fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
     Facts {
-        kind: "CertificateSigningRequest",
+        kind: Kind::Csr,
+        namespace: None,
         name: "web".into(),
         requester: Requester::default(),
         created: None,
-        signer_name: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
+        signer: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
         usages: Vec::new(),
         lifetime_seconds: None,
         approval,
         failure: None,
+        progress: None,
         certificate: None,
         issuer,
         events: Ok(Vec::new()),

@@ -1,8 +1,8 @@
 //! What became of a request, why, and what to do. Pure.
 
 use super::after_failure;
-use super::facts::{Facts, IssuerFact};
-use crate::command::with_name;
+use super::facts::{Facts, IssuerFact, Kind};
+use crate::command::{with_name, word};
 use crate::issuers::{Found, described, kubectl_arguments, next_steps, own_arguments};
 use crate::output::one_blank;
 use crate::why::events::EventFact;
@@ -32,6 +32,10 @@ pub enum State {
     IssuerNotReady,
     /// It is approved, and its issuer is ready or cannot be seen.
     Waiting,
+    /// cert-manager has not made a request for the Certificate.
+    RequestMissing,
+    /// The request for the Certificate could not be read.
+    RequestUnknown,
 }
 
 impl State {
@@ -49,6 +53,8 @@ impl State {
             Self::IssuerUnreadable => "IssuerUnreadable",
             Self::IssuerNotReady => "IssuerNotReady",
             Self::Waiting => "Waiting",
+            Self::RequestMissing => "RequestMissing",
+            Self::RequestUnknown => "RequestUnknown",
         }
     }
 }
@@ -73,17 +79,20 @@ pub fn verdict(facts: &Facts) -> Verdict {
 /// A result that does not change any more.
 fn settled(facts: &Facts) -> Option<Verdict> {
     if facts.certificate.is_some() {
-        let get =
-            |name: &str| format!("kubectl get csr {name} -o jsonpath='{{.status.certificate}}' | base64 -d");
-        let next = with_name(&facts.name, get);
+        let next = facts.kubectl("get", " -o jsonpath='{.status.certificate}' | base64 -d");
         let text = "The certificate was issued.".to_owned();
         return Some(Verdict { state: State::Issued, text, next: vec![next] });
     }
     let (state, decision, next) = match (&facts.failure, &facts.approval) {
         (Some(failure), _) => (State::Failed, failure, after_failure::steps(facts, failure)),
         (None, Some(denial)) if denial.type_ == "Denied" => {
-            let ask = "ask the approver what is wrong, then create another request".to_owned();
-            (State::Denied, denial, vec![ask])
+            let ask = match facts.kind {
+                Kind::Csr => "ask the approver what is wrong, then create another request",
+                Kind::CertificateRequest => {
+                    "ask the approver what is wrong; cert-manager makes another request when the Certificate is changed"
+                }
+            };
+            (State::Denied, denial, vec![ask.to_owned()])
         }
         _ => return None,
     };
@@ -94,35 +103,33 @@ fn settled(facts: &Facts) -> Option<Verdict> {
 
 /// A request that nobody approved, or that is not for this service.
 fn unapproved(facts: &Facts) -> Option<Verdict> {
-    let signer = one_blank(&facts.signer_name);
-    let name = &facts.name;
+    let signer = one_blank(&facts.signer);
     match &facts.issuer {
         IssuerFact::OtherSigner => {
             let text = format!(
                 "The signer {signer} is not one of this service, so nothing of it signs this request."
             );
-            let next = vec![
-                "name the signer tcsissuer.tcs.intel.com/NAMESPACE.NAME or tcsclusterissuer.tcs.intel.com/NAME in a \
-                 new request; spec.signerName cannot be changed"
-                    .to_owned(),
-            ];
-            Some(Verdict { state: State::OtherSigner, text, next })
+            Some(Verdict { state: State::OtherSigner, text, next: vec![name_ours(facts.kind).to_owned()] })
         }
         IssuerFact::Misspelled => {
-            let text = format!(
-                "spec.signerName is {signer}; expected tcsissuer.tcs.intel.com/NAMESPACE.NAME or \
-                 tcsclusterissuer.tcs.intel.com/NAME. Nobody signs this request."
-            );
-            let next = vec!["create another request; spec.signerName cannot be changed".to_owned()];
-            Some(Verdict { state: State::SignerMisspelled, text, next })
+            let (field, expected) = match facts.kind {
+                Kind::Csr => (
+                    "spec.signerName",
+                    "tcsissuer.tcs.intel.com/NAMESPACE.NAME or tcsclusterissuer.tcs.intel.com/NAME",
+                ),
+                Kind::CertificateRequest => {
+                    ("spec.issuerRef", "group tcs.intel.com and kind TCSIssuer or TCSClusterIssuer")
+                }
+            };
+            let text = format!("{field} is {signer}; expected {expected}. Nobody signs this request.");
+            Some(Verdict {
+                state: State::SignerMisspelled,
+                text,
+                next: vec![name_ours(facts.kind).to_owned()],
+            })
         }
         _ if facts.approval.is_none() => {
-            let approve = |name: &str| format!("kubectl certificate approve {name}");
-            let mut next = vec![
-                with_name(name, approve),
-                "approving needs ClusterRole tcs-issuer-approver; kubectl certificate deny refuses the request"
-                    .to_owned(),
-            ];
+            let mut next = approval(facts);
             let mut text = "Nobody approved or denied it yet.".to_owned();
             if let Some((_, also, more)) = obstacle(&facts.issuer) {
                 text = format!("{text} Afterwards it would wait: {also}");
@@ -134,6 +141,40 @@ fn unapproved(facts: &Facts) -> Option<Verdict> {
     }
 }
 
+/// How a request names an issuer of this service.
+fn name_ours(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Csr => {
+            "name the signer tcsissuer.tcs.intel.com/NAMESPACE.NAME or tcsclusterissuer.tcs.intel.com/NAME in a new \
+             request; spec.signerName cannot be changed"
+        }
+        Kind::CertificateRequest => {
+            "write group tcs.intel.com and kind TCSIssuer or TCSClusterIssuer into spec.issuerRef of the Certificate; the \
+             request itself cannot be changed"
+        }
+    }
+}
+
+/// How a request is approved.
+fn approval(facts: &Facts) -> Vec<String> {
+    match facts.kind {
+        Kind::Csr => vec![
+            with_name(&facts.name, |name| format!("kubectl certificate approve {name}")),
+            "approving needs ClusterRole tcs-issuer-approver; kubectl certificate deny refuses the request"
+                .to_owned(),
+        ],
+        Kind::CertificateRequest => {
+            let namespace = word(facts.namespace.as_deref().unwrap_or_default()).to_owned();
+            vec![
+                "cert-manager approves by itself, if its approver is enabled and has the right: kubectl get \
+                 clusterrolebinding tcs-issuer-cert-manager-approver"
+                    .to_owned(),
+                with_name(&facts.name, |name| format!("cmctl approve -n {namespace} {name}")),
+            ]
+        }
+    }
+}
+
 fn approved(facts: &Facts) -> Verdict {
     if let Some((state, text, next)) = obstacle(&facts.issuer) {
         return Verdict { state, text, next };
@@ -141,8 +182,14 @@ fn approved(facts: &Facts) -> Verdict {
     let of_service = |event: &&EventFact| event.reporter == SERVICE_ACCOUNT;
     let last = facts.events.as_ref().ok().and_then(|events| events.iter().rfind(of_service));
     // Whoever may create Events can use any name.
-    let said = last
-        .map(|event| format!(" An Event says: {}: {}.", one_blank(&event.reason), one_blank(&event.message)));
+    let said = match &facts.progress {
+        Some(progress) => {
+            Some(format!(" It says: {}: {}", or_none(&progress.reason), or_none(&progress.message)))
+        }
+        None => last.map(|event| {
+            format!(" An Event says: {}: {}.", one_blank(&event.reason), one_blank(&event.message))
+        }),
+    };
     let known = match &facts.issuer {
         IssuerFact::Unknown { id, why } => {
             format!(" Whether {} is ready could not be checked: {why}.", described(id))

@@ -7,6 +7,7 @@ mod renew;
 mod request;
 mod status;
 mod why;
+mod why_cert_manager;
 
 use crate::support::issuer::Issuer;
 use crate::support::test_cluster::TestCluster;
