@@ -46,7 +46,11 @@ enum Task {
     /// Build everything, deliver a CA key into the enclave and have a certificate signed with it
     Demo,
     /// Start a control plane and a node stand-in, and print the command that sets up your shell for them
-    Up,
+    Up {
+        /// Also run cert-manager's own controllers and webhook
+        #[arg(long)]
+        cert_manager: bool,
+    },
     /// Stop what `up` started
     Down,
     /// Run all tests and checks
@@ -106,6 +110,9 @@ enum Task {
     Node {
         /// The state directory of `up`
         dir: PathBuf,
+        /// Also run cert-manager
+        #[arg(long)]
+        cert_manager: bool,
     },
 }
 
@@ -114,7 +121,7 @@ fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Arguments::parse().task {
         Task::Demo => demo::run(),
-        Task::Up => up::up(),
+        Task::Up { cert_manager } => up::up(cert_manager),
         Task::Down => up::down(),
         Task::Test => test::run(),
         Task::BitFlips => bit_flips::run(),
@@ -126,6 +133,6 @@ fn main() -> anyhow::Result<()> {
         Task::Circles { path } => circles::run(&path.unwrap_or_else(tcs_testkit::repository)),
         Task::Generate { check } => generate::run(check),
         Task::ControlPlane => tcs_testkit::ensure_control_plane(progress::progress).map(drop),
-        Task::Node { dir } => up::node(&dir),
+        Task::Node { dir, cert_manager } => up::node(&dir, cert_manager),
     }
 }

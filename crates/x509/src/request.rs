@@ -26,6 +26,7 @@ pub struct CertificateRequest {
     constraints: Option<BasicConstraints>,
     key_usage: Option<Vec<u8>>,
     extended_key_usage: Option<Vec<u8>>,
+    has_name_constraints: bool,
 }
 
 impl CertificateRequest {
@@ -80,6 +81,7 @@ impl CertificateRequest {
             constraints: constraints.map_err(unreadable)?,
             key_usage: key_usage.map_err(unreadable)?,
             extended_key_usage: value(extension::EXTENDED_KEY_USAGE).map(<[u8]>::to_vec),
+            has_name_constraints: value(extension::NAME_CONSTRAINTS).is_some(),
         })
     }
 
@@ -121,6 +123,11 @@ impl CertificateRequest {
     /// Whether it requests a certificate that is not a CA certificate (CA:FALSE).
     pub(crate) fn denies_ca(&self) -> bool {
         self.constraints.is_some_and(|constraints| !constraints.ca)
+    }
+
+    /// Whether it asks for name constraints, which no certificate of this crate gets.
+    pub(crate) fn has_name_constraints(&self) -> bool {
+        self.has_name_constraints
     }
 
     /// The requested path length.

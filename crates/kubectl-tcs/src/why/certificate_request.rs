@@ -13,6 +13,10 @@ use tcs_api::GROUP;
 /// cert-manager").
 const FAILED: &str = "Failed permanently to sign CertificateRequest: ";
 
+/// The webhook looks for the resource of the kind in the group of the issuer.
+const WITHOUT_KIND: &str = "spec.issuerRef names no kind: cert-manager's webhook takes that for Issuer, and lets nobody approve the \
+                            request; write kind TCSIssuer into spec.issuerRef of the Certificate";
+
 /// Reads a request and everything that belongs to it.
 pub async fn gather(cluster: &Cluster, name: &str) -> Result<Facts, Error> {
     let namespace = cluster.namespace();
@@ -90,6 +94,7 @@ fn of_object(namespace: &str, request: &CertificateRequest) -> Facts {
         usages: usages.clone().unwrap_or_default(),
         // A lifetime that cannot be read is refused, and the message says so.
         lifetime_seconds: duration.as_ref().and_then(seconds),
+        obstacle_to_approval: issuer_ref.kind.as_ref().is_none_or(String::is_empty).then_some(WITHOUT_KIND),
         // A denial counts, whatever else there is.
         approval: is_true("Denied").or_else(|| is_true("Approved")).map(decision),
         failure: has("Failed").map(|failed| failure(failed, invalid)),
@@ -164,7 +169,7 @@ mod tests {
     fn what_is_not_final_is_progress() {
         let waiting = facts(&conditions(&[("Ready", "False", "Pending", "no issuer")]));
         assert_eq!(waiting.progress.unwrap().message, "no issuer");
-        assert!(waiting.failure.is_none());
+        assert!(waiting.failure.is_none() && waiting.obstacle_to_approval.is_none());
         assert_eq!(
             (waiting.lifetime_seconds, waiting.signer.as_str()),
             (Some(7_776_000), "TCSIssuer.tcs.intel.com/ca")

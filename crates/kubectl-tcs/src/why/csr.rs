@@ -49,6 +49,7 @@ pub async fn facts_of(
         signer: spec.signer_name.clone(),
         usages: spec.usages.clone().unwrap_or_default(),
         lifetime_seconds: spec.expiration_seconds.map(i64::from),
+        obstacle_to_approval: None,
         // A denial counts, whatever else there is.
         approval: decision("Denied").or_else(|| decision("Approved")),
         failure: decision("Failed"),

@@ -27,6 +27,8 @@ pub struct Facts {
     pub usages: Vec<String>,
     /// The lifetime that it asks for, in seconds.
     pub lifetime_seconds: Option<i64>,
+    /// Why nobody can approve it as it is, and what to do, if that is known.
+    pub obstacle_to_approval: Option<&'static str>,
     /// Whether somebody approved or denied it.
     pub approval: Option<Decision>,
     /// Why it failed, if it did.

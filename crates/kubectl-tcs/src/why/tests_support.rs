@@ -47,6 +47,7 @@ pub fn facts(approval: Option<Decision>, issuer: IssuerFact) -> Facts {
         signer: "tcsissuer.tcs.intel.com/sandbox.ca".into(),
         usages: Vec::new(),
         lifetime_seconds: None,
+        obstacle_to_approval: None,
         approval,
         failure: None,
         progress: None,

@@ -129,9 +129,10 @@ fn unapproved(facts: &Facts) -> Option<Verdict> {
             })
         }
         _ if facts.approval.is_none() => {
-            let mut next = approval(facts);
+            let mut next: Vec<_> = facts.obstacle_to_approval.into_iter().map(str::to_owned).collect();
+            next.extend(approval(facts));
             let mut text = "Nobody approved or denied it yet.".to_owned();
-            if let Some((_, also, more)) = obstacle(&facts.issuer) {
+            if let Some((_, also, more)) = obstacle(&facts.issuer, facts.kind) {
                 text = format!("{text} Afterwards it would wait: {also}");
                 next.extend(more);
             }
@@ -176,7 +177,7 @@ fn approval(facts: &Facts) -> Vec<String> {
 }
 
 fn approved(facts: &Facts) -> Verdict {
-    if let Some((state, text, next)) = obstacle(&facts.issuer) {
+    if let Some((state, text, next)) = obstacle(&facts.issuer, facts.kind) {
         return Verdict { state, text, next };
     }
     let of_service = |event: &&EventFact| event.reporter == SERVICE_ACCOUNT;
@@ -201,9 +202,9 @@ fn approved(facts: &Facts) -> Verdict {
 }
 
 /// Why an issuer does not sign, and what to do about it.
-fn obstacle(issuer: &IssuerFact) -> Option<(State, String, Vec<String>)> {
+fn obstacle(issuer: &IssuerFact, kind: Kind) -> Option<(State, String, Vec<String>)> {
     let found = match issuer {
-        IssuerFact::Missing(id) => return Some(missing(id)),
+        IssuerFact::Missing(id) => return Some(missing(id, kind)),
         IssuerFact::Found(found) => found.as_ref(),
         IssuerFact::OtherSigner | IssuerFact::Misspelled | IssuerFact::Unknown { .. } => return None,
     };
@@ -232,12 +233,19 @@ fn obstacle(issuer: &IssuerFact) -> Option<(State, String, Vec<String>)> {
     }
 }
 
-fn missing(id: &SignerName) -> (State, String, Vec<String>) {
+fn missing(id: &SignerName, kind: Kind) -> (State, String, Vec<String>) {
     let text = format!("There is no {}.", described(id));
     let next = vec![
         "kubectl tcs status --all-namespaces   # shows the issuers that exist".to_owned(),
-        "create the issuer, and the request is signed; or create another request for an issuer that exists"
-            .to_owned(),
+        match kind {
+            Kind::Csr => {
+                "create the issuer, and the request is signed; or create another request for an issuer that exists"
+            }
+            Kind::CertificateRequest => {
+                "create the issuer, and the request is signed; or name an issuer that exists in the Certificate"
+            }
+        }
+        .to_owned(),
     ];
     (State::IssuerMissing, text, next)
 }

@@ -85,6 +85,12 @@ impl IssuanceRequest<'_> {
                 "by basicConstraints CA:TRUE in the PKCS#10 request only, which policies do not see",
             ));
         }
+        // A CA that is to be restricted must not become one that is not.
+        if is_ca && request.has_name_constraints() {
+            return Err(Error::RequestForCa(
+                "with name constraints, which this service puts into no certificate",
+            ));
+        }
         // Annotations can change after an approval. Usages cannot, and approvers see them.
         if is_ca
             && self.profile == CertificateProfile::KubernetesCsr

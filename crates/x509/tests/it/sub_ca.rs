@@ -219,6 +219,25 @@ fn a16_b07_what_a_request_says_of_ca_and_signing_must_be_requested_beside_it() {
     );
 }
 
+/// The extension would be dropped, as most others, and the CA would sign for every name.
+#[test]
+fn a_ca_that_asks_to_be_restricted_to_names_is_not_made_without_the_restriction() {
+    let constrained = |parameters: &mut CertificateParams| {
+        // permittedSubtrees: dNSName example.com
+        let value = b"\x30\x11\xa0\x0f\x30\x0d\x82\x0bexample.com";
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 30], value.to_vec());
+        extension.set_criticality(true);
+        parameters.custom_extensions.push(extension);
+    };
+    let root = root(Some(3));
+    let (request, _) = asks(constrained);
+    let refused = issue(&ca_params(&request, 2), &root.chain(), &root).unwrap_err();
+    assert!(refused.to_string().contains("name constraints"), "{refused}");
+    assert_eq!(refused.code(), "RequestForCa");
+    // They say nothing about a certificate that is no CA's.
+    issue(&params(&request, &[Usage::DigitalSignature], None), &root.chain(), &root).unwrap();
+}
+
 #[test]
 fn a_ca_certificate_has_a_subject_that_is_not_the_issuers() {
     let root = root(None);

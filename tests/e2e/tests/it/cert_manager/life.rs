@@ -105,6 +105,10 @@ fn a_ca_certificate_is_issued_where_the_issuer_allows_it_and_a_refusal_ends_in_t
     let request = certificate.await_request("Ready", "Failed");
     assert_eq!(condition(&request, "InvalidRequest")["reason"], "RequestForCa");
     assert!(certificate.secret().is_none());
+    // cert-manager would have a CA that is restricted to names.
+    let names = json!({"nameConstraints": {"critical": true, "permitted": {"dnsDomains": ["a.example"]}}});
+    let restricted = new(&ca).with(&names).create(cluster);
+    assert_eq!(restricted.await_failed()["reason"], "RequestForCa");
     // It is issued as soon as the cause is gone, without waiting for cert-manager's next attempt.
     certificate.patch(&json!({"isCA": false}));
     certificate.await_issued();

@@ -3,4 +3,5 @@
 mod approval;
 mod chaos;
 mod life;
+mod page;
 mod suite;

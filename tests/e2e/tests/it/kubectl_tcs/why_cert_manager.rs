@@ -109,6 +109,15 @@ fn why_says_what_a_certificate_waits_for() {
     let told = why_certificate(&foreign);
     assert_eq!((&told["state"], &told["issuer"]), (&json!("OtherSigner"), &Value::Null));
 
+    // cert-manager's webhook lets nobody approve a request whose issuer has no kind.
+    let kindless = NewCertificate::new(shared_issuer(), &missing.namespace);
+    let kindless = kindless.with(&json!({"issuerRef": {"group": "tcs.intel.com", "name": "nowhere"}}));
+    let kindless = kindless.create(cluster);
+    cluster.wait_until("a request", || !kindless.requests().is_empty());
+    let told = why_certificate(&kindless);
+    assert_eq!(told["state"], "NotApproved");
+    assert!(told["next"][0].as_str().unwrap().contains("names no kind"), "{told}");
+
     let nobody = tcs(cluster, &["why", "certificate", "nobody"]);
     assert!(nobody.failed(5, "NotFound").contains("Certificate default/nobody"), "{nobody:?}");
     // The rights of users of the namespace do not include kinds of cert-manager.
