@@ -26,6 +26,7 @@ mod issuer_conditions;
 mod kubectl_tcs;
 mod lifecycle;
 mod memory;
+mod migrate;
 mod mistakes;
 mod monitoring;
 mod policy;

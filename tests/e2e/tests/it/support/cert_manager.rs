@@ -194,6 +194,14 @@ impl Certificate<'_> {
         issued
     }
 
+    /// Waits until it is ready; the object.
+    pub fn await_ready(&self) -> Value {
+        self.cluster.wait_for(&format!("{} to be ready", self.name), || {
+            let object = self.object();
+            (condition(&object, "Ready")["status"] == "True").then_some(object)
+        })
+    }
+
     /// Waits until it is issued; what its Secret holds.
     pub fn await_issued(&self) -> Issued {
         self.await_revision(1)
