@@ -47,7 +47,8 @@ const STEPS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("fuzz", &["xtask", "fuzz", "--seconds", "10"]),
-    ("end to end", &["test", "-p", "tcs-e2e"]),
+    // These tests wait most of the time: for programs, and for clusters that only one of them may disturb.
+    ("end to end", &["test", "-p", "tcs-e2e", "--", "--test-threads=4"]),
     ("documentation", &["doc", "--workspace", "--no-deps"]),
     ("demo", &["xtask", "demo"]),
 ];
