@@ -6,7 +6,7 @@ use crate::support::encoding::{decode, field};
 use crate::support::history::{Recorded, Recorder};
 use crate::support::issuer::Issuer;
 use crate::support::openssl;
-use crate::support::test_cluster::{CONTROLLER, ENCLAVE};
+use crate::support::test_cluster::{CONTROLLER, ENCLAVE, LEASE};
 use crate::support::wait::DEADLINE;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -15,6 +15,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use tcs_api::SERVICE_NAMESPACE;
 use tcs_testkit::process::{Signal, wait_for};
 use tokio::runtime::Runtime;
 
@@ -58,9 +59,9 @@ impl<'a> Burst<'a> {
         Self { stage, issuer, made: Vec::new(), recorder, runtime }
     }
 
-    /// Makes Certificates, causes a fault as soon as some of their requests have a certificate, and requires
-    /// that others had none then.
-    fn disturb(&mut self, fault: impl FnOnce(&Stage)) {
+    /// Makes Certificates, kills a program as soon as some of their requests have a certificate, and requires
+    /// that others have none then.
+    fn disturb(&mut self, kill: impl FnOnce(&Stage), recover: impl FnOnce(&Stage)) {
         let before = self.recorder.certified();
         let new: Vec<_> = (0..AT_ONCE).map(|_| NewCertificate::new(self.issuer, "").object()).collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": new});
@@ -71,10 +72,11 @@ impl<'a> Burst<'a> {
             name: object["metadata"]["name"].as_str().unwrap().to_owned(),
         }));
         self.await_certified(before + AT_ONCE / 10);
-        fault(self.stage);
+        kill(self.stage);
         let open = self.made.len() - self.recorder.certified();
         eprintln!("{open} of {AT_ONCE} Certificates had no certificate at the fault");
         assert!(open > AT_ONCE / 4, "only {open} Certificates are open");
+        recover(self.stage);
     }
 
     fn await_certified(&self, count: usize) {
@@ -137,17 +139,27 @@ fn case_10_4_leader_enclave_api_server_and_cert_manager_killed_in_a_burst_of_cer
     let stage = Stage::new();
     let issuer = Issuer::self_signed_ready(&stage.cluster, "chaos");
     let mut burst = Burst::new(&stage, &issuer);
-    burst.disturb(|stage| stage.cluster.crash(CONTROLLER));
-    burst.disturb(|stage| {
-        stage.cluster.signal(ENCLAVE, Signal::KILL);
-    });
-    burst.disturb(|stage| {
-        stage.cluster.stack.cluster.kill_api_server().unwrap();
-        stage.cluster.stack.cluster.start_api_server().unwrap();
-    });
-    burst.disturb(|stage| {
-        stage.cert_manager.kill_controllers().unwrap();
-        stage.cert_manager.start_controllers().unwrap();
-    });
+    // The successor need not wait until the Lease of its predecessor expires.
+    let lease = ["delete", "lease", "-n", SERVICE_NAMESPACE, LEASE, "--ignore-not-found"];
+    burst.disturb(
+        |stage| {
+            stage.cluster.signal(CONTROLLER, Signal::KILL);
+        },
+        |stage| drop(stage.cluster.kubectl(&lease)),
+    );
+    burst.disturb(
+        |stage| {
+            stage.cluster.signal(ENCLAVE, Signal::KILL);
+        },
+        |_| {},
+    );
+    burst.disturb(
+        |stage| stage.cluster.stack.cluster.kill_api_server().unwrap(),
+        |stage| stage.cluster.stack.cluster.start_api_server().unwrap(),
+    );
+    burst.disturb(
+        |stage| stage.cert_manager.kill_controllers().unwrap(),
+        |stage| stage.cert_manager.start_controllers().unwrap(),
+    );
     burst.check();
 }
