@@ -8,8 +8,9 @@ use std::time::Duration;
 #[derive(Args, Clone, Copy, Debug)]
 pub struct RequestOptions {
     /// How long after its creation a `CertificateRequest` of cert-manager is tried again if it cannot be
-    /// signed because of an error. Then it fails, and cert-manager makes a new one. Waiting for an issuer
-    /// does not count. Written as Go writes durations, for example `1h30m`.
+    /// signed because of an error. Then it fails, and cert-manager makes a new one after a pause of its own.
+    /// Waiting for an issuer never makes it fail, but an error after that does if it is older than this.
+    /// Written as Go writes durations, for example `1h30m`.
     #[arg(long = "certificate-request-max-retry", default_value = "1h", value_parser = parse_not_negative)]
     pub max_retry: Duration,
     /// Whether `status.ca` of a `CertificateRequest` contains the trust anchor of the CA. What a request says
