@@ -57,8 +57,8 @@ fn case_10_5_the_kind_comes_and_goes_and_a_malformed_certificaterequest_harms_it
         assert_ready(&cluster);
         Csr::approved(&healthy).certificate();
     }
-    // That the kind is missing is no problem and not told. While the API server begins or ends to serve it, it
-    // can answer 429 or 503, which is told as any such answer is.
+    // That the kind is missing is no problem and not told. While the API server begins or ends to serve
+    // it, it can answer 429 or 503, which is told as any such answer is.
     let log = cluster.log(CONTROLLER);
     for line in log.lines().filter(|line| line.contains(&format!("{RESOURCE} in the whole cluster"))) {
         let passes = ["HTTP status 429", "HTTP status 503", "the service can "];
